@@ -1,0 +1,1 @@
+"""Look at, initialize and compare the parameters of PyTorch networks."""

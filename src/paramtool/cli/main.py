@@ -1,0 +1,120 @@
+"""The command line: the commands, the exit statuses, and the one handler of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from paramtool.cli import streams
+from paramtool.cli.inspect import inspect
+from paramtool.cli.schema import schema
+from paramtool.errors import ParamtoolError
+
+DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
+
+app = typer.Typer(
+    name="paramtool",
+    help="Look at, initialize and compare the parameters of PyTorch networks.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(inspect)
+app.command()(schema)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        streams.write([f"paramtool {version('paramtool')}\n"])
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def paramtool(
+    context: typer.Context,
+    debug: Annotated[  # noqa: ARG001 - read in _run, which also sees errors from before this
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Look at, initialize and compare the parameters of PyTorch networks."""
+    if context.invoked_subcommand is None:
+        sys.stderr.write(context.get_help() + "\n")
+        raise typer.Exit(USAGE)
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit status."""
+    streams.prepare()
+    status = _run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except (ParamtoolError, streams.OutputClosed) as error:
+        status = _report(error)
+    sys.stderr.flush()
+    # Skip the interpreter's own end: with torch loaded it takes longer than most commands.
+    os._exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Return the exit status; every error of every command is printed here."""
+    debug = arguments[:1] == ["--debug"]
+    try:
+        status = app(arguments, prog_name="paramtool", standalone_mode=False)
+        return status if isinstance(status, int) else DONE
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        return _report(error)
+
+
+def _report(error: BaseException) -> int:
+    if isinstance(error, streams.OutputClosed):
+        return DONE
+    if isinstance(error, ParamtoolError):
+        streams.complain(error)
+        return error.status
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    if isinstance(error, MemoryError):
+        streams.complain(ParamtoolError("out of memory"))
+        return USAGE
+    return _bug(error)
+
+
+def _usage(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "paramtool"
+    message = error.format_message().rstrip(".")
+    streams.complain(ParamtoolError(message, hint=f"see '{command} --help'"))
+    return USAGE
+
+
+def _bug(error: BaseException) -> int:
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    where = f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno})" if frame else ""
+    streams.complain(
+        ParamtoolError(
+            f"a bug in paramtool: {type(error).__name__}: {error}{where}",
+            hint="'paramtool --debug …' shows the traceback to report",
+        )
+    )
+    return BUG
+
+
+if __name__ == "__main__":
+    main()

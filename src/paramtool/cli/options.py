@@ -1,0 +1,36 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from paramtool.render.formats import Format
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A spec in YAML, or - for stdin.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec by its dotted path."),
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+Pattern = Annotated[
+    list[str] | None,
+    typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names in which REGEX is found."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="REGEX", help="Leave out names in which REGEX is found."),
+]
+Type = Annotated[
+    list[str] | None,
+    typer.Option("--type", "-t", metavar="CLASS", help="Keep what a module of CLASS owns, subclasses too."),
+]

@@ -1,0 +1,27 @@
+"""Import torch as fast and as quietly as it goes."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quick_import() -> Iterator[None]:
+    """Keep the cycle collector out of the imports, and torch's word on a missing NumPy off stderr.
+
+    Importing torch makes hundreds of thousands of objects that stay; the collector would walk them
+    over and over.  They are frozen afterwards, so that it does not do so later either.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+            yield
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,122 @@
+"""The door for output: stdout for the result, stderr for everything else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from paramtool.errors import ParamtoolError, Problems
+from paramtool.place import Place
+from paramtool.render.names import shown
+from paramtool.render.screen import Screen
+
+MOST_ERRORS = 50
+"""Errors of one file that are printed; more would bury the first."""
+
+
+class OutputClosed(Exception):
+    """Raised where nobody reads stdout any more: ``| head`` has seen enough."""
+
+
+def prepare() -> None:
+    """Make stdout and stderr take every character, whatever the locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout = _Result(sys.stdout)  # type: ignore[assignment]
+
+
+class _Result:
+    """Stdout, with a closed pipe and a full disk told apart from our own bugs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise _output_error(error) from error
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise _output_error(error) from error
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def _output_error(error: OSError) -> Exception:
+    # what is still in the buffer must not be tried again, and complained of, at exit
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    if error.errno == errno.EPIPE:
+        return OutputClosed()
+    return ParamtoolError(f"cannot write to stdout: {error.strerror}")
+
+
+def screen() -> Screen:
+    """Return what stdout is shown on."""
+    is_terminal = sys.stdout.isatty()
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    width = None
+    if is_terminal:
+        from shutil import get_terminal_size
+
+        width = max(20, get_terminal_size().columns)
+    return Screen(width, (is_terminal or forced) and not plain, unicode)
+
+
+def write(pieces: Iterable[str]) -> None:
+    """Write the result to stdout."""
+    for piece in pieces:
+        sys.stdout.write(piece)
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Write one line to stderr that is no error."""
+    _say(f"note: {shown(text)}")
+
+
+def complain(error: ParamtoolError) -> None:
+    """Print an error to stderr: its place, the line it is about, and a caret."""
+    errors = error.errors if isinstance(error, Problems) else [error]
+    for each in errors[:MOST_ERRORS]:
+        _say(shown(str(each)))
+        if each.place is not None:
+            _show(each.place)
+    if len(errors) > MOST_ERRORS:
+        _say(f"… and {len(errors) - MOST_ERRORS:,} errors more")
+
+
+def _show(place: Place) -> None:
+    excerpt = place.excerpt()
+    if excerpt is None:
+        return
+    line, caret = excerpt
+    before = shown(line[:caret])
+    _say(f"  {before}{shown(line[caret:])}")
+    _say(f"  {' ' * _cells(before)}^")
+
+
+def _cells(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody listens; the exit status still tells

@@ -1,0 +1,55 @@
+"""The one base error: a message, the place it is about, a hint, an exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paramtool.place import Place
+
+
+class ParamtoolError(Exception):
+    """Say what is wrong, where, and what to do about it.
+
+    Args:
+        message: one line, without a full stop.
+        place: the place in a file or option that the message is about.
+        hint: what to try instead, one line.
+    """
+
+    status = 2
+    """The exit status that the command line ends with."""
+
+    def __init__(self, message: str, place: Place | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{where}error: {self.message}{hint}"
+
+
+class Problems(ParamtoolError):
+    """Carry every error of one file, in the order of their places."""
+
+    def __init__(self, errors: Iterable[ParamtoolError]) -> None:
+        self.errors = sorted(errors, key=_position)
+        super().__init__(self.errors[0].message, self.errors[0].place, self.errors[0].hint)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+class NothingMatched(ParamtoolError):
+    """Say that a selection is empty: the answer is no, nothing is wrong."""
+
+    status = 1
+
+
+def _position(error: ParamtoolError) -> tuple[int, int]:
+    return (error.place.line, error.place.column) if error.place else (0, 0)

@@ -1,0 +1,58 @@
+"""Fold names that are deeper than asked for into one row a module.  No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from paramtool.records.parameter import ParameterRow
+
+T = TypeVar("T")
+
+
+def fold_depth(
+    rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, str]
+) -> list[ParameterRow]:
+    """Return a row for every name of at most `depth` parts, and one for each deeper module.
+
+    A tensor counts in the first row that holds one of its names, so the rows add up to the totals.
+
+    Args:
+        rows: rows in any order; folded rows stand where their first name stood.
+        depth: parts of a name to keep, 1 or more.
+        modules: class names by module path.
+    """
+    groups: dict[tuple[str, str], list[ParameterRow]] = {}
+    for row in rows:
+        parts = row.name.split(".")
+        groups.setdefault((".".join(parts[:depth]), row.kind), []).append(row)
+    counted: set[str] = set()
+    folded = []
+    for (name, _), group in groups.items():
+        single = len(group) == 1 and group[0].name == name
+        folded.append(group[0] if single else _fold(name, group, modules.get(name), counted))
+        counted.update(row.tensor for row in group)
+    return folded
+
+
+def _fold(
+    name: str, group: list[ParameterRow], module_type: str | None, counted: set[str]
+) -> ParameterRow:
+    own = {row.tensor: row for row in reversed(group) if row.tensor not in counted}
+    return ParameterRow(
+        name=name,
+        type=module_type,
+        shape=None,
+        dtype=_common(row.dtype for row in group),
+        numel=sum(row.numel or 0 for row in own.values()),
+        nbytes=sum(row.nbytes or 0 for row in own.values()),
+        requires_grad=_common(row.requires_grad for row in group),
+        kind=group[0].kind,
+        persistent=_common(row.persistent for row in group),
+        count=len(group),
+    )
+
+
+def _common(values: Iterable[T]) -> T | None:
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None

@@ -1,0 +1,24 @@
+"""The elements of a tensor, as numbers and as torch prints them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from paramtool.records.parameter import Printed, Values
+
+MOST_VALUES = 1000  # where torch begins to summarize as well
+
+
+def printed(tensor: Tensor) -> Printed:
+    """Return the elements as nested tuples, None past 1,000 of them, and torch's own text."""
+    detached = tensor.detach()
+    values = _nested(detached.tolist()) if tensor.numel() <= MOST_VALUES else None
+    return Printed(values, str(detached))
+
+
+def _nested(values: object) -> Values:
+    if isinstance(values, list):
+        return tuple(_nested(each) for each in values)
+    if isinstance(values, complex):
+        return (values.real, values.imag)
+    return values  # type: ignore[return-value]

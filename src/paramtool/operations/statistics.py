@@ -1,0 +1,124 @@
+"""Statistics of a tensor in one pass over blocks, each block read once and kept in the cache."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BLOCK = 1 << 16
+"""Elements in a block: 512 KiB as float64."""
+
+BINS = 10
+"""Bins of the histogram that is reported."""
+
+SAMPLE = 1 << 18
+"""Elements that the histogram counts at most, evenly spaced: each bin is right to 0.1 %."""
+
+
+def statistics(tensor: Tensor) -> dict[str, Any]:
+    """Return mean, std, min, max, norm, zeros, nan, inf and histogram of `tensor`.
+
+    Sums are kept in float64.  Over the finite elements:
+
+    - mean and std (Bessel's correction, as ``torch.std``), from sums shifted by the first element:
+      Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", equation 1.5
+    - norm, the Euclidean one
+    - histogram, counts in 10 equal bins from min to max; of a tensor with more than 2^18 elements,
+      the counts of 2^17 to 2^18 that are evenly spaced
+
+    A complex tensor has norm, zeros, nan and inf only.  What is undefined is None: everything of a
+    tensor without finite elements, the std of a single one.
+    """
+    flat = tensor.detach().reshape(-1)
+    if flat.is_complex():
+        return _complex(flat)
+    moments = _Moments()
+    sample = flat[:: -(-flat.numel() // SAMPLE) or 1].double()
+    buffer = torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
+    for start in range(0, flat.numel(), BLOCK):
+        source = flat[start : start + BLOCK]
+        block = buffer[: source.numel()]
+        block.copy_(source)
+        moments.add(block)
+    return moments.result(sample)
+
+
+def _complex(flat: Tensor) -> dict[str, Any]:
+    parts = statistics(torch.view_as_real(flat.resolve_conj()))
+    nan = flat.isnan()
+    return {
+        **dict.fromkeys(("mean", "std", "min", "max", "histogram")),
+        "norm": parts["norm"],
+        "zeros": int((flat == 0).sum()),
+        "nan": int(nan.sum()),
+        "inf": int((flat.isinf() & ~nan).sum()),
+    }
+
+
+class _Moments:
+    """What is known of the elements so far."""
+
+    def __init__(self) -> None:
+        self.shift: float | None = None
+        self.count = self.zeros = self.nan = self.inf = 0
+        self.sum = self.squares = 0.0  # of element - shift
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, block: Tensor) -> None:
+        """Take a float64 block; it is overwritten."""
+        low, high = (float(each) for each in torch.aminmax(block))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            block = self._finite(block)
+            if not block.numel():
+                return
+            low, high = (float(each) for each in torch.aminmax(block))
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self.count += block.numel()
+        if low <= 0 <= high:
+            self.zeros += block.numel() - int(torch.count_nonzero(block))
+        if self.shift is None:
+            self.shift = float(block[0])
+        block.sub_(self.shift)
+        self.sum += float(block.sum())
+        self.squares += float(torch.dot(block, block))
+
+    def _finite(self, block: Tensor) -> Tensor:
+        nan = int(block.isnan().sum())
+        finite = block[block.isfinite()]
+        self.nan += nan
+        self.inf += block.numel() - nan - finite.numel()
+        return finite
+
+    def result(self, sample: Tensor) -> dict[str, Any]:
+        counts = {"zeros": self.zeros, "nan": self.nan, "inf": self.inf}
+        if self.shift is None:
+            return {**dict.fromkeys(("mean", "std", "min", "max", "norm", "histogram")), **counts}
+        n, shift = self.count, self.shift
+        mean = shift + self.sum / n
+        variance = _clamped(self.squares - self.sum * self.sum / n) / (n - 1) if n > 1 else None
+        square_sum = _clamped(self.squares + 2 * shift * self.sum + n * shift * shift)
+        return {
+            "mean": mean,
+            "std": None if variance is None else math.sqrt(variance),
+            "min": self.low + 0.0,  # not -0.0
+            "max": self.high + 0.0,
+            "norm": math.sqrt(square_sum),
+            **counts,
+            "histogram": _histogram(sample[sample.isfinite()], self.low, self.high),
+        }
+
+
+def _clamped(square: float) -> float:
+    """Return a sum of squares that rounding made negative as 0, one that overflowed as infinity."""
+    return math.inf if math.isnan(square) else max(0.0, square)
+
+
+def _histogram(sample: Tensor, low: float, high: float) -> tuple[int, ...]:
+    if low == high:  # one spike in the middle, as numpy.histogram has it
+        return tuple(len(sample) if index == BINS // 2 else 0 for index in range(BINS))
+    if not math.isfinite(high - low):  # a range beyond float64
+        sample, low, high = sample / 4, low / 4, high / 4
+    return tuple(int(each) for each in torch.histc(sample, BINS, low, high))

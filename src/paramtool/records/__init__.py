@@ -1,0 +1,1 @@
+"""Frozen records in one Report: what every operation returns and every renderer takes."""

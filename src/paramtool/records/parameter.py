@@ -1,0 +1,100 @@
+"""One named tensor of a model, and the totals over many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Number: TypeAlias = "bool | int | float"
+Values: TypeAlias = "Number | tuple[Values, ...]"
+
+COLUMNS = ("name", "type", "shape", "dtype", "numel", "nbytes", "requires_grad", "tied_to")
+KIND_COLUMNS = ("kind", "persistent")
+STATISTICS_COLUMNS = ("mean", "std", "min", "max", "norm", "zeros", "nan", "inf", "histogram")
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The elements of a tensor: `values` for machines (None where there are many), `text` as torch prints."""
+
+    values: Values | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterRow:
+    """One name of one tensor.
+
+    Attributes:
+        name: dotted path from ``named_parameters(remove_duplicate=False)``.
+        type: class of the module that owns it; None where no model says.
+        shape: sizes; None for a lazy parameter that is not settled, and for a folded row.
+        dtype: torch's name without ``torch.``; None in a folded row of several.
+        numel: number of elements; None where the shape is unknown.
+        nbytes: size in bytes; None where the shape is unknown.
+        requires_grad: None in a folded row of both kinds.
+        tied_to: the first name of the same tensor; None for that first name itself.
+        kind: ``parameter``, ``buffer`` or ``tensor`` (a plain attribute).
+        persistent: whether a buffer is in the state_dict; None for what is no buffer.
+        count: the number of names this row stands for; 1 but for folded rows.
+        mean, std, min, max, norm: over the finite elements; std with Bessel's correction.
+        zeros, nan, inf: counts of elements.
+        histogram: counts of finite elements in equal bins from `min` to `max`.
+        values: the elements, where they were asked for.
+        bases: the class names that `type` derives from, itself included; for selection.
+    """
+
+    name: str
+    type: str | None
+    shape: tuple[int, ...] | None
+    dtype: str | None
+    numel: int | None
+    nbytes: int | None
+    requires_grad: bool | None
+    tied_to: str | None = None
+    kind: str = "parameter"
+    persistent: bool | None = None
+    count: int = 1
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+    norm: float | None = None
+    zeros: int | None = None
+    nan: int | None = None
+    inf: int | None = None
+    histogram: tuple[int, ...] | None = None
+    values: Printed | None = None
+    bases: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def tensor(self) -> str:
+        """The first name of the tensor: equal for two rows exactly when they are one tensor."""
+        return self.tied_to or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterTotals:
+    """Sums over rows, every tensor once however many names it has.
+
+    Attributes:
+        names: number of parameter names.
+        tensors: number of distinct parameter tensors.
+        parameters: number of parameter elements; what people mean by "124M parameters".
+        trainable, frozen: the elements with and without ``requires_grad``.
+        nbytes: bytes of the parameters.
+        buffers, buffer_nbytes: elements and bytes of the buffers, listed or not.
+        plain_tensors: number of attributes that are tensors and neither parameter nor buffer.
+        uninitialized: number of lazy parameters without a shape; they count nowhere else.
+    """
+
+    names: int
+    tensors: int
+    parameters: int
+    trainable: int
+    frozen: int
+    nbytes: int
+    buffers: int
+    buffer_nbytes: int
+    plain_tensors: int
+    uninitialized: int

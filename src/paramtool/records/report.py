@@ -1,0 +1,35 @@
+"""The one Report: rows, totals, and which columns of the rows were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+Row = TypeVar("Row")
+Totals = TypeVar("Totals")
+
+
+@dataclass(frozen=True)
+class Report(Generic[Row, Totals]):
+    """What one command found out.
+
+    Attributes:
+        command: the command's name.
+        model: what the model was called.
+        rows: records of one type.
+        totals: one record.
+        columns: the fields of the rows to show, in order: field name = header = column = key.
+        modules: the class name of every module by its path, for the tree and for folding.
+    """
+
+    command: str
+    model: str
+    rows: tuple[Row, ...]
+    totals: Totals
+    columns: tuple[str, ...]
+    modules: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def cells(self, row: Row) -> dict[str, Any]:
+        """Return the fields of `row` that were asked for, by name."""
+        return {column: getattr(row, column) for column in self.columns}

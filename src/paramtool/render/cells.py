@@ -1,0 +1,85 @@
+"""One cell as text: for people, with units and signs, and for machines, as JSON has it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from paramtool.records.parameter import Printed
+from paramtool.render.names import shown
+
+NUMERIC = frozenset(
+    ("count", "numel", "nbytes", "mean", "std", "min", "max", "norm", "zeros", "nan", "inf")
+)
+"""Columns that are set flush right."""
+
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.:-=+*#"
+
+
+def for_people(column: str, value: Any, unicode: bool = True) -> str:
+    """Return the cell as a table shows it."""
+    if value is None:
+        return "?" if column in ("shape", "numel", "nbytes") else ""
+    if column == "nbytes":
+        return byte_size(value)
+    if column == "count":
+        return f"×{value}" if unicode else f"x{value}"
+    if column == "histogram":
+        return _bars(value, BARS if unicode else ASCII_BARS)
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple):
+        return str(list(value))
+    return shown(str(value))
+
+
+def for_machines(value: Any) -> Any:
+    """Return `value` as JSON can write it: NaN and infinities as strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, tuple):
+        return [for_machines(each) for each in value]
+    if isinstance(value, Printed):
+        return for_machines(value.values)
+    return value
+
+
+def json_text(value: Any) -> str:
+    """Return one line of JSON, in ASCII, and without the ``##[`` that a CI runner obeys."""
+    text = json.dumps(value, allow_nan=False)
+    return text.replace("##[", "\\u0023#[")
+
+
+def for_delimited(value: Any) -> str:
+    """Return the cell of a CSV or TSV file; a text that a spreadsheet would run begins with ``'``."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        text = shown(value)
+        return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    plain = for_machines(value)
+    return plain if isinstance(plain, str) else json_text(plain)
+
+
+def byte_size(count: int) -> str:
+    """Return bytes in decimal units: ``76 B``, ``497.8 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        size /= 1000
+        if round(size, 1) < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:,.1f} EB"
+
+
+def _bars(counts: tuple[int, ...], levels: str) -> str:
+    highest = max(counts, default=0) or 1
+    steps = len(levels) - 1
+    return "".join(levels[-(-count * steps // highest)] for count in counts)

@@ -1,0 +1,79 @@
+"""Every format by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+
+from paramtool.records.report import Report
+from paramtool.render.screen import Screen
+
+
+class Format(str, Enum):
+    """What a report is written as."""
+
+    table = "table"
+    tree = "tree"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    tsv = "tsv"
+    markdown = "markdown"
+
+
+FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
+
+
+def render(
+    report: Report[Any, Any], format: Format | str = Format.table, screen: Screen = Screen()
+) -> Iterator[str]:
+    """Yield `report` as text, piece by piece.
+
+    Args:
+        report: what an operation returned.
+        format: one of `Format`.
+        screen: what the text will be shown on; by default a file that takes everything.
+
+    Raises:
+        ValueError: where `format` is none of them.
+    """
+    format = Format(format)
+    if format is Format.table:
+        from paramtool.render.table import table
+
+        yield from table(report, screen)
+    elif format is Format.tree:
+        from paramtool.render.tree import tree
+
+        yield from tree(report, screen)
+    elif format is Format.markdown:
+        from paramtool.render.markdown import markdown
+
+        yield from markdown(report)
+    else:
+        yield from _for_machines(report, format)
+
+
+def _for_machines(report: Report[Any, Any], format: Format) -> Iterator[str]:
+    from paramtool.render.machine import delimited, json_document, json_lines
+
+    if format is Format.json:
+        yield from json_document(report)
+    elif format is Format.jsonl:
+        yield from json_lines(report)
+    else:
+        yield from delimited(report, "," if format is Format.csv else "\t")
+
+
+def folded(report: Report[Any, Any]) -> Report[Any, Any]:
+    """Return `report` with identical numbered blocks as one row each.
+
+    A report with statistics or values comes back as it is: no two blocks agree in these.
+    """
+    if any(column in report.columns for column in ("values", "histogram")):
+        return report
+    from paramtool.render.blocks import fold_blocks
+
+    return replace(report, rows=tuple(fold_blocks(report.rows)))

@@ -1,0 +1,45 @@
+"""The formats for machines: json, jsonl, csv and tsv.  Every row whole, one after the other."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from paramtool.records.report import Report
+from paramtool.render.cells import for_delimited, for_machines, json_text
+
+SCHEMA = 1
+"""Version of the JSON: fields are added, never removed or renamed."""
+
+
+def json_document(report: Report[Any, Any]) -> Iterator[str]:
+    """Yield one JSON object, a line a row, so that two of them compare line by line."""
+    yield f'{{"schema": {SCHEMA}, "command": {json_text(report.command)}, "model": {json_text(report.model)},\n'
+    yield '"rows": ['
+    separator = "\n"
+    for line in json_lines(report):
+        yield separator + line.rstrip("\n")
+        separator = ",\n"
+    yield f'\n],\n"totals": {json_text(asdict(report.totals))}}}\n'
+
+
+def json_lines(report: Report[Any, Any]) -> Iterator[str]:
+    """Yield a JSON object for each row."""
+    for row in report.rows:
+        yield json_text({key: for_machines(value) for key, value in report.cells(row).items()}) + "\n"
+
+
+def delimited(report: Report[Any, Any], delimiter: str) -> Iterator[str]:
+    """Yield a header and a line a row; lists are written as JSON, a missing value as nothing."""
+    line = io.StringIO()
+    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+    writer = csv.writer(line, delimiter=delimiter, lineterminator="\n", quoting=quoting, quotechar='"' if delimiter == "," else None)
+    for row in (None, *report.rows):
+        cells = report.columns if row is None else map(for_delimited, report.cells(row).values())
+        writer.writerow(list(cells))
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()

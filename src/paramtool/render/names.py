@@ -1,0 +1,26 @@
+"""Show a name that a stranger chose: harmless on a terminal and in a CI log, and never cut."""
+
+from __future__ import annotations
+
+_BIDI = frozenset(map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
+
+def shown(text: str) -> str:
+    r"""Return `text` with control, bidi and other unprintable characters as ``\x1b``, ``\u202e``.
+
+    A CI runner takes ``::word::`` at the start of a line, and ``##[`` anywhere, for a command; the
+    first character of these is written as an escape as well.
+    """
+    if not (text.isprintable() and _BIDI.isdisjoint(text)):
+        text = "".join(each if _is_harmless(each) else _escaped(each) for each in text)
+    if text.lstrip().startswith("::"):
+        text = text.replace(":", "\\x3a", 1)
+    return text.replace("##[", "\\x23#[")
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() and character not in _BIDI
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,0 +1,20 @@
+"""What the text will be shown on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A terminal, or a file or pipe.
+
+    Attributes:
+        width: columns of the terminal; None where there is no edge.
+        color: whether to use colours and styles.
+        unicode: whether characters beyond ASCII come through.
+    """
+
+    width: int | None = None
+    color: bool = False
+    unicode: bool = True

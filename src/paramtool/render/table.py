@@ -1,0 +1,77 @@
+"""A table for people: plain lines into a file, rich on a terminal, where it folds and never cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from paramtool.records.parameter import Printed
+from paramtool.records.report import Report
+from paramtool.render.cells import NUMERIC, for_people
+from paramtool.render.names import shown
+from paramtool.render.screen import Screen
+from paramtool.render.summary import summary
+
+STREAM_PAST = 2_000
+"""Rows that rich lays out in about a second; more are written as plain lines."""
+
+_OPTIONAL = ("tied_to", "persistent", "count")
+"""Columns that are left out where no row has anything in them."""
+
+
+def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
+    """Yield the lines of the table, the values if they were asked for, and the totals."""
+    columns = _columns(report)
+    cells = [
+        [for_people(column, getattr(row, column), screen.unicode) for column in columns] for row in report.rows
+    ]
+    if (screen.width or screen.color) and len(cells) <= STREAM_PAST:
+        from paramtool.render.terminal import terminal_table
+
+        yield from terminal_table(columns, cells, screen)
+    else:
+        yield from _plain(columns, cells, screen.unicode)
+    yield from _values(report)
+    yield from (f" {line}\n" for line in summary(report.totals))
+    yield from _folded(report, len(cells))
+
+
+def _columns(report: Report[Any, Any]) -> list[str]:
+    columns = [column for column in report.columns if column != "values"]
+    if any(row.count > 1 for row in report.rows):
+        columns.insert(1, "count")
+    return [
+        column
+        for column in columns
+        if column not in _OPTIONAL or any(getattr(row, column) not in (None, 1) for row in report.rows)
+    ]
+
+
+def _plain(columns: Sequence[str], cells: list[list[str]], unicode: bool) -> Iterator[str]:
+    from rich.cells import cell_len
+
+    rows = [list(columns), *cells]
+    widths = [max(cell_len(row[index]) for row in rows) for index in range(len(columns))]
+    for number, row in enumerate(rows):
+        parts = []
+        for column, cell, width in zip(columns, row, widths, strict=True):
+            space = " " * (width - cell_len(cell))
+            parts.append(space + cell if column in NUMERIC else cell + space)
+        yield " " + "  ".join(parts).rstrip() + "\n"
+        if number == 0:
+            yield " " + ("─" if unicode else "-") * (sum(widths) + 2 * len(widths) - 2) + "\n"
+    yield "\n"
+
+
+def _values(report: Report[Any, Any]) -> Iterator[str]:
+    if "values" not in report.columns:
+        return
+    for row in report.rows:
+        if isinstance(row.values, Printed):
+            yield f" {shown(row.name)}\n{row.values.text}\n\n"
+
+
+def _folded(report: Report[Any, Any], lines: int) -> Iterator[str]:
+    names = sum(row.count for row in report.rows)
+    if names != lines:
+        yield f" {names:,} names in {lines:,} lines; --all shows each\n"

@@ -1,0 +1,101 @@
+"""The modules as a tree, their tensors as its leaves, a subtotal at every branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from paramtool.records.parameter import ParameterRow
+from paramtool.records.report import Report
+from paramtool.render.cells import byte_size, for_people
+from paramtool.render.names import shown
+from paramtool.render.screen import Screen
+from paramtool.render.summary import counted, summary
+
+
+@dataclass
+class _Branch:
+    below: dict[str, _Branch] = field(default_factory=dict)
+    row: ParameterRow | None = None
+    numel: int = 0
+    nbytes: int = 0
+
+
+def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
+    """Yield the lines of the tree and the totals; a tied tensor counts at its first name."""
+    root = _Branch()
+    counted_tensors: set[str] = set()
+    for row in report.rows:
+        is_new = row.tensor not in counted_tensors or row.tied_to is None
+        counted_tensors.add(row.tensor)
+        _grow(root, row, is_new)
+    yield f"{shown(report.modules.get('', report.model))}{_subtotal(root)}\n"
+    yield from _lines(root, "", "", report, screen)
+    yield "\n"
+    yield from (f"{line}\n" for line in summary(report.totals))
+
+
+def _grow(root: _Branch, row: ParameterRow, is_new: bool) -> None:
+    branch = root
+    path = [root]
+    for part in row.name.split("."):
+        branch = branch.below.setdefault(part, _Branch())
+        path.append(branch)
+    branch.row = row
+    if is_new:
+        for each in path:
+            each.numel += row.numel or 0
+            each.nbytes += row.nbytes or 0
+
+
+def _lines(
+    branch: _Branch, indent: str, path: str, report: Report[Any, Any], screen: Screen
+) -> Iterator[str]:
+    fork, last, pipe = ("├── ", "└── ", "│   ") if screen.unicode else ("|-- ", "`-- ", "|   ")
+    remaining = len(branch.below)
+    for name, inner in branch.below.items():
+        remaining -= 1
+        yield f"{indent}{fork if remaining else last}{_label(name, inner, path + name, report, screen)}\n"
+        deeper = indent + (pipe if remaining else "    ")
+        yield from _lines(inner, deeper, f"{path}{name}.", report, screen)
+
+
+def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], screen: Screen) -> str:
+    row = branch.row
+    if row is None:
+        kind = report.modules.get(first_name(path))
+        return f"{shown(name)}{f': {shown(kind)}' if kind else ''}{_subtotal(branch)}"
+    parts = [shown(name)]
+    if row.shape is not None or row.count == 1:
+        parts.append(for_people("shape", row.shape))
+    else:
+        parts.append(f"{row.type} of {counted(row.count, 'name')}, {counted(row.numel or 0, 'parameter')}")
+    parts.append(row.dtype or "")
+    if row.kind != "parameter":
+        parts.append("buffer" if row.kind == "buffer" else "plain tensor")
+    elif row.requires_grad is False:
+        parts.append("frozen")
+    if row.count > 1 and row.shape is not None:
+        parts.append(for_people("count", row.count, screen.unicode))
+    if row.tied_to:
+        parts.append(f"= {shown(row.tied_to)}")
+    if row.mean is not None or row.norm is not None:
+        numbers = (f"{key} {for_people(key, getattr(row, key))}" for key in ("mean", "std", "min", "max"))
+        parts.append(f"({', '.join(numbers)})")
+    return "  ".join(part for part in parts if part)
+
+
+def first_name(path: str) -> str:
+    """Return the path of the first of folded blocks: ``h.{0..11}.attn`` to ``h.0.attn``."""
+    parts = (part.partition("..")[0].replace("{", "") if part.endswith("}") else part for part in _split(path))
+    return ".".join(parts)
+
+
+def _split(path: str) -> list[str]:
+    """Split at dots, but not at those of ``{0..11}``."""
+    return path.replace("..", "\0").replace(".", "\1").replace("\0", "..").split("\1")
+
+
+def _subtotal(branch: _Branch) -> str:
+    return f"  ({counted(branch.numel, 'parameter')}, {byte_size(branch.nbytes)})"

@@ -1,0 +1,92 @@
+"""Match the arguments that a spec gives with what a signature takes, by position or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paramtool.errors import ParamtoolError
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
+from paramtool.sources.spec.signature import Argument, Signature
+from paramtool.sources.spec.tree import Value
+from paramtool.suggestion import did_you_mean
+
+_YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
+
+
+def bind(
+    signature: Signature,
+    given: Node | None,
+    read: Callable[[Node, Argument], Value],
+    scalar: Argument | None = None,
+) -> tuple[dict[str, Value], list[ParamtoolError]]:
+    """Return the arguments by name, and everything that is wrong with them.
+
+    Args:
+        signature: what is accepted.
+        given: a mapping (by name), a list (by position), a scalar (one) or nothing.
+        read: makes a value of a node for an argument; raises ParamtoolError.
+        scalar: the argument that a lone scalar stands for, where it is not the first.
+    """
+    problems: list[ParamtoolError] = []
+    pairs = _pairs(signature, given, scalar, problems)
+    values: dict[str, Value] = {}
+    for argument, node in pairs:
+        try:
+            values[argument.name] = read(node, argument)
+        except ParamtoolError as error:
+            problems.append(error)
+    return values, problems
+
+
+def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError | None:
+    """Return the error for required arguments that are not among `names`, or None."""
+    absent = [f"'{each.name}'" for each in signature.arguments if each.required and each.name not in names]
+    if not absent:
+        return None
+    return ParamtoolError(f"{signature.name} lacks {' and '.join(absent)}", node.place, f"it is {signature}")
+
+
+def mismatch(owner: str, argument: Argument, node: Node) -> ParamtoolError:
+    """Return the error for a value of the wrong type."""
+    hint = None
+    if isinstance(node, Scalar) and argument.type == "bool" and str(node.value).lower() in _YES_AND_NO:
+        hint = "write true or false"
+    elif isinstance(node, Scalar) and isinstance(node.value, str):
+        hint = did_you_mean(node.value, (word.strip(" '") for word in argument.type.split("|")))
+    message = f"'{argument.name}' of {owner} must be {argument.type}, got {describe(node)}"
+    return ParamtoolError(message, node.place, hint)
+
+
+def _pairs(
+    signature: Signature, given: Node | None, scalar: Argument | None, problems: list[ParamtoolError]
+) -> list[tuple[Argument, Node]]:
+    if given is None or is_nothing(given):
+        return []
+    if isinstance(given, Mapping):
+        return _named(signature, given, problems)
+    positional = signature.positional
+    if isinstance(given, Scalar) and scalar is not None:
+        positional = (scalar,)
+    nodes = given.items if isinstance(given, Sequence) else [given]
+    if len(nodes) > len(positional):
+        count = f"{len(positional)} argument{'' if len(positional) == 1 else 's'} by position"
+        message = f"{signature.name} takes {'no arguments' if not signature.arguments else 'at most ' + count}"
+        place = nodes[len(positional)].place
+        problems.append(ParamtoolError(f"{message}, got {len(nodes)}", place, f"it is {signature}"))
+    return list(zip(positional, nodes, strict=False))
+
+
+def _named(
+    signature: Signature, given: Mapping, problems: list[ParamtoolError]
+) -> list[tuple[Argument, Node]]:
+    pairs = []
+    for key, node in given.entries:
+        argument = signature.argument(key.raw)
+        if argument is None:
+            names = [each.name for each in signature.arguments]
+            hint = did_you_mean(key.raw, names) or f"it is {signature}"
+            message = f"{signature.name} has no argument '{shorten(key.raw)}'"
+            problems.append(ParamtoolError(message, key.place, hint))
+        else:
+            pairs.append((argument, node))
+    return pairs

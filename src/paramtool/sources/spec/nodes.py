@@ -1,0 +1,76 @@
+"""What a YAML text says, with places: scalars, sequences and mappings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from paramtool.place import Place, Text
+
+Plain: TypeAlias = "None | bool | int | float | str"
+
+
+@dataclass(eq=False)
+class _Written:
+    text: Text
+    line: int
+    column: int
+    anchor: str | None = field(default=None, kw_only=True)
+    parent: Node | None = field(default=None, kw_only=True, repr=False)
+    """The node that this one is written in; an alias elsewhere does not change it."""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.text, self.line, self.column)
+
+
+@dataclass(eq=False)
+class Scalar(_Written):
+    """A single value: `value` as YAML 1.2 reads it, `raw` as it is written."""
+
+    raw: str
+    value: Plain
+
+
+@dataclass(eq=False)
+class Sequence(_Written):
+    """A list of nodes."""
+
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Mapping(_Written):
+    """Key and value nodes in the order written; keys are scalars and differ from each other."""
+
+    entries: list[tuple[Scalar, Node]] = field(default_factory=list)
+
+    def get(self, key: str) -> Node | None:
+        """Return the value under `key` (as written), or None."""
+        return next((value for name, value in self.entries if name.raw == key), None)
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def is_nothing(node: Node) -> bool:
+    """Tell whether `node` is YAML's null, as after a key without a value."""
+    return isinstance(node, Scalar) and node.value is None
+
+
+def describe(node: Node) -> str:
+    """Name `node` for a message: ``the string 'a'``, ``a list``, ``a mapping``."""
+    if isinstance(node, Sequence):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if node.value is None:
+        return "nothing"
+    if isinstance(node.value, str):
+        return f"the string '{shorten(node.value)}'"
+    return shorten(node.raw)
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """Cut a stranger's text for a message."""
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,203 @@
+"""From YAML text to nodes with places, with the limits checked as the text goes by.
+
+Nodes are composed from PyYAML's event stream, not by its composer: the C composer dies of a
+segmentation fault in deep nesting, and neither one bounds what aliases expand to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+import yaml
+
+from paramtool.errors import ParamtoolError, Problems
+from paramtool.place import Place, Text
+from paramtool.sources.spec import limits
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, shorten
+from paramtool.sources.spec.scalars import resolve
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def read(text: Text) -> Node:
+    """Return the root node of the one YAML document in `text`.
+
+    Raises:
+        Problems: with every duplicate key, tag and unreadable number, or the one syntax error or
+            exceeded limit that reading stopped at.
+    """
+    bad = _FORBIDDEN.search(text.content)
+    if bad:
+        raise Problems([_forbidden(text, bad)])
+    composer = _Composer(text)
+    try:
+        for event in yaml.parse(text.content, Loader=_LOADER):
+            composer.take(event)
+    except yaml.MarkedYAMLError as error:
+        composer.problems.append(_syntax_error(text, error))
+    except ParamtoolError as error:
+        composer.problems.append(error)
+    if composer.problems:
+        raise Problems(composer.problems)
+    if composer.root is None:
+        raise Problems([ParamtoolError(f"{text.name} is empty", hint="a spec begins with 'model:'")])
+    return composer.root
+
+
+class _Composer:
+    """Builds nodes from events: a stack of open collections, no recursion."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self.root: Node | None = None
+        self.problems: list[ParamtoolError] = []
+        self._open: list[Mapping | Sequence] = []
+        self._keys: list[Scalar | None] = []  # the key that waits for its value, one for each open
+        self._seen: list[set[str]] = []  # the keys so far, one set for each open collection
+        self._anchors: dict[str, Node] = {}
+        self._expanded: dict[int, tuple[int, int]] = {}  # by id of a closed anchored node
+        self._sizes: list[list[int]] = []  # nodes and height of each open collection
+        self._count = 0
+
+    def take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            self._start(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end(event)
+        elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            raise ParamtoolError("a second document", self._place(event), "a spec is one document")
+
+    def _place(self, event: yaml.Event) -> Place:
+        return Place(self.text, event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        value: object = event.value
+        is_plain = not event.style  # the C parser says '', the Python one None
+        if event.implicit[0] and is_plain:
+            try:
+                value = resolve(event.value)
+            except ValueError as error:
+                self.problems.append(ParamtoolError(str(error), self._place(event)))
+                value = None
+        elif event.tag is not None:
+            self._refuse_tag(event)
+        mark = event.start_mark
+        node = Scalar(self.text, mark.line + 1, mark.column + 1, event.value, value)  # type: ignore[arg-type]
+        if is_plain and event.value == "<<" and self._expects_key():
+            self.problems.append(
+                ParamtoolError("merge keys ('<<') are refused", self._place(event), "write the keys out")
+            )
+        self._name(event, node)
+        self._add(event, node, 1, 1)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        target = self._anchors.get(event.anchor)
+        if target is None:
+            raise ParamtoolError(f"no anchor '{shorten(event.anchor)}' above", self._place(event))
+        if any(target is node for node in self._open):
+            raise ParamtoolError(
+                f"alias '*{shorten(event.anchor)}' lies inside its own anchor", self._place(event)
+            )
+        if self._expects_key():
+            raise ParamtoolError("a key cannot be an alias", self._place(event))
+        size, height = self._expanded.get(id(target), (1, 1))
+        self._add(event, target, size, height)
+
+    def _start(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
+        if self._expects_key():
+            raise ParamtoolError("a key must be a single value", self._place(event))
+        if len(self._open) >= limits.MAX_DEPTH:
+            raise ParamtoolError(f"nested deeper than {limits.MAX_DEPTH} levels", self._place(event))
+        if event.tag is not None:
+            self._refuse_tag(event)
+        kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
+        mark = event.start_mark
+        node = kind(self.text, mark.line + 1, mark.column + 1)
+        self._name(event, node)
+        self._open.append(node)
+        self._keys.append(None)
+        self._seen.append(set())
+        self._sizes.append([1, 0])
+
+    def _end(self, event: yaml.Event) -> None:
+        node = self._open.pop()
+        self._keys.pop()
+        self._seen.pop()
+        size, height = self._sizes.pop()
+        if node.anchor:
+            self._expanded[id(node)] = (size, height + 1)
+        self._add(event, node, size, height + 1)
+
+    def _add(self, event: yaml.Event, node: Node, size: int, height: int) -> None:
+        """Put a finished node where it belongs: a key, a value, an item or the root."""
+        self._check_limits(event, size, height)
+        if not self._open:
+            self.root = node
+            return
+        parent = self._open[-1]
+        if not isinstance(event, yaml.AliasEvent):
+            node.parent = parent
+        if isinstance(parent, Sequence):
+            parent.items.append(node)
+        elif self._keys[-1] is None:
+            self._key(cast("Scalar", node))
+        else:
+            parent.entries.append((self._keys[-1], node))
+            self._keys[-1] = None
+
+    def _key(self, key: Scalar) -> None:
+        self._keys[-1] = key
+        if key.raw in self._seen[-1]:
+            self.problems.append(ParamtoolError(f"duplicate key '{shorten(key.raw)}'", key.place))
+        self._seen[-1].add(key.raw)
+
+    def _expects_key(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1], Mapping) and self._keys[-1] is None
+
+    def _name(self, event: yaml.NodeEvent, node: Node) -> None:
+        if event.anchor is not None:
+            node.anchor = event.anchor
+            self._anchors[event.anchor] = node
+
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        quoted = isinstance(event, yaml.ScalarEvent) and event.tag == "!" and event.style
+        if not quoted:
+            message = f"the tag '{shorten(event.tag)}' is refused"
+            self.problems.append(ParamtoolError(message, self._place(event), "a spec is plain data"))
+
+    def _check_limits(self, event: yaml.Event, size: int, height: int) -> None:
+        self._count += 1
+        if self._count > limits.MAX_NODES:
+            raise ParamtoolError(f"more than {limits.MAX_NODES:,} YAML nodes", self._place(event))
+        if not self._sizes:
+            return
+        around = self._sizes[-1]
+        around[0] += size
+        around[1] = max(around[1], height)
+        if around[0] > limits.MAX_EXPANDED_NODES:
+            raise ParamtoolError(
+                f"the aliases expand to more than {limits.MAX_EXPANDED_NODES:,} nodes", self._place(event)
+            )
+        if around[1] > limits.MAX_DEPTH:
+            raise ParamtoolError(f"nested deeper than {limits.MAX_DEPTH} levels through aliases", self._place(event))
+
+
+def _forbidden(text: Text, found: re.Match[str]) -> ParamtoolError:
+    before = text.content[: found.start()]
+    line = before.count("\n") + 1
+    column = len(before) - (before.rfind("\n") + 1) + 1
+    message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
+    return ParamtoolError(message, Place(text, line, column), "is this a text file?")
+
+
+def _syntax_error(text: Text, error: yaml.MarkedYAMLError) -> ParamtoolError:
+    mark = error.problem_mark or error.context_mark
+    place = Place(text, mark.line + 1, mark.column + 1) if mark else None
+    message = " ".join(part for part in (error.context, error.problem) if part)
+    return ParamtoolError(f"not valid YAML: {shorten(message, 200)}", place)

@@ -1,0 +1,139 @@
+"""Read the rules of ``init:``: a selector, one initializer and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as ReadOnly
+from dataclasses import dataclass
+
+from paramtool import plugins
+from paramtool.errors import ParamtoolError
+from paramtool.patterns import compile_pattern
+from paramtool.place import Place
+from paramtool.sources.spec.arguments import bind, mismatch, missing
+from paramtool.sources.spec.catalog import Catalog
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, describe, shorten
+from paramtool.sources.spec.signature import Argument, Signature
+from paramtool.sources.spec.tree import Value
+from paramtool.sources.spec.values import Mismatch, convert
+from paramtool.suggestion import did_you_mean
+
+SELECTOR = Signature(
+    "a selector",
+    (
+        Argument("pattern", "regex", "None"),
+        Argument("exclude", "regex", "None"),
+        Argument("type", "str", "None"),
+        Argument("ndim", "int", "None"),
+    ),
+)
+
+OWN = {
+    "add": Signature("add", (Argument("value", "float"),)),
+    "mul": Signature("mul", (Argument("value", "float"),)),
+    "clamp": Signature("clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))),
+    "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str | None", "None"))),
+}
+"""The initializers that torch.nn.init lacks."""
+
+MAIN_ARGUMENT = {"normal": "std", "trunc_normal": "std"}
+"""What a lone number means where it is not the first argument: ``normal: 0.01`` is a std."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Fill the parameters that the selector matches.
+
+    Attributes:
+        pattern, exclude: regular expressions searched in the name.
+        type: the class of the module that owns the parameter.
+        ndim: the number of dimensions.
+        initializer: a name of torch.nn.init without its ``_``, of this tool, or of a plugin.
+        arguments: by name.
+    """
+
+    initializer: str
+    arguments: ReadOnly[str, Value]
+    place: Place
+    pattern: str | None = None
+    exclude: str | None = None
+    type: str | None = None
+    ndim: int | None = None
+
+
+def initializer_signature(name: str, catalog: Catalog) -> Signature | None:
+    """Return what the initializer takes, or None where torch and this tool have none of the name."""
+    return OWN.get(name) or catalog.initializer(name)
+
+
+def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> Rule | None:
+    """Return the rule that `node` writes; what is wrong goes to `problems`."""
+    if not isinstance(node, Mapping):
+        hint = "as in {pattern: weight, normal: {std: 0.01}}"
+        problems.append(ParamtoolError(f"a rule is a mapping, got {describe(node)}", node.place, hint))
+        return None
+    selector: dict[str, Value] = {}
+    named: list[tuple[Scalar, Node]] = []
+    for key, value in node.entries:
+        argument = SELECTOR.argument(key.raw)
+        if argument is None:
+            named.append((key, value))
+            continue
+        try:
+            selector[key.raw] = _read(value, argument, "the rule", catalog)
+        except ParamtoolError as error:
+            problems.append(error)
+    if len(named) != 1:
+        which = "none" if not named else ", ".join(f"'{shorten(key.raw)}'" for key, _ in named)
+        message = f"a rule has one initializer, this one has {which}"
+        place = named[1][0].place if named else node.place
+        problems.append(ParamtoolError(message, place, _unknown_key_hint(named, catalog)))
+        return None
+    key, given = named[0]
+    arguments = _arguments(key, given, catalog, problems)
+    return Rule(key.raw, arguments, node.place, **selector)  # type: ignore[arg-type]
+
+
+def _unknown_key_hint(named: list[tuple[Scalar, Node]], catalog: Catalog) -> str | None:
+    for key, _ in named:
+        if initializer_signature(key.raw, catalog) is None:
+            return did_you_mean(key.raw, [each.name for each in SELECTOR.arguments])
+    return None
+
+
+def _arguments(
+    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
+) -> ReadOnly[str, Value]:
+    signature = initializer_signature(key.raw, catalog)
+    if signature is None:
+        return _plugin_arguments(key, given, catalog, problems)
+    main = signature.argument(MAIN_ARGUMENT.get(key.raw, ""))
+    values, wrong = bind(signature, given, lambda each, argument: _read(each, argument, key.raw, catalog), main)
+    absent = missing(signature, set(values), key) if not wrong else None
+    problems.extend([*wrong, *([absent] if absent else [])])
+    return values
+
+
+def _plugin_arguments(
+    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
+) -> ReadOnly[str, Value]:
+    offered = plugins.names(plugins.INITIALIZERS)
+    if key.raw not in offered:
+        known = [*catalog.initializers, *OWN, *offered, *(each.name for each in SELECTOR.arguments)]
+        message = f"unknown initializer '{shorten(key.raw)}'"
+        problems.append(ParamtoolError(message, key.place, did_you_mean(key.raw, known)))
+        return {}
+    if not isinstance(given, Mapping):
+        problems.append(ParamtoolError(f"'{key.raw}' takes its arguments by name", given.place))
+        return {}
+    anything = Argument("argument")
+    return {name.raw: _read(value, anything, key.raw, catalog) for name, value in given.entries}
+
+
+def _read(node: Node, argument: Argument, owner: str, catalog: Catalog) -> Value:
+    try:
+        value = convert(node, argument.parsed_type, catalog.dtypes)
+    except Mismatch:
+        raise mismatch(owner, argument, node) from None
+    if argument.type == "regex":
+        compile_pattern(str(value), node.place)
+    return value

@@ -1,0 +1,151 @@
+"""Read tensors as a spec writes them: ``[20, 20]`` or ``{shape: [20, 20], fill: rand}``."""
+
+from __future__ import annotations
+
+import math
+
+from paramtool.errors import ParamtoolError
+from paramtool.sources.spec.limits import MAX_INTEGER
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
+from paramtool.sources.spec.tree import TensorNode, Values
+from paramtool.suggestion import did_you_mean
+
+FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
+MAX_RANK = 64  # torch.tensor and most kernels end there
+
+_COMMON = ("shape", "fill", "low", "high", "values", "dtype")
+KEYS = {
+    "Parameter": (*_COMMON, "requires_grad"),
+    "Buffer": (*_COMMON, "persistent"),
+    "Tensor": (*_COMMON, "requires_grad"),
+    "input": _COMMON,
+}
+
+
+def read_tensor(kind: str, node: Node, dtypes: tuple[str, ...]) -> TensorNode:
+    """Return the tensor that `node` writes.
+
+    Args:
+        kind: ``Parameter``, ``Buffer``, ``Tensor`` or ``input``.
+        node: a shape, or a mapping with the keys of `KEYS`.
+        dtypes: the dtype names that torch has.
+
+    Raises:
+        ParamtoolError: at the node that is wrong.
+    """
+    if isinstance(node, Mapping):
+        return _from_mapping(kind, node, dtypes)
+    if is_nothing(node):
+        raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in [3, 4]")
+    return TensorNode(kind, node.place, shape=_shape(node))
+
+
+def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNode:
+    for key, _ in node.entries:
+        if key.raw not in KEYS[kind]:
+            hint = did_you_mean(key.raw, KEYS[kind]) or f"it takes {', '.join(KEYS[kind])}"
+            raise ParamtoolError(f"{kind} has no key '{key.raw}'", key.place, hint)
+    given = {key.raw: value for key, value in node.entries}
+    shape, values = given.get("shape"), given.get("values")
+    if values is not None and (shape is not None or "fill" in given):
+        raise ParamtoolError("'values' stands alone", values.place, "leave out shape and fill")
+    if values is None and shape is None:
+        raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in {shape: [3, 4]}")
+    fill = _fill(given.get("fill"))
+    low, high = _bounds(fill, given, node)
+    return TensorNode(
+        kind,
+        node.place,
+        shape=None if shape is None else _shape(shape),
+        fill=fill,
+        low=low,
+        high=high,
+        values=None if values is None else _values(values),
+        requires_grad=_flag("requires_grad", given, None),
+        persistent=_flag("persistent", given, True) is not False,
+        dtype=_dtype(given.get("dtype"), dtypes),
+    )
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    items = node.items if isinstance(node, Sequence) else [node]
+    sizes = []
+    for item in items:
+        size = item.value if isinstance(item, Scalar) else None
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            message = f"a shape is a list of sizes, got {describe(item)}"
+            raise ParamtoolError(message, item.place, "as in [3, 4]")
+        sizes.append(size)
+    if len(sizes) > MAX_RANK:
+        raise ParamtoolError(f"a shape of {len(sizes)} dimensions; at most {MAX_RANK}", node.place)
+    if math.prod(size for size in sizes if size) > MAX_INTEGER:
+        raise ParamtoolError("a shape of more than 2^63 elements", node.place)
+    return tuple(sizes)
+
+
+def _fill(node: Node | None) -> str | float:
+    if node is None:
+        return "zeros"
+    value = node.value if isinstance(node, Scalar) else None
+    if isinstance(value, str) and value in FILLS:
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    hint = did_you_mean(value, FILLS) if isinstance(value, str) else None
+    raise ParamtoolError(
+        f"'fill' is a number or one of {', '.join(FILLS)}, got {describe(node)}", node.place, hint
+    )
+
+
+def _bounds(fill: str | float, given: dict[str, Node], node: Mapping) -> tuple[int, int | None]:
+    bounds: dict[str, int] = {}
+    for key in ("low", "high"):
+        if key not in given:
+            continue
+        bound = given[key]
+        if fill != "randint":
+            raise ParamtoolError(f"'{key}' goes with 'fill: randint'", bound.place)
+        value = bound.value if isinstance(bound, Scalar) else None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ParamtoolError(f"'{key}' must be int, got {describe(bound)}", bound.place)
+        bounds[key] = value
+    low, high = bounds.get("low", 0), bounds.get("high")
+    if fill == "randint" and (high is None or high <= low):
+        hint = "integers are drawn from low (0) up to, not including, high"
+        raise ParamtoolError("randint needs 'high' above 'low'", node.place, hint)
+    return low, high
+
+
+def _values(node: Node) -> Values:
+    """Read nested lists of numbers that have the form of a tensor."""
+    if isinstance(node, Sequence):
+        inner = tuple(_values(item) for item in node.items)
+        if len({_form(each) for each in inner}) > 1:
+            raise ParamtoolError("the lists in 'values' differ in length", node.place)
+        return inner
+    if isinstance(node, Scalar) and isinstance(node.value, (bool, int, float)):
+        return node.value
+    raise ParamtoolError(f"'values' holds numbers in lists, got {describe(node)}", node.place)
+
+
+def _form(values: Values) -> tuple[int, ...]:
+    return (len(values), *(_form(values[0]) if values else ())) if isinstance(values, tuple) else ()
+
+
+def _flag(key: str, given: dict[str, Node], default: bool | None) -> bool | None:
+    node = given.get(key)
+    if node is None:
+        return default
+    if isinstance(node, Scalar) and isinstance(node.value, bool):
+        return node.value
+    raise ParamtoolError(f"'{key}' must be true or false, got {describe(node)}", node.place)
+
+
+def _dtype(node: Node | None, dtypes: tuple[str, ...]) -> str | None:
+    if node is None:
+        return None
+    value = node.value if isinstance(node, Scalar) else None
+    if isinstance(value, str) and value in dtypes:
+        return value
+    hint = did_you_mean(value, dtypes) if isinstance(value, str) else None
+    raise ParamtoolError(f"no dtype {describe(node)}", node.place, hint or "as in float32, bfloat16, int64")

@@ -1,0 +1,18 @@
+"""Did you mean: the nearest known word to one that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+LONGEST_WORD = 100  # difflib is quadratic in the length of what a stranger wrote
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """Return ``did you mean 'Linear'?`` for the known word nearest to `word`, or None."""
+    if len(word) > LONGEST_WORD:
+        return None
+    from difflib import get_close_matches
+
+    by_lower = {name.lower(): name for name in known if len(name) <= LONGEST_WORD}
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean '{by_lower[near[0]]}'?" if near else None
