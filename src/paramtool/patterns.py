@@ -55,7 +55,8 @@ def _time_limit(what: str) -> Iterator[None]:
 
     def stop(*_: object) -> None:
         raise ParamtoolError(
-            f"the pattern {what} was still searching after {SECONDS} s", hint="avoid nested repeats as in (a+)+"
+            f"the pattern {what} was still searching after {SECONDS} s",
+            hint="avoid nested repeats as in (a+)+",
         )
 
     before = signal.signal(signal.SIGALRM, stop)

@@ -28,20 +28,25 @@ def inspect(
     exclude: options.Exclude = None,
     type: options.Type = None,
     module: Annotated[
-        str | None, typer.Option("--module", "-m", metavar="PATH", help="List one submodule, by its own names.")
+        str | None,
+        typer.Option("--module", "-m", metavar="PATH", help="List one submodule, by its own names."),
     ] = None,
     buffers: Annotated[
-        bool, typer.Option("--buffers", "-b", help="Also list buffers and plain tensors, which are no parameters.")
+        bool,
+        typer.Option("--buffers", "-b", help="Also list buffers and plain tensors, which are no parameters."),
     ] = False,
     values: Annotated[bool, typer.Option("--values", help="Print the values, as torch does.")] = False,
     stats: Annotated[
-        bool, typer.Option("--stats", help="Add mean, std, min, max, norm, zeros, NaN, infinities, histogram.")
+        bool,
+        typer.Option("--stats", help="Add mean, std, min, max, norm, zeros, NaN, infinities, histogram."),
     ] = False,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of the initial values; the spec's, else 0.")
+        int | None,
+        typer.Option("--seed", min=0, metavar="N", help="Seed of the initial values; the spec's, else 0."),
     ] = None,
     sort: Annotated[
-        str | None, typer.Option("--sort", metavar="FIELD", help="Sort by a column: largest first, or A to Z.")
+        str | None,
+        typer.Option("--sort", metavar="FIELD", help="Sort by a column: largest first, or A to Z."),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order around.")] = False,
     depth: Annotated[
@@ -80,9 +85,7 @@ def inspect(
     streams.write(render(report, format, streams.screen()))
 
 
-def _read(
-    spec: Spec, module: str | None, values: bool, stats: bool
-) -> Report[ParameterRow, ParameterTotals]:
+def _read(spec: Spec, module: str | None, values: bool, stats: bool) -> Report[ParameterRow, ParameterTotals]:
     """Build the model and list it; torch comes in here."""
     with quick_import():
         from paramtool.operations.parameters import parameters

@@ -10,9 +10,7 @@ from paramtool.records.parameter import ParameterRow
 T = TypeVar("T")
 
 
-def fold_depth(
-    rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, str]
-) -> list[ParameterRow]:
+def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, str]) -> list[ParameterRow]:
     """Return a row for every name of at most `depth` parts, and one for each deeper module.
 
     A tensor counts in the first row that holds one of its names, so the rows add up to the totals.
@@ -35,9 +33,7 @@ def fold_depth(
     return folded
 
 
-def _fold(
-    name: str, group: list[ParameterRow], module_type: str | None, counted: set[str]
-) -> ParameterRow:
+def _fold(name: str, group: list[ParameterRow], module_type: str | None, counted: set[str]) -> ParameterRow:
     own = {row.tensor: row for row in reversed(group) if row.tensor not in counted}
     return ParameterRow(
         name=name,

@@ -62,7 +62,9 @@ def parameters(
 
 
 def _named_tensors(module: nn.Module) -> Iterator[_Named]:
-    modules = [(f"{path}." if path else "", each) for path, each in module.named_modules(remove_duplicate=False)]
+    modules = [
+        (f"{path}." if path else "", each) for path, each in module.named_modules(remove_duplicate=False)
+    ]
     for prefix, each in modules:
         for name, parameter in each._parameters.items():
             if parameter is not None:

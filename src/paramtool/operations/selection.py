@@ -78,4 +78,7 @@ def sort(rows: Iterable[ParameterRow], key: str, reverse: bool = False) -> list[
     known = [row for row in rows if getattr(row, key) is not None]
     unknown = [row for row in rows if getattr(row, key) is None]
     is_word = any(isinstance(getattr(row, key), str) for row in known)
-    return sorted(known, key=lambda row: getattr(row, key), reverse=reverse if is_word else not reverse) + unknown
+    return (
+        sorted(known, key=lambda row: getattr(row, key), reverse=reverse if is_word else not reverse)
+        + unknown
+    )

@@ -9,9 +9,7 @@ from typing import Any
 from paramtool.records.parameter import Printed
 from paramtool.render.names import shown
 
-NUMERIC = frozenset(
-    ("count", "numel", "nbytes", "mean", "std", "min", "max", "norm", "zeros", "nan", "inf")
-)
+NUMERIC = frozenset(("count", "numel", "nbytes", "mean", "std", "min", "max", "norm", "zeros", "nan", "inf"))
 """Columns that are set flush right."""
 
 BARS = "▁▂▃▄▅▆▇█"

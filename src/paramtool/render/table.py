@@ -23,7 +23,8 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     """Yield the lines of the table, the values if they were asked for, and the totals."""
     columns = _columns(report)
     cells = [
-        [for_people(column, getattr(row, column), screen.unicode) for column in columns] for row in report.rows
+        [for_people(column, getattr(row, column), screen.unicode) for column in columns]
+        for row in report.rows
     ]
     if (screen.width or screen.color) and len(cells) <= STREAM_PAST:
         from paramtool.render.terminal import terminal_table

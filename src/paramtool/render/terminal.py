@@ -23,7 +23,9 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     layout = Table(box=box.SIMPLE_HEAD if screen.unicode else box.ASCII2, pad_edge=False, show_edge=False)
     for column in columns:
         right = column in NUMERIC
-        layout.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=column != "name")
+        layout.add_column(
+            column, justify="right" if right else "left", overflow="fold", no_wrap=column != "name"
+        )
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     width = screen.width or WIDEST

@@ -88,7 +88,9 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
 
 def first_name(path: str) -> str:
     """Return the path of the first of folded blocks: ``h.{0..11}.attn`` to ``h.0.attn``."""
-    parts = (part.partition("..")[0].replace("{", "") if part.endswith("}") else part for part in _split(path))
+    parts = (
+        part.partition("..")[0].replace("{", "") if part.endswith("}") else part for part in _split(path)
+    )
     return ".".join(parts)
 
 

@@ -70,7 +70,9 @@ def _pairs(
     nodes = given.items if isinstance(given, Sequence) else [given]
     if len(nodes) > len(positional):
         count = f"{len(positional)} argument{'' if len(positional) == 1 else 's'} by position"
-        message = f"{signature.name} takes {'no arguments' if not signature.arguments else 'at most ' + count}"
+        message = (
+            f"{signature.name} takes {'no arguments' if not signature.arguments else 'at most ' + count}"
+        )
         place = nodes[len(positional)].place
         problems.append(ParamtoolError(f"{message}, got {len(nodes)}", place, f"it is {signature}"))
     return list(zip(positional, nodes, strict=False))

@@ -109,14 +109,22 @@ class _Document:
     def _top_level(self) -> dict[str, Node]:
         root = self._root
         if not isinstance(root, Mapping):
-            raise Problems([ParamtoolError(f"a spec is a mapping, got {describe(root)}", root.place, "it begins with 'model:'")])
+            raise Problems(
+                [
+                    ParamtoolError(
+                        f"a spec is a mapping, got {describe(root)}", root.place, "it begins with 'model:'"
+                    )
+                ]
+            )
         for key, _ in root.entries:
             if key.raw not in KEYS:
                 hint = did_you_mean(key.raw, KEYS) or f"known are {', '.join(KEYS)}"
                 self._problems.append(ParamtoolError(f"unknown key '{shorten(key.raw)}'", key.place, hint))
         given = {key.raw: value for key, value in root.entries}
         if "model" not in given:
-            self._problems.append(ParamtoolError("the spec lacks 'model'", root.place, "as in model: {Linear: [4, 3]}"))
+            self._problems.append(
+                ParamtoolError("the spec lacks 'model'", root.place, "as in model: {Linear: [4, 3]}")
+            )
         return given
 
     def _model(self, given: dict[str, Node]) -> Tree | None:
@@ -146,7 +154,11 @@ class _Document:
 
     def _ties(self, node: Node) -> tuple[Tie, ...]:
         if not isinstance(node, Mapping):
-            self._complain(f"'tie' is a mapping of names, got {describe(node)}", node, "as in {head.weight: embed.weight}")
+            self._complain(
+                f"'tie' is a mapping of names, got {describe(node)}",
+                node,
+                "as in {head.weight: embed.weight}",
+            )
             return ()
         return tuple(
             Tie(Written(key.raw, key.place), self._word(value, "the name of a parameter"))
@@ -205,7 +217,9 @@ class _Document:
 
     def _rules(self, node: Node) -> tuple[Rule, ...]:
         if not isinstance(node, Sequence):
-            self._complain(f"'init' is a list of rules, got {describe(node)}", node, "as in [{pattern: weight, zeros: }]")
+            self._complain(
+                f"'init' is a list of rules, got {describe(node)}", node, "as in [{pattern: weight, zeros: }]"
+            )
             return ()
         rules = [read_rule(item, self._catalog, self._problems) for item in node.items]
         return tuple(rule for rule in rules if rule is not None)

@@ -158,7 +158,9 @@ class ModuleReader:
             items = given.items if isinstance(given, Sequence) else [given]
             return self._children(key, [(str(index), item, item) for index, item in enumerate(items)])
         return self._complain(
-            f"{name} takes a mapping of names to nodes, got {describe(given)}", given, "as in {head: {Linear: …}}"
+            f"{name} takes a mapping of names to nodes, got {describe(given)}",
+            given,
+            "as in {head: {Linear: …}}",
         )
 
     def _named_children(self, key: Scalar, given: Mapping) -> Container | None:
@@ -168,7 +170,9 @@ class ModuleReader:
                 self._complain(f"torch refuses the name '{shorten(name.raw)}'", name, "no dot, not empty")
             elif is_nothing(node) or (isinstance(node, Sequence) and self._is_known(name.raw)):
                 hint = "modules without names are a list, with '-' before each"
-                self._complain(f"expected a module for '{shorten(name.raw)}', got {describe(node)}", node, hint)
+                self._complain(
+                    f"expected a module for '{shorten(name.raw)}', got {describe(node)}", node, hint
+                )
             else:
                 members.append((name.raw, name, node))
         return self._children(key, members)
@@ -207,7 +211,9 @@ class ModuleReader:
             return node.value
         if recipes.is_alias(node, given):
             hint = "list the alias as often as needed, or define a name"
-            raise ParamtoolError("Repeat makes independent copies, and an alias is one module", node.place, hint)
+            raise ParamtoolError(
+                "Repeat makes independent copies, and an alias is one module", node.place, hint
+            )
         return self._recipe(node)
 
     def _residual(self, key: Scalar, given: Node | None) -> Residual | None:
@@ -296,7 +302,10 @@ class ModuleReader:
     def _value(self, owner: str, node: Node, argument: Argument) -> Value:
         """Return the value of an argument: plain, a module's tree, or a tensor's."""
         kind = argument.parsed_type
-        module, tensor = kind.allows("module") or kind.allows("any"), kind.allows("tensor") or kind.allows("any")
+        module, tensor = (
+            kind.allows("module") or kind.allows("any"),
+            kind.allows("tensor") or kind.allows("any"),
+        )
         one_key = isinstance(node, Mapping) and len(node.entries) == 1
         if one_key and (module or tensor):
             return self.module(node, ("Tensor",) if tensor else ())

@@ -78,7 +78,9 @@ class Override:
         if not key.isdecimal() or len(key) > 9 or int(key) >= count:
             where = ".".join(done) or "the spec"
             hint = f"use an index from 0 to {count - 1}" if count else None
-            raise ParamtoolError(f"'{where}' is a list of {count}, without '{shorten(key)}'", self.place, hint)
+            raise ParamtoolError(
+                f"'{where}' is a list of {count}, without '{shorten(key)}'", self.place, hint
+            )
 
     def _open(self, holder: Node, key: str, rest: list[str], done: list[str]) -> Node:
         """Return the node under `key` to go on in; a bare name such as ``ReLU`` becomes a mapping."""
@@ -98,7 +100,9 @@ class Override:
             empty = Scalar(inner.text, inner.line, inner.column, "", None, parent=opened)
             opened.entries.append((inner, empty))
         elif inner is not None and not (isinstance(inner, Scalar) and inner.value is None):
-            raise ParamtoolError(f"'{'.'.join([*done, key])}' is {describe(inner)}, nothing inside it", self.place)
+            raise ParamtoolError(
+                f"'{'.'.join([*done, key])}' is {describe(inner)}, nothing inside it", self.place
+            )
         self._put(holder, key, opened)
         return opened
 

@@ -185,7 +185,9 @@ class _Composer:
                 f"the aliases expand to more than {limits.MAX_EXPANDED_NODES:,} nodes", self._place(event)
             )
         if around[1] > limits.MAX_DEPTH:
-            raise ParamtoolError(f"nested deeper than {limits.MAX_DEPTH} levels through aliases", self._place(event))
+            raise ParamtoolError(
+                f"nested deeper than {limits.MAX_DEPTH} levels through aliases", self._place(event)
+            )
 
 
 def _forbidden(text: Text, found: re.Match[str]) -> ParamtoolError:

@@ -30,7 +30,9 @@ SELECTOR = Signature(
 OWN = {
     "add": Signature("add", (Argument("value", "float"),)),
     "mul": Signature("mul", (Argument("value", "float"),)),
-    "clamp": Signature("clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))),
+    "clamp": Signature(
+        "clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))
+    ),
     "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str | None", "None"))),
 }
 """The initializers that torch.nn.init lacks."""
@@ -107,7 +109,9 @@ def _arguments(
     if signature is None:
         return _plugin_arguments(key, given, catalog, problems)
     main = signature.argument(MAIN_ARGUMENT.get(key.raw, ""))
-    values, wrong = bind(signature, given, lambda each, argument: _read(each, argument, key.raw, catalog), main)
+    values, wrong = bind(
+        signature, given, lambda each, argument: _read(each, argument, key.raw, catalog), main
+    )
     absent = missing(signature, set(values), key) if not wrong else None
     problems.extend([*wrong, *([absent] if absent else [])])
     return values

@@ -1,0 +1,38 @@
+# The menu: `make` prints it.  Every target makes what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := menu
+.PHONY: menu demo test check bench golden schema
+
+menu:  ## print this menu
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## install, then list the parameters of real models
+	@$(BIN)/python tools/demo.py
+
+test: $(INSTALLED)  ## install, then ruff, mypy, import-linter and every fast test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## the fast loop: the same, stopping at the first failure, last failures first
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	$(BIN)/pytest -x -q --failed-first -m 'not thorough'
+
+bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
+	$(BIN)/python -m benchmarks
+
+golden: $(INSTALLED)  ## write the golden files anew; read the diff
+	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_readme.py
+
+schema: $(INSTALLED)  ## write the shipped catalogue and JSON Schema from the installed torch
+	$(BIN)/python -W ignore tools/write_catalog.py
