@@ -26,7 +26,7 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout = _Result(sys.stdout)  # type: ignore[assignment]
+    sys.stdout = _Result(sys.stdout)
 
 
 class _Result:

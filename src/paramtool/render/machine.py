@@ -35,14 +35,10 @@ def json_lines(report: Report[Any, Any]) -> Iterator[str]:
 def delimited(report: Report[Any, Any], delimiter: str) -> Iterator[str]:
     """Yield a header and a line a row; lists are written as JSON, a missing value as nothing."""
     line = io.StringIO()
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    writer = csv.writer(
-        line,
-        delimiter=delimiter,
-        lineterminator="\n",
-        quoting=quoting,
-        quotechar='"' if delimiter == "," else None,
-    )
+    if delimiter == ",":
+        writer = csv.writer(line, lineterminator="\n")
+    else:  # a shown name has no tab, so nothing needs quotes
+        writer = csv.writer(line, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
     for row in (None, *report.rows):
         cells = report.columns if row is None else map(for_delimited, report.cells(row).values())
         writer.writerow(list(cells))

@@ -14,7 +14,7 @@ import yaml
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place, Text
 from paramtool.sources.spec import limits
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Plain, Scalar, Sequence, shorten
 from paramtool.sources.spec.scalars import resolve
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,10 +74,10 @@ class _Composer:
             raise ParamtoolError("a second document", self._place(event), "a spec is one document")
 
     def _place(self, event: yaml.Event) -> Place:
-        return Place(self.text, event.start_mark.line + 1, event.start_mark.column + 1)
+        return Place(self.text, *_position(event))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        value: object = event.value
+        value: Plain = event.value
         is_plain = not event.style  # the C parser says '', the Python one None
         if event.implicit[0] and is_plain:
             try:
@@ -87,8 +87,7 @@ class _Composer:
                 value = None
         elif event.tag is not None:
             self._refuse_tag(event)
-        mark = event.start_mark
-        node = Scalar(self.text, mark.line + 1, mark.column + 1, event.value, value)  # type: ignore[arg-type]
+        node = Scalar(self.text, *_position(event), event.value, value)
         if is_plain and event.value == "<<" and self._expects_key():
             self.problems.append(
                 ParamtoolError("merge keys ('<<') are refused", self._place(event), "write the keys out")
@@ -97,13 +96,12 @@ class _Composer:
         self._add(event, node, 1, 1)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        target = self._anchors.get(event.anchor)
+        name = event.anchor or ""
+        target = self._anchors.get(name)
         if target is None:
-            raise ParamtoolError(f"no anchor '{shorten(event.anchor)}' above", self._place(event))
+            raise ParamtoolError(f"no anchor '{shorten(name)}' above", self._place(event))
         if any(target is node for node in self._open):
-            raise ParamtoolError(
-                f"alias '*{shorten(event.anchor)}' lies inside its own anchor", self._place(event)
-            )
+            raise ParamtoolError(f"alias '*{shorten(name)}' lies inside its own anchor", self._place(event))
         if self._expects_key():
             raise ParamtoolError("a key cannot be an alias", self._place(event))
         size, height = self._expanded.get(id(target), (1, 1))
@@ -117,8 +115,7 @@ class _Composer:
         if event.tag is not None:
             self._refuse_tag(event)
         kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
-        mark = event.start_mark
-        node = kind(self.text, mark.line + 1, mark.column + 1)
+        node = kind(self.text, *_position(event))
         self._name(event, node)
         self._open.append(node)
         self._keys.append(None)
@@ -168,7 +165,7 @@ class _Composer:
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         quoted = isinstance(event, yaml.ScalarEvent) and event.tag == "!" and event.style
         if not quoted:
-            message = f"the tag '{shorten(event.tag)}' is refused"
+            message = f"the tag '{shorten(event.tag or '')}' is refused"
             self.problems.append(ParamtoolError(message, self._place(event), "a spec is plain data"))
 
     def _check_limits(self, event: yaml.Event, size: int, height: int) -> None:
@@ -188,6 +185,12 @@ class _Composer:
             raise ParamtoolError(
                 f"nested deeper than {limits.MAX_DEPTH} levels through aliases", self._place(event)
             )
+
+
+def _position(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    assert mark is not None  # parsed events have one; hand-made ones may not
+    return mark.line + 1, mark.column + 1
 
 
 def _forbidden(text: Text, found: re.Match[str]) -> ParamtoolError:

@@ -129,3 +129,10 @@ class DtypeName:
 Node: TypeAlias = Call | Container | Repeat | Residual | TensorNode | Use | Shared
 Values: TypeAlias = "bool | int | float | tuple[Values, ...]"
 Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...] | DtypeName | Node"
+
+
+def bottom(node: Node) -> Node:
+    """Return what an anchored node is."""
+    while isinstance(node, Shared):
+        node = node.node
+    return node

@@ -1,0 +1,106 @@
+"""From a spec to a network: structure on the meta device, or values on the CPU."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from paramtool.errors import ParamtoolError, Problems
+from paramtool.sources.build.builder import Builder
+from paramtool.sources.build.freezing import freeze
+from paramtool.sources.build.settling import settle
+from paramtool.sources.build.structure import StructureOnly, default_dtype
+from paramtool.sources.build.tying import tie
+from paramtool.sources.spec.document import Spec
+from paramtool.suggestion import did_you_mean
+
+
+@dataclass(frozen=True)
+class Network:
+    """A built module, and what there is to say about how it was built."""
+
+    module: nn.Module
+    notes: tuple[str, ...] = ()
+
+
+def structure(spec: Spec) -> Network:
+    """Build the names and shapes of `spec` on the meta device; memory does not grow with the model.
+
+    Raises:
+        Problems: with everything that torch refuses.
+    """
+    with _no_collection(), StructureOnly():
+        return _build(spec)
+
+
+def values(spec: Spec) -> Network:
+    """Build `spec` on the CPU, initialized by the constructors after ``manual_seed(spec.seed)``.
+
+    Raises:
+        Problems: with everything that torch refuses.
+        ParamtoolError: where the tensors do not fit in this machine's memory.
+    """
+    _check_memory(structure(spec).module)
+    with _no_collection(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        return _build(spec)
+
+
+def _build(spec: Spec) -> Network:
+    builder = Builder()
+    with default_dtype(spec.dtype):
+        module = builder.module(spec.model)
+        if builder.problems:
+            raise Problems(builder.problems)
+        notes = [*builder.notes, *settle(module, spec.inputs)]
+    problems = [*tie(module, spec.ties), *freeze(module, spec.freeze)]
+    if problems:
+        raise Problems(problems)
+    return Network(module, tuple(dict.fromkeys(notes)))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the cycle collector out of a build: it would walk all modules again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _check_memory(module: nn.Module) -> None:
+    tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}
+    needed = sum(each.nbytes for each in tensors.values() if not nn.parameter.is_lazy(each))
+    try:
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every platform tells
+        return
+    if needed > available:
+        raise ParamtoolError(
+            f"the values need {needed / 1e9:,.0f} GB and {available / 1e9:,.0f} GB are free",
+            hint="leave out --values and --stats for names and shapes",
+        )
+
+
+def submodule(module: nn.Module, path: str) -> nn.Module:
+    """Return the submodule at the dotted `path`.
+
+    Raises:
+        ParamtoolError: where there is none.
+    """
+    modules: dict[str, nn.Module] = dict(module.named_modules(remove_duplicate=False))
+    found = modules.get(path)
+    if found is None:
+        paths = [each for each in modules if each]
+        hint = did_you_mean(path, paths) or f"there are {', '.join(paths[:5]) or 'none'}"
+        raise ParamtoolError(f"no module '{path}'", hint=hint)
+    return found

@@ -1,0 +1,36 @@
+"""Settle lazy modules by one forward pass over the input of the spec."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from paramtool.sources.build.tensors import make_tensor
+from paramtool.sources.spec.document import Inputs
+
+
+def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:
+    """Give lazy parameters their shapes; return notes on what could not be settled.
+
+    On the meta device nothing is computed.  Modules stay in the mode they were in.
+    """
+    lazy = [name for name, each in module.named_modules() if isinstance(each, LazyModuleMixin)]
+    if not lazy:
+        return []
+    if inputs is None:
+        return [f"{len(lazy)} lazy modules have no shapes; give the spec an 'input' to settle them"]
+    positional = [make_tensor(node) for node in inputs.positional]
+    named = {name: make_tensor(node) for name, node in inputs.named.items()}
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            module(*positional, **named)
+    except Exception as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        return [f"the forward pass that would settle lazy modules failed: {first}"]
+    finally:
+        for each, training in modes:
+            each.training = training
+    return []
