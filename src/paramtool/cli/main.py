@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -106,7 +107,7 @@ def _bug(error: BaseException) -> int:
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next
-    where = f" ({os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno})" if frame else ""
+    where = f" ({Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno})" if frame else ""
     streams.complain(
         ParamtoolError(
             f"a bug in paramtool: {type(error).__name__}: {error}{where}",

@@ -10,6 +10,7 @@ from paramtool.cli import streams
 def schema() -> None:
     """Print the JSON Schema of specs.
 
-    An editor completes and checks a spec with it: it has every torch.nn module with its arguments and their types.
+    An editor completes and checks a spec with it: it has every torch.nn module,
+    with its arguments and their types.
     """
     streams.write([files("paramtool.sources.spec").joinpath("schema.json").read_text("utf-8")])

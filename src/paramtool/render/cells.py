@@ -23,7 +23,7 @@ def for_people(column: str, value: Any, unicode: bool = True) -> str:
     if column == "nbytes":
         return byte_size(value)
     if column == "count":
-        return f"×{value}" if unicode else f"x{value}"
+        return "" if value == 1 else f"×{value}" if unicode else f"x{value}"
     if column == "histogram":
         return _bars(value, BARS if unicode else ASCII_BARS)
     if isinstance(value, bool):

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from paramtool.records.report import Report
-from paramtool.render.screen import Screen
+from paramtool.render.screen import A_FILE, Screen
 
 
 class Format(str, Enum):
@@ -27,7 +27,7 @@ FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
 
 
 def render(
-    report: Report[Any, Any], format: Format | str = Format.table, screen: Screen = Screen()
+    report: Report[Any, Any], format: Format | str = Format.table, screen: Screen = A_FILE
 ) -> Iterator[str]:
     """Yield `report` as text, piece by piece.
 

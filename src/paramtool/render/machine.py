@@ -17,7 +17,8 @@ SCHEMA = 1
 
 def json_document(report: Report[Any, Any]) -> Iterator[str]:
     """Yield one JSON object, a line a row, so that two of them compare line by line."""
-    yield f'{{"schema": {SCHEMA}, "command": {json_text(report.command)}, "model": {json_text(report.model)},\n'
+    command, model = json_text(report.command), json_text(report.model)
+    yield f'{{"schema": {SCHEMA}, "command": {command}, "model": {model},\n'
     yield '"rows": ['
     separator = "\n"
     for line in json_lines(report):

@@ -18,3 +18,7 @@ class Screen:
     width: int | None = None
     color: bool = False
     unicode: bool = True
+
+
+A_FILE = Screen()
+"""A file that takes everything."""

@@ -57,10 +57,7 @@ def open_spec(name: str, overrides: tuple[Override, ...] = ()) -> Spec:
 def _read_text(name: str) -> Text:
     shown = "<stdin>" if name == STDIN else name
     try:
-        if name == STDIN:
-            content = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            content = _read_file(Path(name))
+        content = _read_stream(sys.stdin.fileno()) if name == STDIN else _read_file(Path(name))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ParamtoolError(f"cannot read {shown}: {reason}", hint=_nearby(name)) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from paramtool import plugins
@@ -128,8 +128,6 @@ class Builder:
 
     def _value(self, value: Value) -> object:
         if isinstance(value, DtypeName):
-            import torch
-
             return getattr(torch, value.name)
         if isinstance(value, _NODES):
             return self._build(value)
@@ -140,8 +138,10 @@ class Builder:
             self.problems.append(ParamtoolError(error.message, node.place, error.hint))
             return
         name = node.type if isinstance(node, Call) else type(node).__name__
-        who = f"torch refuses {name}" if not isinstance(node, Call) or node.signature else f"plugin {name} fails"
-        hint = f"it is {node.signature}" if isinstance(node, Call) and node.signature else None
+        signature = node.signature if isinstance(node, Call) else None
+        is_plugin = isinstance(node, Call) and signature is None
+        who = f"the plugin {name} fails" if is_plugin else f"torch refuses {name}"
+        hint = f"it is {signature}" if signature else None
         self.problems.append(ParamtoolError(f"{who}: {_first_line(error)}", node.place, hint))
 
 

@@ -6,15 +6,16 @@ import collections.abc
 import inspect
 import types
 import typing
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import nn
 
 from paramtool.sources.spec.catalog import Catalog
+from paramtool.sources.spec.containers import LISTS, NAMED
 from paramtool.sources.spec.signature import Argument, Signature
 
-CONSTRUCTS = ("Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict", "Module", "Container")
+CONSTRUCTS = frozenset((*LISTS, *NAMED))
 """Classes that the language itself reads, so that they have no signature here."""
 
 _LEFT_OUT = {"device", "device_ids", "output_device", "process_group", "generator", "options"}
@@ -29,7 +30,7 @@ _UNANNOTATED = {
 _UNANNOTATED_ANYWHERE = {"dtype": "dtype | None", "size_average": "bool | None", "reduce": "bool | None"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def catalog() -> Catalog:
     """Return the catalogue of the torch that is imported."""
     modules = {name: _module(name).written() for name in module_names()}

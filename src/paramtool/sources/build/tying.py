@@ -42,7 +42,8 @@ def _tie(module: nn.Module, each: Tie, last: Tie) -> None:
     owner, attribute, parameter = _find(module, each.name.text, each.name.place)
     _, _, target = _find(module, last.target.text, last.target.place)
     if nn.parameter.is_lazy(parameter) or nn.parameter.is_lazy(target):
-        raise ParamtoolError("a lazy parameter has no shape to tie", each.name.place, "give the spec an 'input'")
+        message = "a lazy parameter has no shape to tie"
+        raise ParamtoolError(message, each.name.place, "give the spec an 'input'")
     for what in ("shape", "dtype"):
         mine, other = getattr(parameter, what), getattr(target, what)
         if mine != other:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -48,7 +48,7 @@ class Catalog:
         return cls(**data)
 
 
-@lru_cache(maxsize=None)
+@cache
 def shipped() -> Catalog:
     """Return the catalogue in this package."""
     return Catalog.from_json(files(__package__).joinpath(FILE).read_text("utf-8"))

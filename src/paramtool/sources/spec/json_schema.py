@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from paramtool.sources.spec.catalog import Catalog
+from paramtool.sources.spec.containers import LISTS, NAMED, ONLY_TENSORS
 from paramtool.sources.spec.document import LOSSES
 from paramtool.sources.spec.expectations import KINDS
-from paramtool.sources.spec.containers import LISTS, NAMED, ONLY_TENSORS
 from paramtool.sources.spec.notation import Alternative, Atom, ListOf, Literal, Union, parse
 from paramtool.sources.spec.rules import MAIN_ARGUMENT, OWN, SELECTOR
 from paramtool.sources.spec.signature import Argument, Signature

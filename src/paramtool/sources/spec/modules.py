@@ -196,7 +196,8 @@ class ModuleReader:
         define, node = self._defines[name]
         if recipes.is_alias(node, self._defines_node):
             message = f"the define '{name}' is a recipe, and an alias is one module"
-            return self.report(ParamtoolError(message, define.place))
+            self.report(ParamtoolError(message, define.place))
+            return
         around, self._inside = self._inside, []
         self._reading.append(name)
         define.node = self._recipe(node)

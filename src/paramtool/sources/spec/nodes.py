@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from paramtool.place import Place, Text
 
-Plain: TypeAlias = "None | bool | int | float | str"
+Plain: TypeAlias = "bool | int | float | str | None"
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TypeAlias
 
 ATOMS = ("int", "float", "bool", "str", "dtype", "tensor", "module", "any", "None", "regex", "quantity")
@@ -53,7 +53,7 @@ class Union:
         return any(isinstance(kind, Atom) and kind.name == atom for kind in self.alternatives)
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(notation: str) -> Union:
     """Return the type that `notation` writes.
 

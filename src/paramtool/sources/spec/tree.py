@@ -128,7 +128,7 @@ class DtypeName:
 
 Node: TypeAlias = Call | Container | Repeat | Residual | TensorNode | Use | Shared
 Values: TypeAlias = "bool | int | float | tuple[Values, ...]"
-Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...] | DtypeName | Node"
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | DtypeName | Node | None"
 
 
 def bottom(node: Node) -> Node:
