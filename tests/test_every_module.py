@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -375,7 +376,7 @@ FORMS: dict[str, list[Form]] = {
     "Sequential": [
         ("", nn.Sequential),
         ("[{Linear: [4, 3]}, ReLU]", lambda: pair()),
-        ("{fc: {Linear: [4, 3]}}", lambda: nn.Sequential(nn.ModuleDict({"fc": nn.Linear(4, 3)})._modules)),
+        ("{fc: {Linear: [4, 3]}}", lambda: nn.Sequential(OrderedDict(fc=nn.Linear(4, 3)))),
     ],
     "Softmax": [("", nn.Softmax), ("{dim: -1}", lambda: nn.Softmax(dim=-1))],
     "SyncBatchNorm": [
@@ -468,9 +469,9 @@ SETTLED: dict[str, tuple[str, list[int], Callable[[], nn.Module]]] = {
     "LazyConvTranspose1d": ("[4, 3]", [2, 5, 8], lambda: nn.ConvTranspose1d(5, 4, 3)),
     "LazyConvTranspose2d": ("[4, 3]", [2, 5, 8, 8], lambda: nn.ConvTranspose2d(5, 4, 3)),
     "LazyConvTranspose3d": ("[4, 2]", [2, 5, 4, 4, 4], lambda: nn.ConvTranspose3d(5, 4, 2)),
-    "LazyInstanceNorm1d": ("{affine: true}", [2, 3, 4], lambda: nn.InstanceNorm1d(3, affine=True)),
-    "LazyInstanceNorm2d": ("{affine: true}", [2, 3, 4, 4], lambda: nn.InstanceNorm2d(3, affine=True)),
-    "LazyInstanceNorm3d": ("{affine: true}", [2, 3, 4, 4, 4], lambda: nn.InstanceNorm3d(3, affine=True)),
+    "LazyInstanceNorm1d": ("{affine: true}", [2, 3, 4], lambda: nn.InstanceNorm1d(3, affine=True, track_running_stats=True)),
+    "LazyInstanceNorm2d": ("{affine: true}", [2, 3, 4, 4], lambda: nn.InstanceNorm2d(3, affine=True, track_running_stats=True)),
+    "LazyInstanceNorm3d": ("{affine: true}", [2, 3, 4, 4, 4], lambda: nn.InstanceNorm3d(3, affine=True, track_running_stats=True)),
     "LazyLinear": ("3", [2, 4], lambda: nn.Linear(4, 3)),
 }
 """The arguments of a lazy class, an input that settles it, and the class it is then."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from paramtool.records.parameter import ParameterRow
 
+_DOT = re.compile(r"(?<!\.)\.(?!\.)")  # torch refuses empty parts, so ".." is only ever ours
+
 FEWEST = 3
 """Blocks that are worth folding."""
 
@@ -30,6 +32,16 @@ class _Line:
     name: tuple[str, ...]
     row: ParameterRow
     index: int
+
+
+def parts_of(name: str) -> list[str]:
+    """Split a name, folded or not, into its parts: ``h``, ``{0..11}``, ``weight``."""
+    return _DOT.split(name)
+
+
+def first_of(name: str) -> str:
+    """Return the first name that a folded one stands for: ``h.{0..11}.attn`` to ``h.0.attn``."""
+    return re.sub(r"\{([0-9]+)\.\.[0-9]+\}", r"\1", name)
 
 
 def fold_blocks(rows: Iterable[ParameterRow]) -> list[ParameterRow]:
@@ -57,7 +69,8 @@ def _lines(module: _Module, path: str) -> list[_Line]:
     for part, inner in module.below.items():
         inner_lines = _lines(inner, f"{path}{part}.")
         numbered = _NUMBERED.fullmatch(part)
-        if numbered and inner.below and inner.row is None:
+        is_module = inner.below if inner.row is None else inner.row.count > 1
+        if numbered and is_module:
             key = (numbered[1], _identity(inner_lines, f"{path}{part}."))
             blocks.setdefault(key, []).append((int(numbered[2]), part, inner_lines))
         else:

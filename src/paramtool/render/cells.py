@@ -9,17 +9,15 @@ from typing import Any
 from paramtool.records.parameter import Printed
 from paramtool.render.names import shown
 
-NUMERIC = frozenset(("count", "numel", "nbytes", "mean", "std", "min", "max", "norm", "zeros", "nan", "inf"))
-"""Columns that are set flush right."""
-
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.:-=+*#"
 
 
-def for_people(column: str, value: Any, unicode: bool = True) -> str:
-    """Return the cell as a table shows it."""
+def for_people(row: Any, column: str, unicode: bool = True) -> str:
+    """Return the cell of `row` as a table shows it."""
+    value = getattr(row, column)
     if value is None:
-        return "?" if column in ("shape", "numel", "nbytes") else ""
+        return "?" if column in ("shape", "numel", "nbytes") and row.count == 1 else ""
     if column == "nbytes":
         return byte_size(value)
     if column == "count":

@@ -8,7 +8,8 @@ from typing import Any
 
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
-from paramtool.render.cells import NUMERIC, for_people
+from paramtool.render.cells import for_people
+from paramtool.render.columns import NUMERIC, columns_for_people
 from paramtool.render.names import shown
 from paramtool.render.summary import summary
 
@@ -17,23 +18,21 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#$&@!])")
 
 def markdown(report: Report[Any, Any]) -> Iterator[str]:
     """Yield the table, the values in fenced blocks if they were asked for, and the totals."""
-    columns = [column for column in report.columns if column != "values"]
-    if any(row.count > 1 for row in report.rows) and "count" not in columns:
-        columns.insert(1, "count")
+    columns = columns_for_people(report)
     yield f"| {' | '.join(columns)} |\n"
     yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in columns)}|\n"
     for row in report.rows:
-        cells = (_cell(column, getattr(row, column)) for column in columns)
+        cells = (_cell(row, column) for column in columns)
         yield f"| {' | '.join(cells)} |\n"
     for row in report.rows:
         if isinstance(row.values, Printed):
             yield f"\n{_escaped(shown(row.name))}\n\n```\n{row.values.text}\n```\n"
-    yield from (f"\n{line}\n" for line in summary(report.totals))
+    yield from (f"\n{line}\n" for line in summary(report))
 
 
-def _cell(column: str, value: Any) -> str:
-    text = for_people(column, value)
-    return _escaped(text) if isinstance(value, str) else text
+def _cell(row: Any, column: str) -> str:
+    text = for_people(row, column)
+    return _escaped(text) if isinstance(getattr(row, column), str) else text
 
 
 def _escaped(text: str) -> str:

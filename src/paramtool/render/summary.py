@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from paramtool.records.parameter import ParameterTotals
+from paramtool.records.report import Report
 from paramtool.render.cells import byte_size
 
 
-def summary(totals: ParameterTotals) -> list[str]:
-    """Return the lines below a table: parameters, then buffers and what is not settled."""
+def summary(report: Report[Any, ParameterTotals]) -> list[str]:
+    """Return the lines below a table: parameters, buffers, what is not settled, what is folded."""
+    totals = report.totals
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
@@ -19,6 +23,10 @@ def summary(totals: ParameterTotals) -> list[str]:
         lines.append(f"{counted(totals.buffers, 'buffer element')}, {byte_size(totals.buffer_nbytes)}")
     if totals.uninitialized:
         lines.append(f"{counted(totals.uninitialized, 'tensor')} uninitialized, not in the totals")
+    names = sum(row.count for row in report.rows)
+    if names != len(report.rows):
+        hint = "; --all shows each" if any(".." in row.name for row in report.rows) else ""
+        lines.append(f"{names:,} names in {counted(len(report.rows), 'line')}{hint}")
     return lines
 
 

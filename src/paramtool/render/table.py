@@ -7,7 +7,8 @@ from typing import Any
 
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
-from paramtool.render.cells import NUMERIC, for_people
+from paramtool.render.cells import for_people
+from paramtool.render.columns import NUMERIC, columns_for_people
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
 from paramtool.render.summary import summary
@@ -15,17 +16,11 @@ from paramtool.render.summary import summary
 STREAM_PAST = 2_000
 """Rows that rich lays out in about a second; more are written as plain lines."""
 
-_OPTIONAL = ("tied_to", "persistent", "count")
-"""Columns that are left out where no row has anything in them."""
-
 
 def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     """Yield the lines of the table, the values if they were asked for, and the totals."""
-    columns = _columns(report)
-    cells = [
-        [for_people(column, getattr(row, column), screen.unicode) for column in columns]
-        for row in report.rows
-    ]
+    columns = columns_for_people(report)
+    cells = [[for_people(row, column, screen.unicode) for column in columns] for row in report.rows]
     if (screen.width or screen.color) and len(cells) <= STREAM_PAST:
         from paramtool.render.terminal import terminal_table
 
@@ -33,19 +28,7 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     else:
         yield from _plain(columns, cells, screen.unicode)
     yield from _values(report)
-    yield from (f" {line}\n" for line in summary(report.totals))
-    yield from _folded(report, len(cells))
-
-
-def _columns(report: Report[Any, Any]) -> list[str]:
-    columns = [column for column in report.columns if column != "values"]
-    if any(row.count > 1 for row in report.rows):
-        columns.insert(1, "count")
-    return [
-        column
-        for column in columns
-        if column not in _OPTIONAL or any(getattr(row, column) not in (None, 1) for row in report.rows)
-    ]
+    yield from (f" {line}\n" for line in summary(report))
 
 
 def _plain(columns: Sequence[str], cells: list[list[str]], unicode: bool) -> Iterator[str]:
@@ -70,9 +53,3 @@ def _values(report: Report[Any, Any]) -> Iterator[str]:
     for row in report.rows:
         if isinstance(row.values, Printed):
             yield f" {shown(row.name)}\n{row.values.text}\n\n"
-
-
-def _folded(report: Report[Any, Any], lines: int) -> Iterator[str]:
-    names = sum(row.count for row in report.rows)
-    if names != lines:
-        yield f" {names:,} names in {lines:,} lines; --all shows each\n"

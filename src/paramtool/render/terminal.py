@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paramtool.render.cells import NUMERIC
+from paramtool.render.columns import NUMERIC
 from paramtool.render.screen import Screen
 
 WIDEST = 100_000  # of a "terminal" without an edge

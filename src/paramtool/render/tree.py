@@ -8,6 +8,7 @@ from typing import Any
 
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.report import Report
+from paramtool.render.blocks import first_of, parts_of
 from paramtool.render.cells import byte_size, for_people
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
@@ -33,13 +34,13 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     yield f"{shown(report.modules.get('', report.model))}{_subtotal(root)}\n"
     yield from _lines(root, "", "", report, screen)
     yield "\n"
-    yield from (f"{line}\n" for line in summary(report.totals))
+    yield from (f"{line}\n" for line in summary(report))
 
 
 def _grow(root: _Branch, row: ParameterRow, is_new: bool) -> None:
     branch = root
     path = [root]
-    for part in row.name.split("."):
+    for part in parts_of(row.name):
         branch = branch.below.setdefault(part, _Branch())
         path.append(branch)
     branch.row = row
@@ -64,11 +65,11 @@ def _lines(
 def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], screen: Screen) -> str:
     row = branch.row
     if row is None:
-        kind = report.modules.get(first_name(path))
+        kind = report.modules.get(first_of(path))
         return f"{shown(name)}{f': {shown(kind)}' if kind else ''}{_subtotal(branch)}"
     parts = [shown(name)]
     if row.shape is not None or row.count == 1:
-        parts.append(for_people("shape", row.shape))
+        parts.append(for_people(row, "shape"))
     else:
         parts.append(f"{row.type} of {counted(row.count, 'name')}, {counted(row.numel or 0, 'parameter')}")
     parts.append(row.dtype or "")
@@ -77,26 +78,13 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
     elif row.requires_grad is False:
         parts.append("frozen")
     if row.count > 1 and row.shape is not None:
-        parts.append(for_people("count", row.count, screen.unicode))
+        parts.append(for_people(row, "count", screen.unicode))
     if row.tied_to:
         parts.append(f"= {shown(row.tied_to)}")
     if row.mean is not None or row.norm is not None:
-        numbers = (f"{key} {for_people(key, getattr(row, key))}" for key in ("mean", "std", "min", "max"))
+        numbers = (f"{key} {for_people(row, key)}" for key in ("mean", "std", "min", "max"))
         parts.append(f"({', '.join(numbers)})")
     return "  ".join(part for part in parts if part)
-
-
-def first_name(path: str) -> str:
-    """Return the path of the first of folded blocks: ``h.{0..11}.attn`` to ``h.0.attn``."""
-    parts = (
-        part.partition("..")[0].replace("{", "") if part.endswith("}") else part for part in _split(path)
-    )
-    return ".".join(parts)
-
-
-def _split(path: str) -> list[str]:
-    """Split at dots, but not at those of ``{0..11}``."""
-    return path.replace("..", "\0").replace(".", "\1").replace("\0", "..").split("\1")
 
 
 def _subtotal(branch: _Branch) -> str:
