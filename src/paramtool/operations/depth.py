@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from paramtool.records.parameter import ParameterRow
@@ -11,7 +12,9 @@ T = TypeVar("T")
 
 
 def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, str]) -> list[ParameterRow]:
-    """Return a row for every name of at most `depth` parts, and one for each deeper module.
+    """Return a row for each name of at most `depth` parts, and one for each module that goes deeper.
+
+    A module with a single tensor keeps that tensor's shape.
 
     A tensor counts in the first row that holds one of its names, so the rows add up to the totals.
 
@@ -27,8 +30,10 @@ def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, s
     counted: set[str] = set()
     folded = []
     for (name, _), group in groups.items():
-        single = len(group) == 1 and group[0].name == name
-        folded.append(group[0] if single else _fold(name, group, modules.get(name), counted))
+        if len(group) == 1:
+            folded.append(replace(group[0], name=name))
+        else:
+            folded.append(_fold(name, group, modules.get(name), counted))
         counted.update(row.tensor for row in group)
     return folded
 

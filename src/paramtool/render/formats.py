@@ -56,6 +56,11 @@ def render(
         yield from _for_machines(report, format)
 
 
+def as_text(report: Report[Any, Any], format: Format | str = Format.table) -> str:
+    """Return `report` as one string, in any of the formats."""
+    return "".join(render(report, format))
+
+
 def _for_machines(report: Report[Any, Any], format: Format) -> Iterator[str]:
     from paramtool.render.machine import delimited, json_document, json_lines
 

@@ -17,7 +17,8 @@ from paramtool.render.summary import counted, summary
 
 @dataclass
 class _Branch:
-    below: dict[str, _Branch] = field(default_factory=dict)
+    below: dict[tuple[str, str], _Branch] = field(default_factory=dict)
+    """By the part of the name, and by the kind of what ends there: a folded module has two."""
     row: ParameterRow | None = None
     numel: int = 0
     nbytes: int = 0
@@ -40,11 +41,12 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
 def _grow(root: _Branch, row: ParameterRow, is_new: bool) -> None:
     branch = root
     path = [root]
-    for part in parts_of(row.name):
-        branch = branch.below.setdefault(part, _Branch())
+    parts = parts_of(row.name)
+    for index, part in enumerate(parts, 1):
+        branch = branch.below.setdefault((part, row.kind if index == len(parts) else ""), _Branch())
         path.append(branch)
     branch.row = row
-    if is_new:
+    if is_new and row.kind == "parameter":
         for each in path:
             each.numel += row.numel or 0
             each.nbytes += row.nbytes or 0
@@ -55,7 +57,7 @@ def _lines(
 ) -> Iterator[str]:
     fork, last, pipe = ("├── ", "└── ", "│   ") if screen.unicode else ("|-- ", "`-- ", "|   ")
     remaining = len(branch.below)
-    for name, inner in branch.below.items():
+    for (name, _), inner in branch.below.items():
         remaining -= 1
         yield f"{indent}{fork if remaining else last}{_label(name, inner, path + name, report, screen)}\n"
         deeper = indent + (pipe if remaining else "    ")

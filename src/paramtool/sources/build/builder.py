@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +100,7 @@ class Builder:
     def _container(self, node: Container) -> nn.Module:
         if node.type in ("ParameterList", "ParameterDict"):
             return self._parameters(node)
-        module: nn.Module = getattr(nn, node.type)() if node.type != "Container" else nn.Module()
+        module = self._made(node, getattr(nn, node.type))
         for child in node.children:
             try:
                 _add(module, child, self._build(child.node))
@@ -117,6 +118,11 @@ class Builder:
         positional = [self._value(value) for value in node.positional]
         named = {name: self._value(value) for name, value in node.arguments.items()}
         make = getattr(nn, node.type) if node.signature else _plugin_class(node)
+        return self._made(node, make, *positional, **named)
+
+    def _made(
+        self, node: Call | Container, make: Callable[..., object], *positional: object, **named: object
+    ) -> nn.Module:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             module = make(*positional, **named)
@@ -137,7 +143,7 @@ class Builder:
         if isinstance(error, ParamtoolError):
             self.problems.append(ParamtoolError(error.message, node.place, error.hint))
             return
-        name = node.type if isinstance(node, Call) else type(node).__name__
+        name = _called(node)
         signature = node.signature if isinstance(node, Call) else None
         is_plugin = isinstance(node, Call) and signature is None
         who = f"the plugin {name} fails" if is_plugin else f"torch refuses {name}"
@@ -179,6 +185,15 @@ def _plugin_class(node: Call) -> type[nn.Module]:
     if not callable(found):
         raise ParamtoolError(f"the plugin '{node.type}' of {plugins.distribution(entry)} is not a class")
     return found  # type: ignore[return-value]
+
+
+def _called(node: Node) -> str:
+    """Return what the spec calls `node`."""
+    if isinstance(node, (Call, Container)):
+        return node.type
+    if isinstance(node, TensorNode):
+        return node.kind
+    return node.define.name if isinstance(node, Use) else type(node).__name__
 
 
 def _first_line(error: object) -> str:

@@ -29,5 +29,5 @@ def freeze(module: nn.Module, patterns: tuple[Written, ...]) -> list[ParamtoolEr
             message = f"'{shorten(pattern.text)}' matches no parameter to freeze"
             problems.append(ParamtoolError(message, pattern.place))
         for name in found:
-            parameters[name].requires_grad_(False)
+            parameters[name].requires_grad = False  # requires_grad_() is refused by lazy ones
     return problems

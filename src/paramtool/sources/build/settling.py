@@ -20,11 +20,11 @@ def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:
         return []
     if inputs is None:
         return [f"{len(lazy)} lazy modules have no shapes; give the spec an 'input' to settle them"]
-    positional = [make_tensor(node) for node in inputs.positional]
-    named = {name: make_tensor(node) for name, node in inputs.named.items()}
     modes = [(each, each.training) for each in module.modules()]
     module.eval()
     try:
+        positional = [make_tensor(node) for node in inputs.positional]
+        named = {name: make_tensor(node) for name, node in inputs.named.items()}
         with torch.no_grad():
             module(*positional, **named)
     except Exception as error:

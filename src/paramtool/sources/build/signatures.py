@@ -21,7 +21,9 @@ CONSTRUCTS = frozenset((*LISTS, *NAMED))
 _LEFT_OUT = {"device", "device_ids", "output_device", "process_group", "generator", "options"}
 """Arguments that choose hardware or take objects that plain data cannot write."""
 
-_UNANNOTATED = {
+_UNANNOTATED = {  # or annotated with Any
+    ("Transformer", "custom_encoder"): "module | None",
+    ("Transformer", "custom_decoder"): "module | None",
     ("MultiheadAttention", "embed_dim"): "int",
     ("MultiheadAttention", "num_heads"): "int",
     ("MultiheadAttention", "kdim"): "int | None",
@@ -109,10 +111,8 @@ def _arguments(owner: str, function: typing.Callable[..., object]) -> tuple[Argu
             continue
         default = None if parameter.default is parameter.empty else _default(parameter.default)
         written = (
-            _notation(hints[name])
-            if name in hints
-            else _UNANNOTATED.get((owner, name))
-            or _UNANNOTATED_ANYWHERE.get(name)
+            _UNANNOTATED.get((owner, name))
+            or (_notation(hints[name]) if name in hints else _UNANNOTATED_ANYWHERE.get(name))
             or _type_of_default(parameter.default)
         )
         if default == "None" and "None" not in written and written != "any":

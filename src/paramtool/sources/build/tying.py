@@ -51,7 +51,7 @@ def _tie(module: nn.Module, each: Tie, last: Tie) -> None:
                 mine, other = list(mine), list(other)
             message = f"cannot tie '{each.name.text}' {mine} to '{last.target.text}' {other}: another {what}"
             raise ParamtoolError(message, each.name.place)
-    owner.register_parameter(attribute, target)
+    setattr(owner, attribute, target)  # as an RNN sees it, which keeps a list of its weights
 
 
 def _find(module: nn.Module, name: str, place: Place) -> tuple[nn.Module, str, nn.Parameter]:

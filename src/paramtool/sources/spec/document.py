@@ -148,10 +148,10 @@ class _Document:
         self._problems.append(ParamtoolError(message, node.place, hint))
 
     def _word(self, node: Node, what: str) -> Written:
-        if not (isinstance(node, Scalar) and isinstance(node.value, str)):
+        if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
             self._complain(f"{what} must be str, got {describe(node)}", node)
             return Written("", node.place)
-        return Written(node.value, node.place)
+        return Written(node.raw, node.place)  # as written: names are often numbers
 
     def _ties(self, node: Node) -> tuple[Tie, ...]:
         if not isinstance(node, Mapping):

@@ -8,6 +8,7 @@ from paramtool.sources.spec.arguments import bind, mismatch, missing
 from paramtool.sources.spec.calls import read_call
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.containers import LISTS, NAMED, TENSORS, read_container
+from paramtool.sources.spec.limits import MAX_DEPTH
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tensors import read_tensor
@@ -48,6 +49,7 @@ class ModuleReader:
         }
         self._read: set[str] = set()  # the defines that are read or being read
         self._reading: list[str] = []
+        self._depth = 0
 
     def report(self, error: ParamtoolError) -> None:
         """Keep an error beside which reading goes on."""
@@ -67,11 +69,16 @@ class ModuleReader:
 
     def module(self, node: Node, tensors: tuple[str, ...] = ()) -> Tree | None:
         """Return the tree of a module node; `tensors` names the tensor constructs allowed here."""
+        self._depth += 1
         try:
+            if self._depth > MAX_DEPTH:  # defines nest deeper than the YAML that they are written in
+                raise ParamtoolError(f"modules nested deeper than {MAX_DEPTH} levels", node.place)
             return self._bare(node, tensors) if node.anchor is None else self._anchored(node, tensors)
         except ParamtoolError as error:
             self.report(error)
             return None
+        finally:
+            self._depth -= 1
 
     def _bare(self, node: Node, tensors: tuple[str, ...]) -> Tree | None:
         key, given = self._name_and_arguments(node)

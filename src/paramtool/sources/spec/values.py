@@ -56,8 +56,10 @@ def _atom(node: Scalar, atom: str, dtypes: tuple[str, ...]) -> Value:
         return None
     if atom == "bool" and isinstance(value, bool):
         return value
-    if atom in ("str", "regex") and isinstance(value, str):
+    if atom == "str" and isinstance(value, str):
         return value
+    if atom == "regex" and value is not None and not isinstance(value, bool):
+        return node.raw  # names are often numbers, and so are patterns for them
     if atom in ("int", "float") and isinstance(value, int) and not isinstance(value, bool):
         return value
     if atom == "float" and isinstance(value, float):

@@ -1,0 +1,100 @@
+"""What people see, kept in files: read the diff when it changes (``make golden``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from paramtool.operations.parameters import parameters
+from paramtool.render.formats import Format, folded, render
+from paramtool.render.screen import Screen
+from paramtool.sources.build import network
+from paramtool.sources.model import open_spec
+from tests.conftest import CONFIGS, ROOT, Run
+
+SMALL = ("mlp", "shared", "my_model")
+EVERY = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+class TextFile(SingleFileSnapshotExtension):
+    """One readable file a golden."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
+
+
+@pytest.fixture
+def golden(snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> SnapshotAssertion:
+    """Compare with a file; the project's folder is current, so that paths are the same everywhere."""
+    monkeypatch.chdir(ROOT)
+    return snapshot.use_extension(TextFile)
+
+
+@pytest.mark.parametrize("config", EVERY)
+@pytest.mark.parametrize("format", ["table", "tree"])
+def test_every_config_looks_the_same(config: str, format: str, golden: SnapshotAssertion, run: Run) -> None:
+    """Every config has the table and the tree that were last looked at."""
+    result = run("inspect", f"configs/{config}.yaml", "--format", format)
+    assert result.status == 0
+    assert result.stderr + result.stdout == golden
+
+
+@pytest.mark.parametrize("config", SMALL)
+@pytest.mark.parametrize("format", ["json", "jsonl", "csv", "tsv", "markdown"])
+def test_every_format_looks_the_same(config: str, format: str, golden: SnapshotAssertion, run: Run) -> None:
+    """A small model in every format is written as it was last looked at."""
+    result = run("inspect", f"configs/{config}.yaml", "--format", format, "--buffers")
+    assert result.status == 0
+    assert result.stdout == golden
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ("gpt2", "--depth 2"),
+        ("gpt2", "--depth 2 --all --format tree"),
+        ("gpt2", "--module h.0 --pattern weight --sort numel"),
+        ("gpt2", "--buffers --pattern attn"),
+        ("gpt2", "--buffers --depth 1 --format tree"),
+        ("resnet18", "--buffers --type BatchNorm2d --exclude layer"),
+        ("lenet", "--set dtype=bfloat16 --set freeze=0"),
+    ],
+)
+def test_options_look_the_same(config: str, options: str, golden: SnapshotAssertion, run: Run) -> None:
+    """Selections, folding and overrides show what they last showed."""
+    result = run("inspect", f"configs/{config}.yaml", *options.split())
+    assert result.status == 0
+    assert result.stderr + result.stdout == golden
+
+
+@pytest.mark.parametrize("format", ["table", "json", "markdown"])
+def test_statistics_and_values_look_the_same(
+    format: str, golden: SnapshotAssertion, run: Run, tmp_path: Path
+) -> None:
+    """Statistics and values of fixed tensors are written as they were last looked at."""
+    path = tmp_path / "model.yaml"
+    path.write_text(
+        "model:\n  Module:\n    ramp: {Parameter: {shape: [2, 5], fill: arange}}\n"
+        "    odd: {Parameter: {values: [.nan, .inf, -.inf, 0, -2.5]}}\n"
+        "    none: {Parameter: [0]}\n    one: {Parameter: {values: 3.0}}\n"
+        "    counts: {Buffer: {values: [1, 2, 3]}}\n"
+    )
+    result = run("inspect", str(path), "--stats", "--values", "--buffers", "--format", format)
+    assert result.status == 0
+    assert result.stdout.replace(str(path), "model.yaml") == golden
+
+
+@pytest.mark.parametrize("width", [40, 80, 110, 120])
+def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> None:
+    """On a terminal of any width the table folds names over lines, and has colours."""
+    report = folded(parameters(network.structure(open_spec("configs/gpt2.yaml")).module))
+    assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
+
+
+def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
+    """The help of the tool and of each command says what it last said."""
+    texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["schema"])]
+    assert "\n".join(texts) == golden

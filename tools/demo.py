@@ -1,0 +1,23 @@
+"""The main job on real specs, as a person would type it: ``make demo``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+COMMANDS = (
+    "inspect configs/mlp.yaml",
+    "inspect configs/mlp.yaml --stats",
+    "inspect configs/mlp.yaml --module 0 --values",
+    "inspect configs/shared.yaml",
+    "inspect configs/gpt2.yaml",
+    "inspect configs/resnet18.yaml --format tree --depth 2",
+    "inspect configs/llama3_70b.yaml",
+)
+
+paramtool = Path(sys.executable).with_name("paramtool")
+for command in COMMANDS:
+    print(f"$ paramtool {command}", flush=True)
+    subprocess.run([paramtool, *command.split()], check=True)
+    print(flush=True)
