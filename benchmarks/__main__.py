@@ -1,0 +1,106 @@
+"""Print a row for each comparison, with its goal; a machine's noise decides no build."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import compare
+
+PARAMTOOL = str(Path(sys.executable).with_name("paramtool"))
+IMPORT_TORCH = (sys.executable, "-W", "ignore", "-c", "import torch")
+ROOT = Path(__file__).parent.parent
+
+TENSORS = """
+import torch
+torch.manual_seed(0)
+tensors = [torch.rand(1 << 20).repeat(4) for _ in range(30)]
+"""
+REDUCTIONS = (
+    TENSORS
+    + """
+for w in tensors:
+    print(w.mean(), w.std(), w.min(), w.max(), w.norm(), (w == 0).sum(), w.isnan().sum())
+"""
+)
+STATISTICS = (
+    TENSORS
+    + """
+from paramtool.operations.statistics import statistics
+for w in tensors:
+    print(statistics(w))
+"""
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; a goal of None is not set."""
+
+    work: str
+    against: str
+    ours: Sequence[str]
+    other: Sequence[str]
+    time_goal: float | None = None
+    memory_goal: float | None = None
+
+
+def rows(folder: Path) -> list[Row]:
+    """Return the comparisons; what they read is written to `folder`."""
+    small, large = folder / "small.yaml", folder / "large.yaml"
+    for path, times in ((small, 10_000), (large, 100_000)):
+        path.write_text(f"model: {{Repeat: {{times: {times}, module: {{Linear: [4, 3]}}}}}}\n")
+    llama = str(ROOT / "configs" / "llama3_70b.yaml")
+    python = (sys.executable, "-W", "ignore", "-c")
+    return [
+        Row("--help", "import torch", (PARAMTOOL, "--help"), IMPORT_TORCH, 0.15),
+        Row("schema", "import torch", (PARAMTOOL, "schema"), IMPORT_TORCH, 0.15),
+        Row(
+            "inspect mlp",
+            "import torch",
+            (PARAMTOOL, "inspect", str(ROOT / "configs/mlp.yaml")),
+            IMPORT_TORCH,
+        ),
+        Row("inspect llama3_70b", "import torch", (PARAMTOOL, "inspect", llama), IMPORT_TORCH, 1.10, 1.15),
+        Row(
+            "statistics of 126 M elements, with making them",
+            "seven torch reductions a tensor",
+            (*python, STATISTICS),
+            (*python, REDUCTIONS),
+        ),
+        Row(
+            "inspect --format jsonl of 200,000 parameters",
+            "itself on 20,000",
+            (PARAMTOOL, "inspect", str(large), "--format", "jsonl"),
+            (PARAMTOOL, "inspect", str(small), "--format", "jsonl"),
+            11,
+        ),
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs of each comparison")
+    parser.add_argument("--only", default="", help="run the comparisons with this in their name")
+    options = parser.parse_args()
+    print(f"{'work':50} {'against':32} {'time':>6} {'goal':>5} {'memory':>7} {'goal':>5} {'ours':>16}")
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows(Path(folder)):
+            if options.only not in row.work:
+                continue
+            ratio = compare(row.ours, row.other, options.pairs)
+            ours = f"{ratio.ours.seconds:.2f} s {ratio.ours.mebibytes:,.0f} MiB"
+            print(
+                f"{row.work:50} {row.against:32} {ratio.time:6.2f} {row.time_goal or '':>5}"
+                f" {ratio.memory:7.2f} {row.memory_goal or '':>5} {ours:>16}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The README shows what the tool prints; ``make golden`` writes it anew."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CONFIGS, ROOT
+
+README = ROOT / "README.md"
+BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
+NOT_RUN = ("pip ", "make ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder as the README's reader has it: the configs, and the first spec as model.yaml."""
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    first = next(block for block in BLOCK.finditer(README.read_text("utf-8")) if block["language"] == "yaml")
+    (tmp_path / "model.yaml").write_text(first["text"], "utf-8")
+    return tmp_path
+
+
+def printed(command: str, folder: Path) -> str:
+    """Return what `command` prints, stdout and stderr as they come."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONIOENCODING": "utf-8"}
+    environment.pop("PARAMTOOL_MODEL", None)
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    ).stdout
+
+
+def sessions(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each console block as it is, and its command."""
+    for block in BLOCK.finditer(text):
+        command = block["text"].removeprefix("$ ").partition("\n")[0]
+        if block["language"] == "console" and not command.startswith(NOT_RUN):
+            yield block[0], command
+
+
+def test_the_readme_shows_what_the_commands_print(folder: Path, request: pytest.FixtureRequest) -> None:
+    """Every command in the README prints what stands below it."""
+    text = README.read_text("utf-8")
+    found = list(sessions(text))
+    assert len(found) > 8
+    fresh = text
+    for block, command in found:
+        fresh = fresh.replace(block, f"```console\n$ {command}\n{printed(command, folder)}```\n")
+    if request.config.getoption("--snapshot-update"):
+        README.write_text(fresh, "utf-8")
+    else:
+        assert fresh == text
+
+
+def test_the_readme_python_runs() -> None:
+    """The Python in the README runs as it stands."""
+    code = [
+        block["text"] for block in BLOCK.finditer(README.read_text("utf-8")) if block["language"] == "python"
+    ]
+    assert code
+    for text in code:
+        exec(compile(text, "README.md", "exec"), {})
+
+
+def test_every_config_in_the_readme_exists() -> None:
+    """A config that the README names is in configs/."""
+    named = set(re.findall(r"configs/(\w+\.yaml)", README.read_text("utf-8")))
+    assert named <= {path.name for path in CONFIGS.glob("*.yaml")}
