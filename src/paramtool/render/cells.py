@@ -9,8 +9,12 @@ from typing import Any
 from paramtool.records.parameter import Printed
 from paramtool.render.names import shown
 
+_JSON = json.JSONEncoder(allow_nan=False)
+
 BARS = "▁▂▃▄▅▆▇█"
-ASCII_BARS = "_.:-=+*#"
+ASCII__JSON = json.JSONEncoder(allow_nan=False)
+
+BARS = "_.:-=+*#"
 
 
 def for_people(row: Any, column: str, unicode: bool = True) -> str:
@@ -48,8 +52,7 @@ def for_machines(value: Any) -> Any:
 
 def json_text(value: Any) -> str:
     """Return one line of JSON, in ASCII, and without the ``##[`` that a CI runner obeys."""
-    text = json.dumps(value, allow_nan=False)
-    return text.replace("##[", "\\u0023#[")
+    return _JSON.encode(value).replace("##[", "\\u0023#[")
 
 
 def for_delimited(value: Any) -> str:
@@ -59,6 +62,8 @@ def for_delimited(value: Any) -> str:
     if isinstance(value, str):
         text = shown(value)
         return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    if type(value) is int:
+        return str(value)
     plain = for_machines(value)
     return plain if isinstance(plain, str) else json_text(plain)
 
