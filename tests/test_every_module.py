@@ -46,6 +46,10 @@ def decoder_layer() -> nn.TransformerDecoderLayer:
     return nn.TransformerDecoderLayer(4, 2, dim_feedforward=8)
 
 
+def pair() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+
+
 FORMS: dict[str, list[Form]] = {
     "AdaptiveAvgPool1d": [
         ("3", lambda: nn.AdaptiveAvgPool1d(3)),
@@ -375,7 +379,7 @@ FORMS: dict[str, list[Form]] = {
     "ReplicationPad3d": [("1", lambda: nn.ReplicationPad3d(1))],
     "Sequential": [
         ("", nn.Sequential),
-        ("[{Linear: [4, 3]}, ReLU]", lambda: pair()),
+        ("[{Linear: [4, 3]}, ReLU]", pair),
         ("{fc: {Linear: [4, 3]}}", lambda: nn.Sequential(OrderedDict(fc=nn.Linear(4, 3)))),
     ],
     "Softmax": [("", nn.Softmax), ("{dim: -1}", lambda: nn.Softmax(dim=-1))],
@@ -390,7 +394,8 @@ FORMS: dict[str, list[Form]] = {
             lambda: nn.Transformer(4, 2, 1, 2, 8),
         ),
         (
-            "{d_model: 4, nhead: 2, custom_encoder: {Linear: [4, 4]}, custom_decoder: Identity, activation: gelu}",
+            "{d_model: 4, nhead: 2, custom_encoder: {Linear: [4, 4]}, custom_decoder: Identity,"
+            " activation: gelu}",
             lambda: nn.Transformer(
                 4, 2, custom_encoder=nn.Linear(4, 4), custom_decoder=nn.Identity(), activation="gelu"
             ),
@@ -403,7 +408,7 @@ FORMS: dict[str, list[Form]] = {
         )
     ],
     "TransformerDecoderLayer": [
-        ("[4, 2, 8]", lambda: decoder_layer()),
+        ("[4, 2, 8]", decoder_layer),
         (
             "{d_model: 4, nhead: 2, dim_feedforward: 8, norm_first: true, bias: false, activation: {SiLU: }}",
             lambda: nn.TransformerDecoderLayer(4, 2, 8, norm_first=True, bias=False, activation=nn.SiLU()),
@@ -418,7 +423,7 @@ FORMS: dict[str, list[Form]] = {
         ("[{TransformerEncoderLayer: [4, 2, 8]}, 1]", lambda: nn.TransformerEncoder(encoder_layer(), 1)),
     ],
     "TransformerEncoderLayer": [
-        ("[4, 2, 8]", lambda: encoder_layer()),
+        ("[4, 2, 8]", encoder_layer),
         ("[4, 2, 8, 0.0, gelu]", lambda: nn.TransformerEncoderLayer(4, 2, 8, 0.0, "gelu")),
         (
             "{d_model: 4, nhead: 2, dim_feedforward: 8, activation: {GELU: {approximate: tanh}}}",
@@ -489,10 +494,6 @@ SETTLED: dict[str, tuple[str, list[int], Callable[[], nn.Module]]] = {
 """The arguments of a lazy class, an input that settles it, and the class it is then."""
 
 
-def pair() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(4, 3), nn.ReLU())
-
-
 def forms(name: str) -> list[Form]:
     """Return what FORMS has for `name`, else the class without arguments, which may well fail."""
     return FORMS.get(name, [("", getattr(nn, name))])
@@ -520,6 +521,11 @@ def python_parameters(name: str) -> list[inspect.Parameter]:
 
 def is_variadic(name: str) -> bool:
     return any(parameter.kind in VARIADIC for parameter in python_parameters(name))
+
+
+def takes_device(name: str) -> bool:
+    cls = getattr(nn, name)
+    return issubclass(cls, nn.RNNBase) or "device" in inspect.signature(cls).parameters
 
 
 def is_plain(value: object) -> bool:
@@ -631,9 +637,7 @@ def test_settling_leaves_modes_and_statistics_alone() -> None:
     assert torch.equal(built.get_buffer("1.running_mean"), torch.zeros(3))
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if "device" in inspect.signature(getattr(nn, name)).parameters]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if takes_device(name)])
 def test_a_device_is_refused(name: str) -> None:
     """A spec says nothing about hardware: `device` is no argument of any class."""
     with pytest.raises(Problems) as caught:
@@ -704,6 +708,12 @@ model:
     - MultiheadAttention: {embed_dim: 4, num_heads: 2, add_bias_kv: true}
     - BatchNorm2d: 3
     - Repeat: {times: 2, module: {TransformerEncoderLayer: [4, 2, 8]}}
+    - Module:
+        a: {Parameter: {shape: [2], fill: arange}}
+        b: {Buffer: {shape: [2], fill: randint, high: 3}}
+        c: {Tensor: {values: [1.5, 2]}}
+        d: {Parameter: {shape: [2], fill: randn}}
+        e: {Parameter: {shape: [2], fill: 0.5}}
 '''
 network.structure(read_spec(Text('m.yaml', spec), shipped()))
 print(*sorted(set(sys.modules) - before))

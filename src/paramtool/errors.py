@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from paramtool.place import Place
+
+Hint: TypeAlias = "str | Callable[[], str | None] | None"
+"""What to try instead, or what finds it when it is read: a file may hold 100,000 errors, and 50 are shown."""
 
 
 class ParamtoolError(Exception):
@@ -22,16 +24,20 @@ class ParamtoolError(Exception):
     status = 2
     """The exit status that the command line ends with."""
 
-    def __init__(self, message: str, place: Place | None = None, hint: str | None = None) -> None:
+    def __init__(self, message: str, place: Place | None = None, hint: Hint = None) -> None:
         super().__init__(message)
         self.message = message
         self.place = place
-        self.hint = hint
+        self._hint = hint
+
+    @property
+    def hint(self) -> str | None:
+        return self._hint() if callable(self._hint) else self._hint
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
-        hint = f"; {self.hint}" if self.hint else ""
-        return f"{where}error: {self.message}{hint}"
+        hint = self.hint
+        return f"{where}error: {self.message}{f'; {hint}' if hint else ''}"
 
 
 class Problems(ParamtoolError):
@@ -39,7 +45,7 @@ class Problems(ParamtoolError):
 
     def __init__(self, errors: Iterable[ParamtoolError]) -> None:
         self.errors = sorted(errors, key=_position)
-        super().__init__(self.errors[0].message, self.errors[0].place, self.errors[0].hint)
+        super().__init__(self.errors[0].message, self.errors[0].place, lambda: self.errors[0].hint)
 
     def __str__(self) -> str:
         return "\n".join(str(error) for error in self.errors)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import signal
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from paramtool.errors import ParamtoolError
 from paramtool.place import Place
+
+LONGEST = 1000
+"""Characters of an expression; to compile one takes longer than to match it, and memory as well."""
 
 SECONDS = 1.5
 """How long one selection may search; a catastrophic expression would search for years."""
@@ -26,13 +30,17 @@ def compile_pattern(pattern: str, place: Place | None = None, option: str | None
     Raises:
         ParamtoolError: where it is not an expression.
     """
+    given = f"{option} " if option else ""
+    if len(pattern) > LONGEST:
+        raise ParamtoolError(f"{given}a pattern of {len(pattern):,} characters; at most {LONGEST:,}", place)
     try:
-        return re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Python may read otherwise
+            return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        given = f"{option} " if option else ""
-        raise ParamtoolError(
-            f"{given}'{pattern}' is not a regular expression: {error}", place, "escape characters as in '\\['"
-        ) from error
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        message = f"{given}{_quoted(pattern)} is not a regular expression: {reason}"
+        raise ParamtoolError(message, place, "escape characters as in '\\['") from error
 
 
 def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[str]:
@@ -42,8 +50,12 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
         ParamtoolError: after `SECONDS` seconds, where the platform has timers.
     """
     patterns = list(patterns)
-    with _time_limit(", ".join(f"'{pattern.pattern}'" for pattern in patterns)):
+    with _time_limit(", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])):
         return {name for name in names if any(pattern.search(name) for pattern in patterns)}
+
+
+def _quoted(pattern: str) -> str:
+    return f"'{pattern}'" if len(pattern) <= 60 else f"'{pattern[:59]}…'"
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 EXCERPT_WIDTH = 120
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # those of YAML 1.1, by which libyaml counts
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Text:
 
     @cached_property
     def lines(self) -> list[str]:
-        return self.content.splitlines() or [""]
+        return _LINE_BREAK.split(self.content)
 
 
 @dataclass(frozen=True)

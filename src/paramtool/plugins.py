@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
@@ -19,9 +21,7 @@ def find(group: str, name: str) -> EntryPoint | None:
     Raises:
         ParamtoolError: where two distributions offer the name.
     """
-    from importlib.metadata import entry_points
-
-    found = list({entry.value: entry for entry in entry_points(group=group, name=name)}.values())
+    found = list({entry.value: entry for entry in _listed(group) if entry.name == name}.values())
     if len(found) > 1:
         owners = " and ".join(sorted(distribution(entry) for entry in found))
         raise ParamtoolError(f"'{name}' is offered by {owners}", hint="uninstall one of them")
@@ -30,9 +30,19 @@ def find(group: str, name: str) -> EntryPoint | None:
 
 def names(group: str) -> list[str]:
     """Return the names that installed distributions offer in `group`."""
+    return sorted({entry.name for entry in _listed(group)})
+
+
+def _listed(group: str) -> tuple[EntryPoint, ...]:
+    return _listed_on(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=8)
+def _listed_on(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - a key of the cache
+    """List a group once for each `path`: a listing reads the metadata of every distribution."""
     from importlib.metadata import entry_points
 
-    return sorted({entry.name for entry in entry_points(group=group)})
+    return tuple(entry_points(group=group))
 
 
 def load(entry: EntryPoint) -> object:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 
 LONGEST_WORD = 100  # difflib is quadratic in the length of what a stranger wrote
+MOST_WORDS = 1000  # and takes 40 µs for each word that it knows
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
@@ -13,6 +15,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
         return None
     from difflib import get_close_matches
 
-    by_lower = {name.lower(): name for name in known if len(name) <= LONGEST_WORD}
+    by_lower = {name.lower(): name for name in islice(known, MOST_WORDS) if len(name) <= LONGEST_WORD}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f"did you mean '{by_lower[near[0]]}'?" if near else None
+
+
+def suggest(word: str, known: Collection[str], otherwise: str | None = None) -> Callable[[], str | None]:
+    """Return a hint that is looked for when it is read: `did_you_mean`, else `otherwise`."""
+    return lambda: did_you_mean(word, known) or otherwise

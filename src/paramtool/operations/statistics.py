@@ -87,8 +87,7 @@ class _Moments:
             self.shift = float(block[0])
         block.sub_(self.shift)
         self.sum += float(block.sum())
-        norm = float(torch.linalg.vector_norm(block))  # torch.dot would wake threads
-        self.squares += norm * norm
+        self.squares += float(block.mul_(block).sum())  # torch.dot would wake threads
 
     def _finite(self, block: Tensor) -> Tensor:
         nan = int(block.isnan().sum())

@@ -12,9 +12,7 @@ from paramtool.render.names import shown
 _JSON = json.JSONEncoder(allow_nan=False)
 
 BARS = "▁▂▃▄▅▆▇█"
-ASCII__JSON = json.JSONEncoder(allow_nan=False)
-
-BARS = "_.:-=+*#"
+ASCII_BARS = "_.:-=+*#"
 
 
 def for_people(row: Any, column: str, unicode: bool = True) -> str:

@@ -48,6 +48,8 @@ class StructureOnly(TorchFunctionMode):
         if func is torch.randint:
             size = kwargs["size"] if "size" in kwargs else args[-1]
             return torch.empty(size, dtype=kwargs.get("dtype") or torch.int64, device="meta")
+        if func is torch.arange and len(args) == 1 and isinstance(args[0], int):  # imports them as well
+            return torch.empty(args[0], dtype=kwargs.get("dtype") or torch.int64, device="meta")
         return func(*args, **kwargs)
 
 

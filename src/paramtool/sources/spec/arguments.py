@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import Hint, ParamtoolError
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import did_you_mean, suggest
 
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
 
@@ -43,16 +43,19 @@ def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError
     absent = [f"'{each.name}'" for each in signature.arguments if each.required and each.name not in names]
     if not absent:
         return None
-    return ParamtoolError(f"{signature.name} lacks {' and '.join(absent)}", node.place, f"it is {signature}")
+    message = f"{signature.name} lacks {' and '.join(absent)}"
+    return ParamtoolError(message, node.place, lambda: f"it is {signature}")
 
 
 def mismatch(owner: str, argument: Argument, node: Node) -> ParamtoolError:
     """Return the error for a value of the wrong type."""
-    hint = None
+    hint: Hint = None
     if isinstance(node, Scalar) and argument.type == "bool" and str(node.value).lower() in _YES_AND_NO:
         hint = "write true or false"
+    elif argument.type == "quantity":
+        hint = "as in 124M"
     elif isinstance(node, Scalar) and isinstance(node.value, str):
-        hint = did_you_mean(node.value, (word.strip(" '") for word in argument.type.split("|")))
+        hint = suggest(node.value, [word.strip(" '") for word in argument.type.split("|")])
     message = f"'{argument.name}' of {owner} must be {argument.type}, got {describe(node)}"
     return ParamtoolError(message, node.place, hint)
 
@@ -74,7 +77,7 @@ def _pairs(
             f"{signature.name} takes {'no arguments' if not signature.arguments else 'at most ' + count}"
         )
         place = nodes[len(positional)].place
-        problems.append(ParamtoolError(f"{message}, got {len(nodes)}", place, f"it is {signature}"))
+        problems.append(ParamtoolError(f"{message}, got {len(nodes)}", place, lambda: f"it is {signature}"))
     return list(zip(positional, nodes, strict=False))
 
 
@@ -85,10 +88,14 @@ def _named(
     for key, node in given.entries:
         argument = signature.argument(key.raw)
         if argument is None:
-            names = [each.name for each in signature.arguments]
-            hint = did_you_mean(key.raw, names) or f"it is {signature}"
-            message = f"{signature.name} has no argument '{shorten(key.raw)}'"
-            problems.append(ParamtoolError(message, key.place, hint))
+            problems.append(_no_argument(signature, key))
         else:
             pairs.append((argument, node))
     return pairs
+
+
+def _no_argument(signature: Signature, key: Scalar) -> ParamtoolError:
+    def hint() -> str:
+        return did_you_mean(key.raw, [each.name for each in signature.arguments]) or f"it is {signature}"
+
+    return ParamtoolError(f"{signature.name} has no argument '{shorten(key.raw)}'", key.place, hint)

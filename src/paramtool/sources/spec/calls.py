@@ -11,7 +11,7 @@ from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tensors import read_tensor
 from paramtool.sources.spec.tree import Call, Value
 from paramtool.sources.spec.values import Mismatch, convert, plain
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import suggest
 
 _ANYTHING = Argument("argument")
 
@@ -41,9 +41,8 @@ def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
     except ParamtoolError as error:
         raise ParamtoolError(error.message, key.place, error.hint) from error
     if entry is None:
-        known = [*reader.names(), *plugins.names(plugins.MODULES)]
         message = f"unknown module '{shorten(key.raw)}'"
-        raise ParamtoolError(message, key.place, did_you_mean(key.raw, known))
+        raise ParamtoolError(message, key.place, suggest(key.raw, reader.names))
     named: dict[str, Value] = {}
     positional: list[Value] = []
     if isinstance(given, Mapping):

@@ -31,12 +31,12 @@ class Catalog:
     def module(self, name: str) -> Signature | None:
         """Return the signature of the torch.nn class `name`, or None."""
         written = self.modules.get(name)
-        return None if written is None else Signature.read(name, written)
+        return None if written is None else _signature(name, tuple(written))
 
     def initializer(self, name: str) -> Signature | None:
         """Return the signature of ``torch.nn.init.<name>_`` without its tensor, or None."""
         written = self.initializers.get(name)
-        return None if written is None else Signature.read(name, written)
+        return None if written is None else _signature(name, tuple(written))
 
     def to_json(self) -> str:
         return json.dumps(vars(self), indent=1) + "\n"
@@ -52,3 +52,8 @@ class Catalog:
 def shipped() -> Catalog:
     """Return the catalogue in this package."""
     return Catalog.from_json(files(__package__).joinpath(FILE).read_text("utf-8"))
+
+
+@cache
+def _signature(name: str, written: tuple[str, ...]) -> Signature:
+    return Signature.read(name, written)

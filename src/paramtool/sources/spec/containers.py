@@ -44,7 +44,7 @@ def _is_named(name: Scalar, node: Node, reader: ReadsNodes) -> bool:
         message = f"torch refuses the name '{shorten(name.raw)}'"
         reader.report(ParamtoolError(message, name.place, "no dot, not empty"))
         return False
-    if is_nothing(node) or (isinstance(node, Sequence) and name.raw in reader.names()):
+    if is_nothing(node) or (isinstance(node, Sequence) and name.raw in reader.names):
         message = f"expected a module for '{shorten(name.raw)}', got {describe(node)}"
         hint = "modules without names are a list, with '-' before each"
         reader.report(ParamtoolError(message, node.place, hint))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass, field
 
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import Hint, ParamtoolError, Problems
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
 from paramtool.sources.spec.catalog import Catalog
@@ -21,9 +21,10 @@ from paramtool.sources.spec.tensors import KEYS as TENSOR_KEYS
 from paramtool.sources.spec.tensors import read_tensor
 from paramtool.sources.spec.tree import Node as Tree
 from paramtool.sources.spec.tree import TensorNode
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import suggest
 
 KEYS = ("model", "define", "tie", "dtype", "seed", "freeze", "input", "loss", "init", "expect")
+_KNOWN = f"known are {', '.join(KEYS)}"
 LOSSES = ("sum", "mean", "square", "projection")
 
 
@@ -119,7 +120,7 @@ class _Document:
             )
         for key, _ in root.entries:
             if key.raw not in KEYS:
-                hint = did_you_mean(key.raw, KEYS) or f"known are {', '.join(KEYS)}"
+                hint = suggest(key.raw, KEYS, _KNOWN)
                 self._problems.append(ParamtoolError(f"unknown key '{shorten(key.raw)}'", key.place, hint))
         given = {key.raw: value for key, value in root.entries}
         if "model" not in given:
@@ -144,7 +145,7 @@ class _Document:
                 self._problems.append(error)
         return model
 
-    def _complain(self, message: str, node: Node, hint: str | None = None) -> None:
+    def _complain(self, message: str, node: Node, hint: Hint = None) -> None:
         self._problems.append(ParamtoolError(message, node.place, hint))
 
     def _word(self, node: Node, what: str) -> Written:
@@ -171,7 +172,7 @@ class _Document:
         word = node.value if isinstance(node, Scalar) else None
         if isinstance(word, str) and word in known:
             return word
-        hint = did_you_mean(word, known) if isinstance(word, str) else None
+        hint = suggest(word, known) if isinstance(word, str) else None
         self._complain(f"'dtype' is one of {', '.join(known)}, got {describe(node)}", node, hint)
         return None
 
@@ -212,7 +213,7 @@ class _Document:
     def _loss(self, node: Node) -> str | None:
         word = self._word(node, "'loss'").text
         if word and word not in LOSSES:
-            hint = did_you_mean(word, LOSSES) or f"known are {', '.join(LOSSES)}"
+            hint = suggest(word, LOSSES, f"known are {', '.join(LOSSES)}")
             self._complain(f"unknown loss '{shorten(word)}'", node, hint)
         return word
 

@@ -9,11 +9,11 @@ from paramtool.patterns import compile_pattern
 from paramtool.place import Place
 from paramtool.sources.spec.arguments import mismatch
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, describe
+from paramtool.sources.spec.nodes import Mapping, Node, describe, shorten
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import suggest
 
 KINDS = {
     "parameters": "quantity",
@@ -30,6 +30,8 @@ KINDS = {
     "same_as": "str",
 }
 """What may be expected, and how it is written; a quantity may also be ``{max: 124M}``."""
+
+_KNOWN = f"known are {', '.join(KINDS)}"
 
 BOUNDS = ("min", "max")
 
@@ -56,8 +58,8 @@ def read_expectations(
     for key, value in node.entries:
         kind = KINDS.get(key.raw)
         if kind is None:
-            hint = did_you_mean(key.raw, KINDS) or f"known are {', '.join(KINDS)}"
-            problems.append(ParamtoolError(f"no expectation '{key.raw}'", key.place, hint))
+            hint = suggest(key.raw, KINDS, _KNOWN)
+            problems.append(ParamtoolError(f"no expectation '{shorten(key.raw)}'", key.place, hint))
             continue
         try:
             found.append(Expectation(key.raw, _read(value, key.raw, kind, catalog), key.place))
@@ -84,7 +86,7 @@ def _bounds(node: Mapping, name: str, catalog: Catalog) -> Value:
     bounds: dict[str, Value] = dict.fromkeys(BOUNDS)
     for key, value in node.entries:
         if key.raw not in BOUNDS:
-            raise ParamtoolError(f"'{name}' has no bound '{key.raw}'", key.place, "min and max are")
+            raise ParamtoolError(f"'{name}' has no bound '{shorten(key.raw)}'", key.place, "min and max are")
         bounds[key.raw] = _read_quantity(value, key.raw, catalog)
     return tuple(bounds.values())
 

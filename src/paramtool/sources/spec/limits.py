@@ -6,7 +6,7 @@ MAX_BYTES = 1 << 20
 MAX_NODES = 150_000
 """YAML nodes written in a file."""
 
-MAX_EXPANDED_NODES = 1_000_000
+MAX_EXPANDED_NODES = 200_000
 """YAML nodes after every alias is followed; an alias bomb is far above."""
 
 MAX_DEPTH = 100

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import cached_property
+
+from paramtool import plugins
 from paramtool.errors import ParamtoolError
 from paramtool.sources.spec import recipes
-from paramtool.sources.spec.arguments import bind, mismatch, missing
+from paramtool.sources.spec.arguments import bind, missing
 from paramtool.sources.spec.calls import read_call
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.containers import LISTS, NAMED, TENSORS, read_container
@@ -47,17 +51,20 @@ class ModuleReader:
             key.raw: (Define(key.raw, key.place, self._scope(node)), node)
             for key, node in (defines.entries if defines else ())
         }
+        self._first_names = {id(node): name for name, (_, node) in reversed(self._defines.items())}
         self._read: set[str] = set()  # the defines that are read or being read
         self._reading: list[str] = []
         self._depth = 0
 
     def report(self, error: ParamtoolError) -> None:
         """Keep an error beside which reading goes on."""
-        self.problems.append(error)
+        self.problems.append(error.with_traceback(None))  # of 100,000 errors the frames weigh the most
 
-    def names(self) -> list[str]:
-        """Return every name that a module node may have, those of plugins aside."""
-        return [*self._defines, *CONSTRUCTS, *self.catalog.modules]
+    @cached_property
+    def names(self) -> Collection[str]:
+        """Every name that a module node may have."""
+        offered = plugins.names(plugins.MODULES)
+        return dict.fromkeys((*CONSTRUCTS, *self.catalog.modules, *offered, *self._defines))
 
     def read_defines(self) -> None:
         """Read the defines that nothing used, for their errors."""
@@ -125,8 +132,8 @@ class ModuleReader:
         hint = "as in 'ReLU' or {Linear: [3, 1]}"
         got = describe(node)
         if isinstance(node, Mapping):
-            got = f"a mapping of {len(node.entries)} keys"
-            if node.entries and all(key.raw in self.names() for key, _ in node.entries):
+            got = f"a mapping of {len(node.entries)} keys" if node.entries else "an empty mapping"
+            if node.entries and all(key.raw in self.names for key, _ in node.entries):
                 hint = "several modules are a list, with '-' before each"
         elif isinstance(node, Sequence):
             hint = "several modules go in a container, as in {Sequential: […]}"
@@ -160,12 +167,14 @@ class ModuleReader:
     def _repeat_value(self, node: Node, argument: Argument, given: Mapping) -> Value:
         if argument.name == "times":
             if not isinstance(node, Scalar) or type(node.value) is not int or node.value < 0:
-                raise mismatch("Repeat", argument, node)
+                message = f"'times' of Repeat must be an int of 0 or more, got {describe(node)}"
+                raise ParamtoolError(message, node.place)
             return node.value
         if recipes.is_alias(node, given):
             hint = "list the alias as often as needed, or define a name"
             message = "Repeat makes independent copies, and an alias is one module"
-            raise ParamtoolError(message, node.place, hint)
+            key = next(key for key, value in given.entries if value is node)
+            raise ParamtoolError(message, key.place, hint)
         return self._recipe(node)
 
     def _residual(self, key: Scalar, given: Node | None) -> Residual | None:
@@ -189,10 +198,10 @@ class ModuleReader:
     def _use(self, key: Scalar, given: Node | None) -> Use:
         name = key.raw
         if given is not None and not is_nothing(given):
-            raise ParamtoolError(f"'{name}' is a define and takes no arguments", given.place)
+            raise ParamtoolError(f"'{shorten(name)}' is a define and takes no arguments", given.place)
         if name in self._reading:
             chain = " → ".join([*self._reading, name])
-            raise ParamtoolError(f"the define '{name}' uses itself ({shorten(chain)})", key.place)
+            raise ParamtoolError(f"the define '{shorten(name)}' uses itself ({shorten(chain)})", key.place)
         self._read_define(name)
         return Use(self._defines[name][0], key.place)
 
@@ -201,8 +210,8 @@ class ModuleReader:
             return
         self._read.add(name)
         define, node = self._defines[name]
-        if recipes.is_alias(node, self._defines_node):
-            message = f"the define '{name}' is a recipe, and an alias is one module"
+        if recipes.is_alias(node, self._defines_node) or self._first_names[id(node)] != name:
+            message = f"the define '{shorten(name)}' is a recipe, and an alias is one module"
             self.report(ParamtoolError(message, define.place))
             return
         around, self._inside = self._inside, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from paramtool.errors import ParamtoolError
@@ -26,5 +27,6 @@ class ReadsNodes(Protocol):
     def report(self, error: ParamtoolError) -> None:
         """Keep an error beside which reading goes on."""
 
-    def names(self) -> list[str]:
-        """Return every name that a module node may have here."""
+    @property
+    def names(self) -> Collection[str]:
+        """Every name that a module node may have here."""

@@ -7,6 +7,7 @@ segmentation fault in deep nesting, and neither one bounds what aliases expand t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import cast
 
 import yaml
@@ -33,10 +34,8 @@ def read(text: Text) -> Node:
         raise Problems([_forbidden(text, bad)])
     composer = _Composer(text)
     try:
-        for event in yaml.parse(text.content, Loader=_LOADER):
+        for event in _events(text):
             composer.take(event)
-    except yaml.MarkedYAMLError as error:
-        composer.problems.append(_syntax_error(text, error))
     except ParamtoolError as error:
         composer.problems.append(error)
     if composer.problems:
@@ -44,6 +43,15 @@ def read(text: Text) -> Node:
     if composer.root is None:
         raise Problems([ParamtoolError(f"{text.name} is empty", hint="a spec begins with 'model:'")])
     return composer.root
+
+
+def _events(text: Text) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(text.content, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(text, error) from error
+    except (ValueError, OverflowError) as error:  # "\Uffffffff", where PyYAML is without libyaml
+        raise ParamtoolError(f"not valid YAML: an escape in {text.name} is no character") from error
 
 
 class _Composer:
@@ -194,15 +202,26 @@ def _position(event: yaml.Event) -> tuple[int, int]:
 
 
 def _forbidden(text: Text, found: re.Match[str]) -> ParamtoolError:
-    before = text.content[: found.start()]
-    line = before.count("\n") + 1
-    column = len(before) - (before.rfind("\n") + 1) + 1
+    before = Text(text.name, text.content[: found.start()]).lines
     message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
-    return ParamtoolError(message, Place(text, line, column), "is this a text file?")
+    return ParamtoolError(message, Place(text, len(before), len(before[-1]) + 1), "is this a text file?")
 
 
 def _syntax_error(text: Text, error: yaml.MarkedYAMLError) -> ParamtoolError:
-    mark = error.problem_mark or error.context_mark
-    place = Place(text, mark.line + 1, mark.column + 1) if mark else None
-    message = " ".join(part for part in (error.context, error.problem) if part)
-    return ParamtoolError(f"not valid YAML: {shorten(message, 200)}", place)
+    context = (error.context or "").replace("while scanning for the next token", "")
+    where, start = _place_of(error.problem_mark, text), _place_of(error.context_mark, text)
+    if where is None:  # at the end of the text, which tells nobody what was left open
+        where = start
+    elif start is not None and context and start.line != where.line:
+        context += f" from line {start.line}"
+    message = ", ".join(part for part in (context, error.problem) if part)
+    is_tab = where is not None and text.lines[where.line - 1][where.column - 1 :].startswith("\t")
+    hint = "indent with spaces, not with a tab" if is_tab else None
+    return ParamtoolError(f"not valid YAML: {shorten(message, 200)}", where, hint)
+
+
+def _place_of(mark: yaml.Mark | None, text: Text) -> Place | None:
+    """Return the place of `mark`, or None at the end of the text."""
+    if mark is None or (mark.line + 1, mark.column) >= (len(text.lines), len(text.lines[-1])):
+        return None
+    return Place(text, mark.line + 1, mark.column + 1)

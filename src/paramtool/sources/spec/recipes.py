@@ -25,7 +25,8 @@ def is_alias(node: Node, holder: Mapping | None) -> bool:
 
 def _is_repeated(node: Node) -> bool:
     around = node.parent
-    if not isinstance(around, Mapping) or around.get("module") is not node:
+    above = around.parent if around is not None else None
+    if not isinstance(around, Mapping) or not isinstance(above, Mapping):
         return False
-    above = around.parent
-    return isinstance(above, Mapping) and above.get("Repeat") is around
+    # only then the search for the module: a mapping may have 70,000 keys, and an anchor under each
+    return [key.raw for key, _ in above.entries[:2]] == ["Repeat"] and around.get("module") is node

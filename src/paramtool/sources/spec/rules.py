@@ -15,7 +15,7 @@ from paramtool.sources.spec.nodes import Mapping, Node, Scalar, describe, shorte
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import suggest
 
 SELECTOR = Signature(
     "a selector",
@@ -39,6 +39,9 @@ OWN = {
 
 MAIN_ARGUMENT = {"normal": "std", "trunc_normal": "std"}
 """What a lone number means where it is not the first argument: ``normal: 0.01`` is a std."""
+
+
+_EXAMPLE = "as in {pattern: weight, normal: {std: 0.01}}"
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,7 @@ def initializer_signature(name: str, catalog: Catalog) -> Signature | None:
 def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> Rule | None:
     """Return the rule that `node` writes; what is wrong goes to `problems`."""
     if not isinstance(node, Mapping):
-        hint = "as in {pattern: weight, normal: {std: 0.01}}"
-        problems.append(ParamtoolError(f"a rule is a mapping, got {describe(node)}", node.place, hint))
+        problems.append(ParamtoolError(f"a rule is a mapping, got {describe(node)}", node.place, _EXAMPLE))
         return None
     selector: dict[str, Value] = {}
     named: list[tuple[Scalar, Node]] = []
@@ -85,21 +87,28 @@ def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> R
         except ParamtoolError as error:
             problems.append(error)
     if len(named) != 1:
-        which = "none" if not named else ", ".join(f"'{shorten(key.raw)}'" for key, _ in named)
-        message = f"a rule has one initializer, this one has {which}"
-        place = named[1][0].place if named else node.place
-        problems.append(ParamtoolError(message, place, _unknown_key_hint(named, catalog)))
+        problems.append(_not_one([key for key, _ in named], node, catalog))
         return None
     key, given = named[0]
     arguments = _arguments(key, given, catalog, problems)
     return Rule(key.raw, arguments, node.place, **selector)  # type: ignore[arg-type]
 
 
-def _unknown_key_hint(named: list[tuple[Scalar, Node]], catalog: Catalog) -> str | None:
-    for key, _ in named:
-        if initializer_signature(key.raw, catalog) is None:
-            return did_you_mean(key.raw, [each.name for each in SELECTOR.arguments])
-    return None
+def _not_one(named: list[Scalar], node: Node, catalog: Catalog) -> ParamtoolError:
+    """Return the error for a rule with no initializer or several, one of which may be a misspelt selector."""
+    if not named:
+        return ParamtoolError("a rule has one initializer, this one has none", node.place, _EXAMPLE)
+    offered = plugins.names(plugins.INITIALIZERS)
+    for key in named:
+        if initializer_signature(key.raw, catalog) is None and key.raw not in offered:
+            return _unknown("a rule has no key", key, offered, catalog)
+    message = f"a rule has one initializer, this one has '{named[0].raw}' and '{named[1].raw}'"
+    return ParamtoolError(message, named[1].place, "write a rule for each")
+
+
+def _unknown(what: str, key: Scalar, offered: list[str], catalog: Catalog) -> ParamtoolError:
+    known = [*catalog.initializers, *OWN, *offered, *(each.name for each in SELECTOR.arguments)]
+    return ParamtoolError(f"{what} '{shorten(key.raw)}'", key.place, suggest(key.raw, known))
 
 
 def _arguments(
@@ -122,15 +131,18 @@ def _plugin_arguments(
 ) -> ReadOnly[str, Value]:
     offered = plugins.names(plugins.INITIALIZERS)
     if key.raw not in offered:
-        known = [*catalog.initializers, *OWN, *offered, *(each.name for each in SELECTOR.arguments)]
-        message = f"unknown initializer '{shorten(key.raw)}'"
-        problems.append(ParamtoolError(message, key.place, did_you_mean(key.raw, known)))
+        problems.append(_unknown("unknown initializer", key, offered, catalog))
         return {}
     if not isinstance(given, Mapping):
         problems.append(ParamtoolError(f"'{key.raw}' takes its arguments by name", given.place))
         return {}
-    anything = Argument("argument")
-    return {name.raw: _read(value, anything, key.raw, catalog) for name, value in given.entries}
+    values = {}
+    for name, value in given.entries:
+        try:
+            values[name.raw] = _read(value, Argument(name.raw), key.raw, catalog)
+        except ParamtoolError as error:
+            problems.append(error)
+    return values
 
 
 def _read(node: Node, argument: Argument, owner: str, catalog: Catalog) -> Value:

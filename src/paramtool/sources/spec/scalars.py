@@ -37,7 +37,7 @@ def resolve(raw: str) -> Plain:
         return raw
     if _INTEGER.fullmatch(raw):
         if len(raw) > _LONGEST_NUMBER:
-            raise ValueError(f"a number of {len(raw)} characters")
+            raise ValueError(f"a number of {len(raw):,} characters; at most {_LONGEST_NUMBER}")
         base = _BASES.get(raw[:2])
         value = int(raw[2:], base) if base else int(raw)
         if abs(value) > MAX_INTEGER:
@@ -45,6 +45,6 @@ def resolve(raw: str) -> Plain:
         return value
     if _FLOAT.fullmatch(raw):
         if len(raw) > _LONGEST_NUMBER:
-            raise ValueError(f"a number of {len(raw)} characters")
+            raise ValueError(f"a number of {len(raw):,} characters; at most {_LONGEST_NUMBER}")
         return float(raw)
     return raw

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from paramtool.sources.spec import notation
 
@@ -41,6 +42,10 @@ class Signature:
     arguments: tuple[Argument, ...]
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return f"{self.name}({', '.join(self.written())})"
 
     def written(self) -> list[str]:

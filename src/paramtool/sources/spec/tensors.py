@@ -6,9 +6,9 @@ import math
 
 from paramtool.errors import ParamtoolError
 from paramtool.sources.spec.limits import MAX_INTEGER
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
 from paramtool.sources.spec.tree import TensorNode, Values
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import suggest
 
 FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
 MAX_RANK = 64  # torch.tensor and most kernels end there
@@ -43,8 +43,8 @@ def read_tensor(kind: str, node: Node, dtypes: tuple[str, ...]) -> TensorNode:
 def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNode:
     for key, _ in node.entries:
         if key.raw not in KEYS[kind]:
-            hint = did_you_mean(key.raw, KEYS[kind]) or f"it takes {', '.join(KEYS[kind])}"
-            raise ParamtoolError(f"{kind} has no key '{key.raw}'", key.place, hint)
+            hint = suggest(key.raw, KEYS[kind], f"it takes {', '.join(KEYS[kind])}")
+            raise ParamtoolError(f"{kind} has no key '{shorten(key.raw)}'", key.place, hint)
     given = {key.raw: value for key, value in node.entries}
     shape, values = given.get("shape"), given.get("values")
     if values is not None and (shape is not None or "fill" in given):
@@ -91,7 +91,7 @@ def _fill(node: Node | None) -> str | float:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
-    hint = did_you_mean(value, FILLS) if isinstance(value, str) else None
+    hint = suggest(value, FILLS) if isinstance(value, str) else None
     raise ParamtoolError(
         f"'fill' is a number or one of {', '.join(FILLS)}, got {describe(node)}", node.place, hint
     )
@@ -147,5 +147,6 @@ def _dtype(node: Node | None, dtypes: tuple[str, ...]) -> str | None:
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, str) and value in dtypes:
         return value
-    hint = did_you_mean(value, dtypes) if isinstance(value, str) else None
-    raise ParamtoolError(f"no dtype {describe(node)}", node.place, hint or "as in float32, bfloat16, int64")
+    word = value if isinstance(value, str) else ""
+    hint = suggest(word, dtypes, "as in float32, bfloat16, int64")
+    raise ParamtoolError(f"no dtype {describe(node)}", node.place, hint)
