@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -1031,3 +1032,33 @@ def test_aliases_anywhere_share_what_a_variable_would_share_in_python(tree: Json
     expected = nn.Sequential(*shared.values(), by_hand(tree, shared))
     assert shapes(built) == shapes(expected)
     assert groups(built) == groups(expected)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        ("{shape: [3], fill: rand, dtype: int64}", "'rand' draws fractions, and int64 has none"),
+        ("{shape: [3], fill: 0.5, dtype: int8}", "'fill' has fractions, and int8 has none"),
+        ("{values: [[1, 2.5]], dtype: int64}", "'values' has fractions, and int64 has none"),
+        ("{values: [.nan], dtype: bool}", "'values' has fractions, and bool has none"),
+    ],
+)
+def test_fractions_in_an_integer_dtype_are_refused(tensor: str, message: str) -> None:
+    """Torch would cut a fraction off without a word, so the spec does not get that far."""
+    with pytest.raises(ParamtoolError, match=re.escape(message)):
+        read_spec(Text("m.yaml", f"model: {{Module: {{b: {{Buffer: {tensor}}}}}}}"), shipped())
+
+
+def test_whole_values_of_a_parameter_are_floating_point() -> None:
+    """The values of a Parameter are of the default dtype, however they are written."""
+    spec = read_spec(Text("m.yaml", "model: {Module: {w: {Parameter: {values: [1, 2]}}}}"), shipped())
+    weight = network.values(spec).module.get_parameter("w")
+    assert weight.dtype == torch.float32
+    assert weight.tolist() == [1.0, 2.0]
+
+
+def test_a_thousand_layers_of_an_lstm_are_the_most() -> None:
+    """Torch takes quadratic time for recurrent layers, so their number has a limit of its own."""
+    text = "model: {LSTM: {input_size: 1, hidden_size: 1, num_layers: 1001}}"
+    with pytest.raises(ParamtoolError, match="1,001 layers in one LSTM; at most 1,000"):
+        read_spec(Text("m.yaml", text), shipped())

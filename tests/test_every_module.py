@@ -643,10 +643,8 @@ def test_a_device_is_refused(name: str) -> None:
     with pytest.raises(Problems) as caught:
         written(name, "{device: cpu}")
     first = next(error for error in caught.value.errors if "device" in error.message)
-    signature = shipped().module(name)
-    assert (
-        str(first) == f"m.yaml:1:{len(name) + 12}: error: {name} has no argument 'device'; it is {signature}"
-    )
+    place = f"m.yaml:1:{len(name) + 12}"
+    assert str(first) == f"{place}: error: {name} has no argument 'device'; a spec chooses no hardware"
 
 
 @pytest.mark.skipif(

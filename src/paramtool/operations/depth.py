@@ -14,9 +14,8 @@ T = TypeVar("T")
 def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, str]) -> list[ParameterRow]:
     """Return a row for each name of at most `depth` parts, and one for each module that goes deeper.
 
-    A module with a single tensor keeps that tensor's shape.
-
-    A tensor counts in the first row that holds one of its names, so the rows add up to the totals.
+    A module with a single tensor keeps that tensor's shape.  A row of several adds up the tensors that
+    the totals count there, so the rows add up to the totals.
 
     Args:
         rows: rows in any order; folded rows stand where their first name stood.
@@ -27,26 +26,21 @@ def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, s
     for row in rows:
         parts = row.name.split(".")
         groups.setdefault((".".join(parts[:depth]), row.kind), []).append(row)
-    counted: set[str] = set()
-    folded = []
-    for (name, _), group in groups.items():
-        if len(group) == 1:
-            folded.append(replace(group[0], name=name))
-        else:
-            folded.append(_fold(name, group, modules.get(name), counted))
-        counted.update(row.tensor for row in group)
-    return folded
+    return [
+        replace(group[0], name=name) if len(group) == 1 else _fold(name, group, modules.get(name))
+        for (name, _), group in groups.items()
+    ]
 
 
-def _fold(name: str, group: list[ParameterRow], module_type: str | None, counted: set[str]) -> ParameterRow:
-    own = {row.tensor: row for row in reversed(group) if row.tensor not in counted}
+def _fold(name: str, group: list[ParameterRow], module_type: str | None) -> ParameterRow:
+    counted = [row for row in group if row.counted]
     return ParameterRow(
         name=name,
         type=module_type,
         shape=None,
         dtype=_common(row.dtype for row in group),
-        numel=sum(row.numel or 0 for row in own.values()),
-        nbytes=sum(row.nbytes or 0 for row in own.values()),
+        numel=sum(row.numel or 0 for row in counted),
+        nbytes=sum(row.nbytes or 0 for row in counted),
         requires_grad=_common(row.requires_grad for row in group),
         kind=group[0].kind,
         persistent=_common(row.persistent for row in group),

@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
-from paramtool.operations.totals import totals
+from paramtool.operations.totals import count_once, totals
 from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 
@@ -55,6 +55,7 @@ def parameters(
         row = _row(named, first.get(id(named.tensor)), bases[kind], stats, values)
         first.setdefault(id(named.tensor), row)
         rows.append(row)
+    rows = count_once(rows)
     columns = (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
     modules = {name: type(each).__name__ for name, each in module.named_modules(remove_duplicate=False)}
     return Report("inspect", model or type(module).__name__, tuple(rows), totals(rows), columns, modules)

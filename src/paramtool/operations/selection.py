@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.operations.totals import count_once
 from paramtool.patterns import matching
 from paramtool.records.parameter import ParameterRow
 from paramtool.suggestion import did_you_mean
@@ -14,7 +15,9 @@ from paramtool.suggestion import did_you_mean
 Patterns = Sequence["re.Pattern[str]"]
 
 SORT_KEYS = tuple(
-    each.name for each in fields(ParameterRow) if each.name not in ("values", "bases", "histogram", "count")
+    each.name
+    for each in fields(ParameterRow)
+    if each.name not in ("values", "bases", "counted", "histogram", "count")
 )
 
 
@@ -36,7 +39,7 @@ class Selection:
 
 
 def select(rows: Iterable[ParameterRow], selection: Selection) -> list[ParameterRow]:
-    """Return the rows that `selection` keeps, in their order.
+    """Return the rows that `selection` keeps, in their order; each tensor counts in the first of them.
 
     Raises:
         NothingMatched: where it keeps none of some rows.
@@ -54,7 +57,7 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
         kept = [row for row in kept if any(kind in row.bases for kind in selection.types)]
     if rows and selection and not kept:
         raise NothingMatched("no parameter matches the selection", hint=_hint(rows, selection))
-    return kept
+    return count_once(kept)
 
 
 def _hint(rows: list[ParameterRow], selection: Selection) -> str:

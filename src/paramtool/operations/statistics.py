@@ -51,14 +51,14 @@ def statistics(tensor: Tensor) -> dict[str, Any]:
 
 
 def _complex(flat: Tensor) -> dict[str, Any]:
-    parts = statistics(torch.view_as_real(flat.resolve_conj()))
-    nan = flat.isnan()
+    nan, inf = flat.isnan(), flat.isinf()
+    parts = statistics(torch.view_as_real(flat[~(nan | inf)].resolve_conj()))
     return {
         **dict.fromkeys(("mean", "std", "min", "max", "histogram")),
         "norm": parts["norm"],
         "zeros": int((flat == 0).sum()),
         "nan": int(nan.sum()),
-        "inf": int((flat.isinf() & ~nan).sum()),
+        "inf": int((inf & ~nan).sum()),
     }
 
 
@@ -123,6 +123,6 @@ def _clamped(square: float) -> float:
 def _histogram(sample: Tensor, low: float, high: float) -> tuple[int, ...]:
     if low == high:  # one spike in the middle, as numpy.histogram has it
         return tuple(len(sample) if index == BINS // 2 else 0 for index in range(BINS))
-    if not math.isfinite(high - low):  # a range beyond float64
-        sample, low, high = sample / 4, low / 4, high / 4
+    if not math.isfinite((high - low) * BINS):  # histc multiplies before it divides
+        sample, low, high = sample / 64, low / 64, high / 64
     return tuple(int(each) for each in torch.histc(sample, BINS, low, high))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 
@@ -12,17 +13,14 @@ def totals(rows: Iterable[ParameterRow]) -> ParameterTotals:
 
     A tensor under several names counts once, with the first of its rows.
     """
-    names = 0
-    first: dict[tuple[str, str], ParameterRow] = {}
-    for row in rows:
-        names += row.kind == "parameter"
-        first.setdefault((row.kind, row.tensor), row)
-    parameters = [row for row in first.values() if row.kind == "parameter"]
-    buffers = [row for row in first.values() if row.kind == "buffer"]
+    rows = count_once(rows)
+    first = [row for row in rows if row.counted]
+    parameters = [row for row in first if row.kind == "parameter"]
+    buffers = [row for row in first if row.kind == "buffer"]
     elements = sum(row.numel or 0 for row in parameters)
     trainable = sum(row.numel or 0 for row in parameters if row.requires_grad)
     return ParameterTotals(
-        names=names,
+        names=sum(row.kind == "parameter" for row in rows),
         tensors=len(parameters),
         parameters=elements,
         trainable=trainable,
@@ -30,6 +28,18 @@ def totals(rows: Iterable[ParameterRow]) -> ParameterTotals:
         nbytes=sum(row.nbytes or 0 for row in parameters),
         buffers=sum(row.numel or 0 for row in buffers),
         buffer_nbytes=sum(row.nbytes or 0 for row in buffers),
-        plain_tensors=sum(row.kind == "tensor" for row in first.values()),
+        plain_tensors=sum(row.kind == "tensor" for row in first),
         uninitialized=sum(row.shape is None for row in parameters),
     )
+
+
+def count_once(rows: Iterable[ParameterRow]) -> list[ParameterRow]:
+    """Return `rows` with the first row of each tensor, and of each kind, as the one that is counted."""
+    seen: set[tuple[str, str]] = set()
+    told = []
+    for row in rows:
+        key = (row.kind, row.tensor)
+        counted = key not in seen
+        seen.add(key)
+        told.append(row if row.counted == counted else replace(row, counted=counted))
+    return told

@@ -41,6 +41,7 @@ class ParameterRow:
         zeros, nan, inf: counts of elements.
         histogram: counts of finite elements in equal bins from `min` to `max`.
         values: the elements, where they were asked for.
+        counted: whether the totals count it: not where an earlier row of its kind is the same tensor.
         bases: the class names that `type` derives from, itself included; for selection.
     """
 
@@ -65,6 +66,7 @@ class ParameterRow:
     inf: int | None = None
     histogram: tuple[int, ...] | None = None
     values: Printed | None = None
+    counted: bool = field(default=True, repr=False)
     bases: tuple[str, ...] = field(default=(), repr=False)
 
     @property

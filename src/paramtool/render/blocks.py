@@ -87,9 +87,12 @@ def _identity(lines: list[_Line], path: str) -> tuple[object, ...]:
             line.name,
             line.row.type,
             line.row.shape,
+            line.row.numel,  # all that is known of a module that is folded to a depth
+            line.row.nbytes,
             line.row.dtype,
             line.row.requires_grad,
             line.row.persistent,
+            line.row.counted,
             line.row.count,
             _relative(line.row.tied_to, path),
         )

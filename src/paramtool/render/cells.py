@@ -63,6 +63,8 @@ def for_delimited(value: Any) -> str:
     if type(value) is int:
         return str(value)
     plain = for_machines(value)
+    if plain is None:
+        return ""
     return plain if isinstance(plain, str) else json_text(plain)
 
 

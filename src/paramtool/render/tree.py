@@ -27,18 +27,15 @@ class _Branch:
 def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     """Yield the lines of the tree and the totals; a tied tensor counts at its first name."""
     root = _Branch()
-    counted_tensors: set[str] = set()
     for row in report.rows:
-        is_new = row.tensor not in counted_tensors or row.tied_to is None
-        counted_tensors.add(row.tensor)
-        _grow(root, row, is_new)
+        _grow(root, row)
     yield f"{shown(report.modules.get('', report.model))}{_subtotal(root)}\n"
     yield from _lines(root, "", "", report, screen)
     yield "\n"
     yield from (f"{line}\n" for line in summary(report))
 
 
-def _grow(root: _Branch, row: ParameterRow, is_new: bool) -> None:
+def _grow(root: _Branch, row: ParameterRow) -> None:
     branch = root
     path = [root]
     parts = parts_of(row.name)
@@ -46,7 +43,7 @@ def _grow(root: _Branch, row: ParameterRow, is_new: bool) -> None:
         branch = branch.below.setdefault((part, row.kind if index == len(parts) else ""), _Branch())
         path.append(branch)
     branch.row = row
-    if is_new and row.kind == "parameter":
+    if row.counted and row.kind == "parameter":
         for each in path:
             each.numel += row.numel or 0
             each.nbytes += row.nbytes or 0
@@ -73,7 +70,8 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
     if row.shape is not None or row.count == 1:
         parts.append(for_people(row, "shape"))
     else:
-        parts.append(f"{row.type} of {counted(row.count, 'name')}, {counted(row.numel or 0, 'parameter')}")
+        noun = "parameter" if row.kind == "parameter" else "element"
+        parts.append(f"{row.type} of {counted(row.count, 'name')}, {counted(row.numel or 0, noun)}")
     parts.append(row.dtype or "")
     if row.kind != "parameter":
         parts.append("buffer" if row.kind == "buffer" else "plain tensor")

@@ -86,7 +86,7 @@ class Builder:
     def _use(self, node: Use) -> nn.Module:
         assert node.define.node is not None
         module = self._copy(node.define.node, node.define.scope)
-        if isinstance(bottom(node.define.node), (Container, ResidualNode)):
+        if isinstance(bottom(node.define.node), (Container, Repeat, ResidualNode)):
             module.__class__ = self._named_class(node.define.name, type(module))
         return module
 

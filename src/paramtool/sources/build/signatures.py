@@ -11,6 +11,7 @@ from functools import cache
 import torch
 from torch import nn
 
+from paramtool.sources.spec.arguments import HARDWARE
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.containers import LISTS, NAMED
 from paramtool.sources.spec.signature import Argument, Signature
@@ -18,7 +19,7 @@ from paramtool.sources.spec.signature import Argument, Signature
 CONSTRUCTS = frozenset((*LISTS, *NAMED))
 """Classes that the language itself reads, so that they have no signature here."""
 
-_LEFT_OUT = {"device", "device_ids", "output_device", "process_group", "generator", "options"}
+_LEFT_OUT = {*HARDWARE, "generator", "options"}
 """Arguments that choose hardware or take objects that plain data cannot write."""
 
 _UNANNOTATED = {  # or annotated with Any

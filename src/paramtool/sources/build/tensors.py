@@ -21,6 +21,8 @@ def make_tensor(node: TensorNode) -> torch.Tensor:
 
 def _filled(node: TensorNode, dtype: torch.dtype | None) -> torch.Tensor:
     if node.values is not None:
+        if node.kind == "Parameter":  # which must be floating point, though its values may look whole
+            dtype = dtype or torch.get_default_dtype()
         return torch.tensor(node.values, dtype=dtype)
     shape = node.shape or ()
     if isinstance(node.fill, (int, float)):

@@ -10,6 +10,9 @@ from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
 from paramtool.suggestion import did_you_mean, suggest
 
+HARDWARE = ("device", "device_ids", "output_device", "process_group")
+"""Arguments of torch that a spec has no say in."""
+
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
 
 
@@ -96,6 +99,8 @@ def _named(
 
 def _no_argument(signature: Signature, key: Scalar) -> ParamtoolError:
     def hint() -> str:
+        if key.raw in HARDWARE:
+            return "a spec chooses no hardware"
         return did_you_mean(key.raw, [each.name for each in signature.arguments]) or f"it is {signature}"
 
     return ParamtoolError(f"{signature.name} has no argument '{shorten(key.raw)}'", key.place, hint)

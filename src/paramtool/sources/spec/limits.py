@@ -15,5 +15,8 @@ MAX_DEPTH = 100
 MAX_MODULES = 1 << 17
 """Modules, counted once for every name they go by."""
 
+MAX_RECURRENT_LAYERS = 1_000
+"""Layers of one RNN, LSTM or GRU: torch takes quadratic time for them."""
+
 MAX_INTEGER = 2**63 - 1
 """Largest integer that torch takes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paramtool.errors import ParamtoolError
-from paramtool.sources.spec.limits import MAX_DEPTH, MAX_MODULES
+from paramtool.sources.spec.limits import MAX_DEPTH, MAX_MODULES, MAX_RECURRENT_LAYERS
 from paramtool.sources.spec.tree import (
     Call,
     Container,
@@ -16,6 +16,7 @@ from paramtool.sources.spec.tree import (
     Value,
 )
 
+_RECURRENT = ("RNN", "LSTM", "GRU", "RNNBase")
 _TRANSFORMERS = ("Transformer", "TransformerEncoderLayer", "TransformerDecoderLayer")
 _MODULES_OF_A_LAYER = 12  # in one of torch's transformer layers
 
@@ -45,12 +46,17 @@ class _Sizes:
 
     def _checked(self, node: Node) -> tuple[int, int]:
         parts = [self.of(part) for part in _parts(node)]
+        if isinstance(node, (Shared, Use)):
+            return parts[0] if parts else (0, 0)
         count = 1 + sum(part[0] for part in parts)
         depth = 1 + max((part[1] for part in parts), default=0)
         if isinstance(node, Repeat):
             count = 1 + node.times * parts[0][0]
         elif isinstance(node, Call):
             count *= _layers(node)
+            if node.type in _RECURRENT and count > MAX_RECURRENT_LAYERS:
+                message = f"{count:,} layers in one {node.type}; at most {MAX_RECURRENT_LAYERS:,}"
+                raise ParamtoolError(message, node.place)
         if count > MAX_MODULES:
             raise ParamtoolError(f"this makes {count:,} modules; at most {MAX_MODULES:,}", node.place)
         if depth > MAX_DEPTH:

@@ -13,6 +13,8 @@ from paramtool.suggestion import suggest
 FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
 MAX_RANK = 64  # torch.tensor and most kernels end there
 
+_FLOATING = ("float", "bfloat", "complex")
+
 _COMMON = ("shape", "fill", "low", "high", "values", "dtype")
 KEYS = {
     "Parameter": (*_COMMON, "requires_grad"),
@@ -53,7 +55,7 @@ def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNo
         raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in {shape: [3, 4]}")
     fill = _fill(given.get("fill"))
     low, high = _bounds(fill, given, node)
-    return TensorNode(
+    tensor = TensorNode(
         kind,
         node.place,
         shape=None if shape is None else _shape(shape),
@@ -65,6 +67,27 @@ def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNo
         persistent=_flag("persistent", given, True) is not False,
         dtype=_dtype(given.get("dtype"), dtypes),
     )
+    _check_dtype(tensor, given)
+    return tensor
+
+
+def _check_dtype(tensor: TensorNode, given: dict[str, Node]) -> None:
+    """Refuse fractions in an integer dtype, which torch would cut off without a word."""
+    if tensor.dtype is None or tensor.dtype.startswith(_FLOATING):
+        return
+    if tensor.fill in ("rand", "randn"):
+        message = f"'{tensor.fill}' draws fractions, and {tensor.dtype} has none"
+        raise ParamtoolError(message, given["fill"].place, "use randint, or a floating-point dtype")
+    filled = tensor.fill if isinstance(tensor.fill, float) else 0
+    if not _is_whole(filled if tensor.values is None else tensor.values):
+        what = "fill" if tensor.values is None else "values"
+        raise ParamtoolError(f"'{what}' has fractions, and {tensor.dtype} has none", given[what].place)
+
+
+def _is_whole(values: Values) -> bool:
+    if isinstance(values, tuple):
+        return all(_is_whole(each) for each in values)
+    return not isinstance(values, float) or values.is_integer()
 
 
 def _shape(node: Node) -> tuple[int, ...]:
