@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.names import NamedTensor, named_tensors
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
 from paramtool.operations.totals import count_once, totals
 from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.report import Report
-
-
-class _Named(NamedTuple):
-    name: str
-    tensor: Tensor
-    owner: nn.Module
-    kind: str
-    persistent: bool | None
 
 
 def parameters(
@@ -48,7 +38,7 @@ def parameters(
     rows = []
     first: dict[int, ParameterRow] = {}
     bases: dict[type, tuple[str, ...]] = {}
-    for named in _named_tensors(module):
+    for named in named_tensors(module):
         kind = type(named.owner)
         if kind not in bases:
             bases[kind] = _bases(kind)
@@ -61,31 +51,12 @@ def parameters(
     return Report("inspect", model or type(module).__name__, tuple(rows), totals(rows), columns, modules)
 
 
-def _named_tensors(module: nn.Module) -> Iterator[_Named]:
-    modules = [
-        (f"{path}." if path else "", each) for path, each in module.named_modules(remove_duplicate=False)
-    ]
-    for prefix, each in modules:
-        for name, parameter in each._parameters.items():
-            if parameter is not None:
-                yield _Named(prefix + name, parameter, each, "parameter", None)
-    for prefix, each in modules:
-        for name, buffer in each._buffers.items():
-            if buffer is not None:
-                persistent = name not in each._non_persistent_buffers_set
-                yield _Named(prefix + name, buffer, each, "buffer", persistent)
-    for prefix, each in modules:
-        for name, value in vars(each).items():
-            if isinstance(value, Tensor):
-                yield _Named(prefix + name, value, each, "tensor", None)
-
-
 def _bases(kind: type) -> tuple[str, ...]:
     return tuple(base.__name__ for base in kind.__mro__ if issubclass(base, nn.Module))
 
 
 def _row(
-    named: _Named, first: ParameterRow | None, bases: tuple[str, ...], stats: bool, values: bool
+    named: NamedTensor, first: ParameterRow | None, bases: tuple[str, ...], stats: bool, values: bool
 ) -> ParameterRow:
     tensor = named.tensor
     lazy = is_lazy(tensor)

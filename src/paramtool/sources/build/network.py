@@ -14,6 +14,7 @@ from torch import nn
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.sources.build.builder import Builder
 from paramtool.sources.build.freezing import freeze
+from paramtool.sources.build.recording import Recording
 from paramtool.sources.build.settling import settle
 from paramtool.sources.build.structure import StructureOnly, default_dtype
 from paramtool.sources.build.tying import tie
@@ -39,8 +40,14 @@ def structure(spec: Spec) -> Network:
         return _build(spec)
 
 
-def values(spec: Spec) -> Network:
-    """Build `spec` on the CPU, initialized by the constructors after ``manual_seed(spec.seed)``.
+def values(spec: Spec, rng: str = "streams") -> Network:
+    """Build `spec` on the CPU, with the values that its constructors give it.
+
+    Args:
+        spec: what to build.
+        rng: ``streams`` draws each tensor from a stream of its own, told by the seed and its name, so
+            that other layers change nothing; ``torch`` gives what the same constructors give after
+            ``torch.manual_seed(spec.seed)``.
 
     Raises:
         Problems: with everything that torch refuses.
@@ -49,7 +56,12 @@ def values(spec: Spec) -> Network:
     _check_memory(structure(spec).module)
     with _no_collection(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        return _build(spec)
+        if rng == "torch":
+            return _build(spec)
+        with Recording() as recording:
+            network = _build(spec)
+        recording.redraw(network.module, spec.seed)
+        return network
 
 
 def _build(spec: Spec) -> Network:

@@ -1,0 +1,164 @@
+"""Draw what constructors drew anew, each tensor from its own stream.
+
+A constructor fills its tensors before anybody knows their names.  So its fills are recorded as they
+run, and run again when the names are known.  What cannot be recorded, such as a copy from another
+tensor, keeps the values that it got after ``manual_seed``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from paramtool import streams
+from paramtool.names import named_tensors
+
+_RANDOM = ("uniform_", "normal_", "exponential_", "log_normal_", "cauchy_")
+_CONSTANT = ("fill_", "zero_")
+_ELEMENTWISE = ("add_", "sub_", "mul_", "div_", "clamp_", "erfinv_")
+
+_METHODS = {getattr(Tensor, name): name for name in (*_RANDOM, *_CONSTANT, *_ELEMENTWISE)}
+_INITIALIZERS = {nn.init.uniform_: "uniform_", nn.init.normal_: "normal_", nn.init.constant_: "fill_"}
+_FACTORIES = {torch.rand: "uniform_", torch.randn: "normal_"}
+
+
+_HARMLESS = ("requires_grad_", "detach_", "share_memory_")
+_IN_PLACE_OPERATORS = ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One in-place method on a run of elements, with numbers for arguments."""
+
+    method: str
+    arguments: tuple[float, ...]
+    named: Mapping[str, float]
+    start: int
+    stop: int
+
+    def redo(self, block: Tensor, first: int, generator: torch.Generator) -> None:
+        """Run the step on what it covers of `block`, whose first element is number `first`."""
+        part = block[max(0, self.start - first) : max(0, self.stop - first)]
+        chance = {"generator": generator} if self.method in _RANDOM else {}
+        getattr(part, self.method)(*self.arguments, **self.named, **chance)
+
+
+class Recording(TorchFunctionMode):
+    """Runs everything as torch does, and keeps what fills each storage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: dict[int, list[Step]] = {}
+        self._kept: list[object] = []  # storages stay alive, so that no other gets the number of one
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if func in _METHODS:
+            named = {name: value for name, value in kwargs.items() if name != "generator"}
+            self._record(args[0], _METHODS[func], args[1:], named)
+        elif func in _INITIALIZERS:
+            tensor, *numbers = _bound(func, args, kwargs)
+            self._record(tensor, _INITIALIZERS[func], numbers)
+        elif func is nn.init.kaiming_uniform_:
+            tensor, *options = _bound(func, args, kwargs)
+            limit = _kaiming_bound(tensor, *options)
+            self._record(tensor, "uniform_", (-limit, limit))
+        elif func in _FACTORIES:
+            self._record(result, _FACTORIES[func])
+        elif func is Tensor.clone:
+            self._steps[_storage(result)] = list(self._steps.get(_storage(args[0]), ()))
+            self._kept.append(result.untyped_storage())
+        elif _writes(func, kwargs) and args and isinstance(args[0], Tensor):
+            self._steps.pop(_storage(args[0]), None)
+        return result
+
+    def redraw(self, module: nn.Module, seed: int) -> None:
+        """Fill every tensor of `module` that was filled at random from the stream of its first name."""
+        done: set[int] = set()
+        with torch.no_grad():
+            for named in named_tensors(module):
+                tensor = named.tensor
+                if is_lazy(tensor) or id(tensor) in done:
+                    continue
+                done.add(id(tensor))
+                steps = self._steps.get(_storage(tensor), [])
+                if _is_whole(tensor) and any(step.method in _RANDOM for step in steps):
+                    _redraw(tensor, steps, seed, named.name)
+
+    def _record(
+        self, tensor: Any, method: str, numbers: Sequence[Any] = (), named: Mapping[str, Any] | None = None
+    ) -> None:
+        named = named or {}
+        if not isinstance(tensor, Tensor) or is_lazy(tensor):
+            return
+        key = _storage(tensor)
+        are_numbers = all(isinstance(each, (int, float)) for each in (*numbers, *named.values()))
+        if not (tensor.is_contiguous() and are_numbers):
+            self._steps.pop(key, None)
+            return
+        start = int(tensor.storage_offset())
+        step = Step(method, tuple(numbers), named, start, start + tensor.numel())
+        replaces = _is_whole(tensor) and method not in _ELEMENTWISE
+        if replaces:
+            self._kept.append(tensor.untyped_storage())
+            self._steps[key] = [step]
+        elif key in self._steps:
+            self._steps[key].append(step)
+
+
+def _redraw(tensor: Tensor, steps: list[Step], seed: int, name: str) -> None:
+    """Draw in float32 and cast, so that the dtype does not change the numbers."""
+    buffer = torch.empty(min(streams.BLOCK, tensor.numel()))
+    for number, block in streams.blocks(tensor):
+        drawn = buffer[: block.numel()]
+        generator = streams.stream(seed, name, number)
+        for step in steps:
+            step.redo(drawn, number * streams.BLOCK, generator)
+        block.copy_(drawn)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata if not is_lazy(tensor) else 0
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Tell whether `tensor` is all of its storage, element after element."""
+    return tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
+def _bound(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """Return the arguments of an initializer in their order, defaults included, without the generator."""
+    given = _signature(func).bind(*args, **kwargs)
+    given.apply_defaults()
+    return [value for name, value in given.arguments.items() if name != "generator"]
+
+
+_signature = cache(inspect.signature)
+
+
+def _writes(func: Callable[..., Any], kwargs: Mapping[str, Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    in_place = name.endswith("_") and not name.startswith("__") and name not in _HARMLESS
+    return in_place or name in _IN_PLACE_OPERATORS or "out" in kwargs
+
+
+def _kaiming_bound(tensor: Tensor, a: float, mode: str, nonlinearity: Any) -> float:
+    """Return the bound of He et al. 2015, equation 14, as ``torch.nn.init.kaiming_uniform_`` has it."""
+    fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(tensor)
+    gain = nn.init.calculate_gain(nonlinearity, a)
+    return float(gain * (3.0 / (fan_in if mode == "fan_in" else fan_out)) ** 0.5)
