@@ -15,6 +15,7 @@ from paramtool.records.parameter import KIND_COLUMNS, ParameterRow, ParameterTot
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import choose, open_spec
+from paramtool.sources.spec.limits import MAX_INTEGER
 from paramtool.sources.spec.overrides import Override
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def inspect(
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
         type or (),
     )
+    if seed is not None and seed > MAX_INTEGER:
+        raise ParamtoolError("--seed does not fit in 64 bits")
     overrides = tuple(Override.parse(each) for each in set or ())
     choice = choose(model)
     if choice.reason:

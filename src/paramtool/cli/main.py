@@ -10,7 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool.cli import streams
+from paramtool.cli.init import init
 from paramtool.cli.inspect import inspect
+from paramtool.cli.rule_options import RuleCommand
 from paramtool.cli.schema import schema
 from paramtool.errors import ParamtoolError
 
@@ -24,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(inspect)
+app.command(cls=RuleCommand)(init)
 app.command()(schema)
 
 
@@ -47,19 +50,19 @@ def paramtool(
 ) -> None:
     """Look at, initialize and compare the parameters of PyTorch networks."""
     if context.invoked_subcommand is None:
-        sys.stderr.write(context.get_help() + "\n")
+        for line in context.get_help().splitlines():
+            streams.say(line)
         raise typer.Exit(USAGE)
 
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
-    streams.prepare()
-    status = _run(sys.argv[1:])
     try:
+        streams.prepare()
+        status = _run(sys.argv[1:])
         sys.stdout.flush()
     except (ParamtoolError, streams.OutputClosed) as error:
         status = _report(error)
-    sys.stderr.flush()
     # Skip the interpreter's own end: with torch loaded it takes longer than most commands.
     os._exit(status)
 
@@ -74,7 +77,8 @@ def _run(arguments: list[str]) -> int:
         if debug:
             import traceback
 
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                streams.say(line)
         return _report(error)
 
 
@@ -87,7 +91,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, typer.TyperException):
         return _usage(error)
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        sys.stderr.write("interrupted\n")
+        streams.say("interrupted")
         return INTERRUPTED
     if isinstance(error, MemoryError):
         streams.complain(ParamtoolError("out of memory"))
@@ -98,7 +102,7 @@ def _report(error: BaseException) -> int:
 def _usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "paramtool"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
     streams.complain(ParamtoolError(message, hint=f"see '{command} --help'"))
     return USAGE
 

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 from paramtool.errors import ParamtoolError, Problems
@@ -22,7 +23,17 @@ class OutputClosed(Exception):
 
 
 def prepare() -> None:
-    """Make stdout and stderr take every character, whatever the locale."""
+    """Make stdout and stderr take every character, whatever the locale; stand in for what is closed.
+
+    Raises:
+        ParamtoolError: where stdout is closed, so that there is no place for a result.
+    """
+    if sys.stdin is None:  # ``<&-``
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - open until the process ends
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as well
+    if sys.stdout is None:
+        raise ParamtoolError("stdout is closed")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -36,6 +47,8 @@ class _Result:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        if text == "":  # typer tries a stream so, and would swallow the error
+            return 0
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -82,18 +95,18 @@ def write(pieces: Iterable[str]) -> None:
 
 def note(text: str) -> None:
     """Write one line to stderr that is no error."""
-    _say(f"note: {shown(text)}")
+    say(f"note: {text}")
 
 
 def complain(error: ParamtoolError) -> None:
     """Print an error to stderr: its place, the line it is about, and a caret."""
     errors = error.errors if isinstance(error, Problems) else [error]
     for each in errors[:MOST_ERRORS]:
-        _say(shown(str(each)))
+        say(str(each))
         if each.place is not None:
             _show(each.place)
     if len(errors) > MOST_ERRORS:
-        _say(f"… and {len(errors) - MOST_ERRORS:,} errors more")
+        say(f"… and {len(errors) - MOST_ERRORS:,} errors more")
 
 
 def _show(place: Place) -> None:
@@ -102,8 +115,8 @@ def _show(place: Place) -> None:
         return
     line, caret = excerpt
     before = shown(line[:caret])
-    _say(f"  {before}{shown(line[caret:])}")
-    _say(f"  {' ' * _cells(before)}^")
+    say(f"  {before}{shown(line[caret:])}")
+    say(f"  {' ' * _cells(before)}^")
 
 
 def _cells(text: str) -> int:
@@ -114,9 +127,10 @@ def _cells(text: str) -> int:
     return cell_len(text)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Write one line to stderr, with every character harmless."""
     try:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{shown(line)}\n")
         sys.stderr.flush()
     except OSError:
         pass  # nobody listens; the exit status still tells

@@ -6,10 +6,19 @@ from typing import Any
 
 from paramtool.records.report import Report
 
-NUMERIC = frozenset(("count", "numel", "nbytes", "mean", "std", "min", "max", "norm", "zeros", "nan", "inf"))
+_STATISTICS = ("mean", "std", "min", "max")
+
+NUMERIC = frozenset(
+    (
+        "count", "numel", "nbytes", "norm", "zeros", "nan", "inf",
+        *_STATISTICS,
+        *(f"{each}_before" for each in _STATISTICS),
+        *(f"expected_{each}" for each in _STATISTICS),
+    )
+)  # fmt: skip
 """Columns that are set flush right."""
 
-_OPTIONAL = ("tied_to", "persistent", "count")
+_OPTIONAL = ("tied_to", "persistent", "count", "skipped", "note", "expected_mean", "expected_std")
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
@@ -19,5 +28,10 @@ def columns_for_people(report: Report[Any, Any]) -> list[str]:
     return [
         column
         for column in columns
-        if column not in _OPTIONAL or any(getattr(row, column) not in (None, 1) for row in report.rows)
+        if column not in _OPTIONAL or any(_says_something(row, column) for row in report.rows)
     ]
+
+
+def _says_something(row: Any, column: str) -> bool:
+    value = getattr(row, column)
+    return value is not None and not (column == "count" and value == 1)

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
+from paramtool.records.initialization import InitializationTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import byte_size
 
 
-def summary(report: Report[Any, ParameterTotals]) -> list[str]:
-    """Return the lines below a table: parameters, buffers, what is not settled, what is folded."""
-    totals = report.totals
+def summary(report: Report[Any, Any]) -> list[str]:
+    """Return the lines below a table: the totals, and how many names are folded into how many lines."""
+    lines = _sentences(report.totals)
+    names = sum(row.count for row in report.rows)
+    if names != len(report.rows):
+        hint = "; --all shows each" if any(".." in row.name for row in report.rows) else ""
+        lines.append(f"{names:,} names in {counted(len(report.rows), 'line')}{hint}")
+    return lines
+
+
+@singledispatch
+def _sentences(totals: Any) -> list[str]:
+    raise TypeError(f"no sentence for {type(totals).__name__}")
+
+
+@_sentences.register
+def _(totals: ParameterTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
@@ -23,11 +39,15 @@ def summary(report: Report[Any, ParameterTotals]) -> list[str]:
         lines.append(f"{counted(totals.buffers, 'buffer element')}, {byte_size(totals.buffer_nbytes)}")
     if totals.uninitialized:
         lines.append(f"{counted(totals.uninitialized, 'tensor')} uninitialized, not in the totals")
-    names = sum(row.count for row in report.rows)
-    if names != len(report.rows):
-        hint = "; --all shows each" if any(".." in row.name for row in report.rows) else ""
-        lines.append(f"{names:,} names in {counted(len(report.rows), 'line')}{hint}")
     return lines
+
+
+@_sentences.register
+def _(totals: InitializationTotals) -> list[str]:
+    return [
+        f"{counted(totals.parameters, 'parameter')} in {counted(totals.tensors, 'tensor')} by"
+        f" {counted(len(totals.rules), 'rule')}; {counted(totals.untouched, 'tensor')} untouched"
+    ]
 
 
 def counted(number: int, noun: str) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError
 from paramtool.place import Text
+from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog, shipped
 from paramtool.sources.spec.document import Spec, read_spec
 from paramtool.sources.spec.limits import MAX_BYTES
 from paramtool.sources.spec.overrides import Override
+from paramtool.sources.spec.rules import read_recipe
 
 DEFAULT = "model.yaml"
 VARIABLE = "PARAMTOOL_MODEL"
@@ -51,7 +53,17 @@ def open_spec(name: str, overrides: tuple[Override, ...] = ()) -> Spec:
         ParamtoolError: where the file cannot be read as text of bounded size.
         Problems: with everything that is wrong in it.
     """
-    return read_spec(_read_text(name), _catalog(), overrides)
+    return read_spec(_read_text(name), spec_catalog(), overrides)
+
+
+def open_recipe(name: str) -> tuple[Rule, ...]:
+    """Return the rules in the recipe file `name`.
+
+    Raises:
+        ParamtoolError: where the file cannot be read as text of bounded size.
+        Problems: with everything that is wrong in it.
+    """
+    return read_recipe(_read_text(name), spec_catalog())
 
 
 def _read_text(name: str) -> Text:
@@ -100,7 +112,7 @@ def _nearby(name: str) -> str | None:
     return did_you_mean(name, near)
 
 
-def _catalog() -> Catalog:
+def spec_catalog() -> Catalog:
     """Return the shipped catalogue, or that of the installed torch where it is another version."""
     known = shipped()
     if known.torch == version("torch").partition("+")[0]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from paramtool.errors import Hint, ParamtoolError, Problems
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
+from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.expectations import Expectation, read_expectations
 from paramtool.sources.spec.modules import ModuleReader
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
 from paramtool.sources.spec.overrides import Override
 from paramtool.sources.spec.reader import read
-from paramtool.sources.spec.rules import Rule, read_rule
+from paramtool.sources.spec.rules import read_rules
 from paramtool.sources.spec.size import check_size
 from paramtool.sources.spec.tensors import KEYS as TENSOR_KEYS
 from paramtool.sources.spec.tensors import read_tensor
@@ -98,7 +99,7 @@ class _Document:
             "freeze": self._freeze,
             "input": self._inputs,
             "loss": self._loss,
-            "init": self._rules,
+            "init": lambda node: read_rules(node, self._catalog, self._problems),
             "expect": lambda node: read_expectations(node, self._catalog, self._problems),
         }
         fields = {"tie": "ties", "input": "inputs", "init": "rules", "expect": "expectations"}
@@ -216,12 +217,3 @@ class _Document:
             hint = suggest(word, LOSSES, f"known are {', '.join(LOSSES)}")
             self._complain(f"unknown loss '{shorten(word)}'", node, hint)
         return word
-
-    def _rules(self, node: Node) -> tuple[Rule, ...]:
-        if not isinstance(node, Sequence):
-            self._complain(
-                f"'init' is a list of rules, got {describe(node)}", node, "as in [{pattern: weight, zeros: }]"
-            )
-            return ()
-        rules = [read_rule(item, self._catalog, self._problems) for item in node.items]
-        return tuple(rule for rule in rules if rule is not None)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass
 
 from paramtool import plugins
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, Problems
 from paramtool.patterns import compile_pattern
-from paramtool.place import Place
+from paramtool.place import Text
+from paramtool.records.rule import Rule
 from paramtool.sources.spec.arguments import bind, mismatch, missing
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
+from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
@@ -44,30 +45,35 @@ MAIN_ARGUMENT = {"normal": "std", "trunc_normal": "std"}
 _EXAMPLE = "as in {pattern: weight, normal: {std: 0.01}}"
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Fill the parameters that the selector matches.
-
-    Attributes:
-        pattern, exclude: regular expressions searched in the name.
-        type: the class of the module that owns the parameter.
-        ndim: the number of dimensions.
-        initializer: a name of torch.nn.init without its ``_``, of this tool, or of a plugin.
-        arguments: by name.
-    """
-
-    initializer: str
-    arguments: ReadOnly[str, Value]
-    place: Place
-    pattern: str | None = None
-    exclude: str | None = None
-    type: str | None = None
-    ndim: int | None = None
-
-
 def initializer_signature(name: str, catalog: Catalog) -> Signature | None:
     """Return what the initializer takes, or None where torch and this tool have none of the name."""
     return OWN.get(name) or catalog.initializer(name)
+
+
+def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
+    """Return the rules of a recipe file: a list of rules, or a mapping with that list under ``init``.
+
+    Raises:
+        Problems: with everything that is wrong.
+    """
+    root = read(text)
+    problems: list[ParamtoolError] = []
+    if isinstance(root, Mapping) and [key.raw for key, _ in root.entries] == ["init"]:
+        root = root.entries[0][1]
+    rules = read_rules(root, catalog, problems)
+    if problems:
+        raise Problems(problems)
+    return rules
+
+
+def read_rules(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> tuple[Rule, ...]:
+    """Return the rules that a list writes; what is wrong goes to `problems`."""
+    if not isinstance(node, Sequence):
+        message = f"rules are a list, got {describe(node)}"
+        problems.append(ParamtoolError(message, node.place, "as in [{pattern: weight, zeros: }]"))
+        return ()
+    rules = [read_rule(item, catalog, problems) for item in node.items]
+    return tuple(rule for rule in rules if rule is not None)
 
 
 def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> Rule | None:

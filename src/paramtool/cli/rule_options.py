@@ -1,0 +1,254 @@
+"""The rules of `init` on the command line: options whose order counts.
+
+``--pattern weight --normal 0.01 --pattern bias --constant 0`` is two rules: each initializer closes
+the selector before it.  What is typed becomes the nodes that a spec's ``init:`` has, and is read by
+the same reader.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from paramtool.errors import ParamtoolError, Problems
+from paramtool.place import Text
+from paramtool.records.rule import Rule
+from paramtool.sources.spec.catalog import Catalog
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, shorten
+from paramtool.sources.spec.nodes import Sequence as List
+from paramtool.sources.spec.reader import read
+from paramtool.sources.spec.rules import SELECTOR, read_rule
+
+RULES = "paramtool.rules"
+"""Where the context keeps what was typed."""
+
+_NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[^=/]*")
+
+
+@dataclass(frozen=True)
+class InitializerOption:
+    """One initializer as an option: what it takes, and whether it may be left out."""
+
+    name: str
+    metavar: str
+    help: str
+    optional: bool = False
+
+    @property
+    def option(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+INITIALIZERS = (
+    InitializerOption("normal", "STD", "N(0, STD²); or MEAN,STD."),
+    InitializerOption("uniform", "LOW,HIGH", "U(LOW, HIGH)."),
+    InitializerOption("trunc_normal", "STD", "N(0, STD²) within [-2, 2]; or MEAN,STD,LOW,HIGH."),
+    InitializerOption("constant", "VALUE", "VALUE everywhere."),
+    InitializerOption("zeros", "", "0 everywhere."),
+    InitializerOption("ones", "", "1 everywhere."),
+    InitializerOption("eye", "", "The identity matrix."),
+    InitializerOption("dirac", "[GROUPS]", "A convolution that passes its input on.", True),
+    InitializerOption("xavier_uniform", "[GAIN]", "Glorot and Bengio 2010, uniform.", True),
+    InitializerOption("xavier_normal", "[GAIN]", "Glorot and Bengio 2010, normal.", True),
+    InitializerOption(
+        "kaiming_uniform", "[A]", "He et al. 2015, uniform; A is the slope of a leaky ReLU.", True
+    ),
+    InitializerOption(
+        "kaiming_normal", "[A]", "He et al. 2015, normal; A is the slope of a leaky ReLU.", True
+    ),
+    InitializerOption("orthogonal", "[GAIN]", "A (semi-)orthogonal matrix.", True),
+    InitializerOption("sparse", "SPARSITY", "N(0, 0.01²) with a part of each column 0; or SPARSITY,STD."),
+    InitializerOption("add", "VALUE", "Add VALUE to what is there."),
+    InitializerOption("mul", "VALUE", "Multiply what is there by VALUE."),
+    InitializerOption("clamp", "MIN,MAX", "Move what is there into [MIN, MAX]."),
+)
+_BY_OPTION = {each.option: each for each in INITIALIZERS}
+_SELECTORS = {
+    "--pattern": "pattern", "-p": "pattern", "--exclude": "exclude", "--type": "type", "-t": "type",
+    "--ndim": "ndim",
+}  # fmt: skip
+_WITH = "--with"
+
+
+def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Show the options of rules in the help and completion of a command; `RuleCommand` reads them."""
+
+    @wraps(function)
+    def command(**given: Any) -> None:
+        function(**{name: value for name, value in given.items() if name in own})
+
+    own = inspect.signature(function).parameters
+    shown = {
+        "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names in which REGEX is found."),
+        "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names in which REGEX is found."),
+        "type": _shown("-t", "--type", metavar="CLASS", help="Select what a module of CLASS owns."),
+        "ndim": _shown("--ndim", metavar="N", help="Select tensors of N dimensions."),
+        **{each.name: _initializer_shown(each) for each in INITIALIZERS},
+        "with_": _shown(
+            "--with",
+            metavar="NAME:KEY=VALUE,…",
+            help="Any initializer, a plugin's too, by all its arguments.",
+        ),
+    }
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=None)
+        for name, kind in shown.items()
+    ]
+    hints = get_type_hints(function, include_extras=True)
+    signature = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, each in own.items()
+    ]
+    command.__signature__ = inspect.Signature([*signature, *parameters])  # type: ignore[attr-defined]
+    command.__annotations__ = {**hints, **shown}
+    return command
+
+
+def _shown(*names: str, metavar: str, help: str) -> Any:
+    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=help)]
+
+
+def _initializer_shown(each: InitializerOption) -> Any:
+    if each.metavar:
+        return _shown(each.option, metavar=each.metavar, help=each.help)
+    return Annotated[bool, typer.Option(each.option, help=each.help)]
+
+
+class RuleCommand(TyperCommand):
+    """A command that takes the options of rules out of its arguments, in the order typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        typed, rest = split(args)
+        ctx.meta[RULES] = typed
+        return super().parse_args(ctx, rest)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """One option of a rule as it was typed."""
+
+    key: str
+    value: str | None
+    written: str
+
+
+def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
+    """Return the options of rules, in order, and all other arguments.
+
+    Raises:
+        ParamtoolError: for an option without its value.
+    """
+    typed: list[Typed] = []
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            return typed, [*rest, word, *queue]
+        option, equals, value = word.partition("=")
+        if option not in _BY_OPTION and option not in _SELECTORS and option != _WITH:
+            rest.append(word)
+            continue
+        known = _BY_OPTION.get(option)
+        given: str | None = value if equals else None
+        if given is None and _takes_next(known, queue):
+            given = queue.pop(0)
+        if given is None and not (known and (known.optional or not known.metavar)):
+            raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
+        key = known.name if known else _SELECTORS.get(option, _WITH)
+        typed.append(Typed(key, given, f"{option} {given}" if given is not None else option))
+    return typed, rest
+
+
+def _takes_next(known: InitializerOption | None, queue: list[str]) -> bool:
+    if not queue:
+        return False
+    if known is None:
+        return True
+    if not known.metavar:
+        return False
+    return not known.optional or _NUMBERS.fullmatch(queue[0]) is not None
+
+
+def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:
+    """Return the rules that were typed.
+
+    Raises:
+        ParamtoolError: for a selector without an initializer.
+        Problems: with everything that is wrong in a rule.
+    """
+    rules: list[Rule] = []
+    problems: list[ParamtoolError] = []
+    pending: list[Typed] = []
+    for each in typed:
+        pending.append(each)
+        if each.key in SELECTOR_KEYS:
+            continue
+        node = _node(pending)
+        rule = read_rule(node, catalog, problems)
+        if rule is not None:
+            rules.append(rule)
+        pending = []
+    if pending:
+        message = f"{pending[-1].written} selects parameters, and no initializer follows it"
+        raise ParamtoolError(message, hint="as in --pattern weight --normal 0.01")
+    if problems:
+        raise Problems(problems)
+    return rules
+
+
+SELECTOR_KEYS = frozenset(each.name for each in SELECTOR.arguments)
+
+
+def _node(typed: Sequence[Typed]) -> Mapping:
+    """Write one rule as the mapping that a spec has for it."""
+    text = Text(" ".join(each.written for each in typed), "", is_option=True)
+    rule = Mapping(text, 1, 1)
+    for each in typed:
+        name, value = (each.key, each.value) if each.key != _WITH else _named(each, text)
+        if any(key.raw == name for key, _ in rule.entries):
+            raise ParamtoolError(
+                f"{each.written} comes twice in one rule", hint="an initializer closes a rule"
+            )
+        node: Node
+        if isinstance(value, Mapping):
+            node = value
+        elif each.key in SELECTOR_KEYS and name != "ndim":
+            node = Scalar(text, 1, 1, str(value), str(value))
+        else:
+            node = _values(value, text)
+        rule.entries.append((Scalar(text, 1, 1, name, name), node))
+    return rule
+
+
+def _named(each: Typed, text: Text) -> tuple[str, Mapping]:
+    """Read ``NAME:key=value,key=value``."""
+    name, _, given = str(each.value).partition(":")
+    arguments = Mapping(text, 1, 1)
+    for pair in given.split(",") if given else ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            message = f"{each.written}: expected key=value, got '{shorten(pair)}'"
+            raise ParamtoolError(message, hint="as in --with normal:mean=0,std=0.01")
+        arguments.entries.append((Scalar(text, 1, 1, key.strip(), key.strip()), _values(value, text)))
+    return name, arguments
+
+
+def _values(given: str | None, text: Text) -> Node:
+    """Read a number, or numbers with commas between them."""
+    if given is None:
+        return Scalar(text, 1, 1, "", None)
+    parts = [_scalar(part.strip(), text) for part in given.split(",")]
+    return parts[0] if len(parts) == 1 else List(text, 1, 1, list(parts))
+
+
+def _scalar(word: str, text: Text) -> Node:
+    node = read(Text(text.name, word or "null", is_option=True))
+    return node if isinstance(node, Scalar) else Scalar(text, 1, 1, word, word)

@@ -1,0 +1,1 @@
+"""The built-in initializers, offered as entry points like those of any plugin."""

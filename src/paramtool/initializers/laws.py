@@ -1,0 +1,50 @@
+"""Elementwise laws: what one element is does not depend on the others, so blocks fill on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+Draw = Callable[[Tensor, "torch.Generator | None"], object]
+
+
+@dataclass(frozen=True)
+class Law:
+    """How to fill a block, and what to expect of many elements.
+
+    Attributes:
+        draw: fills, or changes, a contiguous float32 block in place.
+        mean, std: of the law; None where they depend on what was there.
+        note: what the law took from the shape, such as ``fan_in 4``.
+        replaces: whether nothing of the earlier values is left.
+        random: whether `draw` uses its generator.
+    """
+
+    draw: Draw
+    mean: float | None = None
+    std: float | None = None
+    note: str = ""
+    replaces: bool = True
+    random: bool = True
+
+
+class LawMaker(Protocol):
+    """A built-in initializer: makes the law for a shape."""
+
+    is_law: bool
+
+    def __call__(self, shape: Sequence[int], /, **options: float | str) -> Law: ...
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Return fan_in and fan_out as torch computes them: from dimensions 0 and 1 and the rest.
+
+    Raises:
+        ValueError: for fewer than two dimensions, in torch's words.
+    """
+    fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(torch.empty(*shape, device="meta"))
+    return int(fan_in), int(fan_out)

@@ -1,0 +1,192 @@
+"""Plan an initialization: which rule fills which tensor, and everything that stands against it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from paramtool import plugins
+from paramtool.errors import NothingMatched, ParamtoolError, Problems
+from paramtool.initializers.laws import Law
+from paramtool.names import NamedTensor, named_tensors
+from paramtool.patterns import compile_pattern, matching
+from paramtool.records.rule import Rule
+from paramtool.suggestion import did_you_mean
+
+_NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule on one tensor: a law for blocks, or a function for the whole."""
+
+    rule: Rule
+    law: Law | None
+    function: Callable[..., object]
+    arguments: Mapping[str, Any]
+
+    @property
+    def replaces(self) -> bool:
+        return self.law.replaces if self.law else True
+
+
+@dataclass(frozen=True)
+class Target:
+    """A tensor, its names, the steps that run on it in order, and those that do not."""
+
+    names: tuple[str, ...]
+    tensor: nn.Parameter
+    owners: tuple[nn.Module, ...]
+    steps: tuple[Step, ...] = ()
+    skipped: tuple[Step, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    @property
+    def note(self) -> str | None:
+        """Say what the initializers took from the shape, and that a norm is caught."""
+        notes = [step.law.note for step in self.steps if step.law and step.law.note]
+        bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
+        if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
+            notes.append("a norm layer")
+        return "; ".join(notes) or None
+
+
+def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
+    """Return every parameter of `module` with the steps that `rules` make, top to bottom.
+
+    Raises:
+        NothingMatched: where a rule matches no parameter.
+        Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
+    """
+    targets = _targets(module)
+    steps: dict[int, list[Step]] = {id(target.tensor): [] for target in targets}
+    problems: list[ParamtoolError] = []
+    for rule in rules:
+        matched = _matched(rule, targets)
+        if not matched:
+            raise _nothing(rule, targets)
+        try:
+            function = find_initializer(rule.initializer)
+        except ParamtoolError as error:
+            problems.append(ParamtoolError(error.message, rule.place, error.hint))
+            continue
+        for target in matched:
+            try:
+                steps[id(target.tensor)].append(_step(rule, function, target))
+            except ParamtoolError as error:
+                problems.append(error)
+                break  # one tensor shows what is wrong with the rule
+    if problems:
+        raise Problems(problems)
+    return [_effective(target, steps[id(target.tensor)]) for target in targets]
+
+
+def find_initializer(name: str) -> Callable[..., Any]:
+    """Return the initializer that an installed distribution, or this tool, offers as `name`.
+
+    Raises:
+        ParamtoolError: where nobody does, or it cannot be imported.
+    """
+    entry = plugins.find(plugins.INITIALIZERS, name)
+    if entry is None:
+        known = plugins.names(plugins.INITIALIZERS)
+        raise ParamtoolError(f"unknown initializer '{name}'", hint=did_you_mean(name, known))
+    found = plugins.load(entry)
+    if not callable(found):
+        raise ParamtoolError(f"the initializer '{name}' of {plugins.distribution(entry)} is not callable")
+    return found
+
+
+def _targets(module: nn.Module) -> list[Target]:
+    groups: dict[int, list[NamedTensor]] = {}
+    for named in named_tensors(module):
+        if named.kind == "parameter":
+            groups.setdefault(id(named.tensor), []).append(named)
+    return [
+        Target(
+            tuple(each.name for each in group),
+            group[0].tensor,  # type: ignore[arg-type]
+            tuple(each.owner for each in group),
+        )
+        for group in groups.values()
+    ]
+
+
+def _matched(rule: Rule, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets that a rule selects; a tied one by any of its names."""
+    names = [name for target in targets for name in target.names]
+    wanted, refused = set(names), set()
+    if rule.pattern is not None:
+        wanted = matching([compile_pattern(rule.pattern, rule.place)], names)
+    if rule.exclude is not None:
+        refused = matching([compile_pattern(rule.exclude, rule.place)], names)
+    return [
+        target
+        for target in targets
+        if not wanted.isdisjoint(target.names)
+        and refused.isdisjoint(target.names)
+        and (rule.type is None or any(_is_a(owner, rule.type) for owner in target.owners))
+        and (rule.ndim is None or (not is_lazy(target.tensor) and target.tensor.ndim == rule.ndim))
+    ]
+
+
+def _is_a(owner: nn.Module, name: str) -> bool:
+    return any(base.__name__ == name for base in type(owner).__mro__)
+
+
+def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
+    first = f"the first name is '{targets[0].name}'" if targets else "there are no parameters"
+    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, first)
+
+
+def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
+    """Return the step, after everything that can be refused without touching a value.
+
+    Raises:
+        ParamtoolError: naming the tensor and the rule.
+    """
+    arguments = dict(rule.arguments)
+    try:
+        _check_tensor(target.tensor, rule.initializer)
+        if not getattr(function, "is_law", False):
+            inspect.signature(function).bind(target.tensor, **_with_generator(function, arguments))
+            return Step(rule, None, function, arguments)
+        law: Law = function(tuple(target.tensor.shape), **arguments)
+        law.draw(torch.empty(0), torch.Generator())
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
+        message = f"{rule} cannot fill '{target.name}': {_first_line(error)}"
+        raise ParamtoolError(message, rule.place) from error
+    return Step(rule, law, function, arguments)
+
+
+def _check_tensor(tensor: Tensor, initializer: str) -> None:
+    if is_lazy(tensor):
+        raise ValueError("it is lazy and has no shape; give the spec an 'input'")
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        raise ValueError(f"its dtype is {str(tensor.dtype).removeprefix('torch.')}, not floating point")
+    if tensor.is_complex() and initializer in ("trunc_normal", "orthogonal", "clamp"):
+        raise ValueError("it is complex")
+
+
+def _with_generator(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    takes = "generator" in inspect.signature(function).parameters
+    return {**arguments, **({"generator": None} if takes else {})}
+
+
+def _effective(target: Target, steps: Sequence[Step]) -> Target:
+    """Leave out what a later fill overwrites."""
+    last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
+    return Target(target.names, target.tensor, target.owners, tuple(steps[last:]), tuple(steps[:last]))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0]

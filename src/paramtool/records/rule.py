@@ -1,0 +1,44 @@
+"""One rule of an initialization, wherever it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paramtool.place import Place
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Fill the parameters that the selector matches.
+
+    Attributes:
+        initializer: a name of torch.nn.init without its ``_``, of this tool, or of a plugin.
+        arguments: by name.
+        place: where it is written.
+        pattern, exclude: regular expressions searched in the name.
+        type: the class of the module that owns the parameter.
+        ndim: the number of dimensions.
+    """
+
+    initializer: str
+    arguments: Mapping[str, Any]
+    place: Place
+    pattern: str | None = None
+    exclude: str | None = None
+    type: str | None = None
+    ndim: int | None = None
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.initializer}({arguments})"
+
+    @property
+    def selector(self) -> str:
+        """Write the conditions as on the command line: ``--pattern weight --ndim 2``."""
+        given = {name: getattr(self, name) for name in ("pattern", "exclude", "type", "ndim")}
+        return (
+            " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+            or "everything"
+        )
