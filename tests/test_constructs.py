@@ -38,7 +38,7 @@ def structure(text: str) -> nn.Module:
 
 
 def values(text: str) -> nn.Module:
-    return network.values(spec(text)).module
+    return network.values(spec(text), rng="torch").module
 
 
 def refused(text: str, build: Callable[[Spec], network.Network] = network.structure) -> str:
