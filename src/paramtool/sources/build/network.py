@@ -14,7 +14,7 @@ from torch import nn
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.sources.build.builder import Builder
 from paramtool.sources.build.freezing import freeze
-from paramtool.sources.build.recording import Recording
+from paramtool.sources.build.recording import Recording, Sketch
 from paramtool.sources.build.settling import settle
 from paramtool.sources.build.structure import StructureOnly, default_dtype
 from paramtool.sources.build.tying import tie
@@ -38,6 +38,16 @@ def structure(spec: Spec) -> Network:
     """
     with _no_collection(), StructureOnly():
         return _build(spec)
+
+
+def sketch(spec: Spec) -> tuple[Network, Sketch]:
+    """Build `spec` on the meta device, with a record of what its constructors would fill it with.
+
+    Raises:
+        Problems: with everything that torch refuses.
+    """
+    with _no_collection(), Sketch() as recording:
+        return _build(spec), recording
 
 
 def values(spec: Spec, rng: str = "streams") -> Network:

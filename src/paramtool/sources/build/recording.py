@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,36 +18,19 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from paramtool import streams
+from paramtool.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
 from paramtool.names import named_tensors
+from paramtool.sources.build.structure import on_meta
 
-_RANDOM = ("uniform_", "normal_", "exponential_", "log_normal_", "cauchy_")
-_CONSTANT = ("fill_", "zero_")
-_ELEMENTWISE = ("add_", "sub_", "mul_", "div_", "clamp_", "erfinv_")
-
-_METHODS = {getattr(Tensor, name): name for name in (*_RANDOM, *_CONSTANT, *_ELEMENTWISE)}
+_METHODS = {getattr(Tensor, name): name for name in (*RANDOM, *CONSTANT, *ELEMENTWISE)}
 _INITIALIZERS = {nn.init.uniform_: "uniform_", nn.init.normal_: "normal_", nn.init.constant_: "fill_"}
 _FACTORIES = {torch.rand: "uniform_", torch.randn: "normal_"}
 
 
+_MOST_LITERAL = 1 << 20  # elements that a sketch keeps of a tensor written out
+
 _HARMLESS = ("requires_grad_", "detach_", "share_memory_")
 _IN_PLACE_OPERATORS = ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One in-place method on a run of elements, with numbers for arguments."""
-
-    method: str
-    arguments: tuple[float, ...]
-    named: Mapping[str, float]
-    start: int
-    stop: int
-
-    def redo(self, block: Tensor, first: int, generator: torch.Generator) -> None:
-        """Run the step on what it covers of `block`, whose first element is number `first`."""
-        part = block[max(0, self.start - first) : max(0, self.stop - first)]
-        chance = {"generator": generator} if self.method in _RANDOM else {}
-        getattr(part, self.method)(*self.arguments, **self.named, **chance)
 
 
 class Recording(TorchFunctionMode):
@@ -56,7 +38,7 @@ class Recording(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._steps: dict[int, list[Step]] = {}
+        self._fills: dict[int, list[Fill]] = {}
         self._kept: list[object] = []  # storages stay alive, so that no other gets the number of one
 
     def __torch_function__(
@@ -67,7 +49,7 @@ class Recording(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        result = self._run(func, args, kwargs)
         if func in _METHODS:
             named = {name: value for name, value in kwargs.items() if name != "generator"}
             self._record(args[0], _METHODS[func], args[1:], named)
@@ -81,24 +63,35 @@ class Recording(TorchFunctionMode):
         elif func in _FACTORIES:
             self._record(result, _FACTORIES[func])
         elif func is Tensor.clone:
-            self._steps[_storage(result)] = list(self._steps.get(_storage(args[0]), ()))
+            self._fills[_storage(result)] = list(self._fills.get(_storage(args[0]), ()))
             self._kept.append(result.untyped_storage())
         elif _writes(func, kwargs) and args and isinstance(args[0], Tensor):
-            self._steps.pop(_storage(args[0]), None)
+            self._fills.pop(_storage(args[0]), None)
         return result
+
+    def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return func(*args, **kwargs)
+
+    def fills_of(self, tensor: Tensor) -> tuple[Fill, ...]:
+        """Return what filled the whole of `tensor`; nothing where that is not known."""
+        if is_lazy(tensor) or not _is_whole(tensor):
+            return ()
+        return tuple(self._fills.get(_storage(tensor), ()))
 
     def redraw(self, module: nn.Module, seed: int) -> None:
         """Fill every tensor of `module` that was filled at random from the stream of its first name."""
         done: set[int] = set()
+        scratch = torch.empty(0)
         with torch.no_grad():
             for named in named_tensors(module):
-                tensor = named.tensor
-                if is_lazy(tensor) or id(tensor) in done:
+                fills = self.fills_of(named.tensor)
+                if id(named.tensor) in done or not any(fill.random for fill in fills):
                     continue
-                done.add(id(tensor))
-                steps = self._steps.get(_storage(tensor), [])
-                if _is_whole(tensor) and any(step.method in _RANDOM for step in steps):
-                    _redraw(tensor, steps, seed, named.name)
+                done.add(id(named.tensor))
+                if scratch.numel() < min(streams.BLOCK, named.tensor.numel()):
+                    scratch = torch.empty(min(streams.BLOCK, named.tensor.numel()))
+                for number, block in streams.blocks(named.tensor.detach()):
+                    run_fills(fills, block, number, seed, named.name, scratch)
 
     def _record(
         self, tensor: Any, method: str, numbers: Sequence[Any] = (), named: Mapping[str, Any] | None = None
@@ -109,27 +102,39 @@ class Recording(TorchFunctionMode):
         key = _storage(tensor)
         are_numbers = all(isinstance(each, (int, float)) for each in (*numbers, *named.values()))
         if not (tensor.is_contiguous() and are_numbers):
-            self._steps.pop(key, None)
+            self._fills.pop(key, None)
             return
         start = int(tensor.storage_offset())
-        step = Step(method, tuple(numbers), named, start, start + tensor.numel())
-        replaces = _is_whole(tensor) and method not in _ELEMENTWISE
+        fill = Fill(method, tuple(numbers), named, start, start + tensor.numel())
+        replaces = _is_whole(tensor) and method not in ELEMENTWISE
         if replaces:
             self._kept.append(tensor.untyped_storage())
-            self._steps[key] = [step]
-        elif key in self._steps:
-            self._steps[key].append(step)
+            self._fills[key] = [fill]
+        elif key in self._fills:
+            self._fills[key].append(fill)
 
 
-def _redraw(tensor: Tensor, steps: list[Step], seed: int, name: str) -> None:
-    """Draw in float32 and cast, so that the dtype does not change the numbers."""
-    buffer = torch.empty(min(streams.BLOCK, tensor.numel()))
-    for number, block in streams.blocks(tensor):
-        drawn = buffer[: block.numel()]
-        generator = streams.stream(seed, name, number)
-        for step in steps:
-            step.redo(drawn, number * streams.BLOCK, generator)
-        block.copy_(drawn)
+class Sketch(Recording):
+    """Builds structure on the meta device, and knows what every tensor would have been filled with.
+
+    Memory does not grow with the model, so weights of any size can be written block by block.
+    """
+
+    def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        result = on_meta(func, args, kwargs)
+        if func in (torch.zeros, torch.ones):
+            self._record(result, "fill_", (float(func is torch.ones),))
+        elif func is torch.full:
+            self._record(result, "fill_", (kwargs.get("fill_value", args[-1]),))
+        elif func in (torch.tensor, torch.arange) and result.numel() <= _MOST_LITERAL:
+            self._keep(result, func(*args, **{**kwargs, "device": "cpu"}))
+        return result
+
+    def _keep(self, tensor: Tensor, elements: Tensor) -> None:
+        """Record literal elements."""
+        fill = Fill("", start=0, stop=tensor.numel(), elements=elements)
+        self._kept.append(tensor.untyped_storage())
+        self._fills[_storage(tensor)] = [fill]
 
 
 def _storage(tensor: Tensor) -> int:

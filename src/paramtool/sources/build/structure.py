@@ -37,20 +37,25 @@ class StructureOnly(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func in _NO_OPS:
-            return args[0] if args else kwargs["tensor"]
-        if func in _device_constructors():
-            kwargs["device"] = "meta"
-        if func in _RANDOM:
-            kwargs.pop("generator", None)
-            return torch.empty(*args, **kwargs)
-        if func is torch.randint:
-            size = kwargs["size"] if "size" in kwargs else args[-1]
-            return torch.empty(size, dtype=kwargs.get("dtype") or torch.int64, device="meta")
-        if func is torch.arange and len(args) == 1 and isinstance(args[0], int):  # imports them as well
-            return torch.empty(args[0], dtype=kwargs.get("dtype") or torch.int64, device="meta")
-        return func(*args, **kwargs)
+        return on_meta(func, args, kwargs or {})
+
+
+def on_meta(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call one function of torch, as `StructureOnly` has it."""
+    kwargs = dict(kwargs)
+    if func in _NO_OPS:
+        return args[0] if args else kwargs["tensor"]
+    if func in _device_constructors():
+        kwargs["device"] = "meta"
+    if func in _RANDOM:
+        kwargs.pop("generator", None)
+        return torch.empty(*args, **kwargs)
+    if func is torch.randint:
+        size = kwargs["size"] if "size" in kwargs else args[-1]
+        return torch.empty(size, dtype=kwargs.get("dtype") or torch.int64, device="meta")
+    if func is torch.arange and len(args) == 1 and isinstance(args[0], int):  # imports them as well
+        return torch.empty(args[0], dtype=kwargs.get("dtype") or torch.int64, device="meta")
+    return func(*args, **kwargs)
 
 
 @contextmanager
