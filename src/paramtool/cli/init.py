@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from paramtool.cli import options, streams
+from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
+from paramtool.records.initialization import InitializationRow, InitializationTotals
+from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
 from paramtool.sources.model import choose, open_recipe, open_spec, spec_catalog
 from paramtool.sources.spec.overrides import Override
+
+if TYPE_CHECKING:
+    from paramtool.sources.spec.document import Spec
 
 
 class Rng(str, Enum):
@@ -40,6 +49,19 @@ def init(
     rng: Annotated[
         Rng, typer.Option("--rng", help="A stream for each name, or torch's one generator, as a loop has it.")
     ] = Rng.streams,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Write safetensors to PATH."),
+    ] = None,
+    max_shard_size: Annotated[
+        str | None,
+        typer.Option("--max-shard-size", metavar="SIZE", help="Make PATH a folder of files of SIZE, as 5GB."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is at PATH.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads; they change no value."),
+    ] = None,
     values: Annotated[bool, typer.Option("--values", help="Print small tensors whole.")] = False,
     set: options.Set = None,
     format: options.FormatOption = Format.table,
@@ -73,17 +95,61 @@ def init(
         from paramtool.operations.initialize import initialize
         from paramtool.sources.build import network
 
-    built = network.structure(spec) if dry_run else network.values(spec, rng.value)
-    for text in built.notes:
-        streams.note(text)
-    report = initialize(
-        built.module,
-        rules,
-        seed=spec.seed,
-        rng=rng.value,
-        dry_run=dry_run,
-        values=values,
-        digests=format is Format.json,
-        model=spec.text.name,
-    )
+    if output is not None and not dry_run:
+        report = _save(spec, rules, rng, output, max_shard_size, force, jobs)
+    else:
+        built = network.structure(spec) if dry_run else network.values(spec, rng.value)
+        _tell(built.notes)
+        report = initialize(
+            built.module,
+            rules,
+            seed=spec.seed,
+            rng=rng.value,
+            dry_run=dry_run,
+            values=values,
+            digests=format is Format.json,
+            model=spec.text.name,
+        )
     streams.write(render(report, format, streams.screen()))
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for text in notes:
+        streams.note(text)
+
+
+def _save(
+    spec: Spec,
+    rules: list[Rule],
+    rng: Rng,
+    output: str,
+    max_shard_size: str | None,
+    force: bool,
+    jobs: int | None,
+) -> Report[InitializationRow, InitializationTotals]:
+    """Write the weights: straight to disk where every fill is known, else from memory."""
+    from paramtool.files.sizes import parse_size
+    from paramtool.operations.initialize import initialize
+    from paramtool.operations.saving import byte_count, is_known, save
+    from paramtool.sources.build import network
+
+    size = parse_size(max_shard_size) if max_shard_size is not None else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    common: dict[str, Any] = {
+        "seed": spec.seed,
+        "jobs": jobs or cores,
+        "max_shard_size": size,
+        "force": force,
+        "model": spec.text.name,
+    }
+    target = Path(output)
+    built, sketch = network.sketch(spec)
+    _tell(built.notes)
+    if rng is Rng.streams and is_known(built.module, sketch.fills_of):
+        with progress_bar(byte_count(built.module)) as progress:
+            return save(built.module, target, rules, fills_of=sketch.fills_of, progress=progress, **common)
+    built = network.values(spec, rng.value)
+    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.text.name)
+    with progress_bar(byte_count(built.module)) as progress:
+        written = save(built.module, target, progress=progress, **common).totals
+    return replace(report, totals=replace(report.totals, files=written.files, nbytes=written.nbytes))

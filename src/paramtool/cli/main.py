@@ -72,6 +72,8 @@ def _run(arguments: list[str]) -> int:
     debug = arguments[:1] == ["--debug"]
     try:
         status = app(arguments, prog_name="paramtool", standalone_mode=False)
+        if status == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
+            streams.say("interrupted")
         return status if isinstance(status, int) else DONE
     except (Exception, KeyboardInterrupt) as error:
         if debug:

@@ -114,7 +114,8 @@ def _show(place: Place) -> None:
     if excerpt is None:
         return
     line, caret = excerpt
-    before = shown(line[:caret])
+    encoding = sys.stderr.encoding or "utf-8"
+    before = shown(line[:caret]).encode(encoding, "backslashreplace").decode(encoding)
     say(f"  {before}{shown(line[caret:])}")
     say(f"  {' ' * _cells(before)}^")
 

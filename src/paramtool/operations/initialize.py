@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from paramtool import streams
 from paramtool.errors import ParamtoolError
+from paramtool.files.weights import WeightsWriter
 from paramtool.operations.planning import Step, Target, plan
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
@@ -76,15 +78,7 @@ def initialize(
     columns = PLAN_COLUMNS if dry_run else RESULT_COLUMNS
     columns += ("sha256",) if digests and not dry_run else ()
     columns += ("values",) if values and not dry_run else ()
-    totals = InitializationTotals(
-        tensors=len(touched),
-        parameters=sum(target.tensor.numel() for target in touched),
-        untouched=len(targets) - len(touched),
-        seed=seed,
-        rng=rng,
-        torch=torch.__version__,
-        rules=tuple(f"{rule.selector} {rule}" for rule in rules),
-    )
+    totals = totals_of(touched, len(targets), rules, seed, rng)
     return Report("init", model or type(module).__name__, rows, totals, columns)
 
 
@@ -92,7 +86,7 @@ def _act(target: Target, seed: int) -> None:
     for step in target.steps:
         tensor = target.tensor if target.tensor.is_contiguous() else target.tensor.contiguous()
         if step.law is None:
-            _fill_whole(step, tensor, target.name, streams.stream(seed, target.name))
+            fill_whole(step, tensor, target.name, streams.stream(seed, target.name))
         else:
             _fill_blocks(step, tensor, target.name, seed)
         if tensor is not target.tensor:
@@ -112,7 +106,7 @@ def _fill_blocks(step: Step, tensor: Tensor, name: str, seed: int) -> None:
             block.copy_(drawn)
 
 
-def _fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator) -> None:
+def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator) -> None:
     """Let a function fill a float32 copy that is all NaN, and look at what it did."""
     scratch = torch.full(tensor.shape, torch.nan, dtype=torch.float32)
     data = scratch.data_ptr()
@@ -163,16 +157,33 @@ def _as_torch(step: Step, tensor: Tensor) -> None:
         step.function(tensor, **step.arguments)
 
 
-def _row(target: Target, before: dict[str, Any] | None, values: bool, digests: bool) -> InitializationRow:
-    laws = [step.law for step in target.steps if step.law]
-    law = laws[0] if len(target.steps) == 1 and laws else None
-    after: dict[str, Any] = statistics(target.tensor) if before is not None else {}
-    moments: dict[str, Any] = {
-        **{f"{key}_before": (before or {}).get(key) for key in _MOMENTS},
-        **{key: after.get(key) for key in _MOMENTS},
-    }
-    tensor = target.tensor.detach()
-    done = before is not None
+def totals_of(
+    touched: Sequence[Target],
+    tensors: int,
+    rules: Sequence[Rule],
+    seed: int,
+    rng: str,
+    writer: WeightsWriter | None = None,
+) -> InitializationTotals:
+    """Return the totals, and with a writer what was written."""
+    return InitializationTotals(
+        tensors=len(touched),
+        parameters=sum(target.tensor.numel() for target in touched),
+        untouched=tensors - len(touched),
+        seed=seed,
+        rng=rng,
+        torch=torch.__version__,
+        rules=tuple(f"{rule.selector} {rule}" for rule in rules),
+        files=tuple(str(each) for each in writer.files) if writer else (),
+        nbytes=writer.total_size if writer else None,
+    )
+
+
+def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> InitializationRow:
+    """Return the row of a target: what the rules do to it, and the statistics of the result."""
+    law = target.steps[0].law if len(target.steps) == 1 else None
+    tensor = target.tensor
+    moments: dict[str, Any] = {key: (after or {}).get(key) for key in _MOMENTS}
     return InitializationRow(
         name=target.name,
         names=target.names,
@@ -184,9 +195,20 @@ def _row(target: Target, before: dict[str, Any] | None, values: bool, digests: b
         note=target.note,
         expected_mean=law.mean if law else None,
         expected_std=law.std if law else None,
-        sha256=_digest(tensor) if digests and done else None,
-        values=printed(tensor) if values and done and tensor.numel() <= MOST_PRINTED else None,
         **moments,
+    )
+
+
+def _row(target: Target, before: Mapping[str, Any] | None, values: bool, digests: bool) -> InitializationRow:
+    if before is None:
+        return plan_row(target)
+    tensor = target.tensor.detach()
+    moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in _MOMENTS}
+    return replace(
+        plan_row(target, statistics(tensor)),
+        **moments,
+        sha256=_digest(tensor) if digests else None,
+        values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
     )
 
 

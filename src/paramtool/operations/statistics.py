@@ -39,15 +39,12 @@ def statistics(tensor: Tensor) -> dict[str, Any]:
     flat = tensor.detach().reshape(-1)
     if flat.is_complex():
         return _complex(flat)
-    moments = _Moments()
+    moments = Moments()
+    moments.take(flat)
     sample = flat[:: -(-flat.numel() // SAMPLE) or 1].double()
-    buffer = torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
-    for start in range(0, flat.numel(), BLOCK):
-        source = flat[start : start + BLOCK]
-        block = buffer[: source.numel()]
-        block.copy_(source)
-        moments.add(block)
-    return moments.result(sample)
+    finite = sample[sample.isfinite()]
+    histogram = _histogram(finite, moments.low, moments.high) if moments.count else None
+    return {**moments.result(), "histogram": histogram}
 
 
 def _complex(flat: Tensor) -> dict[str, Any]:
@@ -62,8 +59,8 @@ def _complex(flat: Tensor) -> dict[str, Any]:
     }
 
 
-class _Moments:
-    """What is known of the elements so far."""
+class Moments:
+    """What is known of the elements so far; parts that were taken apart can be merged."""
 
     def __init__(self) -> None:
         self.shift: float | None = None
@@ -71,7 +68,31 @@ class _Moments:
         self.sum = self.squares = 0.0  # of element - shift
         self.low, self.high = math.inf, -math.inf
 
-    def add(self, block: Tensor) -> None:
+    def take(self, flat: Tensor) -> None:
+        """Take the elements of a flat, real tensor, which is left as it is."""
+        buffer = torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64, device="cpu")
+        for start in range(0, flat.numel(), BLOCK):
+            source = flat[start : start + BLOCK]
+            block = buffer[: source.numel()]
+            block.copy_(source)
+            self._add(block)
+
+    def merge(self, other: Moments) -> None:
+        """Take what `other` knows: its sums are moved from its shift to this one's."""
+        self.zeros += other.zeros
+        self.nan += other.nan
+        self.inf += other.inf
+        if other.shift is None:
+            return
+        if self.shift is None:
+            self.shift = other.shift
+        moved = other.shift - self.shift
+        self.squares += other.squares + 2 * moved * other.sum + other.count * moved * moved
+        self.sum += other.sum + other.count * moved
+        self.count += other.count
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def _add(self, block: Tensor) -> None:
         """Take a float64 block; it is overwritten."""
         low, high = (float(each) for each in torch.aminmax(block))
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -96,10 +117,11 @@ class _Moments:
         self.inf += block.numel() - nan - finite.numel()
         return finite
 
-    def result(self, sample: Tensor) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
+        """Return mean, std, min, max, norm and the counts."""
         counts = {"zeros": self.zeros, "nan": self.nan, "inf": self.inf}
         if self.shift is None:
-            return {**dict.fromkeys(("mean", "std", "min", "max", "norm", "histogram")), **counts}
+            return {**dict.fromkeys(("mean", "std", "min", "max", "norm")), **counts}
         n, shift = self.count, self.shift
         mean = shift + self.sum / n
         variance = _clamped(self.squares - self.sum * self.sum / n) / (n - 1) if n > 1 else None
@@ -111,7 +133,6 @@ class _Moments:
             "max": self.high + 0.0,
             "norm": math.sqrt(square_sum),
             **counts,
-            "histogram": _histogram(sample[sample.isfinite()], self.low, self.high),
         }
 
 

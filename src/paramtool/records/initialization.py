@@ -12,6 +12,9 @@ PLAN_COLUMNS: tuple[str, ...] = (
 RESULT_COLUMNS: tuple[str, ...] = (
     "name", "shape", "rule", "mean_before", "std_before", "mean", "std", "min", "max", "expected_std", "note",
 )  # fmt: skip
+SAVED_COLUMNS: tuple[str, ...] = (
+    "name", "shape", "dtype", "rule", "mean", "std", "min", "max", "expected_std", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,8 @@ class InitializationTotals:
         untouched: tensors that no rule matched; they keep what the constructor drew.
         seed, rng, torch: what the values depend on.
         rules: every rule as it was written.
+        files: what was written, the index last.
+        nbytes: the bytes of all tensors in these; None where nothing was written.
     """
 
     tensors: int
@@ -73,3 +78,5 @@ class InitializationTotals:
     rng: str
     torch: str
     rules: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    nbytes: int | None = None

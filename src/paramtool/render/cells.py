@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from paramtool.records.parameter import Printed
-from paramtool.render.names import shown
+from paramtool.render.names import COMMAND, shown
 
 _JSON = json.JSONEncoder(allow_nan=False)
 
@@ -34,7 +34,8 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
         return f"{value:.4g}"
     if isinstance(value, tuple):
         return str(list(value))
-    return shown(str(value))
+    text = shown(str(value))
+    return text if unicode else text.encode("ascii", "backslashreplace").decode()
 
 
 def for_machines(value: Any) -> Any:
@@ -50,7 +51,8 @@ def for_machines(value: Any) -> Any:
 
 def json_text(value: Any) -> str:
     """Return one line of JSON, in ASCII, and without the ``##[`` that a CI runner obeys."""
-    return _JSON.encode(value).replace("##[", "\\u0023#[")
+    text = _JSON.encode(value)
+    return COMMAND.sub(r"\\u0023#", text) if "##" in text else text
 
 
 def for_delimited(value: Any) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+COMMAND = re.compile(r"##(?=\w*\[)")
+"""What a CI runner obeys, wherever it stands in a line."""
+
 _BIDI = frozenset(map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 def shown(text: str) -> str:
     r"""Return `text` with control, bidi and other unprintable characters as ``\x1b``, ``\u202e``.
 
-    A CI runner takes ``::word::`` at the start of a line, and ``##[`` anywhere, for a command; the
-    first character of these is written as an escape as well.
+    A CI runner takes ``::word::`` at the start of a line, and ``##[``, ``##vso[`` or ``##teamcity[``
+    anywhere, for a command; the first character of these is written as an escape as well.
     """
     if not (text.isprintable() and _BIDI.isdisjoint(text)):
         text = "".join(each if _is_harmless(each) else _escaped(each) for each in text)
     if text.lstrip().startswith("::"):
         text = text.replace(":", "\\x3a", 1)
-    return text.replace("##[", "\\x23#[")
+    return COMMAND.sub(r"\\x23#", text) if "##" in text else text
 
 
 def _is_harmless(character: str) -> bool:

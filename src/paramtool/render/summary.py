@@ -9,6 +9,7 @@ from paramtool.records.initialization import InitializationTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import byte_size
+from paramtool.render.names import shown
 
 
 def summary(report: Report[Any, Any]) -> list[str]:
@@ -44,10 +45,15 @@ def _(totals: ParameterTotals) -> list[str]:
 
 @_sentences.register
 def _(totals: InitializationTotals) -> list[str]:
-    return [
+    lines = [
         f"{counted(totals.parameters, 'parameter')} in {counted(totals.tensors, 'tensor')} by"
         f" {counted(len(totals.rules), 'rule')}; {counted(totals.untouched, 'tensor')} untouched"
     ]
+    if totals.nbytes is not None:
+        first = shown(totals.files[0])
+        more = f" and {len(totals.files) - 1} more" if len(totals.files) > 1 else ""
+        lines.append(f"wrote {byte_size(totals.nbytes)} to {first}{more}")
+    return lines
 
 
 def counted(number: int, noun: str) -> str:

@@ -30,7 +30,7 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     Where it is too wide, names fold over lines; where that is not enough, a row is stacked: its name
     on one line, the rest below.
     """
-    width = screen.width or WIDEST
+    width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
     too_wide = sum(widths) - widths[0] + NARROWEST_NAME > width

@@ -71,7 +71,9 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
         parts.append(for_people(row, "shape"))
     else:
         noun = "parameter" if row.kind == "parameter" else "element"
-        parts.append(f"{row.type} of {counted(row.count, 'name')}, {counted(row.numel or 0, noun)}")
+        parts.append(
+            f"{shown(row.type or 'module')} of {counted(row.count, 'name')}, {counted(row.numel or 0, noun)}"
+        )
     parts.append(row.dtype or "")
     if row.kind != "parameter":
         parts.append("buffer" if row.kind == "buffer" else "plain tensor")

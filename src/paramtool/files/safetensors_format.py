@@ -1,0 +1,159 @@
+"""The safetensors layout: a header that says where each tensor is, then the bytes of the tensors.
+
+A file is the header's length (8 bytes, little-endian), the header (JSON), and the data without gaps:
+https://huggingface.co/docs/safetensors.
+
+**Order.** Data is laid out by the size of the dtype, largest first, and in the order given among
+equals.  Then every tensor begins at a multiple of its element size, which readers that map the file
+into memory need; a model of one dtype keeps its order, and the layout depends on nothing but dtypes
+and order.  (To keep the given order only where it happens to be aligned would let a change of one
+shape move all the others.)  The header names tensors in the order given, whatever their places, so
+that the order of the model can be read back; the official library instead sorts by dtype and name,
+and its readers take any order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
+
+from paramtool.errors import ParamtoolError
+
+METADATA = "__metadata__"
+ALIGNMENT = 8
+LONGEST_HEADER = 100_000_000
+"""More than this the official library does not read."""
+
+DTYPES = {
+    "float64": ("F64", 8),
+    "float32": ("F32", 4),
+    "float16": ("F16", 2),
+    "bfloat16": ("BF16", 2),
+    "complex64": ("C64", 8),
+    "int64": ("I64", 8),
+    "int32": ("I32", 4),
+    "int16": ("I16", 2),
+    "int8": ("I8", 1),
+    "uint64": ("U64", 8),
+    "uint32": ("U32", 4),
+    "uint16": ("U16", 2),
+    "uint8": ("U8", 1),
+    "bool": ("BOOL", 1),
+    "float8_e4m3fn": ("F8_E4M3", 1),
+    "float8_e5m2": ("F8_E5M2", 1),
+    "float8_e4m3fnuz": ("F8_E4M3FNUZ", 1),
+    "float8_e5m2fnuz": ("F8_E5M2FNUZ", 1),
+    "float8_e8m0fnu": ("F8_E8M0", 1),
+}
+"""torch's name of a dtype: its code in the format, and the bytes of one element.
+
+Those that safetensors 0.8.0 reads into torch one to one: complex128 it does not know, and the packed
+float4_e2m1fn_x2 it stores under another shape.
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor to be stored: its name, torch's name of its dtype (``float32``), its shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of its elements."""
+        return math.prod(self.shape) * self.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Return the bytes of one element."""
+        if self.dtype not in DTYPES:
+            raise ParamtoolError(
+                f"cannot store {self.name!r}: the safetensors format has no dtype {self.dtype}",
+                hint=f"it has {', '.join(DTYPES)}",
+            )
+        return DTYPES[self.dtype][1]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A whole file: the bytes before the data, and where in the file each tensor begins and ends."""
+
+    head: bytes
+    places: Mapping[str, tuple[int, int]]
+    size: int
+
+
+def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
+    """Return the layout of a file that holds `entries`; the same for the same arguments.
+
+    Raises:
+        ParamtoolError: where a name, dtype or shape cannot be stored, or the header is too long.
+    """
+    check(entries)
+    offsets = dict(_offsets(entries))
+    head = _head(_header(entries, metadata, offsets))
+    places = {name: (len(head) + begin, len(head) + end) for name, (begin, end) in offsets.items()}
+    return Layout(head, places, len(head) + sum(each.nbytes for each in entries))
+
+
+def check(entries: Iterable[Entry]) -> None:
+    """Raise where one of `entries` cannot be stored under its name, dtype and shape."""
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name == METADATA:
+            raise ParamtoolError(f"cannot store {METADATA!r}: the safetensors format keeps that name")
+        if entry.name in seen:
+            raise ParamtoolError(f"cannot store {entry.name!r} twice in one file")
+        seen.add(entry.name)
+        if not _fits(entry):
+            raise ParamtoolError(f"cannot store {entry.name!r}: no file holds the shape {list(entry.shape)}")
+
+
+def _fits(entry: Entry) -> bool:
+    # the official reader multiplies from the left in 64 bits, and refuses what overflows on the way
+    products = accumulate(entry.shape, mul, initial=1)
+    return min(entry.shape, default=0) >= 0 and max(products) < 2**64 and 8 * entry.nbytes < 2**64
+
+
+def _offsets(entries: Iterable[Entry]) -> Iterator[tuple[str, tuple[int, int]]]:
+    begin = 0
+    for entry in sorted(entries, key=lambda each: -each.itemsize):
+        yield entry.name, (begin, begin + entry.nbytes)
+        begin += entry.nbytes
+
+
+def _header(
+    entries: Iterable[Entry], metadata: Mapping[str, str], offsets: Mapping[str, tuple[int, int]]
+) -> dict[str, object]:
+    header: dict[str, object] = {}
+    if metadata:
+        header[METADATA] = dict(sorted(metadata.items()))
+    for entry in entries:
+        header[entry.name] = {
+            "dtype": DTYPES[entry.dtype][0],
+            "shape": entry.shape,
+            "data_offsets": offsets[entry.name],
+        }
+    return header
+
+
+def _head(header: Mapping[str, object]) -> bytes:
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 30) : error.end + 30]
+        raise ParamtoolError(f"cannot store a name or metadata that is no Unicode: {around!r}") from error
+    encoded += b" " * (-len(encoded) % ALIGNMENT)
+    if len(encoded) > LONGEST_HEADER:
+        raise ParamtoolError(
+            f"the header needs {len(encoded):,} bytes, and the safetensors format allows {LONGEST_HEADER:,}",
+            hint="--max-shard-size spreads the tensors over several files",
+        )
+    return len(encoded).to_bytes(8, "little") + encoded

@@ -1,0 +1,139 @@
+"""Writing weights to safetensors files piece by piece, without ever holding a whole tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.destination import check_space
+from paramtool.files.read_back import read_open_file
+from paramtool.files.replacing import Replacement, sync_folder
+from paramtool.files.safetensors_format import Entry, Layout, check, layout
+from paramtool.files.shard_folder import ShardFolder
+from paramtool.files.shards import INDEX, index, pack
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer, Self
+
+__all__ = ["Entry", "WeightsWriter"]
+
+
+class Incomplete(Exception):
+    """Raised where a tensor was not written as a whole: an error of the program, not of its user."""
+
+
+class WeightsWriter:
+    """Write tensors in pieces to a safetensors file, or a folder of them, that appears whole or not at all.
+
+    Entering refuses all that can be refused, and takes the room on the disk.  A clean exit checks
+    that every byte was written, syncs, reads the headers back and puts the files in place; an
+    exception leaves what was there before.
+
+    Example:
+        >>> with WeightsWriter(Path("model.safetensors"), [Entry("bias", "float32", (2,))]) as writer:
+        ...     writer.write("bias", 0, bytes(8))
+
+    Args:
+        target: the file, or with `max_shard_size` the folder, whose parent exists.
+        entries: the tensors, in the order of the model.
+        metadata: texts to store in every file; readers of transformers want ``{"format": "pt"}``.
+        max_shard_size: the most bytes of tensors in one file; see `pack`.
+        force: replace what is there.
+
+    Attributes:
+        files: the paths that are there in the end, the index last.
+        total_size: the bytes of all tensors.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        entries: Sequence[Entry],
+        *,
+        metadata: Mapping[str, str] = {},
+        max_shard_size: int | None = None,
+        force: bool = False,
+    ) -> None:
+        check(entries)
+        self.target = target
+        self.total_size = sum(each.nbytes for each in entries)
+        self._folder = None if max_shard_size is None else ShardFolder(target, force=force)
+        shards = {"": entries} if max_shard_size is None else pack(entries, max_shard_size)
+        self._index = index(shards) if len(shards) > 1 else None
+        self._shards = []
+        for name, shard in shards.items():
+            planned = layout(shard, metadata)
+            file = Replacement(target / name, size=planned.size, force=force)
+            self._shards.append(_Shard(shard, planned, file))
+        self.files = [each.file.target for each in self._shards] + ([target / INDEX] if self._index else [])
+        self._of = {entry.name: shard for shard in self._shards for entry in shard.entries}
+        self._left = {entry.name: entry.nbytes for entry in entries}
+        self._lock = Lock()
+        self._undo = ExitStack()
+
+    def write(self, name: str, start: int, data: Buffer) -> None:
+        """Write the bytes `data` of the tensor `name` from its byte `start` on.
+
+        Pieces come in any order and from any thread, each byte once.
+        """
+        shard = self._of[name]
+        begin, end = shard.layout.places[name]
+        size = memoryview(data).nbytes
+        if start < 0 or begin + start + size > end:
+            raise ValueError(f"bytes {start} to {start + size} are not in {name!r}, which has {end - begin}")
+        shard.file.write_at(begin + start, data)
+        with self._lock:
+            self._left[name] -= size
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            if self._folder is not None:
+                undo.callback(self._folder.discard)
+                self._folder.open()
+                check_space(self.target, self.target, sum(each.layout.size for each in self._shards))
+            for shard in self._shards:
+                undo.callback(shard.file.discard)
+                shard.file.open()
+                shard.file.write_at(0, shard.layout.head)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._undo:
+            if kind is None:
+                self._finish()
+
+    def _finish(self) -> None:
+        for name, left in self._left.items():
+            if left:
+                raise Incomplete(f"{name!r} was not written as a whole: {left:,} bytes are missing")
+        for shard in self._shards:
+            shard.file.sync()
+            shard.check()
+        if self._folder is not None:
+            self._folder.place([each.file for each in self._shards], self._index)
+        else:
+            self._shards[0].file.place()
+            sync_folder(self.target.resolve().parent)
+
+
+class _Shard:
+    """One file of the set: what is in it and where."""
+
+    def __init__(self, entries: Sequence[Entry], planned: Layout, file: Replacement) -> None:
+        self.entries = entries
+        self.layout = planned
+        self.file = file
+
+    def check(self) -> None:
+        """Raise where the file does not say what it was to say."""
+        meant = {each.name: (each.dtype, each.shape, *self.layout.places[each.name]) for each in self.entries}
+        if read_open_file(self.file.descriptor, self.file.target) != meant:
+            raise ParamtoolError(f"cannot write {self.file.target}: other bytes came back than were written")
