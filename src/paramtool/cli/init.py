@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from paramtool import plugins
 from paramtool.cli import options, streams
 from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
@@ -41,6 +42,7 @@ def init(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
     ] = None,
+    plugin: options.Plugin = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan, fill nothing.")] = False,
     seed: Annotated[
         int | None,
@@ -77,6 +79,9 @@ def init(
     format = Format.json if json else format
     if format is Format.tree:
         raise ParamtoolError("init has no tree", hint="'paramtool inspect --format tree' has one")
+    if plugin:
+        with quick_import():
+            context.with_resource(plugins.from_files(plugin))
     overrides = tuple(Override.parse(each) for each in set or ())
     choice = choose(model)
     if choice.reason:

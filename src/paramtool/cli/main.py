@@ -11,6 +11,7 @@ import typer
 
 from paramtool.cli import streams
 from paramtool.cli.init import init
+from paramtool.cli.initializers import initializers
 from paramtool.cli.inspect import inspect
 from paramtool.cli.rule_options import RuleCommand
 from paramtool.cli.schema import schema
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(inspect)
 app.command(cls=RuleCommand)(init)
+app.command()(initializers)
 app.command()(schema)
 
 

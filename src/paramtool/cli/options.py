@@ -34,3 +34,7 @@ Type = Annotated[
     list[str] | None,
     typer.Option("--type", "-t", metavar="CLASS", help="Keep what a module of CLASS owns, subclasses too."),
 ]
+Plugin = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="FILE.py", help="Add the initializers of a Python file, which runs."),
+]

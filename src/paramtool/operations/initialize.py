@@ -113,7 +113,7 @@ def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator
     arguments = dict(step.arguments)
     if "generator" in inspect.signature(step.function).parameters:
         arguments["generator"] = generator
-    with _global_stream(generator):
+    with _global_stream(generator), one_thread():
         try:
             step.function(scratch, **arguments)
         except Exception as error:
@@ -126,6 +126,17 @@ def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator
         message = f"{step.rule} left {unfilled:,} of {scratch.numel():,} elements of '{name}' NaN"
         raise ParamtoolError(message, step.rule.place)
     tensor.detach().copy_(scratch)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: `orthogonal_` rounds differently on several, and savers have their own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

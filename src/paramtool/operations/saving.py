@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.weights import Entry, WeightsWriter
 from paramtool.fills import Fill, run_fills
 from paramtool.names import named_tensors
-from paramtool.operations.initialize import fill_whole, plan_row, totals_of
+from paramtool.operations.initialize import fill_whole, one_thread, plan_row, totals_of
 from paramtool.operations.planning import Step, Target, plan
 from paramtool.operations.statistics import Moments
 from paramtool.records.initialization import SAVED_COLUMNS, InitializationRow, InitializationTotals
@@ -72,12 +71,13 @@ class Saved:
     def run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Tensor) -> None:
         """Run one elementwise step on `block`; random numbers are drawn in float32 and cast."""
         assert step.law is not None
-        if step.law.random:
-            drawn = scratch[: block.numel()]
-            step.law.draw(drawn, streams.stream(seed, self.name, number))
-            block.copy_(drawn)
-        else:
+        if not step.law.random:
             step.law.draw(block, None)
+            return
+        drawn = block if block.dtype == torch.float32 else scratch[: block.numel()]
+        step.law.draw(drawn, streams.stream(seed, self.name, number))
+        if drawn is not block:
+            block.copy_(drawn)
 
 
 def save(
@@ -124,7 +124,7 @@ def save(
     writer = WeightsWriter(
         target, [each.entry for each in saved], metadata=metadata, max_shard_size=max_shard_size, force=force
     )
-    with writer, _one_thread_each():
+    with writer, one_thread():
         _write_all(saved, writer, seed, jobs, progress)
     by_name = {each.name: each for each in saved}
     rows = tuple(plan_row(each, by_name[each.name].moments.result()) for each in touched)
@@ -170,17 +170,6 @@ def byte_count(module: nn.Module) -> int:
         if named.kind != "tensor" and named.persistent is not False
     }
     return sum(each.nbytes for each in stored.values() if not nn.parameter.is_lazy(each))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keep torch from splitting what the threads of a save already share out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _write_all(
@@ -261,7 +250,10 @@ def _learn(each: Saved, flat: Tensor, lock: Any) -> None:
     if not (each.steps and flat.is_floating_point()):
         return
     moments = Moments()
-    moments.take(flat)
+    if flat.dtype == torch.float32:
+        moments.glance(flat)
+    else:
+        moments.take(flat)
     with lock:
         each.moments.merge(moments)
 

@@ -16,7 +16,7 @@ class Report(Generic[Row, Totals]):
 
     Attributes:
         command: the command's name.
-        model: what the model was called.
+        model: what the model was called; None for a command that takes none.
         rows: records of one type.
         totals: one record.
         columns: the fields of the rows to show, in order: field name = header = column = key.
@@ -24,7 +24,7 @@ class Report(Generic[Row, Totals]):
     """
 
     command: str
-    model: str
+    model: str | None
     rows: tuple[Row, ...]
     totals: Totals
     columns: tuple[str, ...]

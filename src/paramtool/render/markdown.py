@@ -24,7 +24,7 @@ def markdown(report: Report[Any, Any]) -> Iterator[str]:
     for row in report.rows:
         cells = (_cell(row, column) for column in columns)
         yield f"| {' | '.join(cells)} |\n"
-    for row in report.rows:
+    for row in report.rows if "values" in report.columns else ():
         if isinstance(row.values, Printed):
             yield f"\n{_escaped(shown(row.name))}\n\n```\n{row.values.text}\n```\n"
     yield from (f"\n{line}\n" for line in summary(report))

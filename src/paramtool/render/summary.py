@@ -6,6 +6,7 @@ from functools import singledispatch
 from typing import Any
 
 from paramtool.records.initialization import InitializationTotals
+from paramtool.records.initializer import InitializerTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import byte_size
@@ -54,6 +55,12 @@ def _(totals: InitializationTotals) -> list[str]:
         more = f" and {len(totals.files) - 1} more" if len(totals.files) > 1 else ""
         lines.append(f"wrote {byte_size(totals.nbytes)} to {first}{more}")
     return lines
+
+
+@_sentences.register
+def _(totals: InitializerTotals) -> list[str]:
+    added = f", {totals.plugins:,} of them by plugins" if totals.plugins else ""
+    return [f"{counted(totals.initializers, 'initializer')}{added}; with a NAME one is explained"]
 
 
 def counted(number: int, noun: str) -> str:

@@ -29,7 +29,7 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     root = _Branch()
     for row in report.rows:
         _grow(root, row)
-    yield f"{shown(report.modules.get('', report.model))}{_subtotal(root)}\n"
+    yield f"{shown(report.modules.get('', report.model or ''))}{_subtotal(root)}\n"
     yield from _lines(root, "", "", report, screen)
     yield "\n"
     yield from (f"{line}\n" for line in summary(report))

@@ -1,0 +1,129 @@
+"""One Python file of initializers, as ``--plugin FILE`` names it: read without running it, and run."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TypeVar
+
+from paramtool.errors import ParamtoolError
+from paramtool.place import Place, Text
+
+FIRST = "tensor"
+"""What the first parameter of a function is called that is an initializer."""
+
+Found = TypeVar("Found")
+
+
+def functions(file: str) -> dict[str, ast.FunctionDef]:
+    """Return the functions at the top of a Python file by name, without running it.
+
+    Raises:
+        ParamtoolError: where the file cannot be read, or is not Python.
+    """
+    path = Path(file)
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is not a file")
+        content = path.read_bytes()
+        body = ast.parse(content, file).body
+    except (OSError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or "nested too deep"
+        raise ParamtoolError(f"cannot read the plugin {file}: {reason}") from error
+    except SyntaxError as error:  # a wrong encoding, too, has no line
+        place = Place(_text(file), error.lineno, error.offset or 1) if error.lineno else None
+        raise ParamtoolError(f"the plugin {file} is not Python: {error.msg}", place) from error
+    except ValueError as error:  # a NUL, in the name or in the file
+        raise ParamtoolError(f"cannot read the plugin {file}: {error}") from error
+    return {each.name: each for each in body if isinstance(each, ast.FunctionDef)}
+
+
+def initializers(file: str) -> dict[str, ast.FunctionDef]:
+    """Return the functions of a file that are initializers, without running it.
+
+    Raises:
+        ParamtoolError: where there is none, or as `functions` does.
+    """
+    found = {name: each for name, each in functions(file).items() if _is_initializer(name, _first(each))}
+    return _some(found, file)
+
+
+def run(file: str) -> dict[str, Callable[..., object]]:
+    """Import a file under a private name, and return its initializers.
+
+    Raises:
+        ParamtoolError: where the import fails or there is no initializer.
+    """
+    functions(file)
+    module = _import(file)
+    found: dict[str, Callable[..., object]] = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and not inspect.iscoroutinefunction(value)
+        and value.__module__ == module.__name__  # what it imports is not its own
+        and _is_initializer(name, next(iter(inspect.signature(value).parameters), None))
+    }
+    return _some(found, file)
+
+
+class _Loader(SourceFileLoader):
+    """Compile what the file says now; write no bytecode beside it, and believe none."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the file has one module
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _import(file: str) -> ModuleType:
+    name = "_paramtool_plugin_" + hashlib.sha256(str(Path(file).resolve()).encode()).hexdigest()[:16]
+    spec = spec_from_file_location(name, file, loader=_Loader(name, file))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look here for theirs
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        message = f"the plugin {file} cannot be imported: {reason}"
+        raise ParamtoolError(message, _raised_at(error, file)) from error
+    return module
+
+
+def _raised_at(error: BaseException, file: str) -> Place | None:
+    """Return the last line of the file itself that the error came through."""
+    line, frame = None, error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == file:
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    return Place(_text(file), line, 1) if line else None
+
+
+def _text(file: str) -> Text:
+    return Text(file, Path(file).read_bytes().decode("utf-8", "replace"))
+
+
+def _first(function: ast.FunctionDef) -> str | None:
+    positional = [*function.args.posonlyargs, *function.args.args]
+    return positional[0].arg if positional else None
+
+
+def _is_initializer(name: str, first: str | None) -> bool:
+    return first == FIRST and not name.startswith("_")
+
+
+def _some(found: dict[str, Found], file: str) -> dict[str, Found]:
+    if not found:
+        message = f"the plugin {file} has no initializer"
+        raise ParamtoolError(message, hint=f"as in def my_law({FIRST}, scale=1.0)")
+    return found

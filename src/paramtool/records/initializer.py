@@ -1,0 +1,47 @@
+"""One initializer: what it takes, and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LIST_COLUMNS = ("name", "arguments", "origin")
+ALL_COLUMNS = (*LIST_COLUMNS, "signature", "doc", "option", "typed", "spec")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitializerRow:
+    """One initializer that a rule may name.
+
+    Attributes:
+        name: as rules write it.
+        arguments: with their defaults, as ``low=5.0, high=10.0``; ``…`` where no source tells.
+        origin: ``torch.nn.init``, ``paramtool``, a distribution with its version, or a file.
+        signature: with the types, as ``gain: float = 1.0``.
+        doc: its docstring: what it does, its formula, and the formula's source.
+        option: its own option on the command line, ``--normal STD``; None for a plugin.
+        typed: a rule as typed, ``--pattern weight --with xavier_uniform:gain=1.0``.
+        spec: the same rule in a spec or recipe.
+    """
+
+    name: str
+    arguments: str
+    origin: str
+    signature: str
+    doc: str | None
+    option: str | None
+    typed: str
+    spec: str
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitializerTotals:
+    """How many initializers there are.
+
+    Attributes:
+        initializers: all of them.
+        plugins: those that this tool does not bring.
+    """
+
+    initializers: int
+    plugins: int
