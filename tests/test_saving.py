@@ -60,9 +60,7 @@ def spec(text: str = MODEL) -> Spec:
     return read_spec(Text("m.yaml", text), shipped())
 
 
-def written(
-    target: Path, text: str = MODEL, rules: list[Rule] | None = None, **options: Any
-) -> dict[str, Any]:
+def written(target: Path, text: str = MODEL, rules: list[Rule] | None = None, **more: Any) -> dict[str, Any]:
     """Write a spec straight to disk and return what torch reads."""
     built, sketch = network.sketch(spec(text))
     save(built.module, target, rules or [], fills_of=sketch.fills_of, **more)
