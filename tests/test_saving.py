@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +166,30 @@ def test_what_no_sketch_knows_is_written_from_memory(tmp_path: Path, run: Run) -
     found = load_file(target)
     assert found["l.weight"].tolist() == [[1.0, 1.0], [1.0, 1.0]]
     assert found["a"].max() < 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_write_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """Interrupted or terminated while it writes, the command ends with 130 and removes what it began."""
+    model, folder = tmp_path / "model.yaml", tmp_path / "out"
+    folder.mkdir()
+    model.write_text("model: {Linear: {in_features: 20000, out_features: 20000, bias: false}}")
+    command = [
+        sys.executable,
+        "-m",
+        "paramtool",
+        "init",
+        str(model),
+        "--normal",
+        "1",
+        "-o",
+        str(folder / "w"),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while not list(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, "interrupted\n")
+    assert list(folder.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -59,6 +60,8 @@ def paramtool(
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
+    # a terminated write removes its temporary file, as an interrupted one does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         streams.prepare()
         status = _run(sys.argv[1:])

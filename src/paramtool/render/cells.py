@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from paramtool.files.sizes import byte_size
 from paramtool.records.parameter import Printed
 from paramtool.render.names import COMMAND, shown
 
@@ -68,18 +69,6 @@ def for_delimited(value: Any) -> str:
     if plain is None:
         return ""
     return plain if isinstance(plain, str) else json_text(plain)
-
-
-def byte_size(count: int) -> str:
-    """Return bytes in decimal units: ``76 B``, ``497.8 MB``."""
-    if count < 1000:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        size /= 1000
-        if round(size, 1) < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:,.1f} EB"
 
 
 def _bars(counts: tuple[int, ...], levels: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
+from paramtool.files.sizes import byte_size
 from paramtool.records.initialization import InitializationTotals
 from paramtool.records.initializer import InitializerTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
-from paramtool.render.cells import byte_size
 from paramtool.render.names import shown
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from paramtool.files.sizes import byte_size
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.report import Report
 from paramtool.render.blocks import first_of, parts_of
-from paramtool.render.cells import byte_size, for_people
+from paramtool.render.cells import for_people
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
 from paramtool.render.summary import counted, summary
