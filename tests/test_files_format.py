@@ -79,7 +79,7 @@ def test_the_table_has_every_dtype_of_the_library_but_the_packed_one() -> None:
     assert {name: size for name, (_, size) in DTYPES.items()} == sizes
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(ENTRIES, METADATA)
 def test_the_official_reader_agrees_on_everything(entries: list[Entry], metadata: dict[str, str]) -> None:
     """Names, dtypes, shapes, bytes and metadata are read as they were given, and every tensor is aligned."""

@@ -178,7 +178,7 @@ def _run(*arguments: str | Path) -> list[str]:
 
 
 def _stepped() -> list[object]:
-    fast = [("file", 1), ("same shards", 37), ("one to shards", 41)]
+    fast = [("file", 3), ("same shards", 37), ("one to shards", 41)]
     return [*fast, *(pytest.param(each, 1, marks=pytest.mark.slow, id=f"every-{each}") for each in SCENARIOS)]
 
 

@@ -11,7 +11,12 @@ from paramtool.cli import options, streams
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
 from paramtool.patterns import compile_pattern
-from paramtool.records.parameter import KIND_COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.parameter import (
+    KIND_COLUMNS,
+    STATISTICS_COLUMNS,
+    ParameterRow,
+    ParameterTotals,
+)
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import choose, open_spec
@@ -134,6 +139,8 @@ def _arranged(
             raise ParamtoolError("--depth folds tensors together, which have no common --stats or --values")
         kept = depths.fold_depth(kept, depth, report.modules)
         columns = (columns[0], "count", *columns[1:])
+    if sort in STATISTICS_COLUMNS and sort not in columns:
+        raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
     if sort is not None:
         kept = selections.sort(kept, sort, reverse)
     elif reverse:

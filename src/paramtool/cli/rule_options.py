@@ -29,7 +29,7 @@ from paramtool.sources.spec.rules import SELECTOR, read_rule
 RULES = "paramtool.rules"
 """Where the context keeps what was typed."""
 
-_NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[^=/]*")
+_NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[-+\d.,_eExinfa ]*")
 
 
 @dataclass(frozen=True)
@@ -237,6 +237,8 @@ def _named(each: Typed, text: Text) -> tuple[str, Mapping]:
         if not equals:
             message = f"{each.written}: expected key=value, got '{shorten(pair)}'"
             raise ParamtoolError(message, hint="as in --with normal:mean=0,std=0.01")
+        if any(known.raw == key.strip() for known, _ in arguments.entries):
+            raise ParamtoolError(f"{each.written}: '{key.strip()}' comes twice")
         arguments.entries.append((Scalar(text, 1, 1, key.strip(), key.strip()), _values(value, text)))
     return name, arguments
 

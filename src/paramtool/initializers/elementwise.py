@@ -60,6 +60,8 @@ def trunc_normal(
     By the inverse of the distribution function, Φ⁻¹ of a uniform draw in [Φ(a), Φ(b)].
     Moments: Johnson, Kotz, Balakrishnan, "Continuous Univariate Distributions", section 13.10.1.
     """
+    if not std > 0:
+        raise ValueError(f"std must be above 0, got {std:g}")
     low, high = (a - mean) / std, (b - mean) / std
     mass = _phi(high) - _phi(low)
     if not (b > a and mass > 1e-6):
@@ -81,7 +83,7 @@ def xavier_uniform(shape: Sequence[int], gain: float = 1.0) -> Law:
     Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
     neural networks", equation 16.
     """
-    fan_in, fan_out = fans(shape)
+    fan_in, fan_out = _two_fans(shape)
     bound = gain * math.sqrt(6 / (fan_in + fan_out))
     return _noted(uniform(shape, -bound, bound), f"fan_in {fan_in}, fan_out {fan_out}")
 
@@ -93,7 +95,7 @@ def xavier_normal(shape: Sequence[int], gain: float = 1.0) -> Law:
     Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
     neural networks", equation 12 with both fans.
     """
-    fan_in, fan_out = fans(shape)
+    fan_in, fan_out = _two_fans(shape)
     std = gain * math.sqrt(2 / (fan_in + fan_out))
     return _noted(normal(shape, 0.0, std), f"fan_in {fan_in}, fan_out {fan_out}")
 
@@ -140,11 +142,22 @@ def clamp(_: Sequence[int], min: float | None = None, max: float | None = None) 
     """Move every element into [min, max]."""
     if min is None and max is None:
         raise ValueError("clamp needs 'min' or 'max'")
+    if min is not None and max is not None and min > max:
+        raise ValueError(f"nothing is in [{min:g}, {max:g}]")
     return Law(lambda block, _: block.clamp_(min, max), replaces=False, random=False)
+
+
+def _two_fans(shape: Sequence[int]) -> tuple[int, int]:
+    fan_in, fan_out = fans(shape)
+    if fan_in + fan_out == 0:
+        raise ValueError("its fans are 0")
+    return fan_in, fan_out
 
 
 def _kaiming(shape: Sequence[int], a: float, mode: str, nonlinearity: Any) -> tuple[float, str]:
     fan = fans(shape)[0 if mode == "fan_in" else 1]
+    if fan == 0:
+        raise ValueError(f"its {mode} is 0")
     return nn.init.calculate_gain(nonlinearity, a) / math.sqrt(fan), f"{mode} {fan}"
 
 

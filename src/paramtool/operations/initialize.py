@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -113,12 +114,8 @@ def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator
     arguments = dict(step.arguments)
     if "generator" in inspect.signature(step.function).parameters:
         arguments["generator"] = generator
-    with _global_stream(generator), one_thread():
-        try:
-            step.function(scratch, **arguments)
-        except Exception as error:
-            message = f"{step.rule} failed on '{name}': {type(error).__name__}: {error}"
-            raise ParamtoolError(message, step.rule.place) from error
+    with _global_stream(generator), one_thread(), _failures(step, name):
+        step.function(scratch, **arguments)
     if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != torch.float32:
         raise ParamtoolError(f"{step.rule} did not fill '{name}' in place", step.rule.place)
     unfilled = int(scratch.isnan().sum())
@@ -126,6 +123,16 @@ def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator
         message = f"{step.rule} left {unfilled:,} of {scratch.numel():,} elements of '{name}' NaN"
         raise ParamtoolError(message, step.rule.place)
     tensor.detach().copy_(scratch)
+
+
+@contextmanager
+def _failures(step: Step, name: str) -> Iterator[None]:
+    """Tell what a function raises as an error of the rule that named it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        message = f"{step.rule} failed on '{name}': {type(error).__name__}: {error}"
+        raise ParamtoolError(message, step.rule.place) from error
 
 
 @contextmanager
@@ -151,21 +158,26 @@ def _act_as_torch(rules: Sequence[Rule], targets: Sequence[Target], seed: int) -
     """Run every step, shadowed ones too, rule after rule, from one global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        waiting = [(target, deque((*target.skipped, *target.steps))) for target in targets]
         for rule in rules:
-            for target in targets:
-                for step in (*target.skipped, *target.steps):
-                    if step.rule is rule:
-                        _as_torch(step, target.tensor)
+            for target, steps in waiting:
+                if steps and steps[0].rule is rule:
+                    _as_torch(steps.popleft(), target)
 
 
-def _as_torch(step: Step, tensor: Tensor) -> None:
+def _as_torch(step: Step, target: Target) -> None:
     function = getattr(nn.init, f"{step.rule.initializer}_", None)
-    if function is not None:
-        function(tensor, **step.arguments)
-    elif step.law is not None:
-        step.law.draw(tensor, None)
-    else:
-        step.function(tensor, **step.arguments)
+    if function is None and step.law is not None:
+        step.law.draw(target.tensor, None)
+        return
+    arguments = dict(step.arguments)
+    if function is None and "generator" in inspect.signature(step.function).parameters:
+        arguments["generator"] = torch.default_generator
+    shape = target.tensor.shape
+    with _failures(step, target.name):
+        (function or step.function)(target.tensor, **arguments)
+    if target.tensor.shape != shape:
+        raise ParamtoolError(f"{step.rule} did not fill '{target.name}' in place", step.rule.place)
 
 
 def totals_of(

@@ -19,6 +19,9 @@ from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
 
+_COMPLEX = ("constant", "zeros", "ones", "add", "mul", "eye", "dirac")
+"""What fills a complex tensor: a random number here is real, and the imaginary part would be 0."""
+
 _NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
 
 
@@ -158,10 +161,12 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     try:
         _check_tensor(target.tensor, rule.initializer)
         if not getattr(function, "is_law", False):
+            getattr(function, "check", _nothing_to_check)(tuple(target.tensor.shape), **arguments)
             inspect.signature(function).bind(target.tensor, **_with_generator(function, arguments))
             return Step(rule, None, function, arguments)
         law: Law = function(tuple(target.tensor.shape), **arguments)
-        law.draw(torch.empty(0), torch.Generator())
+        kind = torch.float32 if law.random else target.tensor.dtype  # what it is drawn in
+        law.draw(torch.zeros(1, dtype=kind), torch.Generator())
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
         message = f"{rule} cannot fill '{target.name}': {_first_line(error)}"
         raise ParamtoolError(message, rule.place) from error
@@ -173,8 +178,12 @@ def _check_tensor(tensor: Tensor, initializer: str) -> None:
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"its dtype is {str(tensor.dtype).removeprefix('torch.')}, not floating point")
-    if tensor.is_complex() and initializer in ("trunc_normal", "orthogonal", "clamp"):
+    if tensor.is_complex() and initializer not in _COMPLEX:
         raise ValueError("it is complex")
+
+
+def _nothing_to_check(*_: object, **__: object) -> None:
+    """Let a plugin refuse what it refuses when it fills."""
 
 
 def _with_generator(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

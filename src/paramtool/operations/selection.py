@@ -15,9 +15,7 @@ from paramtool.suggestion import did_you_mean
 Patterns = Sequence["re.Pattern[str]"]
 
 SORT_KEYS = tuple(
-    each.name
-    for each in fields(ParameterRow)
-    if each.name not in ("values", "bases", "counted", "histogram", "count")
+    each.name for each in fields(ParameterRow) if each.name not in ("values", "bases", "counted", "histogram")
 )
 
 
@@ -42,7 +40,7 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
     """Return the rows that `selection` keeps, in their order; each tensor counts in the first of them.
 
     Raises:
-        NothingMatched: where it keeps none of some rows.
+        NothingMatched: where it keeps none.
         ParamtoolError: for a pattern that searches too long.
     """
     rows = list(rows)
@@ -55,7 +53,7 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
         kept = [row for row in kept if row.name not in names]
     if selection.types:
         kept = [row for row in kept if any(kind in row.bases for kind in selection.types)]
-    if rows and selection and not kept:
+    if selection and not kept:
         raise NothingMatched("no parameter matches the selection", hint=_hint(rows, selection))
     return count_once(kept)
 
@@ -66,7 +64,12 @@ def _hint(rows: list[ParameterRow], selection: Selection) -> str:
         near = did_you_mean(kind, known)
         if kind not in known and near:
             return near
-    return f"there are {len(rows):,} names, the first is '{rows[0].name}'"
+    if selection.types and not any(kind in known for kind in selection.types):
+        classes = sorted({row.type for row in rows if row.type})
+        return f"the classes are {', '.join(classes[:5])}" if classes else "there are no parameters"
+    return (
+        f"there are {len(rows):,} names, the first is '{rows[0].name}'" if rows else "there are no parameters"
+    )
 
 
 def sort(rows: Iterable[ParameterRow], key: str, reverse: bool = False) -> list[ParameterRow]:
@@ -78,6 +81,7 @@ def sort(rows: Iterable[ParameterRow], key: str, reverse: bool = False) -> list[
     if key not in SORT_KEYS:
         hint = did_you_mean(key, SORT_KEYS) or f"one of {', '.join(SORT_KEYS)}"
         raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
+    rows = list(rows)
     known = [row for row in rows if getattr(row, key) is not None]
     unknown = [row for row in rows if getattr(row, key) is None]
     is_word = any(isinstance(getattr(row, key), str) for row in known)

@@ -19,7 +19,8 @@ def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:
     if not lazy:
         return []
     if inputs is None:
-        return [f"{len(lazy)} lazy modules have no shapes; give the spec an 'input' to settle them"]
+        count = f"{len(lazy)} lazy module{' has' if len(lazy) == 1 else 's have'}"
+        return [f"{count} no shapes; give the spec an 'input' to settle them"]
     modes = [(each, each.training) for each in module.modules()]
     module.eval()
     try:

@@ -9,7 +9,7 @@ from paramtool.sources.spec.nested import ReadsNodes
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, is_nothing, shorten
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tensors import read_tensor
-from paramtool.sources.spec.tree import Call, Value
+from paramtool.sources.spec.tree import Call, TensorNode, Value, bottom
 from paramtool.sources.spec.values import Mismatch, convert, plain
 from paramtool.suggestion import suggest
 
@@ -61,7 +61,10 @@ def _value(owner: str, node: Node, argument: Argument, reader: ReadsNodes) -> Va
     tensors = ("Tensor",) if anything or kind.allows("tensor") else ()
     one_key = isinstance(node, Mapping) and len(node.entries) == 1
     if one_key and (tensors or kind.allows("module")):
-        return reader.module(node, tensors)
+        tree = reader.module(node, tensors)
+        if tree and not (anything or kind.allows("module") or isinstance(bottom(tree), TensorNode)):
+            raise mismatch(owner, argument, node)
+        return tree
     is_word = isinstance(node, Scalar) and isinstance(node.value, str)
     if is_word and kind.allows("module") and not kind.allows("str"):
         return reader.module(node)

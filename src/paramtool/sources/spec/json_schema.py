@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.containers import LISTS, NAMED, ONLY_TENSORS
+from paramtool.sources.spec.containers import LISTS, NAMED, ONLY_TENSORS, TENSORS
 from paramtool.sources.spec.document import LOSSES
 from paramtool.sources.spec.expectations import KINDS
 from paramtool.sources.spec.notation import Alternative, Atom, ListOf, Literal, Union, parse
@@ -22,7 +22,7 @@ _PLAIN: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "str": {"type": "string"},
     "None": {"type": "null"},
-    "regex": {"type": "string", "format": "regex"},
+    "regex": {"type": ["string", "number"], "format": "regex"},
     "any": {},
 }
 _REFERENCES = ("dtype", "tensor", "module", "quantity")
@@ -49,7 +49,7 @@ def json_schema(catalog: Catalog) -> Schema:
             "tie": {
                 "description": "Names of parameters, and of those they become.",
                 "type": "object",
-                "additionalProperties": {"type": "string"},
+                "additionalProperties": {"type": ["string", "number"]},
             },
             "dtype": {"description": "Default dtype.", "enum": list(catalog.float_dtypes)},
             "seed": {"description": "Seed of the initial values.", "type": "integer", "minimum": 0},
@@ -74,6 +74,7 @@ def _definitions(catalog: Catalog) -> Schema:
     signatures = {name: catalog.module(name) for name in catalog.modules if name not in (*LISTS, *NAMED)}
     calls = {name: _arguments(each) for name, each in signatures.items() if each is not None}
     bare = [name for name, each in signatures.items() if each and not _required(each)]
+    needy = [name for name in calls if name not in bare] + ["Repeat", "Residual", *TENSORS]
     modules: Schema = {
         **{name: _reference(name) for name in calls},
         **{name: _container(name) for name in dict.fromkeys((*LISTS, *NAMED))},
@@ -86,8 +87,8 @@ def _definitions(catalog: Catalog) -> Schema:
     member = {**modules, **{kind: _reference(kind) for kind in ("Parameter", "Buffer", "Tensor")}}
     size: Schema = {"type": "integer", "minimum": 0}
     return {
-        "module": _one_of(modules, bare),
-        "member": _one_of(member, bare),
+        "module": _one_of(modules, bare, needy),
+        "member": _one_of(member, bare, needy),
         "tensor": {"anyOf": [_object({"Tensor": _reference("Tensor")}, ("Tensor",)), {"type": "array"}]},
         "dtype": {"enum": list(catalog.dtypes)},
         "shape": {"anyOf": [{"type": "array", "items": size}, size]},
@@ -103,10 +104,13 @@ def _definitions(catalog: Catalog) -> Schema:
     }
 
 
-def _one_of(named: Schema, bare: list[str]) -> Schema:
+def _one_of(named: Schema, bare: list[str], needy: list[str]) -> Schema:
     return {
         "type": ["object", "string"],
-        "anyOf": [{"enum": bare}, {"description": "or a name under define, or a plugin's"}],
+        "anyOf": [
+            {"enum": bare},
+            {"not": {"enum": needy}, "description": "or a name under define, or a plugin's"},
+        ],
         "properties": named,
         "minProperties": 1,
         "maxProperties": 1,
@@ -167,7 +171,7 @@ def _arguments(signature: Signature, main: str | None = None) -> Schema:
     found = {"description": str(signature), **_object(named, [each.name for each in required])}
     types = ["object"]
     positional = signature.positional
-    if positional and not any(each.keyword_only for each in required):
+    if not any(each.keyword_only for each in required):
         types.append("array")
         found |= _positional([each.parsed_type for each in positional], len(required))
     first = signature.argument(main) if main else next(iter(positional), None)
@@ -192,6 +196,8 @@ def _scalar_type(kind: Alternative) -> str | None:
 
 
 def _positional(types: list[Union], fewest: int) -> Schema:
+    if not types:
+        return {"type": "array", "maxItems": 0}
     return {
         "type": "array",
         "items": [_type(each) for each in types],

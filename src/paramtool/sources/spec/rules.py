@@ -11,7 +11,7 @@ from paramtool.place import Text
 from paramtool.records.rule import Rule
 from paramtool.sources.spec.arguments import bind, mismatch, missing
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
 from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
@@ -138,6 +138,8 @@ def _plugin_arguments(
     offered = plugins.names(plugins.INITIALIZERS)
     if key.raw not in offered:
         problems.append(_unknown("unknown initializer", key, offered, catalog))
+        return {}
+    if is_nothing(given):
         return {}
     if not isinstance(given, Mapping):
         problems.append(ParamtoolError(f"'{key.raw}' takes its arguments by name", given.place))

@@ -1,0 +1,105 @@
+"""Run paramtool in a process of its own: with limits, with odd streams, and watched from inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+COMMAND = (sys.executable, "-m", "paramtool")
+SECONDS_OF_CPU = 20
+"""A safety net: what runs away is ended, what is slow is not complained of."""
+
+_CHANGES_OUTPUT = (
+    "NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE", "PARAMTOOL_MODEL",
+    "PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE",
+)  # fmt: skip
+
+_WATCH = f"""
+import json, os, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS_OF_CPU}, {SECONDS_OF_CPU}))
+from paramtool.cli import main, streams
+streams.prepare()
+try:
+    status = main._run(sys.argv[2:])
+    sys.stdout.flush()
+except SystemExit as end:  # so typer ends a completion
+    status = end.code or 0
+peak = None
+if os.path.exists("/proc/self/status"):
+    with open("/proc/self/status") as lines:
+        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+with open(sys.argv[1], "w") as seen:
+    json.dump({{"torch": "torch" in sys.modules, "peak": peak}}, seen)
+sys.stderr.flush()
+os._exit(status)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended and what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Watched(Ended):
+    """What was seen from inside as well.
+
+    Attributes:
+        torch: whether torch was imported.
+        megabytes: the most memory that was resident; 0 where the platform does not tell.
+    """
+
+    torch: bool
+    megabytes: float
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this environment without what changes the output, and with `more`."""
+    plain = {key: value for key, value in os.environ.items() if key not in _CHANGES_OUTPUT}
+    return {**plain, "LC_ALL": "C.UTF-8", **(more or {})}
+
+
+def execute(
+    *arguments: str,
+    command: Sequence[str] = COMMAND,
+    stdin: bytes | IO[bytes] = b"",
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Ended:
+    """Run the command line in a process and wait for its end."""
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment(env),
+        cwd=cwd,
+    )
+    try:
+        out, err = process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=120)
+    finally:
+        process.kill()
+    return Ended(process.returncode, (out or b"").decode(), err.decode())
+
+
+def watch(
+    *arguments: str, folder: Path, stdin: bytes | IO[bytes] = b"", env: Mapping[str, str] | None = None
+) -> Watched:
+    """Run the command line in a process in `folder`, and look at what it imported and needed."""
+    seen = folder / "seen.json"
+    seen.unlink(missing_ok=True)
+    command = [sys.executable, "-c", _WATCH, str(seen)]
+    ended = execute(*arguments, command=command, stdin=stdin, env=env, cwd=folder)
+    told = json.loads(seen.read_text())
+    return Watched(ended.status, ended.stdout, ended.stderr, told["torch"], (told["peak"] or 0) / 1024)
