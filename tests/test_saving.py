@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from paramtool import streams
 from paramtool.errors import NothingMatched, ParamtoolError
@@ -193,3 +193,40 @@ def test_an_interrupted_write_leaves_nothing_behind(number: signal.Signals, tmp_
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (130, "interrupted\n")
     assert list(folder.iterdir()) == []
+
+
+def test_a_checkpoint_can_be_copied_from_by_name(tmp_path: Path, run: Run) -> None:
+    """`copy` fills parameters from a file by the same or a mapped name, NaN and all."""
+    model, source, target = tmp_path / "model.yaml", tmp_path / "old", tmp_path / "new"
+    model.write_text("model: {Sequential: [{Linear: [2, 2]}, {Linear: [2, 2]}]}")
+    weight = torch.tensor([[1.0, 2.0], [3.0, torch.nan]])
+    save_file({"old.0.weight": weight, "1.weight": weight * 2}, source)
+    mapped = f"copy:file={source},name=old.{{name}}"
+    first = run("init", str(model), "--pattern", "0.weight", "--with", mapped, "-o", str(target))
+    assert first.status == 0, first.stderr
+    assert torch.equal(load_file(target)["0.weight"], weight) is False  # NaN is unequal to itself
+    assert load_file(target)["0.weight"].nan_to_num(7.0).tolist() == [[1.0, 2.0], [3.0, 7.0]]
+    same = run("init", str(model), "--pattern", "1.weight", "--with", f"copy:file={source}", "--values")
+    assert "[2., 4.]" in same.stdout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "given", "said"),
+    [
+        ("0.bias", "copy:file=old,name=1.weight", "it is [2], and '1.weight' of old is [2, 2]"),
+        ("0.weight", "copy:file=old", "old has no tensor '0.weight'"),
+        ("0.weight", "copy:file=nowhere", "cannot read nowhere"),
+        ("0.weight", "copy:file=model.yaml", "cannot read model.yaml"),
+        ("0.weight", "copy", "copy lacks 'file'"),
+    ],
+)
+def test_a_copy_that_cannot_be_is_refused(
+    pattern: str, given: str, said: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing file or name, another shape and no checkpoint at all are errors before anything is filled."""
+    monkeypatch.chdir(tmp_path)
+    Path("model.yaml").write_text("model: {Sequential: [{Linear: [2, 2]}]}")
+    save_file({"1.weight": torch.ones(2, 2)}, "old")
+    result = run("init", "model.yaml", "--pattern", pattern, "--with", given)
+    assert (result.status, result.stdout) == (2, "")
+    assert said in result.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import inspect
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.files.weights import WeightsWriter
-from paramtool.operations.planning import Step, Target, plan
+from paramtool.operations.planning import Step, Target, offer, plan
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
 from paramtool.records.initialization import (
@@ -30,6 +30,8 @@ from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 
 _MOMENTS = ("mean", "std", "min", "max")
+
+_ONE_AT_A_TIME = threading.Lock()
 
 MOST_PRINTED = 100  # elements of a tensor that is small
 
@@ -108,18 +110,22 @@ def _fill_blocks(step: Step, tensor: Tensor, name: str, seed: int) -> None:
 
 
 def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator) -> None:
-    """Let a function fill a float32 copy that is all NaN, and look at what it did."""
-    scratch = torch.full(tensor.shape, torch.nan, dtype=torch.float32)
+    """Let a function fill a copy that is all NaN, and look at what it did.
+
+    The copy is float32, so that what is drawn does not depend on the dtype; a function with the
+    attribute ``exact`` gets the tensor's own dtype.  One fill runs at a time, for the global generator.
+    """
+    exact = getattr(step.function, "exact", False)
+    dtype = tensor.dtype if exact else torch.float32
+    scratch = torch.full(tensor.shape, torch.nan, dtype=dtype)
     data = scratch.data_ptr()
-    arguments = dict(step.arguments)
-    if "generator" in inspect.signature(step.function).parameters:
-        arguments["generator"] = generator
-    with _global_stream(generator), one_thread(), _failures(step, name):
+    arguments = offer(step.function, step.arguments, generator=generator, parameter=name)
+    with _ONE_AT_A_TIME, _global_stream(generator), one_thread(), _failures(step, name):
         step.function(scratch, **arguments)
-    if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != torch.float32:
+    if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != dtype:
         raise ParamtoolError(f"{step.rule} did not fill '{name}' in place", step.rule.place)
     unfilled = int(scratch.isnan().sum())
-    if unfilled:
+    if unfilled and not exact:
         message = f"{step.rule} left {unfilled:,} of {scratch.numel():,} elements of '{name}' NaN"
         raise ParamtoolError(message, step.rule.place)
     tensor.detach().copy_(scratch)
@@ -171,8 +177,8 @@ def _as_torch(step: Step, target: Target) -> None:
         step.law.draw(target.tensor, None)
         return
     arguments = dict(step.arguments)
-    if function is None and "generator" in inspect.signature(step.function).parameters:
-        arguments["generator"] = torch.default_generator
+    if function is None:
+        arguments = offer(step.function, arguments, generator=torch.default_generator, parameter=target.name)
     shape = target.tensor.shape
     with _failures(step, target.name):
         (function or step.function)(target.tensor, **arguments)

@@ -161,8 +161,10 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     try:
         _check_tensor(target.tensor, rule.initializer)
         if not getattr(function, "is_law", False):
-            getattr(function, "check", _nothing_to_check)(tuple(target.tensor.shape), **arguments)
-            inspect.signature(function).bind(target.tensor, **_with_generator(function, arguments))
+            offered = offer(function, arguments, generator=None, parameter=target.name)
+            inspect.signature(function).bind(target.tensor, **offered)
+            check = getattr(function, "check", _nothing_to_check)
+            check(tuple(target.tensor.shape), **offer(check, arguments, parameter=target.name))
             return Step(rule, None, function, arguments)
         law: Law = function(tuple(target.tensor.shape), **arguments)
         kind = torch.float32 if law.random else target.tensor.dtype  # what it is drawn in
@@ -186,9 +188,10 @@ def _nothing_to_check(*_: object, **__: object) -> None:
     """Let a plugin refuse what it refuses when it fills."""
 
 
-def _with_generator(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    takes = "generator" in inspect.signature(function).parameters
-    return {**arguments, **({"generator": None} if takes else {})}
+def offer(function: Callable[..., Any], arguments: Mapping[str, Any], **offered: Any) -> dict[str, Any]:
+    """Add to `arguments` what the engine offers and `function` takes: ``generator``, ``parameter``."""
+    taken = inspect.signature(function).parameters
+    return {**arguments, **{name: value for name, value in offered.items() if name in taken}}
 
 
 def _effective(target: Target, steps: Sequence[Step]) -> Target:

@@ -34,7 +34,7 @@ OWN = {
     "clamp": Signature(
         "clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))
     ),
-    "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str | None", "None"))),
+    "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str", "'{name}'"))),
 }
 """The initializers that torch.nn.init lacks."""
 
