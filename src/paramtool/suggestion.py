@@ -9,15 +9,21 @@ LONGEST_WORD = 100  # difflib is quadratic in the length of what a stranger wrot
 MOST_WORDS = 1000  # and takes 40 µs for each word that it knows
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return ``did you mean 'Linear'?`` for the known word nearest to `word`, or None."""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word nearest to `word`, or None where none is near."""
     if len(word) > LONGEST_WORD:
         return None
     from difflib import get_close_matches
 
     by_lower = {name.lower(): name for name in islice(known, MOST_WORDS) if len(name) <= LONGEST_WORD}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f"did you mean '{by_lower[near[0]]}'?" if near else None
+    return by_lower[near[0]] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """Return ``did you mean 'Linear'?`` for the known word nearest to `word`, or None."""
+    near = nearest(word, known)
+    return None if near is None else f"did you mean '{near}'?"
 
 
 def suggest(word: str, known: Collection[str], otherwise: str | None = None) -> Callable[[], str | None]:

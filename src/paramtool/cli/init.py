@@ -22,6 +22,7 @@ from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
 from paramtool.sources.model import choose, open_recipe, open_spec, spec_catalog
+from paramtool.sources.spec.limits import MAX_INTEGER
 from paramtool.sources.spec.overrides import Override
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def init(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan, fill nothing.")] = False,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, metavar="N", help="Seed of every stream; the spec's, else 0."),
+        typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of every stream."),
     ] = None,
     rng: Annotated[
         Rng, typer.Option("--rng", help="A stream for each name, or torch's one generator, as a loop has it.")

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from paramtool.operations.selection import Selection
     from paramtool.sources.spec.document import Spec
 
+MOST_NOTES = 5
+"""Plain tensors that are pointed out one by one."""
+
 
 def inspect(
     model: options.Model = None,
@@ -48,7 +51,7 @@ def inspect(
     ] = False,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, metavar="N", help="Seed of the initial values; the spec's, else 0."),
+        typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of the initial values."),
     ] = None,
     sort: Annotated[
         str | None,
@@ -70,14 +73,14 @@ def inspect(
     A tensor under several names has a line for each and counts once in the totals.
     """
     from paramtool.operations.selection import Selection
+    from paramtool.operations.selection import sort as sorted_rows
 
     selection = Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
         type or (),
     )
-    if seed is not None and seed > MAX_INTEGER:
-        raise ParamtoolError("--seed does not fit in 64 bits")
+    _check(sort, depth, stats, values)
     overrides = tuple(Override.parse(each) for each in set or ())
     choice = choose(model)
     if choice.reason:
@@ -86,11 +89,27 @@ def inspect(
     if seed is not None:
         spec = replace(spec, seed=seed)
     report = _read(spec, module, values, stats)
-    report = _arranged(report, selection, buffers, sort, reverse, depth)
+    report = _arranged(report, selection, buffers, depth)
     format = Format.json if json else format
     if format in FOR_PEOPLE and not all:
         report = folded(report)
+    if sort is not None:
+        report = replace(report, rows=tuple(sorted_rows(report.rows, sort, reverse)))
+    elif reverse:
+        report = replace(report, rows=report.rows[::-1])
     streams.write(render(report, format, streams.screen()))
+
+
+def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
+    """Refuse options that contradict each other before anything is built."""
+    from paramtool.operations.selection import check_sort
+
+    if depth is not None and (stats or values):
+        raise ParamtoolError("--depth folds tensors together, which have no common --stats or --values")
+    if sort is not None:
+        check_sort(sort)
+    if sort in STATISTICS_COLUMNS and not stats:
+        raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
 
 
 def _read(spec: Spec, module: str | None, values: bool, stats: bool) -> Report[ParameterRow, ParameterTotals]:
@@ -104,12 +123,16 @@ def _read(spec: Spec, module: str | None, values: bool, stats: bool) -> Report[P
         streams.note(text)
     part = network.submodule(built.module, module) if module else built.module
     report = parameters(part, stats=stats, values=values, model=spec.text.name)
-    for row in report.rows:
-        if row.kind == "tensor":
-            streams.note(
-                f"{row.name} {list(row.shape or ())} is a plain tensor, not a parameter:"
-                " no optimizer, state_dict or .to() sees it"
-            )
+    plain = [row for row in report.rows if row.kind == "tensor"]
+    for row in plain[:MOST_NOTES]:
+        streams.note(
+            f"{row.name} {list(row.shape or ())} is a plain tensor, not a parameter:"
+            " no optimizer, state_dict or .to() sees it"
+        )
+    if len(plain) > MOST_NOTES:
+        streams.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
+    if not report.rows:
+        streams.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
     return report
 
 
@@ -117,32 +140,20 @@ def _arranged(
     report: Report[ParameterRow, ParameterTotals],
     selection: Selection,
     buffers: bool,
-    sort: str | None,
-    reverse: bool,
     depth: int | None,
 ) -> Report[ParameterRow, ParameterTotals]:
-    """Select, fold and sort the rows; the totals are those of what was selected."""
+    """Select the rows and fold deep ones; the totals are those of what was selected."""
     from paramtool.operations import depth as depths
     from paramtool.operations import selection as selections
     from paramtool.operations.totals import totals
 
     listed = [row for row in report.rows if buffers or row.kind == "parameter"]
     kept = selections.select(listed, selection)
-    if not kept and not report.rows:
-        streams.note("the model has no parameters")
     sums = totals(kept if selection else report.rows)
     columns = report.columns
     if buffers:
         columns = (*columns[:2], *KIND_COLUMNS, *columns[2:])
     if depth is not None:
-        if "histogram" in columns or "values" in columns:
-            raise ParamtoolError("--depth folds tensors together, which have no common --stats or --values")
         kept = depths.fold_depth(kept, depth, report.modules)
         columns = (columns[0], "count", *columns[1:])
-    if sort in STATISTICS_COLUMNS and sort not in columns:
-        raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
-    if sort is not None:
-        kept = selections.sort(kept, sort, reverse)
-    elif reverse:
-        kept = kept[::-1]
     return replace(report, rows=tuple(kept), totals=sums, columns=columns)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +20,28 @@ def quick_import() -> Iterator[None]:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _late_signals():
             warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
             yield
         gc.freeze()
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _late_signals() -> Iterator[None]:
+    """Hold signals back until torch is there: raised in the middle, it swallows some of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        signal.raise_signal(caught[0])

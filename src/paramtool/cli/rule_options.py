@@ -160,7 +160,8 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         given: str | None = value if equals else None
         if given is None and _takes_next(known, queue):
             given = queue.pop(0)
-        if given is None and not (known and (known.optional or not known.metavar)):
+        may_lack = known is not None and (known.optional or not known.metavar)
+        if (given is None and not may_lack) or (given == "" and option not in _SELECTORS):
             raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
         key = known.name if known else _SELECTORS.get(option, _WITH)
         typed.append(Typed(key, given, f"{option} {given}" if given is not None else option))

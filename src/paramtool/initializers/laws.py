@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,8 @@ class Law:
     """How to fill a block, and what to expect of many elements.
 
     Attributes:
-        draw: fills, or changes, a contiguous float32 block in place.
+        draw: fills, or changes, a flat block in place: float32 where the law is random, else of the
+            tensor's own dtype.
         mean, std: of the law; None where they depend on what was there.
         note: what the law took from the shape, such as ``fan_in 4``.
         replaces: whether nothing of the earlier values is left.
@@ -30,14 +30,6 @@ class Law:
     note: str = ""
     replaces: bool = True
     random: bool = True
-
-
-class LawMaker(Protocol):
-    """A built-in initializer: makes the law for a shape."""
-
-    is_law: bool
-
-    def __call__(self, shape: Sequence[int], /, **options: float | str) -> Law: ...
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:

@@ -179,10 +179,10 @@ def _as_torch(step: Step, target: Target) -> None:
     arguments = dict(step.arguments)
     if function is None:
         arguments = offer(step.function, arguments, generator=torch.default_generator, parameter=target.name)
-    shape = target.tensor.shape
+    tensor = target.tensor.detach()  # the same elements, in a shape that can be looked at
     with _failures(step, target.name):
-        (function or step.function)(target.tensor, **arguments)
-    if target.tensor.shape != shape:
+        (function or step.function)(tensor, **arguments)
+    if tensor.shape != target.tensor.shape or tensor.data_ptr() != target.tensor.data_ptr():
         raise ParamtoolError(f"{step.rule} did not fill '{target.name}' in place", step.rule.place)
 
 

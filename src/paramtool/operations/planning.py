@@ -19,7 +19,7 @@ from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
 
-_COMPLEX = ("constant", "zeros", "ones", "add", "mul", "eye", "dirac")
+_COMPLEX = ("constant", "zeros", "ones", "add", "mul", "eye", "dirac", "copy")
 """What fills a complex tensor: a random number here is real, and the imaginary part would be 0."""
 
 _NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
@@ -143,7 +143,7 @@ def _matched(rule: Rule, targets: Sequence[Target]) -> list[Target]:
 
 
 def _is_a(owner: nn.Module, name: str) -> bool:
-    return any(base.__name__ == name for base in type(owner).__mro__)
+    return any(base.__name__ == name for base in type(owner).__mro__ if issubclass(base, nn.Module))
 
 
 def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:

@@ -72,15 +72,24 @@ def _hint(rows: list[ParameterRow], selection: Selection) -> str:
     )
 
 
+def check_sort(key: str) -> None:
+    """Refuse a key that is no field of a row.
+
+    Raises:
+        ParamtoolError: with the nearest field.
+    """
+    if key not in SORT_KEYS:
+        hint = did_you_mean(key, SORT_KEYS) or f"one of {', '.join(SORT_KEYS)}"
+        raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
+
+
 def sort(rows: Iterable[ParameterRow], key: str, reverse: bool = False) -> list[ParameterRow]:
     """Return the rows by one field: numbers with the largest first, words from A to Z, unknowns last.
 
     Raises:
         ParamtoolError: where `key` is no field.
     """
-    if key not in SORT_KEYS:
-        hint = did_you_mean(key, SORT_KEYS) or f"one of {', '.join(SORT_KEYS)}"
-        raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
+    check_sort(key)
     rows = list(rows)
     known = [row for row in rows if getattr(row, key) is not None]
     unknown = [row for row in rows if getattr(row, key) is None]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
 from paramtool.render.cells import for_people
 from paramtool.render.columns import NUMERIC, columns_for_people
-from paramtool.render.names import shown
+from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
 from paramtool.render.summary import summary
 
@@ -27,7 +26,7 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
         yield from terminal_table(columns, cells, screen)
     else:
         yield from _plain(columns, cells, screen.unicode)
-    yield from _values(report)
+    yield from value_lines(report)
     yield from (f" {line}\n" for line in summary(report))
 
 
@@ -45,11 +44,3 @@ def _plain(columns: Sequence[str], cells: list[list[str]], unicode: bool) -> Ite
         if number == 0:
             yield " " + ("─" if unicode else "-") * (sum(widths) + 2 * len(widths) - 2) + "\n"
     yield "\n"
-
-
-def _values(report: Report[Any, Any]) -> Iterator[str]:
-    if "values" not in report.columns:
-        return
-    for row in report.rows:
-        if isinstance(row.values, Printed):
-            yield f" {shown(row.name)}\n{row.values.text}\n\n"

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paramtool.files.sizes import byte_size
-from paramtool.records.parameter import ParameterRow
+from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow
 from paramtool.records.report import Report
 from paramtool.render.blocks import first_of, parts_of
 from paramtool.render.cells import for_people
 from paramtool.render.names import shown
+from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
 from paramtool.render.summary import counted, summary
 
@@ -33,6 +34,7 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     yield f"{shown(report.modules.get('', report.model or ''))}{_subtotal(root)}\n"
     yield from _lines(root, "", "", report, screen)
     yield "\n"
+    yield from value_lines(report)
     yield from (f"{line}\n" for line in summary(report))
 
 
@@ -85,7 +87,8 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
     if row.tied_to:
         parts.append(f"= {shown(row.tied_to)}")
     if row.mean is not None or row.norm is not None:
-        numbers = (f"{key} {for_people(row, key)}" for key in ("mean", "std", "min", "max"))
+        keys = [key for key in STATISTICS_COLUMNS if getattr(row, key) is not None]
+        numbers = (f"{key} {for_people(row, key, screen.unicode)}" for key in keys)
         parts.append(f"({', '.join(numbers)})")
     return "  ".join(part for part in parts if part)
 

@@ -21,8 +21,8 @@ from paramtool.suggestion import did_you_mean
 UNKNOWN = "…"
 TORCH = "torch.nn.init"
 OWN_ORIGIN = "paramtool"
-_STREAM = "generator"  # an argument that no rule gives: the tensor's stream
-_EXAMPLES = {"int": "1", "bool": "true", "str": "word"}
+_OFFERED = ("generator", "parameter")  # arguments that no rule gives: the tensor's stream and name
+_EXAMPLES = {"int": "1", "bool": "true", "str": "weights.safetensors"}
 
 
 def initializers(
@@ -119,7 +119,7 @@ def _taken(function: ast.FunctionDef) -> Signature:
             for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
         ),
     ]
-    return Signature(function.name, tuple(each for each in arguments[1:] if each.name != _STREAM))
+    return Signature(function.name, tuple(each for each in arguments[1:] if each.name not in _OFFERED))
 
 
 def _argument(given: ast.arg, default: ast.expr | None, keyword_only: bool) -> Argument:

@@ -7,6 +7,7 @@ import stat
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
@@ -21,6 +22,7 @@ from paramtool.sources.spec.rules import read_recipe
 DEFAULT = "model.yaml"
 VARIABLE = "PARAMTOOL_MODEL"
 STDIN = "-"
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ def choose(given: str | None) -> Choice:
     Raises:
         ParamtoolError: where none of these is there.
     """
+    if given == "":
+        raise ParamtoolError("MODEL is empty", hint="leave it out for model.yaml")
     if given is not None:
         return Choice(given)
     if os.environ.get(VARIABLE):
         return Choice(os.environ[VARIABLE], f"${VARIABLE}")
-    if Path(DEFAULT).exists():
+    if Path(DEFAULT).is_file():
         return Choice(DEFAULT, "the current folder")
     raise ParamtoolError(f"no MODEL given, and no {DEFAULT} here", hint=f"name one, or set {VARIABLE}")
 
@@ -101,15 +105,16 @@ def _read_stream(descriptor: int) -> bytes:
 
 
 def _nearby(name: str) -> str | None:
-    """Suggest a file of the same folder."""
-    from paramtool.suggestion import did_you_mean
+    """Suggest a spec of the same folder."""
+    from paramtool.suggestion import nearest
 
     try:
-        folder = Path(name).parent
-        near = [str(each) for each in list(folder.iterdir())[:1000] if each.suffix in (".yaml", ".yml")]
+        files = [each for each in islice(Path(name).parent.iterdir(), 1000) if each.suffix in SUFFIXES]
     except (OSError, ValueError):
         return None
-    return did_you_mean(name, near)
+    stems = {each.stem: each for each in files}
+    near = nearest(Path(name).stem, stems)
+    return None if near is None or str(stems[near]) == name else f"did you mean '{stems[near]}'?"
 
 
 def spec_catalog() -> Catalog:

@@ -24,7 +24,7 @@ def freeze(module: nn.Module, patterns: tuple[Written, ...]) -> list[ParamtoolEr
             found = matching([compile_pattern(pattern.text)], parameters)
         except ParamtoolError as error:
             problems.append(ParamtoolError(error.message, pattern.place, error.hint))
-            continue
+            break  # one pattern that runs away is enough
         if not found:
             message = f"'{shorten(pattern.text)}' matches no parameter to freeze"
             problems.append(ParamtoolError(message, pattern.place))

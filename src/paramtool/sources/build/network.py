@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from paramtool.errors import ParamtoolError, Problems
+from paramtool.names import named_tensors
 from paramtool.sources.build.builder import Builder
 from paramtool.sources.build.freezing import freeze
 from paramtool.sources.build.recording import Recording, Sketch
@@ -100,7 +101,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def _check_memory(module: nn.Module) -> None:
-    tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}
+    tensors = {id(named.tensor): named.tensor for named in named_tensors(module)}
     needed = sum(each.nbytes for each in tensors.values() if not nn.parameter.is_lazy(each))
     try:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
@@ -109,7 +110,7 @@ def _check_memory(module: nn.Module) -> None:
     if needed > available:
         raise ParamtoolError(
             f"the values need {needed / 1e9:,.0f} GB and {available / 1e9:,.0f} GB are free",
-            hint="leave out --values and --stats for names and shapes",
+            hint="names, shapes and plans need no values; init -o writes them block by block",
         )
 
 

@@ -58,8 +58,9 @@ class Recording(TorchFunctionMode):
             self._record(tensor, _INITIALIZERS[func], numbers)
         elif func is nn.init.kaiming_uniform_:
             tensor, *options = _bound(func, args, kwargs)
-            limit = _kaiming_bound(tensor, *options)
-            self._record(tensor, "uniform_", (-limit, limit))
+            if 0 not in tensor.shape:  # of which torch leaves its hands
+                limit = _kaiming_bound(tensor, *options)
+                self._record(tensor, "uniform_", (-limit, limit))
         elif func in _FACTORIES:
             self._record(result, _FACTORIES[func])
         elif func is Tensor.clone:

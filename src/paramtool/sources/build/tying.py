@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.place import Place
-from paramtool.sources.spec.document import Tie
+from paramtool.sources.spec.document import Tie, Written
 from paramtool.sources.spec.nodes import shorten
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import suggest
 
 
 def tie(module: nn.Module, ties: tuple[Tie, ...]) -> list[ParamtoolError]:
@@ -19,28 +18,42 @@ def tie(module: nn.Module, ties: tuple[Tie, ...]) -> list[ParamtoolError]:
     if not ties:
         return []
     problems: list[ParamtoolError] = []
-    targets = {each.name.text: each for each in ties}
+    ends = _ends_of_chains(ties)
+    names = [name for name, _ in module.named_parameters(remove_duplicate=False)]
     for each in ties:
+        end = ends[each.name.text]
         try:
-            _tie(module, each, _end_of_chain(each, targets))
+            if end is None:
+                message = f"'{shorten(each.name.text)}' is tied in a circle"
+                raise ParamtoolError(message, each.name.place)
+            _tie(module, each, end, names)
         except ParamtoolError as error:
             problems.append(error)
     return problems
 
 
-def _end_of_chain(first: Tie, targets: dict[str, Tie]) -> Tie:
-    current, seen = first, {first.name.text}
-    while current.target.text in targets:
-        if current.target.text in seen:
-            raise ParamtoolError(f"'{shorten(first.name.text)}' is tied in a circle", first.name.place)
-        seen.add(current.target.text)
-        current = targets[current.target.text]
-    return current
+def _ends_of_chains(ties: tuple[Tie, ...]) -> dict[str, Tie | None]:
+    """Return the last tie of the chain that each name begins; None where the chain is a circle."""
+    targets = {each.name.text: each for each in ties}
+    ends: dict[str, Tie | None] = {}
+    for each in ties:
+        current, chain = each, [each.name.text]
+        seen = set(chain)
+        while current.target.text in targets and current.target.text not in ends:
+            if current.target.text in seen:
+                break
+            current = targets[current.target.text]
+            chain.append(current.name.text)
+            seen.add(current.name.text)
+        is_circle = current.target.text in seen
+        end = None if is_circle else ends.get(current.target.text, current)
+        ends.update(dict.fromkeys(chain, end))
+    return ends
 
 
-def _tie(module: nn.Module, each: Tie, last: Tie) -> None:
-    owner, attribute, parameter = _find(module, each.name.text, each.name.place)
-    _, _, target = _find(module, last.target.text, last.target.place)
+def _tie(module: nn.Module, each: Tie, last: Tie, names: list[str]) -> None:
+    owner, attribute, parameter = _find(module, each.name, names)
+    _, _, target = _find(module, last.target, names)
     if nn.parameter.is_lazy(parameter) or nn.parameter.is_lazy(target):
         message = "a lazy parameter has no shape to tie"
         raise ParamtoolError(message, each.name.place, "give the spec an 'input'")
@@ -54,14 +67,15 @@ def _tie(module: nn.Module, each: Tie, last: Tie) -> None:
     setattr(owner, attribute, target)  # as an RNN sees it, which keeps a list of its weights
 
 
-def _find(module: nn.Module, name: str, place: Place) -> tuple[nn.Module, str, nn.Parameter]:
-    path, _, attribute = name.rpartition(".")
+def _find(module: nn.Module, name: Written, names: list[str]) -> tuple[nn.Module, str, nn.Parameter]:
+    path, _, attribute = name.text.rpartition(".")
     try:
         owner = module.get_submodule(path)
     except AttributeError:
         owner = nn.Module()
     parameter = owner._parameters.get(attribute)
     if parameter is None:
-        known = [each for each, _ in module.named_parameters(remove_duplicate=False)]
-        raise ParamtoolError(f"no parameter '{shorten(name)}' to tie", place, did_you_mean(name, known))
+        inside = next((each for each in names if each.startswith(f"{name.text}.")), None)
+        hint = f"did you mean '{inside}'?" if inside else suggest(name.text, names)
+        raise ParamtoolError(f"no parameter '{shorten(name.text)}' to tie", name.place, hint)
     return owner, attribute, parameter

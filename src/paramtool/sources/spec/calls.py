@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from paramtool import plugins
 from paramtool.errors import ParamtoolError
 from paramtool.sources.spec.arguments import bind, mismatch, missing
@@ -13,6 +15,7 @@ from paramtool.sources.spec.tree import Call, TensorNode, Value, bottom
 from paramtool.sources.spec.values import Mismatch, convert, plain
 from paramtool.suggestion import suggest
 
+_PYTHON = re.compile(r"(?:[A-Za-z_]+\.)*(?P<name>[A-Za-z0-9_]+)(?:\((?P<arguments>[^()]{0,60})\))?")
 _ANYTHING = Argument("argument")
 
 
@@ -42,7 +45,8 @@ def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
         raise ParamtoolError(error.message, key.place, error.hint) from error
     if entry is None:
         message = f"unknown module '{shorten(key.raw)}'"
-        raise ParamtoolError(message, key.place, suggest(key.raw, reader.names))
+        hint = _as_python(key.raw, reader) or suggest(key.raw, reader.names)
+        raise ParamtoolError(message, key.place, hint)
     named: dict[str, Value] = {}
     positional: list[Value] = []
     if isinstance(given, Mapping):
@@ -52,6 +56,19 @@ def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
         for node in given.items if isinstance(given, Sequence) else [given]:
             positional.append(_value(key.raw, node, _ANYTHING, reader))
     return Call(key.raw, named, key.place, None, tuple(positional))
+
+
+def _as_python(word: str, reader: ReadsNodes) -> str | None:
+    """Translate ``nn.Linear(4, 8)``, a habit of those who come from Python."""
+    found = _PYTHON.fullmatch(word)
+    if found is None or found["name"] not in reader.names:
+        return None
+    given = (found["arguments"] or "").strip()
+    if not given:
+        return f"write {found['name']}"
+    if "=" in given:
+        return f"write {found['name']}: {{{given.replace('=', ': ')}}}"
+    return f"write {found['name']}: [{given}]"
 
 
 def _value(owner: str, node: Node, argument: Argument, reader: ReadsNodes) -> Value:

@@ -157,6 +157,11 @@ class _Composer:
             self._keys[-1] = None
 
     def _key(self, key: Scalar) -> None:
+        if key.anchor is not None:
+            name = shorten(key.anchor)
+            message = f"the anchor '{name}' is on the word '{shorten(key.raw)}', not on what stands for it"
+            hint = f"write &{name} {{{shorten(key.raw)}: …}}"
+            self.problems.append(ParamtoolError(message, key.place, hint))
         self._keys[-1] = key
         if key.raw in self._seen[-1]:
             self.problems.append(ParamtoolError(f"duplicate key '{shorten(key.raw)}'", key.place))
