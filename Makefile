@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+QUICK := tests/test_golden.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
+
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test check bench golden schema
+.PHONY: menu demo test check slow bench golden schema
 
 menu:  ## print this menu
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -22,11 +24,14 @@ test: $(INSTALLED)  ## install, then ruff, mypy, import-linter and every fast te
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not slow'
 
-check: $(INSTALLED)  ## the fast loop: the same, stopping at the first failure, last failures first
+check: $(INSTALLED)  ## the fast loop: the linters, and the tests of the parts that change most
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
-	$(BIN)/pytest -x -q --failed-first -m 'not thorough'
+	$(BIN)/pytest -x -q --failed-first -m 'not slow' $(QUICK)
+
+slow: $(INSTALLED)  ## the tests that take minutes: hundreds of killed writes
+	$(BIN)/pytest -m slow
 
 bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
 	$(BIN)/python -m benchmarks

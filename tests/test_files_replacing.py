@@ -224,21 +224,6 @@ def test_an_interrupt_leaves_what_was_there(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
-def test_a_file_is_written_where_room_cannot_be_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file system, or a system, without preallocation is quietly done without it."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
-    write_file(tmp_path / "a", NEW)
-    monkeypatch.delattr(os, "posix_fallocate")
-    write_file(tmp_path / "b", NEW)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == NEW
-
-
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system call that writes less than it was given is called again with the rest."""
     write: Callable[[int, memoryview, int], int] = os.pwrite

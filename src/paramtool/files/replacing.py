@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +33,7 @@ class Replacement:
 
     Args:
         target: the path asked for; a symbolic link is followed and stays.
-        size: the length in bytes, when it is known: room for it is taken at once.
+        size: the length in bytes, when it is known: the disk is looked at for room.
         force: replace a file that is there.
     """
 
@@ -48,7 +47,7 @@ class Replacement:
         self._temporary: Path | None = None
 
     def open(self) -> None:
-        """Check `target`, and create the temporary file with room for `size` bytes.
+        """Check `target`, and create the temporary file, `size` bytes long.
 
         Raises:
             ParamtoolError: where `target` may not be written, or the disk is too full.
@@ -61,7 +60,9 @@ class Replacement:
             with told_of(self.target):
                 # nobody may read the new content who may not read the old
                 self._create(0o666 if found.old is None else 0o600)
-                self._reserve()
+                # Not posix_fallocate: it zeroes the pages of a memory disk on one thread, before the
+                # first is written, and they are written once more.
+                os.ftruncate(self.descriptor, self.size)
         except BaseException:
             self.discard()
             raise
@@ -132,18 +133,6 @@ class Replacement:
             if lock(self.descriptor):
                 return
             self.discard()
-
-    def _reserve(self) -> None:
-        if not self.size:
-            return
-        reserve: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
-        try:
-            if reserve is not None:
-                reserve(self.descriptor, 0, self.size)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
-        os.ftruncate(self.descriptor, self.size)
 
     def _appear(self, temporary: Path) -> None:
         try:
