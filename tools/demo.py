@@ -14,6 +14,7 @@ COMMANDS = (
     "inspect configs/gpt2.yaml",
     "inspect configs/resnet18.yaml --format tree --depth 2",
     "inspect configs/llama3_70b.yaml",
+    "init configs/mlp.yaml",
 )
 
 paramtool = Path(sys.executable).with_name("paramtool")

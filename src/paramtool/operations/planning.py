@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
@@ -160,6 +161,8 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     arguments = dict(rule.arguments)
     try:
         _check_tensor(target.tensor, rule.initializer)
+        if any(isinstance(owner, ParametrizationList) for owner in target.owners):
+            raise ValueError("it is parametrized, so that the forward uses another tensor")
         if not getattr(function, "is_law", False):
             offered = offer(function, arguments, generator=None, parameter=target.name)
             inspect.signature(function).bind(target.tensor, **offered)
