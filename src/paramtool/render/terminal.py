@@ -73,7 +73,7 @@ def _stacked(columns: Sequence[str], row: list[str], width: int) -> Text:
             continue
         part = Text(cell, _style(column, cell))
         if column not in _SELF_EXPLAINING:
-            part = Text(f"{column} ", "dim") + part
+            part = Text.assemble((f"{column} ", "dim"), part)
         if used + _GAP + part.cell_len >= width:
             text.append("\n    ")
             used = 4
