@@ -57,5 +57,12 @@ class NothingMatched(ParamtoolError):
     status = 1
 
 
+def first_line(error: object) -> str:
+    """Return the first line of a message of torch's, which may go on with a C++ backtrace."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 def _position(error: ParamtoolError) -> tuple[int, int]:
     return (error.place.line, error.place.column) if error.place else (0, 0)

@@ -22,6 +22,11 @@ class NamedTensor(NamedTuple):
     kind: str
     persistent: bool | None = None
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether a state_dict holds it."""
+        return self.kind != "tensor" and self.persistent is not False
+
 
 def named_tensors(module: nn.Module) -> Iterator[NamedTensor]:
     """Yield the parameters under every name, as ``named_parameters(remove_duplicate=False)`` does.
@@ -44,3 +49,8 @@ def named_tensors(module: nn.Module) -> Iterator[NamedTensor]:
         for name, value in vars(each).items():
             if isinstance(value, Tensor):
                 yield NamedTensor(prefix + name, value, each, "tensor")
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """Return torch's name of the dtype, without ``torch.``."""
+    return str(tensor.dtype).removeprefix("torch.")

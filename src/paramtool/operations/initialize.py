@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.files.weights import WeightsWriter
+from paramtool.names import dtype_name
 from paramtool.operations.planning import Step, Target, offer, plan
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
@@ -217,7 +218,7 @@ def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> Initiali
         name=target.name,
         names=target.names,
         shape=tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=dtype_name(tensor),
         numel=tensor.numel(),
         rule=", ".join(str(step.rule) for step in target.steps),
         skipped=", ".join(str(step.rule) for step in target.skipped) or None,

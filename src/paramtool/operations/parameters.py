@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from paramtool.names import NamedTensor, named_tensors
+from paramtool.names import NamedTensor, dtype_name, named_tensors
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
 from paramtool.operations.totals import count_once, totals
@@ -72,7 +72,7 @@ def _row(
         name=named.name,
         type=type(named.owner).__name__,
         shape=None if lazy else tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=dtype_name(tensor),
         numel=None if lazy else tensor.numel(),
         nbytes=None if lazy else tensor.nbytes,
         requires_grad=tensor.requires_grad,

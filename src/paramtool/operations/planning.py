@@ -13,9 +13,9 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool import plugins
-from paramtool.errors import NothingMatched, ParamtoolError, Problems
+from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line
 from paramtool.initializers.laws import Law
-from paramtool.names import NamedTensor, named_tensors
+from paramtool.names import NamedTensor, dtype_name, named_tensors
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
@@ -173,7 +173,7 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
         kind = torch.float32 if law.random else target.tensor.dtype  # what it is drawn in
         law.draw(torch.zeros(1, dtype=kind), torch.Generator())
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
-        message = f"{rule} cannot fill '{target.name}': {_first_line(error)}"
+        message = f"{rule} cannot fill '{target.name}': {first_line(error)}"
         raise ParamtoolError(message, rule.place) from error
     return Step(rule, law, function, arguments)
 
@@ -182,7 +182,7 @@ def _check_tensor(tensor: Tensor, initializer: str) -> None:
     if is_lazy(tensor):
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
     if not (tensor.is_floating_point() or tensor.is_complex()):
-        raise ValueError(f"its dtype is {str(tensor.dtype).removeprefix('torch.')}, not floating point")
+        raise ValueError(f"its dtype is {dtype_name(tensor)}, not floating point")
     if tensor.is_complex() and initializer not in _COMPLEX:
         raise ValueError("it is complex")
 
@@ -201,7 +201,3 @@ def _effective(target: Target, steps: Sequence[Step]) -> Target:
     """Leave out what a later fill overwrites."""
     last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
     return Target(target.names, target.tensor, target.owners, tuple(steps[last:]), tuple(steps[:last]))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -18,7 +18,7 @@ from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.files.weights import Entry, WeightsWriter
 from paramtool.fills import Fill, run_fills
-from paramtool.names import named_tensors
+from paramtool.names import dtype_name, named_tensors
 from paramtool.operations.initialize import fill_whole, one_thread, plan_row, totals_of
 from paramtool.operations.planning import Step, Target, plan
 from paramtool.operations.statistics import Moments
@@ -45,8 +45,7 @@ class Saved:
 
     @property
     def entry(self) -> Entry:
-        dtype = str(self.tensor.dtype).removeprefix("torch.")
-        return Entry(self.name, dtype, tuple(self.tensor.shape))
+        return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
 
     @property
     def is_whole(self) -> bool:
@@ -140,7 +139,7 @@ def _saved(
     found: dict[int, Saved] = {}
     tied: dict[str, str] = {}
     for named in named_tensors(module):
-        if named.kind == "tensor" or named.persistent is False:
+        if not named.is_stored:
             continue
         if nn.parameter.is_lazy(named.tensor):
             raise ParamtoolError(f"'{named.name}' is lazy and has no shape", hint="give the spec an 'input'")
@@ -156,19 +155,13 @@ def _saved(
 def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
     """Tell whether it is known of every tensor to store what its constructor filled it with."""
     return all(
-        fills_of(named.tensor)
-        for named in named_tensors(module)
-        if named.kind != "tensor" and named.persistent is not False and named.tensor.numel()
+        fills_of(named.tensor) for named in named_tensors(module) if named.is_stored and named.tensor.numel()
     )
 
 
 def byte_count(module: nn.Module) -> int:
     """Return the bytes that a save of `module` writes."""
-    stored = {
-        id(named.tensor): named.tensor
-        for named in named_tensors(module)
-        if named.kind != "tensor" and named.persistent is not False
-    }
+    stored = {id(named.tensor): named.tensor for named in named_tensors(module) if named.is_stored}
     return sum(each.nbytes for each in stored.values() if not nn.parameter.is_lazy(each))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool import plugins
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, first_line
 from paramtool.sources.build.residual import Residual
 from paramtool.sources.build.tensors import make_tensor
 from paramtool.sources.spec.nodes import shorten
@@ -197,9 +197,4 @@ def _called(node: Node) -> str:
 
 
 def _first_line(error: object) -> str:
-    """Return the first line of torch's message, which may go on with a C++ backtrace."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return shorten(lines[0], 300)
+    return shorten(first_line(error), 300)

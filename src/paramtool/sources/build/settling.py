@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from paramtool.errors import first_line
 from paramtool.sources.build.tensors import make_tensor
 from paramtool.sources.spec.document import Inputs
 
@@ -31,8 +32,7 @@ def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:
     except Exception as error:
         if not any(nn.parameter.is_lazy(each) for each in module.parameters()):
             return []  # it got as far as it had to
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        return [f"the forward pass that would settle lazy modules failed: {first}"]
+        return [f"the forward pass that would settle lazy modules failed: {first_line(error)}"]
     finally:
         for each, training in modes:
             each.training = training
