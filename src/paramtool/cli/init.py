@@ -13,6 +13,7 @@ import typer
 
 from paramtool import plugins
 from paramtool.cli import options, streams
+from paramtool.cli.chosen import open_chosen
 from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
@@ -21,9 +22,7 @@ from paramtool.records.initialization import InitializationRow, InitializationTo
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
-from paramtool.sources.model import choose, open_recipe, open_spec, spec_catalog
-from paramtool.sources.spec.limits import MAX_INTEGER
-from paramtool.sources.spec.overrides import Override
+from paramtool.sources.model import open_recipe, spec_catalog
 
 if TYPE_CHECKING:
     from paramtool.sources.spec.document import Spec
@@ -45,10 +44,7 @@ def init(
     ] = None,
     plugin: options.Plugin = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan, fill nothing.")] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of every stream."),
-    ] = None,
+    seed: options.Seed = None,
     rng: Annotated[
         Rng, typer.Option("--rng", help="A stream for each name, or torch's one generator, as a loop has it.")
     ] = Rng.streams,
@@ -83,13 +79,7 @@ def init(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    overrides = tuple(Override.parse(each) for each in set or ())
-    choice = choose(model)
-    if choice.reason:
-        streams.note(f"MODEL is {choice.name}, from {choice.reason}")
-    spec = open_spec(choice.name, overrides)
-    if seed is not None:
-        spec = replace(spec, seed=seed)
+    spec = open_chosen(model, set, seed)
     rules: list[Rule] = [
         *spec.rules,
         *(open_recipe(recipe) if recipe else ()),

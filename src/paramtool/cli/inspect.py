@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paramtool.cli import options, streams
+from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
 from paramtool.patterns import compile_pattern
@@ -19,9 +20,6 @@ from paramtool.records.parameter import (
 )
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import choose, open_spec
-from paramtool.sources.spec.limits import MAX_INTEGER
-from paramtool.sources.spec.overrides import Override
 
 if TYPE_CHECKING:
     from paramtool.operations.selection import Selection
@@ -49,10 +47,7 @@ def inspect(
         bool,
         typer.Option("--stats", help="Add mean, std, min, max, norm, zeros, NaN, infinities, histogram."),
     ] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of the initial values."),
-    ] = None,
+    seed: options.Seed = None,
     sort: Annotated[
         str | None,
         typer.Option("--sort", metavar="FIELD", help="Sort by a column: largest first, or A to Z."),
@@ -81,13 +76,7 @@ def inspect(
         type or (),
     )
     _check(sort, depth, stats, values)
-    overrides = tuple(Override.parse(each) for each in set or ())
-    choice = choose(model)
-    if choice.reason:
-        streams.note(f"MODEL is {choice.name}, from {choice.reason}")
-    spec = open_spec(choice.name, overrides)
-    if seed is not None:
-        spec = replace(spec, seed=seed)
+    spec = open_chosen(model, set, seed)
     report = _read(spec, module, values, stats)
     report = _arranged(report, selection, buffers, depth)
     format = Format.json if json else format

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from paramtool.render.formats import Format
+from paramtool.sources.spec.limits import MAX_INTEGER
 
 Model = Annotated[
     str | None,
@@ -37,4 +38,8 @@ Type = Annotated[
 Plugin = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE.py", help="Add the initializers of a Python file, which runs."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of the initial values."),
 ]
