@@ -110,7 +110,7 @@ def test_our_own_bug_is_told_in_a_line(run: Run, monkeypatch: pytest.MonkeyPatch
     def open_spec(*_: object) -> None:
         raise LookupError("two\nlines \x1b[31m")
 
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.inspect"), "open_spec", open_spec)
+    monkeypatch.setattr(importlib.import_module("paramtool.cli.chosen"), "open_spec", open_spec)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout) == (BUG, "")
     assert re.fullmatch(
@@ -135,7 +135,7 @@ def test_memory_that_runs_out_is_no_bug(run: Run, monkeypatch: pytest.MonkeyPatc
     def open_spec(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.inspect"), "open_spec", open_spec)
+    monkeypatch.setattr(importlib.import_module("paramtool.cli.chosen"), "open_spec", open_spec)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout, result.stderr) == (2, "", "error: out of memory\n")
 
