@@ -9,7 +9,7 @@ import typer
 
 from paramtool.cli import options, streams
 from paramtool.cli.chosen import open_chosen
-from paramtool.cli.quick_import import quick_import
+from paramtool.cli.listing import list_model
 from paramtool.errors import ParamtoolError
 from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import (
@@ -23,7 +23,6 @@ from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
     from paramtool.operations.selection import Selection
-    from paramtool.sources.spec.document import Spec
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
@@ -77,7 +76,8 @@ def inspect(
     )
     _check(sort, depth, stats, values)
     spec = open_chosen(model, set, seed)
-    report = _read(spec, module, values, stats)
+    report = list_model(spec, module=module, stats=stats, values=values)
+    _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
     format = Format.json if json else format
     if format in FOR_PEOPLE and not all:
@@ -101,17 +101,8 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
         raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
 
 
-def _read(spec: Spec, module: str | None, values: bool, stats: bool) -> Report[ParameterRow, ParameterTotals]:
-    """Build the model and list it; torch comes in here."""
-    with quick_import():
-        from paramtool.operations.parameters import parameters
-        from paramtool.sources.build import network
-
-    built = network.values(spec) if values or stats else network.structure(spec)
-    for text in built.notes:
-        streams.note(text)
-    part = network.submodule(built.module, module) if module else built.module
-    report = parameters(part, stats=stats, values=values, model=spec.text.name)
+def _tell_of_plain_tensors(report: Report[ParameterRow, ParameterTotals], module: str | None) -> None:
+    """Point out what only looks like a parameter, and a model that has none."""
     plain = [row for row in report.rows if row.kind == "tensor"]
     for row in plain[:MOST_NOTES]:
         streams.note(
@@ -122,7 +113,6 @@ def _read(spec: Spec, module: str | None, values: bool, stats: bool) -> Report[P
         streams.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
     if not report.rows:
         streams.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
-    return report
 
 
 def _arranged(
