@@ -229,6 +229,11 @@ CASES = [
         "bias: bool = True, *, dtype: dtype | None = None)",
     ),
     (
+        "a misspelt argument is not missing as well",
+        "model: {Linear: {in_featurs: 4, out_features: 3}}",
+        "1:18: error: Linear has no argument 'in_featurs'; did you mean 'in_features'?",
+    ),
+    (
         "no arguments",
         "model: Linear",
         "1:8: error: Linear lacks 'in_features' and 'out_features'; it is Linear(in_features: int, "

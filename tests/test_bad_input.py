@@ -104,7 +104,7 @@ init: [{pattern: "(", zeros: }]
 define: {block: {Liner: [1, 1]}}
 model:
   Sequential:
-    - Linear: {in_features: x, out_featurs: 3}
+    - Linear: {in_features: x, colour: 3}
     - block
     - Foo
 seed: -1

@@ -8,7 +8,7 @@ from paramtool.errors import Hint, ParamtoolError
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
-from paramtool.suggestion import did_you_mean, suggest
+from paramtool.suggestion import did_you_mean, nearest, suggest
 
 HARDWARE = ("device", "device_ids", "output_device", "process_group")
 """Arguments of torch that a spec has no say in."""
@@ -42,11 +42,18 @@ def bind(
 
 
 def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError | None:
-    """Return the error for required arguments that are not among `names`, or None."""
-    absent = [f"'{each.name}'" for each in signature.arguments if each.required and each.name not in names]
+    """Return the error for required arguments that are not among `names`, or None.
+
+    One that is there and misspelt is not missing as well.
+    """
+    absent = [each.name for each in signature.arguments if each.required and each.name not in names]
+    if absent:
+        known = [each.name for each in signature.arguments]
+        meant = {nearest(name, known) for name in names if signature.argument(name) is None}
+        absent = [name for name in absent if name not in meant]
     if not absent:
         return None
-    message = f"{signature.name} lacks {' and '.join(absent)}"
+    message = f"{signature.name} lacks {' and '.join(repr(name) for name in absent)}"
     return ParamtoolError(message, node.place, lambda: f"it is {signature}")
 
 
