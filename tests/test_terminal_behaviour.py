@@ -157,6 +157,22 @@ def test_an_interrupt_ends_quietly() -> None:
     assert process.returncode == INTERRUPTED
 
 
+def test_an_interrupt_while_starting_ends_quietly() -> None:
+    """Ctrl-C before the command line is imported is the same: no traceback."""
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'paramtool.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "from paramtool.__main__ import main\n"
+        "main()\n"
+    )
+    ended = execute(command=[sys.executable, "-c", code])
+    assert (ended.status, ended.stdout, ended.stderr) == (INTERRUPTED, "", "interrupted\n")
+
+
 # streams
 
 

@@ -14,20 +14,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from paramtool.errors import ParamtoolError
-from paramtool.records.report import Report
-from paramtool.render.formats import Format, as_text
-
 if TYPE_CHECKING:
+    from paramtool.errors import ParamtoolError
     from paramtool.operations.parameters import parameters
+    from paramtool.records.report import Report
+    from paramtool.render.formats import Format, as_text
 
 __all__ = ["Format", "ParamtoolError", "Report", "as_text", "parameters"]
 
+_HOMES = {
+    "Format": "render.formats",
+    "ParamtoolError": "errors",
+    "Report": "records.report",
+    "as_text": "render.formats",
+    "parameters": "operations.parameters",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # The operations import torch, and every module here imports this one: so they come on demand.
-    if name == "parameters":
-        from paramtool.operations.parameters import parameters
+    # The operations import torch, and every module here imports this one: so all comes on demand.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return parameters
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

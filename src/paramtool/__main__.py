@@ -1,5 +1,27 @@
-"""``python -m paramtool``."""
+"""The process: ``paramtool`` and ``python -m paramtool`` begin here."""
 
-from paramtool.cli.main import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+from typing import NoReturn
+
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run the command line; until it is imported, an interrupt ends the process without a traceback."""
+    signal.signal(signal.SIGINT, _end)
+    from paramtool.cli.main import main as run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+def _end(*_: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -126,7 +126,3 @@ def _bug(error: BaseException) -> int:
         )
     )
     return BUG
-
-
-if __name__ == "__main__":
-    main()
