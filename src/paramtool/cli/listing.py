@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paramtool.cli import streams
+from paramtool.cli import console
 from paramtool.cli.quick_import import quick_import
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
@@ -29,6 +29,6 @@ def list_model(
 
     built = network.values(model) if values or stats else network.structure(model)
     for text in built.notes:
-        streams.note(text)
+        console.note(text)
     part = network.submodule(built.module, module) if module else built.module
     return parameters(part, stats=stats, values=values, model=model.text.name)

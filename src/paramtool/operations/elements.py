@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint, Stored, opened, read_into
-from paramtool.names import named_tensors
+from paramtool.named_tensors import named_tensors
 
 BLOCK = 1 << 20
 """Elements in a block."""
