@@ -1,0 +1,108 @@
+"""The bytes of memory that a strided tensor covers.  No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd, prod
+
+MOST_UNITS = 1 << 26
+"""Bits in a map of what is covered: 8 MiB."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The bytes of a strided tensor.
+
+    Attributes:
+        space: what positions are counted in: a device, a storage or a file.
+        start: position of the first byte.
+        itemsize: bytes of an element.
+        shape: sizes.
+        strides: bytes from one element to the next, for each dimension; none is negative.
+        origin: position of the first byte of the storage.
+    """
+
+    space: Hashable
+    start: int
+    itemsize: int
+    shape: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    origin: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return 0 in self.shape or not self.itemsize
+
+    @cached_property
+    def repeats(self) -> tuple[tuple[int, int], ...]:
+        """The unbroken run of `run` bytes comes again: strides and sizes, the smallest stride first."""
+        return self._runs[1]
+
+    @property
+    def run(self) -> int:
+        return self._runs[0]
+
+    @cached_property
+    def stop(self) -> int:
+        """The position after the last byte."""
+        if self.is_empty:
+            return self.start
+        return self.start + self.run + sum(stride * (size - 1) for stride, size in self.repeats)
+
+    @cached_property
+    def _runs(self) -> tuple[int, tuple[tuple[int, int], ...]]:
+        run = self.itemsize
+        repeats: list[tuple[int, int]] = []
+        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
+            if not repeats and stride <= run:
+                run += stride * (size - 1)
+            elif size > 1:
+                repeats.append((stride, size))
+        return run, tuple(repeats)
+
+
+def covered(regions: Iterable[Region]) -> int:
+    """Return how many bytes of one space the regions cover together; at most so many if they are huge."""
+    regions = [each for each in regions if not each.is_empty]
+    ranges = _union((each.start, each.stop) for each in regions)
+    if not any(each.repeats for each in regions):
+        return ranges
+    first = min(each.start for each in regions)
+    unit = gcd(*(number for each in regions for number in _numbers(each, first)))
+    if max(each.stop for each in regions) - first > MOST_UNITS * unit:
+        return min(ranges, sum(_own(each) for each in regions))
+    bits = 0
+    for each in regions:
+        bits |= _bits(each, unit) << (each.start - first) // unit
+    return bits.bit_count() * unit
+
+
+def _union(ranges: Iterable[tuple[int, int]]) -> int:
+    total, reached = 0, 0
+    for start, stop in sorted(ranges):
+        total += max(0, stop - max(start, reached))
+        reached = max(reached, stop)
+    return total
+
+
+def _numbers(region: Region, first: int) -> tuple[int, ...]:
+    return (region.start - first, region.run, *(stride for stride, _ in region.repeats))
+
+
+def _own(region: Region) -> int:
+    """Return the bytes of one region, counted twice where it overlaps with itself."""
+    return region.run * prod(size for _, size in region.repeats)
+
+
+def _bits(region: Region, unit: int) -> int:
+    """Return a bit for each unit that is covered."""
+    bits = (1 << region.run // unit) - 1
+    for stride, size in region.repeats:
+        count = 1
+        while count < size:  # each time as many copies again, or what is left, over the last of them
+            more = min(count, size - count)
+            bits |= bits << stride // unit * more
+            count += more
+    return bits
