@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
     from paramtool.operations.parameters import parameters
+    from paramtool.operations.sharing import sharing
     from paramtool.records.report import Report
     from paramtool.render.formats import Format, as_text
 
-__all__ = ["Format", "ParamtoolError", "Report", "as_text", "parameters"]
+__all__ = ["Format", "ParamtoolError", "Report", "as_text", "parameters", "sharing"]
 
 _HOMES = {
     "Format": "render.formats",
@@ -28,6 +29,7 @@ _HOMES = {
     "Report": "records.report",
     "as_text": "render.formats",
     "parameters": "operations.parameters",
+    "sharing": "operations.sharing",
 }
 
 

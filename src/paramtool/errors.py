@@ -57,6 +57,12 @@ class NothingMatched(ParamtoolError):
     status = 1
 
 
+class Unmet(Problems):
+    """Carry everything that was expected and is not so: the answer is no, nothing is wrong."""
+
+    status = 1
+
+
 def first_line(error: object) -> str:
     """Return the first line of a message of torch's, which may go on with a C++ backtrace."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

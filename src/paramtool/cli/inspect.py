@@ -55,9 +55,7 @@ def inspect(
     depth: Annotated[
         int | None, typer.Option("--depth", "-d", min=1, metavar="N", help="Fold names of more than N parts.")
     ] = None,
-    all: Annotated[
-        bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")
-    ] = False,
+    all: options.All = False,
     set: options.Set = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,

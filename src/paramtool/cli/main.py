@@ -16,6 +16,7 @@ from paramtool.cli.initializers import initializers
 from paramtool.cli.inspect import inspect
 from paramtool.cli.rule_options import RuleCommand
 from paramtool.cli.schema import schema
+from paramtool.cli.shared import shared
 from paramtool.errors import ParamtoolError
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(inspect)
+app.command()(shared)
 app.command(cls=RuleCommand)(init)
 app.command()(initializers)
 app.command()(schema)

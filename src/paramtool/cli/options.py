@@ -61,6 +61,9 @@ Plugin = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE.py", help="Add the initializers of a Python file, which runs."),
 ]
+All = Annotated[
+    bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of the initial values."),

@@ -90,12 +90,16 @@ class Groups(Generic[Key]):
     def are_one(self, one: Key, other: Key) -> bool:
         return self.root(one) == self.root(other)
 
-    def of_several(self) -> tuple[tuple[Key, ...], ...]:
-        """Return the groups of two and more, in the order of the members."""
+    def all(self) -> tuple[tuple[Key, ...], ...]:
+        """Return the groups, in the order of their first members."""
         found: dict[Key, list[Key]] = {}
         for each in self._parent:
             found.setdefault(self.root(each), []).append(each)
-        return tuple(tuple(group) for group in found.values() if len(group) > 1)
+        return tuple(map(tuple, found.values()))
+
+    def of_several(self) -> tuple[tuple[Key, ...], ...]:
+        """Return the groups of two and more."""
+        return tuple(group for group in self.all() if len(group) > 1)
 
 
 def _clusters(regions: Mapping[Key, Region]) -> Iterator[list[Key]]:

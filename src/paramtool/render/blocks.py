@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from paramtool.records.parameter import ParameterRow
 
@@ -12,6 +13,17 @@ _DOT = re.compile(r"(?<!\.)\.(?!\.)")  # torch refuses empty parts, so ".." is o
 
 FEWEST = 3
 """Blocks that are worth folding."""
+
+_ALIKE = (
+    "type", "shape", "numel", "nbytes", "dtype", "requires_grad", "persistent", "counted", "count",
+    "sharing", "start", "stop", "note",
+)  # fmt: skip
+"""What agrees in identical blocks; `numel` is all that is known of a module that is folded to a depth."""
+
+_NAMES = ("tied_to", "module")
+"""What agrees where it is the same part of each block."""
+
+_SUMS = ("count", "numel", "nbytes")
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})")
 
@@ -85,16 +97,8 @@ def _identity(lines: list[_Line], path: str) -> tuple[object, ...]:
     return tuple(
         (
             line.name,
-            line.row.type,
-            line.row.shape,
-            line.row.numel,  # all that is known of a module that is folded to a depth
-            line.row.nbytes,
-            line.row.dtype,
-            line.row.requires_grad,
-            line.row.persistent,
-            line.row.counted,
-            line.row.count,
-            _relative(line.row.tied_to, path),
+            *(getattr(line.row, each, None) for each in _ALIKE),
+            *(_relative(getattr(line.row, each, None), path) for each in _NAMES),
         )
         for line in lines
     )
@@ -130,19 +134,31 @@ def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
     name = f"{prefix}{{{first}..{last}}}"
     merged = []
     for same in zip(*(lines for _, _, lines in run), strict=True):
-        row = same[0].row
-        tied_to = row.tied_to
-        if tied_to is not None and tied_to.startswith(f"{path}{part}."):
-            tied_to = f"{path}{name}.{tied_to[len(path) + len(part) + 1 :]}"
-        folded = replace(
-            row,
-            tied_to=tied_to,
-            count=sum(line.row.count for line in same),
-            numel=_sum(line.row.numel for line in same),
-            nbytes=_sum(line.row.nbytes for line in same),
-        )
+        rows = [line.row for line in same]
+        changed: dict[str, Any] = {
+            key: _moved(getattr(rows[0], key), f"{path}{part}.", f"{path}{name}.")
+            for key in _NAMES
+            if hasattr(rows[0], key)
+        }
+        for key in _SUMS:
+            if hasattr(rows[0], key):
+                changed[key] = _sum(getattr(row, key) for row in rows)
+        if hasattr(rows[0], "group"):
+            changed["group"] = _range([row.group for row in rows])
+        folded = replace(rows[0], **changed)
         merged.append(_Line((name, *same[0].name), folded, min(line.index for line in same)))
     return merged
+
+
+def _moved(name: str | None, path: str, to: str) -> str | None:
+    """Return a name inside the module of `path` as one inside that of `to`."""
+    return f"{to}{name[len(path) :]}" if name is not None and name.startswith(path) else name
+
+
+def _range(groups: list[int | str]) -> int | str:
+    """Return the first and the last of some numbers, which may be such ranges themselves."""
+    first, last = str(groups[0]).partition("..")[0], str(groups[-1]).rpartition("..")[2]
+    return groups[0] if first == last else f"{first}..{last}"
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:

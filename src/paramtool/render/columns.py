@@ -10,7 +10,7 @@ _STATISTICS = ("mean", "std", "min", "max")
 
 NUMERIC = frozenset(
     (
-        "count", "numel", "nbytes", "norm", "zeros", "nan", "inf",
+        "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),
@@ -18,20 +18,22 @@ NUMERIC = frozenset(
 )  # fmt: skip
 """Columns that are set flush right."""
 
-_OPTIONAL = ("tied_to", "persistent", "count", "skipped", "note", "expected_mean", "expected_std")
+_OPTIONAL = (
+    "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
+)  # fmt: skip
+
+_USUAL = {"shared": {"kind": "parameter"}}
+"""By command: a column in which every row has this says nothing."""
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
     columns = [column for column in report.columns if column not in ("values", "count")]
-    columns.insert(1, "count")
+    columns.insert(columns.index("name") + 1, "count")
+    usual = {"count": 1, **_USUAL.get(report.command, {})}
     return [
         column
         for column in columns
-        if column not in _OPTIONAL or any(_says_something(row, column) for row in report.rows)
+        if (column not in _OPTIONAL and column not in usual)
+        or any(getattr(row, column) not in (None, usual.get(column)) for row in report.rows)
     ]
-
-
-def _says_something(row: Any, column: str) -> bool:
-    value = getattr(row, column)
-    return value is not None and not (column == "count" and value == 1)

@@ -10,7 +10,14 @@ from paramtool.records.initialization import InitializationTotals
 from paramtool.records.initializer import InitializerTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
+from paramtool.records.sharing import SharedModule, SharingTotals
 from paramtool.render.names import shown
+
+MOST_MODULES = 5
+"""Modules of several paths that are told one by one."""
+
+MOST_PATHS = 4
+"""Paths of one module that are all told."""
 
 
 def summary(report: Report[Any, Any]) -> list[str]:
@@ -61,6 +68,35 @@ def _(totals: InitializationTotals) -> list[str]:
 def _(totals: InitializerTotals) -> list[str]:
     added = f", {totals.plugins:,} of them by plugins" if totals.plugins else ""
     return [f"{counted(totals.initializers, 'initializer')}{added}; with a NAME one is explained"]
+
+
+@_sentences.register
+def _(totals: SharingTotals) -> list[str]:
+    lines = [_one_module(each) for each in totals.modules[:MOST_MODULES]]
+    if len(totals.modules) > MOST_MODULES:
+        lines.append(f"{len(totals.modules) - MOST_MODULES:,} more modules have several names")
+    if totals.groups:
+        saved = f"; sharing saves {byte_size(totals.saved_nbytes)}" if totals.tied or totals.aliased else ""
+        lines.append(
+            f"{counted(totals.tensors, 'tensor')} under {totals.names:,} names in"
+            f" {counted(totals.groups, 'group')}, {byte_size(totals.nbytes)}{saved}"
+        )
+    else:
+        lines.append("no tensor is shared")
+    if totals.equal:
+        groups = f"{counted(totals.equal, 'group')} {'is' if totals.equal == 1 else 'are'} of equal values"
+        lines.append(f"{groups} only; ties would save {byte_size(totals.savable_nbytes)}")
+    if totals.constant:
+        lines.append(f"{counted(totals.constant, 'tensor')} of one value throughout left out")
+    return lines
+
+
+def _one_module(module: SharedModule) -> str:
+    paths = [shown(path) for path in module.paths]
+    listed = f"{', '.join(paths[:-1])} and {paths[-1]}"
+    if len(paths) > MOST_PATHS:
+        listed = f"{paths[0]}, {paths[1]} … {paths[-1]} ({len(paths):,} paths)"
+    return f"{listed} are one module, {shown(module.type)}"
 
 
 def counted(number: int, noun: str) -> str:

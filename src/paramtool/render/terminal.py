@@ -33,7 +33,7 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    too_wide = sum(widths) - widths[0] + NARROWEST_NAME > width
+    too_wide = sum(widths) - widths[columns.index("name")] + NARROWEST_NAME > width
     file = io.StringIO()
     console = Console(
         file=file,
@@ -66,10 +66,10 @@ def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> T
 
 
 def _stacked(columns: Sequence[str], row: list[str], width: int) -> Text:
-    text = Text(row[0])
+    text = Text(row[columns.index("name")])
     used = width
-    for column, cell in list(zip(columns, row, strict=True))[1:]:
-        if not cell or (column, cell) == ("requires_grad", "True"):
+    for column, cell in zip(columns, row, strict=True):
+        if column == "name" or not cell or (column, cell) == ("requires_grad", "True"):
             continue
         part = Text(cell, _style(column, cell))
         if column not in _SELF_EXPLAINING:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from paramtool.errors import ParamtoolError
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place
+from paramtool.records.sharing import ExpectedSharing
 from paramtool.sources.spec.arguments import mismatch
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Sequence, describe, shorten
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
@@ -38,11 +40,19 @@ BOUNDS = ("min", "max")
 
 @dataclass(frozen=True)
 class Expectation:
-    """One expectation: `value` as it is written, for a bound a pair of ``min`` and ``max``."""
+    """One expectation.
+
+    Attributes:
+        name: what is expected, one of `KINDS`.
+        value: as it is written; for a bound a pair of ``min`` and ``max``.
+        place: of the name.
+        places: of the items, where the value is a list.
+    """
 
     name: str
     value: Value
     place: Place
+    places: tuple[Place, ...] = ()
 
 
 def read_expectations(
@@ -62,10 +72,21 @@ def read_expectations(
             problems.append(ParamtoolError(f"no expectation '{shorten(key.raw)}'", key.place, hint))
             continue
         try:
-            found.append(Expectation(key.raw, _read(value, key.raw, kind, catalog), key.place))
+            places = tuple(item.place for item in value.items) if isinstance(value, Sequence) else ()
+            found.append(Expectation(key.raw, _read(value, key.raw, kind, catalog), key.place, places))
         except ParamtoolError as error:
             problems.append(error)
     return tuple(found)
+
+
+def expected_sharing(expectations: Iterable[Expectation]) -> list[ExpectedSharing]:
+    """Return what is expected of names that share, or do not."""
+    return [
+        ExpectedSharing(each.name == "shared", names, place)  # type: ignore[arg-type]
+        for each in expectations
+        if each.name in ("shared", "distinct")
+        for names, place in zip(each.value, each.places, strict=True)  # type: ignore[arg-type]
+    ]
 
 
 def _read(node: Node, name: str, kind: str, catalog: Catalog) -> Value:
@@ -79,7 +100,16 @@ def _read(node: Node, name: str, kind: str, catalog: Catalog) -> Value:
     if kind.startswith("regex"):
         for pattern in value if isinstance(value, tuple) else (value,):
             compile_pattern(str(pattern), node.place)
+    if kind == "[[str]]" and isinstance(node, Sequence):
+        _check_pairs(node, name)
     return value
+
+
+def _check_pairs(node: Sequence, name: str) -> None:
+    for item in node.items:
+        if isinstance(item, Sequence) and len(item.items) < 2:
+            message = f"'{name}' is of two names or more, got {describe(item)}"
+            raise ParamtoolError(message, item.place, f"as in {name}: [[a.weight, b.weight]]")
 
 
 def _bounds(node: Mapping, name: str, catalog: Catalog) -> Value:

@@ -1,0 +1,88 @@
+"""``paramtool shared``: which names are one tensor, and which only overlap."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from paramtool.cli import console, options
+from paramtool.cli.chosen import open_chosen
+from paramtool.cli.quick_import import quick_import
+from paramtool.errors import ParamtoolError, Unmet
+from paramtool.patterns import compile_pattern
+from paramtool.records.report import Report
+from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.sources.spec.expectations import expected_sharing
+
+
+class FailOn(str, Enum):
+    """What makes the answer no."""
+
+    any = "any"
+    aliased = "aliased"
+
+
+def shared(
+    model: options.Model = None,
+    pattern: options.Pattern = None,
+    exclude: options.Exclude = None,
+    type: options.Type = None,
+    by_value: Annotated[
+        bool,
+        typer.Option("--by-value", help="Also group tensors that share nothing and have the same bytes."),
+    ] = False,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option("--fail-on", help="End with exit status 1 where a group is listed, or an aliased one."),
+    ] = None,
+    seed: options.Seed = None,
+    all: options.All = False,
+    set: options.Set = None,
+    format: options.FormatOption = Format.table,
+    json: options.Json = False,
+) -> None:
+    """Show which names of MODEL are one tensor, and which overlap in memory.
+
+    Names of one tensor are tied; different tensors over the same bytes are aliased.  --pattern,
+    --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
+    shared or distinct is checked: exit status 1 where it is not so.
+    """
+    from paramtool.operations.expected_sharing import unmet
+    from paramtool.operations.grouping import share
+    from paramtool.operations.selection import Selection
+
+    format = Format.json if json else format
+    if format is Format.tree:
+        raise ParamtoolError("shared has no tree", hint="'paramtool inspect --format tree' has one")
+    selection = Selection(
+        [compile_pattern(each, option="--pattern") for each in pattern or ()],
+        [compile_pattern(each, option="--exclude") for each in exclude or ()],
+        type or (),
+    )
+    spec = open_chosen(model, set, seed)
+    with quick_import():
+        from paramtool.operations.sharing import equal_in, layout_of
+        from paramtool.sources.build import network
+
+    built = network.values(spec) if by_value else network.structure(spec)
+    for text in built.notes:
+        console.note(text)
+    layout = layout_of(built.module, model=spec.text.name)
+    report = share(layout, equal=equal_in(built.module, layout) if by_value else None, selection=selection)
+    is_folded = format in FOR_PEOPLE and not all
+    console.write(render(folded(report) if is_folded else report, format, console.screen()))
+    broken = [*unmet(layout, expected_sharing(spec.expectations)), *_failed(report, fail_on)]
+    if broken:
+        raise Unmet(broken)
+
+
+def _failed(report: Report[SharingRow, SharingTotals], fail_on: FailOn | None) -> list[ParamtoolError]:
+    count = report.totals.aliased if fail_on is FailOn.aliased else report.totals.groups
+    if fail_on is None or not count:
+        return []
+    groups = f"{count:,} group{' is' if count == 1 else 's are'}"
+    found = "aliased" if fail_on is FailOn.aliased else "listed"
+    return [ParamtoolError(f"{groups} {found}, and --fail-on {fail_on.value} was given")]

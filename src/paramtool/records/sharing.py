@@ -1,0 +1,93 @@
+"""Which names share a tensor, or memory, and what that saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from paramtool.place import Place
+
+SHARING_COLUMNS = (
+    "group", "sharing", "name", "tied_to", "kind", "module", "type", "shape", "dtype", "nbytes",
+    "start", "stop", "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharingRow:
+    """One name that shares its tensor, or memory, with others.
+
+    Attributes:
+        group: the number of its group, from 1; of a folded row of several groups the first and the last,
+            as ``1..12``.
+        sharing: ``tied`` in a group of one tensor, ``aliased`` in one of tensors over overlapping memory,
+            ``equal`` in one of tensors that share nothing and have the same bytes.
+        name, type, shape, dtype, nbytes, kind: as `inspect` has them.
+        tied_to: the first name of the same tensor; None for that first name itself.
+        module: the first path of the module that owns it, where this module has several.
+        start, stop: the bytes of the storage from the first element on to the last; None in a tied group,
+            whose names all have the same.
+        note: what is not certain.
+        count: the number of names this row stands for; 1 but for folded rows.
+    """
+
+    group: int | str
+    sharing: str
+    name: str
+    tied_to: str | None
+    kind: str
+    module: str | None
+    type: str | None
+    shape: tuple[int, ...] | None
+    dtype: str | None
+    nbytes: int | None
+    start: int | None = None
+    stop: int | None = None
+    note: str | None = None
+    count: int = 1
+    persistent: bool | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class SharedModule:
+    """One module under several paths; `type` is its class."""
+
+    paths: tuple[str, ...]
+    type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharingTotals:
+    """Sums over the groups that are listed.
+
+    Attributes:
+        groups: number of groups; `tied`, `aliased` and `equal` of each sort.
+        names: number of names in them.
+        tensors: number of distinct tensors in them.
+        nbytes: bytes of memory that these take.
+        saved_nbytes: bytes more that they would take if no two names shared a byte.
+        savable_nbytes: bytes less that they would take if those of equal value were tied.
+        constant: tensors that hold one value throughout, as zero biases do: no values to be lost, so
+            that they are not looked at for equal ones; None where nothing was looked at.
+        modules: what is one object, in the order of the first path; not what lies in another of these.
+    """
+
+    groups: int
+    tied: int
+    aliased: int
+    equal: int
+    names: int
+    tensors: int
+    nbytes: int
+    saved_nbytes: int
+    savable_nbytes: int
+    constant: int | None = None
+    modules: tuple[SharedModule, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExpectedSharing:
+    """What ``expect:`` says of some names: that they are shared, or that they are distinct."""
+
+    is_shared: bool
+    names: tuple[str, ...]
+    place: Place
