@@ -35,10 +35,8 @@ class OfModule:
         self._tensors = {named.name: named.tensor.detach() for named in named_tensors(module)}
 
     def blocks(self, name: str) -> Iterator[Tensor]:
-        """Yield slices of the tensor itself; of a copy where it is not contiguous."""
-        flat = self._tensors[name].reshape(-1)
-        for start in range(0, flat.numel(), BLOCK):
-            yield flat[start : start + BLOCK]
+        """Yield slices of the tensor itself; of copies of its parts where it is not contiguous."""
+        yield from _flat(self._tensors[name])
 
 
 class OfCheckpoint:
@@ -57,6 +55,15 @@ class OfCheckpoint:
         if stored.strides is not None:
             raise ParamtoolError(f"'{name}' of {stored.path} is a view whose elements are apart")
         yield from _blocks(stored)
+
+
+def _flat(tensor: Tensor) -> Iterator[Tensor]:
+    if tensor.is_contiguous() or tensor.numel() <= BLOCK:
+        yield from tensor.reshape(-1).split(BLOCK)
+    else:
+        rows = max(1, BLOCK * len(tensor) // tensor.numel())
+        for part in tensor.split(rows) if len(tensor) > 1 else tensor:
+            yield from _flat(part)
 
 
 def _blocks(stored: Stored) -> Iterator[Tensor]:

@@ -20,7 +20,7 @@ NARROWEST_NAME = 20
 
 _STYLES = {"type": "cyan", "dtype": "dim", "nbytes": "dim", "tied_to": "magenta", "count": "cyan"}
 _ALARMS = ("nan", "inf")
-_SELF_EXPLAINING = ("count", "type", "kind", "shape", "dtype", "nbytes", "histogram")
+_SELF_EXPLAINING = ("count", "sharing", "type", "kind", "shape", "dtype", "nbytes", "histogram")
 _GAP = 2
 
 
@@ -33,7 +33,8 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    too_wide = sum(widths) - widths[columns.index("name")] + NARROWEST_NAME > width
+    name = widths[columns.index("name")]
+    too_wide = sum(widths) - name + min(name, NARROWEST_NAME) > width
     file = io.StringIO()
     console = Console(
         file=file,
@@ -90,4 +91,6 @@ def _style(column: str, cell: str) -> str:
         return "bold red"
     if column == "requires_grad":
         return "dim" if cell == "True" else "yellow"
+    if column == "sharing":
+        return "" if cell == "tied" else "yellow"
     return _STYLES.get(column, "")
