@@ -59,10 +59,10 @@ class OfCheckpoint:
 
 def _flat(tensor: Tensor) -> Iterator[Tensor]:
     if tensor.is_contiguous() or tensor.numel() <= BLOCK:
-        yield from tensor.reshape(-1).split(BLOCK)
+        yield from torch.split(tensor.reshape(-1), BLOCK)
     else:
         rows = max(1, BLOCK * len(tensor) // tensor.numel())
-        for part in tensor.split(rows) if len(tensor) > 1 else tensor:
+        for part in torch.split(tensor, rows) if len(tensor) > 1 else tensor:
             yield from _flat(part)
 
 
