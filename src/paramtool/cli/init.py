@@ -22,7 +22,7 @@ from paramtool.records.initialization import InitializationRow, InitializationTo
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
-from paramtool.sources.model import open_recipe, spec_catalog
+from paramtool.sources.model import buildable, open_recipe, spec_catalog
 
 if TYPE_CHECKING:
     from paramtool.sources.spec.document import Spec
@@ -79,7 +79,7 @@ def init(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    spec = open_chosen(model, set, seed)
+    spec = buildable(open_chosen(model, set, seed))
     rules: list[Rule] = [
         *spec.rules,
         *(open_recipe(recipe) if recipe else ()),
@@ -104,7 +104,7 @@ def init(
             dry_run=dry_run,
             values=values,
             digests=format is Format.json,
-            model=spec.text.name,
+            model=spec.name,
         )
     streams.write(render(report, format, streams.screen()))
 
@@ -136,7 +136,7 @@ def _save(
         "jobs": jobs or cores,
         "max_shard_size": size,
         "force": force,
-        "model": spec.text.name,
+        "model": spec.name,
     }
     target = Path(output)
     built, sketch = network.sketch(spec)
@@ -145,7 +145,7 @@ def _save(
         with progress_bar(byte_count(built.module)) as progress:
             return save(built.module, target, rules, fills_of=sketch.fills_of, progress=progress, **common)
     built = network.values(spec, rng.value)
-    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.text.name)
+    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.name)
     with progress_bar(byte_count(built.module)) as progress:
         written = save(built.module, target, progress=progress, **common).totals
     return replace(report, totals=replace(report.totals, files=written.files, nbytes=written.nbytes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -37,26 +38,54 @@ def statistics(tensor: Tensor) -> dict[str, Any]:
     tensor without finite elements, the std of a single one.
     """
     flat = tensor.detach().reshape(-1)
-    if flat.is_complex():
-        return _complex(flat)
-    moments = Moments()
-    moments.take(flat)
-    sample = flat[:: -(-flat.numel() // SAMPLE) or 1].double()
-    finite = sample[sample.isfinite()]
-    histogram = _histogram(finite, moments.low, moments.high) if moments.count else None
-    return {**moments.result(), "histogram": histogram}
+    return statistics_of([flat], flat.numel())
 
 
-def _complex(flat: Tensor) -> dict[str, Any]:
-    nan, inf = flat.isnan(), flat.isinf()
-    parts = statistics(torch.view_as_real(flat[~(nan | inf)].resolve_conj()))
-    return {
-        **dict.fromkeys(("mean", "std", "min", "max", "histogram")),
-        "norm": parts["norm"],
-        "zeros": int((flat == 0).sum()),
-        "nan": int(nan.sum()),
-        "inf": int((inf & ~nan).sum()),
-    }
+def statistics_of(blocks: Iterable[Tensor], count: int) -> dict[str, Any]:
+    """Return what `statistics` does, of `count` elements that come in flat blocks.
+
+    The numbers are the same to the last bit where each block but the last has a multiple of `BLOCK`
+    elements.
+    """
+    moments, sample, zeros = Moments(), _Sample(count), None
+    for block in blocks:
+        if block.is_complex():
+            zeros = (zeros or 0) + int((block == 0).sum())
+            moments.take(_finite_parts(block, moments))
+        else:
+            moments.take(block)
+            sample.take(block)
+    result = moments.result()
+    if zeros is not None:
+        return {**result, **dict.fromkeys(("mean", "std", "min", "max", "histogram")), "zeros": zeros}
+    histogram = _histogram(sample.finite(), moments.low, moments.high) if moments.count else None
+    return {**result, "histogram": histogram}
+
+
+def _finite_parts(block: Tensor, moments: Moments) -> Tensor:
+    """Return the real and imaginary parts of the finite elements; the others are counted."""
+    nan, inf = block.isnan(), block.isinf()
+    moments.nan += int(nan.sum())
+    moments.inf += int((inf & ~nan).sum())
+    return torch.view_as_real(block[~(nan | inf)].resolve_conj()).reshape(-1)
+
+
+class _Sample:
+    """Evenly spaced elements of those that come by, for the histogram."""
+
+    def __init__(self, count: int) -> None:
+        self._step = -(-count // SAMPLE) or 1
+        self._seen = 0
+        self._parts: list[Tensor] = []
+
+    def take(self, flat: Tensor) -> None:
+        first = -self._seen % self._step
+        self._parts.append(flat[first :: self._step].double())
+        self._seen += flat.numel()
+
+    def finite(self) -> Tensor:
+        sample = torch.cat(self._parts)
+        return sample[sample.isfinite()]
 
 
 class Moments:

@@ -19,16 +19,19 @@ NUMERIC = frozenset(
 """Columns that are set flush right."""
 
 _OPTIONAL = ("tied_to", "persistent", "count", "skipped", "note", "expected_mean", "expected_std")
+_OF_MODULES = ("type", "requires_grad")
+"""Columns of which a checkpoint says nothing."""
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
     columns = [column for column in report.columns if column not in ("values", "count")]
     columns.insert(1, "count")
+    optional = {*_OPTIONAL, *(_OF_MODULES if report.rows else ())}
     return [
         column
         for column in columns
-        if column not in _OPTIONAL or any(_says_something(row, column) for row in report.rows)
+        if column not in optional or any(_says_something(row, column) for row in report.rows)
     ]
 
 

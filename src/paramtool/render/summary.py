@@ -33,10 +33,9 @@ def _(totals: ParameterTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
-    lines = [
-        f"{counted(totals.parameters, 'parameter')} in {tensors}, {byte_size(totals.nbytes)};"
-        f" {totals.trainable:,} trainable, {totals.frozen:,} frozen"
-    ]
+    lines = [f"{counted(totals.parameters, noun_of(totals))} in {tensors}, {byte_size(totals.nbytes)}"]
+    if totals.trainable is not None:
+        lines[0] += f"; {totals.trainable:,} trainable, {totals.frozen:,} frozen"
     if totals.buffers:
         lines.append(f"{counted(totals.buffers, 'buffer element')}, {byte_size(totals.buffer_nbytes)}")
     if totals.uninitialized:
@@ -61,6 +60,11 @@ def _(totals: InitializationTotals) -> list[str]:
 def _(totals: InitializerTotals) -> list[str]:
     added = f", {totals.plugins:,} of them by plugins" if totals.plugins else ""
     return [f"{counted(totals.initializers, 'initializer')}{added}; with a NAME one is explained"]
+
+
+def noun_of(totals: ParameterTotals) -> str:
+    """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
+    return "parameter" if totals.trainable is not None else "element"
 
 
 def counted(number: int, noun: str) -> str:
