@@ -125,7 +125,7 @@ def test_the_tree_and_selections_work_on_names_alone(run: Run, tmp_path: Path) -
         "",
         "4 elements in 2 tensors, 16 B",
     ]
-    assert " h     ×8     float32     16    64 B\n" in run("inspect", str(path), "--depth", "1").stdout
+    assert " h        ×8         float32     16    64 B\n" in run("inspect", str(path), "--depth", "1").stdout
 
 
 def test_what_a_checkpoint_cannot_tell_is_told(run: Run, tmp_path: Path) -> None:
