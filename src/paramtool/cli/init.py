@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
@@ -14,6 +13,7 @@ import typer
 from paramtool import plugins
 from paramtool.cli import options, streams
 from paramtool.cli.chosen import open_chosen
+from paramtool.cli.cores import available_cores
 from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
@@ -130,10 +130,9 @@ def _save(
     from paramtool.sources.build import network
 
     size = parse_size(max_shard_size) if max_shard_size is not None else None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     common: dict[str, Any] = {
         "seed": spec.seed,
-        "jobs": jobs or cores,
+        "jobs": jobs or available_cores(),
         "max_shard_size": size,
         "force": force,
         "model": spec.name,

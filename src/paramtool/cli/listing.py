@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from paramtool.cli import streams
+from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
 from paramtool.files.checkpoint import Checkpoint
 from paramtool.records.parameter import ParameterRow, ParameterTotals
@@ -43,7 +44,7 @@ def _checkpoint(
         from paramtool.operations.elements import OfCheckpoint
         from paramtool.operations.measuring import measured
 
-    return measured(report, OfCheckpoint(part), stats=stats, values=values)
+    return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=available_cores())
 
 
 def _network(

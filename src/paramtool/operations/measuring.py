@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from paramtool.operations.elements import Elements
-from paramtool.operations.initialize import one_thread
+from paramtool.operations.one_thread import one_thread
 from paramtool.operations.printing import printed_elements
 from paramtool.operations.statistics import statistics_of
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
