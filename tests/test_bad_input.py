@@ -421,7 +421,8 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
         "here.yaml/x": "cannot read here.yaml/x: Not a directory",
         "a\0b": r"cannot read a\x00b: embedded null byte",
         "here.yaml": "here.yaml is empty; a spec begins with 'model:'",
-        "binary": "binary is not a text in UTF-8 (byte 0); is this a spec?",
+        "binary": "binary is a bare pickle, which runs code when it is loaded; load it where you trust it,"
+        " and save the state_dict with today's torch.save or as safetensors",
         "utf16": "utf16 is not a text in UTF-8 (byte 0); is this a spec?",
         "large": "large is larger than 1,048,576 bytes, too much for a spec",
     }

@@ -70,5 +70,10 @@ def first_line(error: object) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def shorten(text: str, width: int = 60) -> str:
+    """Cut a stranger's text for a message."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def _position(error: ParamtoolError) -> tuple[int, int]:
     return (error.place.line, error.place.column) if error.place else (0, 0)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paramtool.cli import console
-from paramtool.sources.model import choose, open_spec
+from paramtool.errors import ParamtoolError
+from paramtool.sources.choosing import choose
+from paramtool.sources.model import Model, open_model
 from paramtool.sources.spec.document import Spec
 from paramtool.sources.spec.overrides import Override
 
 
-def open_chosen(model: str | None, overrides: Sequence[str] | None, seed: int | None) -> Spec:
-    """Return the spec of MODEL with what ``--set`` and ``--seed`` change in it.
+def open_chosen(model: str | None, overrides: Sequence[str] | None = None, seed: int | None = None) -> Model:
+    """Return what MODEL names, with what ``--set`` and ``--seed`` change in it.
 
     Raises:
         ParamtoolError: where there is none, or it or an override is wrong.
@@ -21,5 +23,9 @@ def open_chosen(model: str | None, overrides: Sequence[str] | None, seed: int | 
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
-    spec = open_spec(choice.name, parsed)
-    return spec if seed is None else replace(spec, seed=seed)
+    opened = open_model(choice.name, parsed)
+    if seed is None:
+        return opened
+    if not isinstance(opened, Spec):
+        raise ParamtoolError(f"--seed draws initial values, and {opened.name} has values of its own")
+    return replace(opened, seed=seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
@@ -14,6 +13,7 @@ import typer
 from paramtool import plugins
 from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
+from paramtool.cli.cores import available_cores
 from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
@@ -22,7 +22,7 @@ from paramtool.records.initialization import InitializationRow, InitializationTo
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
-from paramtool.sources.model import open_recipe, spec_catalog
+from paramtool.sources.model import buildable, open_recipe, spec_catalog
 
 if TYPE_CHECKING:
     from paramtool.sources.spec.document import Spec
@@ -79,7 +79,7 @@ def init(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    spec = open_chosen(model, set, seed)
+    spec = buildable(open_chosen(model, set, seed))
     rules: list[Rule] = [
         *spec.rules,
         *(open_recipe(recipe) if recipe else ()),
@@ -104,7 +104,7 @@ def init(
             dry_run=dry_run,
             values=values,
             digests=format is Format.json,
-            model=spec.text.name,
+            model=spec.name,
         )
     console.write(render(report, format, console.screen()))
 
@@ -130,13 +130,12 @@ def _save(
     from paramtool.sources.build import network
 
     size = parse_size(max_shard_size) if max_shard_size is not None else None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     common: dict[str, Any] = {
         "seed": spec.seed,
-        "jobs": jobs or cores,
+        "jobs": jobs or available_cores(),
         "max_shard_size": size,
         "force": force,
-        "model": spec.text.name,
+        "model": spec.name,
     }
     target = Path(output)
     built, sketch = network.sketch(spec)
@@ -145,7 +144,7 @@ def _save(
         with progress_bar(byte_count(built.module)) as progress:
             return save(built.module, target, rules, fills_of=sketch.fills_of, progress=progress, **common)
     built = network.values(spec, rng.value)
-    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.text.name)
+    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.name)
     with progress_bar(byte_count(built.module)) as progress:
         written = save(built.module, target, progress=progress, **common).totals
     return replace(report, totals=replace(report.totals, files=written.files, nbytes=written.nbytes))

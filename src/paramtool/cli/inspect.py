@@ -11,6 +11,7 @@ from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.errors import ParamtoolError
+from paramtool.files.checkpoint import Checkpoint
 from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import (
     KIND_COLUMNS,
@@ -73,8 +74,10 @@ def inspect(
         type or (),
     )
     _check(sort, depth, stats, values)
-    spec = open_chosen(model, set, seed)
-    report = list_model(spec, module=module, stats=stats, values=values)
+    opened = open_chosen(model, set, seed)
+    if type and isinstance(opened, Checkpoint):
+        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    report = list_model(opened, module=module, stats=stats, values=values)
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
     format = Format.json if json else format
@@ -124,7 +127,7 @@ def _arranged(
     from paramtool.operations import selection as selections
     from paramtool.operations.totals import totals
 
-    listed = [row for row in report.rows if buffers or row.kind == "parameter"]
+    listed = [row for row in report.rows if buffers or row.is_parameter]
     kept = selections.select(listed, selection)
     sums = totals(kept if selection else report.rows)
     columns = report.columns

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from paramtool.cli import console
+from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
+from paramtool.files.checkpoint import Checkpoint
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
+from paramtool.sources.model import Model
 from paramtool.sources.spec.document import Spec
 
 
 def list_model(
-    model: Spec, *, module: str | None = None, stats: bool = False, values: bool = False
+    model: Model, *, module: str | None = None, stats: bool = False, values: bool = False
 ) -> Report[ParameterRow, ParameterTotals]:
     """Return every named tensor of `model`; torch comes in here, where the model needs it.
 
@@ -21,8 +24,32 @@ def list_model(
         values: add the elements.
 
     Raises:
-        ParamtoolError: where the model cannot be built, or has no such submodule.
+        ParamtoolError: where the model cannot be built or read, or has no such submodule.
     """
+    if isinstance(model, Checkpoint):
+        return _checkpoint(model, module, stats, values)
+    return _network(model, module, stats, values)
+
+
+def _checkpoint(
+    checkpoint: Checkpoint, module: str | None, stats: bool, values: bool
+) -> Report[ParameterRow, ParameterTotals]:
+    from paramtool.operations.stored import part_of, stored
+
+    part = part_of(checkpoint, module) if module else checkpoint
+    report = stored(part)
+    if not (stats or values):
+        return report
+    with quick_import():
+        from paramtool.operations.elements import OfCheckpoint
+        from paramtool.operations.measuring import measured
+
+    return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=available_cores())
+
+
+def _network(
+    model: Spec, module: str | None, stats: bool, values: bool
+) -> Report[ParameterRow, ParameterTotals]:
     with quick_import():
         from paramtool.operations.parameters import parameters
         from paramtool.sources.build import network
@@ -31,4 +58,4 @@ def list_model(
     for text in built.notes:
         console.note(text)
     part = network.submodule(built.module, module) if module else built.module
-    return parameters(part, stats=stats, values=values, model=model.text.name)
+    return parameters(part, stats=stats, values=values, model=model.name)

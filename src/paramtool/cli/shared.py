@@ -15,6 +15,7 @@ from paramtool.patterns import compile_pattern
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.sources.spec.document import Spec
 from paramtool.sources.spec.expectations import expected_sharing
 
 
@@ -63,6 +64,8 @@ def shared(
         type or (),
     )
     spec = open_chosen(model, set, seed)
+    if not isinstance(spec, Spec):
+        raise ParamtoolError(f"{spec.name} holds no module, and shared looks at one", hint="name a spec")
     with quick_import():
         from paramtool.operations.sharing import equal_in, layout_of
         from paramtool.sources.build import network

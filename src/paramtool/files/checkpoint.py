@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
@@ -26,6 +27,7 @@ class Stored:
         storage: what two tensors have in common that may share memory once they are loaded; None for a
             tensor that has its storage for itself.
         start: the byte of the storage at which the first element begins.
+        requires_grad: whether a pickled Parameter had it set; None where the file does not say.
     """
 
     name: str
@@ -37,6 +39,12 @@ class Stored:
     strides: tuple[int, ...] | None = None
     storage: Hashable = None
     start: int = 0
+    requires_grad: bool | None = None
+
+    @property
+    def end(self) -> int:
+        """The byte of the file after the last element, where the elements follow each other."""
+        return self.position + self.nbytes
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Checkpoint:
     Attributes:
         name: what it is called in messages and reports: the path that was given.
         tensors: in the order of the file, or of the model where the file keeps that.
-        tied: names that stand for another of `tensors`, by name.
+        tied: names that stand for another of `tensors`, which they are mapped to.
         metadata: texts that the files carry.
     """
 
@@ -59,7 +67,24 @@ class Checkpoint:
     def by_name(self) -> dict[str, Stored]:
         """Return the tensors by every name, tied ones included."""
         own = {each.name: each for each in self.tensors}
-        return {**own, **{name: own[first] for name, first in self.tied.items() if first in own}}
+        return {**own, **{name: own[first] for name, first in self.tied.items()}}
+
+    def below(self, module: str) -> Checkpoint:
+        """Return what begins with ``module.``, by the rest of its name."""
+        start = f"{module}."
+        found: dict[str, Stored] = {}
+        first: dict[str, str] = {}
+        tied: dict[str, str] = {}
+        for name, stored in self.by_name.items():
+            if not name.startswith(start):
+                continue
+            rest = name[len(start) :]
+            if stored.name in first:
+                tied[rest] = first[stored.name]
+            else:
+                first[stored.name] = rest
+                found[rest] = replace(stored, name=rest)
+        return replace(self, tensors=tuple(found.values()), tied=tied)
 
 
 @contextmanager
@@ -67,13 +92,16 @@ def opened(path: Path) -> Iterator[int]:
     """Open a file of a checkpoint to read, and give its descriptor.
 
     Raises:
-        ParamtoolError: where it cannot be opened.
+        ParamtoolError: where it cannot be opened, or is a folder, a device or a pipe.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ParamtoolError(f"cannot read {path}: {reason}") from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ParamtoolError(f"cannot read {path}: it is no plain file")
         yield descriptor
     finally:
         os.close(descriptor)

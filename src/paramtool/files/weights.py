@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.destination import check_space
-from paramtool.files.read_back import read_open_file
 from paramtool.files.replacing import Replacement, sync_folder
 from paramtool.files.safetensors_format import Entry, Layout, check, layout
+from paramtool.files.safetensors_reading import read_open_file
 from paramtool.files.shard_folder import ShardFolder
 from paramtool.files.shards import INDEX, index, pack
 
@@ -135,5 +135,7 @@ class _Shard:
     def check(self) -> None:
         """Raise where the file does not say what it was to say."""
         meant = {each.name: (each.dtype, each.shape, *self.layout.places[each.name]) for each in self.entries}
-        if read_open_file(self.file.descriptor, self.file.target) != meant:
+        tensors, _ = read_open_file(self.file.descriptor, self.file.target)
+        found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
+        if found != meant:
             raise ParamtoolError(f"cannot write {self.file.target}: other bytes came back than were written")

@@ -18,6 +18,7 @@ from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.files.weights import WeightsWriter
 from paramtool.named_tensors import dtype_name
+from paramtool.operations.one_thread import one_thread
 from paramtool.operations.planning import Step, Target, offer, plan
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
@@ -140,17 +141,6 @@ def _failures(step: Step, name: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         message = f"{step.rule} failed on '{name}': {type(error).__name__}: {error}"
         raise ParamtoolError(message, step.rule.place) from error
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: `orthogonal_` rounds differently on several, and savers have their own."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.weights import Entry, WeightsWriter
 from paramtool.fills import Fill, run_fills
 from paramtool.named_tensors import dtype_name, named_tensors
-from paramtool.operations.initialize import fill_whole, one_thread, plan_row, totals_of
+from paramtool.operations.initialize import fill_whole, plan_row, totals_of
+from paramtool.operations.one_thread import one_thread
 from paramtool.operations.planning import Step, Target, plan
 from paramtool.operations.statistics import Moments
 from paramtool.records.initialization import SAVED_COLUMNS, InitializationRow, InitializationTotals

@@ -15,16 +15,17 @@ def totals(rows: Iterable[ParameterRow]) -> ParameterTotals:
     """
     rows = count_once(rows)
     first = [row for row in rows if row.counted]
-    parameters = [row for row in first if row.kind == "parameter"]
+    parameters = [row for row in first if row.is_parameter]
     buffers = [row for row in first if row.kind == "buffer"]
     elements = sum(row.numel or 0 for row in parameters)
-    trainable = sum(row.numel or 0 for row in parameters if row.requires_grad)
+    is_known = all(row.kind != "stored" for row in parameters)
+    trainable = sum(row.numel or 0 for row in parameters if row.requires_grad) if is_known else None
     return ParameterTotals(
-        names=sum(row.kind == "parameter" for row in rows),
+        names=sum(row.is_parameter for row in rows),
         tensors=len(parameters),
         parameters=elements,
         trainable=trainable,
-        frozen=elements - trainable,
+        frozen=None if trainable is None else elements - trainable,
         nbytes=sum(row.nbytes or 0 for row in parameters),
         buffers=sum(row.numel or 0 for row in buffers),
         buffer_nbytes=sum(row.nbytes or 0 for row in buffers),

@@ -32,9 +32,10 @@ class ParameterRow:
         dtype: torch's name without ``torch.``; None in a folded row of several.
         numel: number of elements; None where the shape is unknown.
         nbytes: size in bytes; None where the shape is unknown.
-        requires_grad: None in a folded row of both kinds.
+        requires_grad: None in a folded row of both kinds, and where a checkpoint does not say.
         tied_to: the first name of the same tensor; None for that first name itself.
-        kind: ``parameter``, ``buffer`` or ``tensor`` (a plain attribute).
+        kind: ``parameter``, ``buffer``, ``tensor`` (a plain attribute), or ``stored`` in a checkpoint, which
+            does not tell parameters from buffers.
         persistent: whether a buffer is in the state_dict; None for what is no buffer.
         count: the number of names this row stands for; 1 but for folded rows.
         mean, std, min, max, norm: over the finite elements; std with Bessel's correction.
@@ -75,6 +76,11 @@ class ParameterRow:
         """The first name of the tensor: equal for two rows exactly when they are one tensor."""
         return self.tied_to or self.name
 
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it is listed and counted as a parameter: all that a checkpoint stores is."""
+        return self.kind in ("parameter", "stored")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterTotals:
@@ -83,8 +89,10 @@ class ParameterTotals:
     Attributes:
         names: number of parameter names.
         tensors: number of distinct parameter tensors.
-        parameters: number of parameter elements; what people mean by "124M parameters".
-        trainable, frozen: the elements with and without ``requires_grad``.
+        parameters: number of parameter elements; what people mean by "124M parameters".  Of a
+            checkpoint, which does not tell parameters from buffers, all elements.
+        trainable, frozen: the elements with and without ``requires_grad``; None where a checkpoint
+            does not say.
         nbytes: bytes of the parameters.
         buffers, buffer_nbytes: elements and bytes of the buffers, listed or not.
         plain_tensors: number of attributes that are tensors and neither parameter nor buffer.
@@ -94,8 +102,8 @@ class ParameterTotals:
     names: int
     tensors: int
     parameters: int
-    trainable: int
-    frozen: int
+    trainable: int | None
+    frozen: int | None
     nbytes: int
     buffers: int
     buffer_nbytes: int

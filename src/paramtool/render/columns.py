@@ -22,6 +22,9 @@ _OPTIONAL = (
     "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
 )  # fmt: skip
 
+_OF_MODULES = ("type", "requires_grad")
+"""Columns of which a checkpoint says nothing."""
+
 _USUAL = {"shared": {"kind": "parameter"}}
 """By command: a column in which every row has this says nothing."""
 
@@ -31,9 +34,10 @@ def columns_for_people(report: Report[Any, Any]) -> list[str]:
     columns = [column for column in report.columns if column not in ("values", "count")]
     columns.insert(columns.index("name") + 1, "count")
     usual = {"count": 1, **_USUAL.get(report.command, {})}
+    optional = {*_OPTIONAL, *usual, *(_OF_MODULES if report.rows else ())}
     return [
         column
         for column in columns
-        if (column not in _OPTIONAL and column not in usual)
+        if column not in optional
         or any(getattr(row, column) not in (None, usual.get(column)) for row in report.rows)
     ]

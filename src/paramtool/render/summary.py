@@ -40,10 +40,9 @@ def _(totals: ParameterTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
-    lines = [
-        f"{counted(totals.parameters, 'parameter')} in {tensors}, {byte_size(totals.nbytes)};"
-        f" {totals.trainable:,} trainable, {totals.frozen:,} frozen"
-    ]
+    lines = [f"{counted(totals.parameters, noun_of(totals))} in {tensors}, {byte_size(totals.nbytes)}"]
+    if totals.trainable is not None:
+        lines[0] += f"; {totals.trainable:,} trainable, {totals.frozen:,} frozen"
     if totals.buffers:
         lines.append(f"{counted(totals.buffers, 'buffer element')}, {byte_size(totals.buffer_nbytes)}")
     if totals.uninitialized:
@@ -97,6 +96,11 @@ def _one_module(module: SharedModule) -> str:
     if len(paths) > MOST_PATHS:
         listed = f"{paths[0]}, {paths[1]} … {paths[-1]} ({len(paths):,} paths)"
     return f"{listed} are one module, {shown(module.type)}"
+
+
+def noun_of(totals: ParameterTotals) -> str:
+    """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
+    return "parameter" if totals.trainable is not None else "element"
 
 
 def counted(number: int, noun: str) -> str:

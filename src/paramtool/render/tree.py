@@ -14,7 +14,7 @@ from paramtool.render.cells import for_people
 from paramtool.render.names import shown
 from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
-from paramtool.render.summary import counted, summary
+from paramtool.render.summary import counted, noun_of, summary
 
 
 @dataclass
@@ -31,7 +31,7 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     root = _Branch()
     for row in report.rows:
         _grow(root, row)
-    yield f"{shown(report.modules.get('', report.model or ''))}{_subtotal(root)}\n"
+    yield f"{shown(report.modules.get('', report.model or ''))}{_subtotal(root, report)}\n"
     yield from _lines(root, "", "", report, screen)
     yield "\n"
     yield from value_lines(report)
@@ -46,7 +46,7 @@ def _grow(root: _Branch, row: ParameterRow) -> None:
         branch = branch.below.setdefault((part, row.kind if index == len(parts) else ""), _Branch())
         path.append(branch)
     branch.row = row
-    if row.counted and row.kind == "parameter":
+    if row.counted and row.is_parameter:
         for each in path:
             each.numel += row.numel or 0
             each.nbytes += row.nbytes or 0
@@ -68,7 +68,7 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
     row = branch.row
     if row is None:
         kind = report.modules.get(first_of(path))
-        return f"{shown(name)}{f': {shown(kind)}' if kind else ''}{_subtotal(branch)}"
+        return f"{shown(name)}{f': {shown(kind)}' if kind else ''}{_subtotal(branch, report)}"
     parts = [shown(name)]
     if row.shape is not None or row.count == 1:
         parts.append(for_people(row, "shape"))
@@ -78,7 +78,7 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
             f"{shown(row.type or 'module')} of {counted(row.count, 'name')}, {counted(row.numel or 0, noun)}"
         )
     parts.append(row.dtype or "")
-    if row.kind != "parameter":
+    if not row.is_parameter:
         parts.append("buffer" if row.kind == "buffer" else "plain tensor")
     elif row.requires_grad is False:
         parts.append("frozen")
@@ -93,5 +93,5 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
     return "  ".join(part for part in parts if part)
 
 
-def _subtotal(branch: _Branch) -> str:
-    return f"  ({counted(branch.numel, 'parameter')}, {byte_size(branch.nbytes)})"
+def _subtotal(branch: _Branch, report: Report[Any, Any]) -> str:
+    return f"  ({counted(branch.numel, noun_of(report.totals))}, {byte_size(branch.nbytes)})"

@@ -68,6 +68,11 @@ class Spec:
     rules: tuple[Rule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What the model is called: the path of the file."""
+        return self.text.name
+
 
 def read_spec(text: Text, catalog: Catalog, overrides: tuple[Override, ...] = ()) -> Spec:
     """Return the spec that `text` writes, with `overrides` set in it.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from paramtool.errors import shorten
 from paramtool.place import Place, Text
+
+__all__ = ["Mapping", "Node", "Plain", "Scalar", "Sequence", "describe", "is_nothing", "shorten"]
 
 Plain: TypeAlias = "bool | int | float | str | None"
 
@@ -69,8 +72,3 @@ def describe(node: Node) -> str:
     if isinstance(node.value, str):
         return f"the string '{shorten(node.value)}'"
     return shorten(node.raw)
-
-
-def shorten(text: str, width: int = 60) -> str:
-    """Cut a stranger's text for a message."""
-    return text if len(text) <= width else text[: width - 1] + "…"

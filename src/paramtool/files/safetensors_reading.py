@@ -1,0 +1,97 @@
+"""Opening a safetensors file: its header, strictly, and not a byte of its tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.files.checkpoint import Checkpoint, Stored, opened
+from paramtool.files.safetensors_format import LONGEST_HEADER
+from paramtool.files.safetensors_header import Described, parse_header
+
+OTHER_METADATA = ("format", "paramtool")
+"""Keys of the metadata that stand for no tensor, whatever their values."""
+
+
+def read_safetensors(path: Path, name: str | None = None) -> Checkpoint:
+    """Return what the file at `path` holds.
+
+    Args:
+        path: the file.
+        name: what to call it; by default its path.
+
+    Raises:
+        ParamtoolError: where it is no whole safetensors file.
+    """
+    with opened(path) as descriptor:
+        tensors, metadata = read_open_file(descriptor, path)
+    return Checkpoint(name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata)
+
+
+def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str, str]]:
+    """Return the tensors and the metadata of the open file `descriptor`, which goes by the name `path`.
+
+    Raises:
+        ParamtoolError: where it is no whole safetensors file.
+    """
+    try:
+        size = os.fstat(descriptor).st_size
+        length = int.from_bytes(_read(descriptor, 8, 0), "little")
+        if length > LONGEST_HEADER:
+            raise ValueError(f"a header of {length:,} bytes; at most {LONGEST_HEADER:,}")
+        if 8 + length > size:
+            raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
+        found, metadata = parse_header(_read(descriptor, length, 8).decode())
+        _check_data(found, size - 8 - length)
+    except OSError as error:
+        raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeError as error:
+        raise ParamtoolError(f"{path} is no whole safetensors file: its header is no UTF-8") from error
+    except ValueError as error:
+        raise ParamtoolError(f"{path} is no whole safetensors file: {error}") from error
+    return [_stored(each, path, 8 + length) for each in found], metadata
+
+
+def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the names that the metadata map to a tensor, as `safetensors.torch.save_model` writes them.
+
+    They are in alphabetical order: that of the file is an accident of a hash table.
+    """
+    own = {each.name for each in tensors}
+    return {
+        name: first
+        for name, first in sorted(metadata.items())
+        if first in own and name not in own and name not in OTHER_METADATA
+    }
+
+
+def _stored(each: Described, path: Path, data: int) -> Stored:
+    return Stored(each.name, each.dtype, each.shape, each.end - each.begin, path, data + each.begin)
+
+
+def _check_data(found: Sequence[Described], size: int) -> None:
+    """See that the tensors follow each other, and fill the file."""
+    position = 0
+    for each in sorted(found, key=lambda one: (one.begin, one.end)):
+        if each.begin != position:
+            what = "overlaps another" if each.begin < position else "leaves a hole before it"
+            raise ValueError(f"the tensor '{shorten(each.name)}' {what}")
+        position = each.end
+    if position > size:
+        raise ValueError(f"its tensors need {position:,} bytes, and it has {size:,}; it was cut off")
+    if position < size:
+        raise ValueError(f"{size - position:,} bytes follow its last tensor")
+
+
+def _read(descriptor: int, length: int, position: int) -> bytes:
+    pieces = []
+    while length:
+        piece = os.pread(descriptor, min(length, 2**30), position)
+        if not piece:
+            raise ValueError("it ends too early")
+        pieces.append(piece)
+        length -= len(piece)
+        position += len(piece)
+    return b"".join(pieces)
