@@ -23,8 +23,8 @@ _CHANGES_OUTPUT = (
 _WATCH = f"""
 import json, os, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS_OF_CPU}, {SECONDS_OF_CPU}))
-from paramtool.cli import main, streams
-streams.prepare()
+from paramtool.cli import console, main
+console.prepare()
 try:
     status = main._run(sys.argv[2:])
     sys.stdout.flush()

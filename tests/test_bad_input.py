@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paramtool import patterns
-from paramtool.cli import streams
+from paramtool.cli import console
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Text
 from paramtool.sources.model import open_spec
@@ -62,7 +62,7 @@ def told(text: str, capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(ParamtoolError) as caught:
         read_spec(Text("model.yaml", text), shipped())
     capsys.readouterr()
-    streams.complain(caught.value)
+    console.complain(caught.value)
     return capsys.readouterr().err
 
 
@@ -654,7 +654,7 @@ def ends_well(content: bytes, file: Path) -> None:
     except ParamtoolError as error:
         assert error.status == 2
         with contextlib.redirect_stderr(io.StringIO()) as stderr:
-            streams.complain(error)
+            console.complain(error)
         lines = stderr.getvalue().split("\n")
         assert FIRST_LINE.fullmatch(lines[0])
         assert all(line.isprintable() for line in lines)

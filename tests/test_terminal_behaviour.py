@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from paramtool.cli import streams
+from paramtool.cli import console
 from paramtool.cli.main import BUG, INTERRUPTED
 from tests.conftest import Run
 from tests.processes import COMMAND, environment, execute, watch
@@ -242,9 +242,9 @@ def test_a_write_error_is_told_apart_from_a_closed_pipe(monkeypatch: pytest.Monk
     """Only a closed pipe is a quiet end; any other error of stdout is told."""
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     assert isinstance(
-        streams._output_error(BrokenPipeError(errno.EPIPE, "Broken pipe")), streams.OutputClosed
+        console._output_error(BrokenPipeError(errno.EPIPE, "Broken pipe")), console.OutputClosed
     )
-    told = streams._output_error(OSError(errno.EIO, "Input/output error"))
+    told = console._output_error(OSError(errno.EIO, "Input/output error"))
     assert str(told) == "error: cannot write to stdout: Input/output error"
 
 
@@ -375,10 +375,10 @@ def test_colours_are_for_terminals(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert streams.screen().color is at_a_terminal
+    assert console.screen().color is at_a_terminal
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert streams.screen().color is elsewhere
-    assert streams.screen().width is None
+    assert console.screen().color is elsewhere
+    assert console.screen().width is None
 
 
 @pytest.mark.parametrize(("variable", "has_colours"), [("1", True), ("0", False)])

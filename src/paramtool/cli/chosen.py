@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paramtool.cli import streams
+from paramtool.cli import console
 from paramtool.sources.model import choose, open_spec
 from paramtool.sources.spec.document import Spec
 from paramtool.sources.spec.overrides import Override
@@ -20,6 +20,6 @@ def open_chosen(model: str | None, overrides: Sequence[str] | None, seed: int | 
     parsed = tuple(Override.parse(each) for each in overrides or ())
     choice = choose(model)
     if choice.reason:
-        streams.note(f"MODEL is {choice.name}, from {choice.reason}")
+        console.note(f"MODEL is {choice.name}, from {choice.reason}")
     spec = open_spec(choice.name, parsed)
     return spec if seed is None else replace(spec, seed=seed)

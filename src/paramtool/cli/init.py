@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from paramtool import plugins
-from paramtool.cli import options, streams
+from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
@@ -106,12 +106,12 @@ def init(
             digests=format is Format.json,
             model=spec.text.name,
         )
-    streams.write(render(report, format, streams.screen()))
+    console.write(render(report, format, console.screen()))
 
 
 def _tell(notes: Iterable[str]) -> None:
     for text in notes:
-        streams.note(text)
+        console.note(text)
 
 
 def _save(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from paramtool.cli import options, streams
+from paramtool.cli import console, options
 from paramtool.cli.rule_options import INITIALIZERS
 from paramtool.errors import ParamtoolError
 from paramtool.render.explanation import explanation
@@ -34,4 +34,4 @@ def initializers(
     options_of = {each.name: f"{each.option} {each.metavar}".rstrip() for each in INITIALIZERS}
     report = source.initializers(shipped(), name, files=plugin or (), options=options_of)
     for_people = name is not None and format is Format.table
-    streams.write(explanation(report) if for_people else render(report, format, streams.screen()))
+    console.write(explanation(report) if for_people else render(report, format, console.screen()))

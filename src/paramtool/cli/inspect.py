@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import options, streams
+from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
@@ -86,7 +86,7 @@ def inspect(
         report = replace(report, rows=tuple(sorted_rows(report.rows, sort, reverse)))
     elif reverse:
         report = replace(report, rows=report.rows[::-1])
-    streams.write(render(report, format, streams.screen()))
+    console.write(render(report, format, console.screen()))
 
 
 def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
@@ -109,19 +109,19 @@ def _read(spec: Spec, module: str | None, values: bool, stats: bool) -> Report[P
 
     built = network.values(spec) if values or stats else network.structure(spec)
     for text in built.notes:
-        streams.note(text)
+        console.note(text)
     part = network.submodule(built.module, module) if module else built.module
     report = parameters(part, stats=stats, values=values, model=spec.text.name)
     plain = [row for row in report.rows if row.kind == "tensor"]
     for row in plain[:MOST_NOTES]:
-        streams.note(
+        console.note(
             f"{row.name} {list(row.shape or ())} is a plain tensor, not a parameter:"
             " no optimizer, state_dict or .to() sees it"
         )
     if len(plain) > MOST_NOTES:
-        streams.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
+        console.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
     if not report.rows:
-        streams.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
+        console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
     return report
 
 

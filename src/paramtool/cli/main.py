@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from paramtool.cli import streams
+from paramtool.cli import console
 from paramtool.cli.init import init
 from paramtool.cli.initializers import initializers
 from paramtool.cli.inspect import inspect
@@ -37,7 +37,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        streams.write([f"paramtool {version('paramtool')}\n"])
+        console.write([f"paramtool {version('paramtool')}\n"])
         raise typer.Exit
 
 
@@ -54,7 +54,7 @@ def paramtool(
     """Look at, initialize and compare the parameters of PyTorch networks."""
     if context.invoked_subcommand is None:
         for line in context.get_help().splitlines():
-            streams.say(line)
+            console.say(line)
         raise typer.Exit(USAGE)
 
 
@@ -63,10 +63,10 @@ def main() -> NoReturn:
     # a terminated write removes its temporary file, as an interrupted one does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        streams.prepare()
+        console.prepare()
         status = _run(sys.argv[1:])
         sys.stdout.flush()
-    except (ParamtoolError, streams.OutputClosed) as error:
+    except (ParamtoolError, console.OutputClosed) as error:
         status = _report(error)
     # Skip the interpreter's own end: with torch loaded it takes longer than most commands.
     os._exit(status)
@@ -78,30 +78,30 @@ def _run(arguments: list[str]) -> int:
     try:
         status = app(arguments, prog_name="paramtool", standalone_mode=False)
         if status == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
-            streams.say("interrupted")
+            console.say("interrupted")
         return status if isinstance(status, int) else DONE
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             import traceback
 
             for line in traceback.format_exc().splitlines():
-                streams.say(line)
+                console.say(line)
         return _report(error)
 
 
 def _report(error: BaseException) -> int:
-    if isinstance(error, streams.OutputClosed):
+    if isinstance(error, console.OutputClosed):
         return DONE
     if isinstance(error, ParamtoolError):
-        streams.complain(error)
+        console.complain(error)
         return error.status
     if isinstance(error, typer.TyperException):
         return _usage(error)
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        streams.say("interrupted")
+        console.say("interrupted")
         return INTERRUPTED
     if isinstance(error, MemoryError):
-        streams.complain(ParamtoolError("out of memory"))
+        console.complain(ParamtoolError("out of memory"))
         return USAGE
     return _bug(error)
 
@@ -110,7 +110,7 @@ def _usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "paramtool"
     message = error.format_message().rstrip(".").replace("Value error, ", "")
-    streams.complain(ParamtoolError(message, hint=f"see '{command} --help'"))
+    console.complain(ParamtoolError(message, hint=f"see '{command} --help'"))
     return USAGE
 
 
@@ -119,7 +119,7 @@ def _bug(error: BaseException) -> int:
     while frame and frame.tb_next:
         frame = frame.tb_next
     where = f" ({Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno})" if frame else ""
-    streams.complain(
+    console.complain(
         ParamtoolError(
             f"a bug in paramtool: {type(error).__name__}: {error}{where}",
             hint="'paramtool --debug …' shows the traceback to report",

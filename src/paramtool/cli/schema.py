@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from paramtool.cli import streams
+from paramtool.cli import console
 
 
 def schema() -> None:
@@ -13,4 +13,4 @@ def schema() -> None:
     An editor completes and checks a spec with it: it has every torch.nn module,
     with its arguments and their types.
     """
-    streams.write([files("paramtool.sources.spec").joinpath("schema.json").read_text("utf-8")])
+    console.write([files("paramtool.sources.spec").joinpath("schema.json").read_text("utf-8")])
