@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.files.weights import WeightsWriter
-from paramtool.names import dtype_name
+from paramtool.named_tensors import dtype_name
 from paramtool.operations.planning import Step, Target, offer, plan
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from paramtool.names import NamedTensor, dtype_name, named_tensors
+from paramtool.named_tensors import NamedTensor, dtype_name, named_tensors
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
 from paramtool.operations.totals import count_once, totals

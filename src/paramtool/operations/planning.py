@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line
 from paramtool.initializers.laws import Law
-from paramtool.names import NamedTensor, dtype_name, named_tensors
+from paramtool.named_tensors import NamedTensor, dtype_name, named_tensors
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean

@@ -18,7 +18,7 @@ from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.files.weights import Entry, WeightsWriter
 from paramtool.fills import Fill, run_fills
-from paramtool.names import dtype_name, named_tensors
+from paramtool.named_tensors import dtype_name, named_tensors
 from paramtool.operations.initialize import fill_whole, one_thread, plan_row, totals_of
 from paramtool.operations.planning import Step, Target, plan
 from paramtool.operations.statistics import Moments

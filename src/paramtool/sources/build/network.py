@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from paramtool.errors import ParamtoolError, Problems
-from paramtool.names import named_tensors
+from paramtool.named_tensors import named_tensors
 from paramtool.sources.build.builder import Builder
 from paramtool.sources.build.freezing import freeze
 from paramtool.sources.build.recording import Recording, Sketch

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from paramtool import streams
 from paramtool.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
-from paramtool.names import named_tensors
+from paramtool.named_tensors import named_tensors
 from paramtool.sources.build.structure import on_meta
 
 _METHODS = {getattr(Tensor, name): name for name in (*RANDOM, *CONSTANT, *ELEMENTWISE)}
