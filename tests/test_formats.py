@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from paramtool.render.formats import Format, as_text, render
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
 from paramtool.render.table import STREAM_PAST
+from tests.conftest import Run
 from tests.strategies import trees
 
 Parameters = Report[ParameterRow, ParameterTotals]
@@ -399,3 +401,19 @@ def test_an_unknown_format_is_refused() -> None:
     """A format that there is none of is an error before anything is written."""
     with pytest.raises(ValueError, match="'xml' is not a valid Format"):
         as_text(parameters(nn.ReLU()), "xml")
+
+
+@pytest.mark.parametrize("command", ["inspect", "init", "initializers"])
+def test_json_for_short_and_another_format_contradict_each_other(
+    command: str, run: Run, tmp_path: Path
+) -> None:
+    """--json beside --format is an error in either order, unless the format is json."""
+    model = tmp_path / "model.yaml"
+    model.write_text("model: {Linear: [1, 1]}\ninit: [zeros: ]\n")
+    words = [command] if command == "initializers" else [command, str(model)]
+    for options in (["--json", "-f", "csv"], ["--format=csv", "--json"]):
+        result = run(*words, *options)
+        assert (result.status, result.stdout) == (2, "")
+        assert result.stderr == "error: --json and --format csv contradict each other\n"
+    plain = run(*words, "--json")
+    assert run(*words, "-f", "json", "--json").stdout == plain.stdout

@@ -6,8 +6,28 @@ from typing import Annotated
 
 import typer
 
+from paramtool.errors import ParamtoolError
 from paramtool.render.formats import Format
 from paramtool.sources.spec.limits import MAX_INTEGER
+
+
+def _agree(context: typer.Context, format: Format) -> Format:
+    """Refuse ``--json`` beside another ``--format``; called for each, of which the later sees both."""
+    _refuse_two(context, format, context.params.get("json", False))
+    return format
+
+
+def _agree_too(context: typer.Context, json: bool) -> bool:
+    _refuse_two(context, context.params.get("format"), json)
+    return json
+
+
+def _refuse_two(context: typer.Context, format: Format | None, json: bool) -> None:
+    source = context.get_parameter_source("format")
+    is_typed = source is not None and source.name == "COMMANDLINE"
+    if json and is_typed and format is not None and format is not Format.json:
+        raise ParamtoolError(f"--json and --format {format.value} contradict each other")
+
 
 Model = Annotated[
     str | None,
@@ -21,8 +41,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec by its dotted path."),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
-Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", "-f", callback=_agree, help="How to write the result.")
+]
+Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[
     list[str] | None,
     typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names in which REGEX is found."),
