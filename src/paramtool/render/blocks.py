@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
 
-from paramtool.records.parameter import ParameterRow
+from paramtool.render.folding import Foldable, identity, merged
 
 _DOT = re.compile(r"(?<!\.)\.(?!\.)")  # torch refuses empty parts, so ".." is only ever ours
+
+Row = TypeVar("Row", bound=Foldable)
 
 FEWEST = 3
 """Blocks that are worth folding."""
@@ -21,7 +24,7 @@ class _Module:
     """A part of a name: the parts below it, and the row of the name that ends here."""
 
     below: dict[str, _Module] = field(default_factory=dict)
-    row: ParameterRow | None = None
+    row: Foldable | None = None
     index: int = 0
 
 
@@ -30,7 +33,7 @@ class _Line:
     """A row, folded or not, its name relative to a module, and where its first name stood."""
 
     name: tuple[str, ...]
-    row: ParameterRow
+    row: Foldable
     index: int
 
 
@@ -44,22 +47,24 @@ def first_of(name: str) -> str:
     return re.sub(r"\{([0-9]+)\.\.[0-9]+\}", r"\1", name)
 
 
-def fold_blocks(rows: Iterable[ParameterRow]) -> list[ParameterRow]:
+def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     """Return `rows` with each run of identical numbered modules as one.
 
-    Blocks are identical when their names, types, shapes, dtypes, ``requires_grad`` and ties agree.
-    A folded row counts its names in `count` and adds up `numel` and `nbytes`; `shape` is of one.
-    A row stands where its first name stood.
+    Blocks are identical when their names agree and the `identity` of their rows; what becomes of these
+    `merged` says.  A row stands where its first name stood.
     """
     roots: dict[str, _Module] = {}
     for index, row in enumerate(rows):
-        module = roots.setdefault(row.kind, _Module())
+        module = roots.setdefault(getattr(row, "kind", ""), _Module())
         for part in row.name.split("."):
             module = module.below.setdefault(part, _Module())
         module.row, module.index = row, index
     lines = [line for root in roots.values() for line in _lines(root, "")]
     lines.sort(key=lambda line: line.index)
-    return [replace(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
+    folded = (
+        replace(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines
+    )
+    return cast("list[Row]", list(folded))  # merged rows are of the type of their parts
 
 
 def _lines(module: _Module, path: str) -> list[_Line]:
@@ -82,27 +87,7 @@ def _lines(module: _Module, path: str) -> list[_Line]:
 
 
 def _identity(lines: list[_Line], path: str) -> tuple[object, ...]:
-    return tuple(
-        (
-            line.name,
-            line.row.type,
-            line.row.shape,
-            line.row.numel,  # all that is known of a module that is folded to a depth
-            line.row.nbytes,
-            line.row.dtype,
-            line.row.requires_grad,
-            line.row.persistent,
-            line.row.counted,
-            line.row.count,
-            _relative(line.row.tied_to, path),
-        )
-        for line in lines
-    )
-
-
-def _relative(tied_to: str | None, path: str) -> tuple[bool, str | None]:
-    inside = tied_to is not None and tied_to.startswith(path)
-    return (inside, tied_to[len(path) :] if inside and tied_to else tied_to)
+    return tuple((line.name, line.row.count, identity(line.row, path)) for line in lines)
 
 
 def _runs(blocks: list[tuple[int, str, list[_Line]]]) -> list[list[tuple[int, str, list[_Line]]]]:
@@ -128,23 +113,12 @@ def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
     (first, part, _), (last, _, _) = run[0], run[-1]
     prefix = part[: len(part) - len(str(first))]
     name = f"{prefix}{{{first}..{last}}}"
-    merged = []
-    for same in zip(*(lines for _, _, lines in run), strict=True):
-        row = same[0].row
-        tied_to = row.tied_to
-        if tied_to is not None and tied_to.startswith(f"{path}{part}."):
-            tied_to = f"{path}{name}.{tied_to[len(path) + len(part) + 1 :]}"
-        folded = replace(
-            row,
-            tied_to=tied_to,
-            count=sum(line.row.count for line in same),
-            numel=_sum(line.row.numel for line in same),
-            nbytes=_sum(line.row.nbytes for line in same),
+    parts = list(zip(*(lines for _, _, lines in run), strict=True))
+    return [
+        _Line(
+            (name, *same[0].name),
+            merged([line.row for line in same], f"{path}{part}.", f"{path}{name}."),
+            min(line.index for line in same),
         )
-        merged.append(_Line((name, *same[0].name), folded, min(line.index for line in same)))
-    return merged
-
-
-def _sum(numbers: Iterable[int | None]) -> int | None:
-    known = list(numbers)
-    return None if None in known else sum(number for number in known if number is not None)
+        for same in parts
+    ]
