@@ -16,16 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import ParamtoolError
 from paramtool.records.report import Report
+from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, as_text
 
 if TYPE_CHECKING:
+    from paramtool.operations.initialize import initialize
     from paramtool.operations.parameters import parameters
 
-__all__ = ["Format", "ParamtoolError", "Report", "as_text", "parameters"]
+__all__ = ["Format", "ParamtoolError", "Report", "Rule", "as_text", "initialize", "parameters"]
 
 
 def __getattr__(name: str) -> Any:
     # The operations import torch, and every module here imports this one: so they come on demand.
+    if name == "initialize":
+        from paramtool.operations.initialize import initialize
+
+        return initialize
     if name == "parameters":
         from paramtool.operations.parameters import parameters
 
