@@ -3,65 +3,27 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line
 from paramtool.initializers.laws import Law
-from paramtool.named_tensors import NamedTensor, dtype_name, named_tensors
+from paramtool.named_tensors import dtype_name
+from paramtool.operations.targets import Step, Target, targets_of
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
+from paramtool.scratch import drawn_in
 from paramtool.suggestion import did_you_mean
 
-_COMPLEX = ("constant", "zeros", "ones", "add", "mul", "eye", "dirac", "copy")
-"""What fills a complex tensor: a random number here is real, and the imaginary part would be 0."""
-
-_NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One rule on one tensor: a law for blocks, or a function for the whole."""
-
-    rule: Rule
-    law: Law | None
-    function: Callable[..., object]
-    arguments: Mapping[str, Any]
-
-    @property
-    def replaces(self) -> bool:
-        return self.law.replaces if self.law else True
-
-
-@dataclass(frozen=True)
-class Target:
-    """A tensor, its names, the steps that run on it in order, and those that do not."""
-
-    names: tuple[str, ...]
-    tensor: nn.Parameter
-    owners: tuple[nn.Module, ...]
-    steps: tuple[Step, ...] = ()
-    skipped: tuple[Step, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.names[0]
-
-    @property
-    def note(self) -> str | None:
-        """Say what the initializers took from the shape, and that a norm is caught."""
-        notes = [step.law.note for step in self.steps if step.law and step.law.note]
-        bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
-        if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
-            notes.append("a norm layer")
-        return "; ".join(notes) or None
+_COMPLEX = ("eye", "dirac", "copy")
+"""The functions of whole tensors that fill complex ones: others would leave the imaginary part 0."""
 
 
 def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
@@ -71,7 +33,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
         NothingMatched: where a rule matches no parameter.
         Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
     """
-    targets = _targets(module)
+    targets = targets_of(module)
     steps: dict[int, list[Step]] = {id(target.tensor): [] for target in targets}
     problems: list[ParamtoolError] = []
     for rule in rules:
@@ -110,21 +72,6 @@ def find_initializer(name: str) -> Callable[..., Any]:
     return found
 
 
-def _targets(module: nn.Module) -> list[Target]:
-    groups: dict[int, list[NamedTensor]] = {}
-    for named in named_tensors(module):
-        if named.kind == "parameter":
-            groups.setdefault(id(named.tensor), []).append(named)
-    return [
-        Target(
-            tuple(each.name for each in group),
-            group[0].tensor,  # type: ignore[arg-type]
-            tuple(each.owner for each in group),
-        )
-        for group in groups.values()
-    ]
-
-
 def _matched(rule: Rule, targets: Sequence[Target]) -> list[Target]:
     """Return the targets that a rule selects; a tied one by any of its names."""
     names = [name for target in targets for name in target.names]
@@ -148,8 +95,14 @@ def _is_a(owner: nn.Module, name: str) -> bool:
 
 
 def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
-    first = f"the first name is '{targets[0].name}'" if targets else "there are no parameters"
-    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, first)
+    hint = f"the first name is '{targets[0].name}'" if targets else "there are no parameters"
+    if rule.type is not None:
+        owners = [type(owner) for target in targets for owner in target.owners]
+        classes = {base.__name__ for owner in owners for base in owner.__mro__ if issubclass(base, nn.Module)}
+        if rule.type not in classes:
+            own = ", ".join(sorted({owner.__name__ for owner in owners})[:5])
+            hint = did_you_mean(rule.type, classes) or f"the classes are {own}"
+    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, hint)
 
 
 def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
@@ -160,31 +113,51 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     """
     arguments = dict(rule.arguments)
     try:
-        _check_tensor(target.tensor, rule.initializer)
-        if any(isinstance(owner, ParametrizationList) for owner in target.owners):
-            raise ValueError("it is parametrized, so that the forward uses another tensor")
+        _check(target)
         if not getattr(function, "is_law", False):
             offered = offer(function, arguments, generator=None, parameter=target.name)
             inspect.signature(function).bind(target.tensor, **offered)
+            _check_complex(target, rule.initializer in _COMPLEX)
             check = getattr(function, "check", _nothing_to_check)
             check(tuple(target.tensor.shape), **offer(check, arguments, parameter=target.name))
             return Step(rule, None, function, arguments)
         law: Law = function(tuple(target.tensor.shape), **arguments)
-        kind = torch.float32 if law.random else target.tensor.dtype  # what it is drawn in
-        law.draw(torch.zeros(1, dtype=kind), torch.Generator())
+        _check_complex(target, law.complex)
+        dtype = drawn_in(target.tensor.dtype) if law.random else target.tensor.dtype
+        law.draw(torch.zeros(1, dtype=dtype), torch.Generator())
+        _check_range(law, target.tensor.dtype)
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
         message = f"{rule} cannot fill '{target.name}': {first_line(error)}"
         raise ParamtoolError(message, rule.place) from error
     return Step(rule, law, function, arguments)
 
 
-def _check_tensor(tensor: Tensor, initializer: str) -> None:
+def _check(target: Target) -> None:
+    tensor = target.tensor
+    if target.refused is not None:
+        raise ValueError(target.refused)
+    if target.effective is not None:
+        target.effective.check_inverse()
     if is_lazy(tensor):
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"its dtype is {dtype_name(tensor)}, not floating point")
-    if tensor.is_complex() and initializer not in _COMPLEX:
-        raise ValueError("it is complex")
+
+
+def _check_complex(target: Target, is_fit: bool) -> None:
+    if target.tensor.is_complex() and not is_fit:
+        raise ValueError(f"its dtype is {dtype_name(target.tensor)}, which this law does not fill")
+
+
+def _check_range(law: Law, dtype: torch.dtype) -> None:
+    """Refuse what would be infinite: a constant may be so as it is written, what is drawn may not."""
+    if law.mean is None or law.std is None:
+        return
+    size, largest = abs(law.mean) + law.std, torch.finfo(dtype).max
+    if math.isfinite(size) and size > largest:
+        raise ValueError(f"its dtype ends at {largest:g}")
+    if law.random and not math.isfinite(size):
+        raise ValueError(f"nothing can be drawn with the mean {law.mean:g} and the std {law.std:g}")
 
 
 def _nothing_to_check(*_: object, **__: object) -> None:
@@ -200,4 +173,4 @@ def offer(function: Callable[..., Any], arguments: Mapping[str, Any], **offered:
 def _effective(target: Target, steps: Sequence[Step]) -> Target:
     """Leave out what a later fill overwrites."""
     last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
-    return Target(target.names, target.tensor, target.owners, tuple(steps[last:]), tuple(steps[:last]))
+    return replace(target, steps=tuple(steps[last:]), skipped=tuple(steps[:last]))
