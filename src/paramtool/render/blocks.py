@@ -7,23 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paramtool.records.parameter import ParameterRow
+from paramtool.render.folding import identity, merged
 
 _DOT = re.compile(r"(?<!\.)\.(?!\.)")  # torch refuses empty parts, so ".." is only ever ours
 
 FEWEST = 3
 """Blocks that are worth folding."""
-
-_ALIKE = (
-    "type", "shape", "numel", "nbytes", "dtype", "requires_grad", "persistent", "counted", "count",
-    "sharing", "start", "stop", "note",
-)  # fmt: skip
-"""What agrees in identical blocks; `numel` is all that is known of a module that is folded to a depth."""
-
-_NAMES = ("tied_to", "module")
-"""What agrees where it is the same part of each block."""
-
-_SUMS = ("count", "numel", "nbytes")
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})")
 
@@ -33,7 +22,7 @@ class _Module:
     """A part of a name: the parts below it, and the row of the name that ends here."""
 
     below: dict[str, _Module] = field(default_factory=dict)
-    row: ParameterRow | None = None
+    row: Any = None
     index: int = 0
 
 
@@ -42,7 +31,7 @@ class _Line:
     """A row, folded or not, its name relative to a module, and where its first name stood."""
 
     name: tuple[str, ...]
-    row: ParameterRow
+    row: Any
     index: int
 
 
@@ -56,16 +45,18 @@ def first_of(name: str) -> str:
     return re.sub(r"\{([0-9]+)\.\.[0-9]+\}", r"\1", name)
 
 
-def fold_blocks(rows: Iterable[ParameterRow]) -> list[ParameterRow]:
+def fold_blocks(rows: Iterable[Any]) -> list[Any]:
     """Return `rows` with each run of identical numbered modules as one.
 
-    Blocks are identical when their names, types, shapes, dtypes, ``requires_grad`` and ties agree.
-    A folded row counts its names in `count` and adds up `numel` and `nbytes`; `shape` is of one.
-    A row stands where its first name stood.
+    Blocks are identical when the names in them agree, and the `identity` of their rows; the row that
+    stands for all is `merged`.  It stands where its first name stood.
+
+    Args:
+        rows: records of one type, with a `name` and a `count`.
     """
     roots: dict[str, _Module] = {}
     for index, row in enumerate(rows):
-        module = roots.setdefault(row.kind, _Module())
+        module = roots.setdefault(getattr(row, "kind", ""), _Module())
         for part in row.name.split("."):
             module = module.below.setdefault(part, _Module())
         module.row, module.index = row, index
@@ -94,19 +85,7 @@ def _lines(module: _Module, path: str) -> list[_Line]:
 
 
 def _identity(lines: list[_Line], path: str) -> tuple[object, ...]:
-    return tuple(
-        (
-            line.name,
-            *(getattr(line.row, each, None) for each in _ALIKE),
-            *(_relative(getattr(line.row, each, None), path) for each in _NAMES),
-        )
-        for line in lines
-    )
-
-
-def _relative(tied_to: str | None, path: str) -> tuple[bool, str | None]:
-    inside = tied_to is not None and tied_to.startswith(path)
-    return (inside, tied_to[len(path) :] if inside and tied_to else tied_to)
+    return tuple((line.name, *identity(line.row, path)) for line in lines)
 
 
 def _runs(blocks: list[tuple[int, str, list[_Line]]]) -> list[list[tuple[int, str, list[_Line]]]]:
@@ -132,35 +111,12 @@ def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
     (first, part, _), (last, _, _) = run[0], run[-1]
     prefix = part[: len(part) - len(str(first))]
     name = f"{prefix}{{{first}..{last}}}"
-    merged = []
-    for same in zip(*(lines for _, _, lines in run), strict=True):
-        rows = [line.row for line in same]
-        changed: dict[str, Any] = {
-            key: _moved(getattr(rows[0], key), f"{path}{part}.", f"{path}{name}.")
-            for key in _NAMES
-            if hasattr(rows[0], key)
-        }
-        for key in _SUMS:
-            if hasattr(rows[0], key):
-                changed[key] = _sum(getattr(row, key) for row in rows)
-        if hasattr(rows[0], "group"):
-            changed["group"] = _range([row.group for row in rows])
-        folded = replace(rows[0], **changed)
-        merged.append(_Line((name, *same[0].name), folded, min(line.index for line in same)))
-    return merged
-
-
-def _moved(name: str | None, path: str, to: str) -> str | None:
-    """Return a name inside the module of `path` as one inside that of `to`."""
-    return f"{to}{name[len(path) :]}" if name is not None and name.startswith(path) else name
-
-
-def _range(groups: list[int | str]) -> int | str:
-    """Return the first and the last of some numbers, which may be such ranges themselves."""
-    first, last = str(groups[0]).partition("..")[0], str(groups[-1]).rpartition("..")[2]
-    return groups[0] if first == last else f"{first}..{last}"
-
-
-def _sum(numbers: Iterable[int | None]) -> int | None:
-    known = list(numbers)
-    return None if None in known else sum(number for number in known if number is not None)
+    parts = list(zip(*(lines for _, _, lines in run), strict=True))
+    return [
+        _Line(
+            (name, *same[0].name),
+            merged([line.row for line in same], f"{path}{part}.", f"{path}{name}."),
+            min(line.index for line in same),
+        )
+        for same in parts
+    ]
