@@ -735,13 +735,3 @@ def test_what_came_before_a_fill_does_not_matter(before: list[str]) -> None:
     initialize(alone, rules("[normal: 0.5]"))
     assert torch.equal(module.weight, alone.weight)
     assert torch.equal(module.bias, alone.bias)
-
-
-def test_the_original_of_a_parametrized_weight_is_refused() -> None:
-    """A fill of the original would give the weight that the forward uses another law than was asked for."""
-    module = torch.nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
-    rule = read_recipe(Text("recipe", "[{pattern: weight, normal: {std: 0.01}}]"), shipped())
-    before = module.weight.detach().clone()
-    with pytest.raises(ParamtoolError, match="parametrized, so that the forward uses another tensor"):
-        initialize(module, rule)
-    assert torch.equal(module.weight, before)

@@ -16,18 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
+    from paramtool.operations.initialize import initialize
     from paramtool.operations.parameters import parameters
     from paramtool.operations.sharing import sharing
     from paramtool.records.report import Report
+    from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
 
-__all__ = ["Format", "ParamtoolError", "Report", "as_text", "parameters", "sharing"]
+__all__ = ["Format", "ParamtoolError", "Report", "Rule", "as_text", "initialize", "parameters", "sharing"]
 
 _HOMES = {
     "Format": "render.formats",
     "ParamtoolError": "errors",
     "Report": "records.report",
+    "Rule": "records.rule",
     "as_text": "render.formats",
+    "initialize": "operations.initialize",
     "parameters": "operations.parameters",
     "sharing": "operations.sharing",
 }

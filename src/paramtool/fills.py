@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paramtool import streams
+from paramtool.scratch import Scratch
 
 RANDOM = ("uniform_", "normal_", "exponential_", "log_normal_", "cauchy_")
 CONSTANT = ("fill_", "zero_")
@@ -50,7 +51,7 @@ class Fill:
 
 
 def run_fills(  # noqa: PLR0913, PLR0917 - the block, its place and its stream
-    fills: Sequence[Fill], block: Tensor, number: int, seed: int, name: str, scratch: Tensor
+    fills: Sequence[Fill], block: Tensor, number: int, seed: int, name: str, scratch: Scratch
 ) -> None:
     """Fill block `number` of the tensor `name` by `fills`.
 
@@ -61,15 +62,16 @@ def run_fills(  # noqa: PLR0913, PLR0917 - the block, its place and its stream
         block: flat, of the tensor's dtype; it is overwritten.
         number: which block of `streams.BLOCK` elements this is.
         seed, name: what the stream is told by.
-        scratch: a float32 tensor of at least the block's size.
+        scratch: room to draw in.
     """
     first = number * streams.BLOCK
     if not any(fill.random for fill in fills):
         for fill in fills:
             fill.run(block, first, None)
         return
-    drawn = scratch[: block.numel()]
+    drawn = scratch.draw_for(block)
     generator = streams.stream(seed, name, number)
     for fill in fills:
         fill.run(drawn, first, generator)
-    block.copy_(drawn)
+    if drawn is not block:
+        block.copy_(drawn)

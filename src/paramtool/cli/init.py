@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -18,14 +18,17 @@ from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
-from paramtool.records.initialization import InitializationRow, InitializationTotals
+from paramtool.files.sizes import byte_size, parse_size
+from paramtool.records.initialization import NORM, InitializationRow, InitializationTotals
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
-from paramtool.render.formats import Format, render
+from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import open_recipe, spec_catalog
 
 if TYPE_CHECKING:
     from paramtool.sources.spec.document import Spec
+
+Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]
 
 
 class Rng(str, Enum):
@@ -62,6 +65,9 @@ def init(
         typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads; they change no value."),
     ] = None,
     values: Annotated[bool, typer.Option("--values", help="Print small tensors whole.")] = False,
+    all: Annotated[
+        bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")
+    ] = False,
     set: options.Set = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
@@ -72,41 +78,94 @@ def init(
     initializer closes the selector before it: --pattern weight --normal 0.01 --pattern bias --zeros
     is two rules.
     """
-    typed = context.meta[RULES]
     format = Format.json if json else format
     if format is Format.tree:
         raise ParamtoolError("init has no tree", hint="'paramtool inspect --format tree' has one")
+    saving = _saving(output, max_shard_size, force, jobs)
+    if values and saving:
+        raise ParamtoolError("--values prints what is in memory, and --output writes past it")
+    if values and dry_run:
+        raise ParamtoolError("--values prints what --dry-run does not fill")
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
     spec = open_chosen(model, set, seed)
-    rules: list[Rule] = [
+    rules = _rules(spec, recipe, context)
+    report = _initialize(spec, rules, rng, saving, dry_run, values, digests=format is Format.json)
+    _warn_of_norms(report)
+    if format in FOR_PEOPLE and not all:
+        report = folded(report)
+    console.write(render(report, format, console.screen()))
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where to write, and how."""
+
+    target: Path
+    max_shard_size: int | None
+    force: bool
+    jobs: int
+
+
+def _saving(output: str | None, max_shard_size: str | None, force: bool, jobs: int | None) -> Saving | None:
+    """Return what the options say of the file; without one these say nothing, and are refused."""
+    if output is None:
+        given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}
+        for option, is_given in given.items():
+            if is_given:
+                raise ParamtoolError(f"{option} is of --output PATH, which is not given")
+        return None
+    size = parse_size(max_shard_size) if max_shard_size is not None else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Saving(Path(output), size, force, jobs or cores)
+
+
+def _rules(spec: Spec, recipe: str | None, context: typer.Context) -> list[Rule]:
+    rules = [
         *spec.rules,
         *(open_recipe(recipe) if recipe else ()),
-        *read_rules(typed, spec_catalog()),
+        *read_rules(context.meta[RULES], spec_catalog()),
     ]
     if not rules:
         raise ParamtoolError("no rules", hint="as in --pattern weight --normal 0.01, or init: in the spec")
+    return rules
+
+
+def _initialize(
+    spec: Spec,
+    rules: list[Rule],
+    rng: Rng,
+    saving: Saving | None,
+    dry_run: bool,
+    values: bool,
+    digests: bool,
+) -> Initialization:
+    """Build the model and do, or plan, what the rules say; torch comes in here."""
     with quick_import():
         from paramtool.operations.initialize import initialize
         from paramtool.sources.build import network
 
-    if output is not None and not dry_run:
-        report = _save(spec, rules, rng, output, max_shard_size, force, jobs)
-    else:
-        built = network.structure(spec) if dry_run else network.values(spec, rng.value)
-        _tell(built.notes)
-        report = initialize(
-            built.module,
-            rules,
-            seed=spec.seed,
-            rng=rng.value,
-            dry_run=dry_run,
-            values=values,
-            digests=format is Format.json,
-            model=spec.text.name,
-        )
-    console.write(render(report, format, console.screen()))
+    if saving and not dry_run:
+        return _save(spec, rules, rng, saving, digests)
+    built = network.structure(spec) if dry_run else network.values(spec, rng.value)
+    _tell(built.notes)
+    report = initialize(
+        built.module,
+        rules,
+        seed=spec.seed,
+        rng=rng.value,
+        dry_run=dry_run,
+        values=values,
+        digests=digests,
+        model=spec.text.name,
+    )
+    if saving:
+        from paramtool.operations.saving import check
+
+        size = check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
+        console.note(f"without --dry-run this writes {byte_size(size)} to {saving.target}")
+    return report
 
 
 def _tell(notes: Iterable[str]) -> None:
@@ -114,38 +173,36 @@ def _tell(notes: Iterable[str]) -> None:
         console.note(text)
 
 
-def _save(
-    spec: Spec,
-    rules: list[Rule],
-    rng: Rng,
-    output: str,
-    max_shard_size: str | None,
-    force: bool,
-    jobs: int | None,
-) -> Report[InitializationRow, InitializationTotals]:
+def _warn_of_norms(report: Initialization) -> None:
+    """Point out norm layers that a pattern has caught with what is no constant."""
+    caught = [row for row in report.rows if NORM in (row.note or "") and row.expected_std != 0]
+    if caught:
+        more = f" and {len(caught) - 1:,} more" if len(caught) > 1 else ""
+        console.note(f"{caught[0].name}{more} of norm layers get {caught[0].rule}; --exclude spares them")
+
+
+def _save(spec: Spec, rules: list[Rule], rng: Rng, saving: Saving, digests: bool) -> Initialization:
     """Write the weights: straight to disk where every fill is known, else from memory."""
-    from paramtool.files.sizes import parse_size
     from paramtool.operations.initialize import initialize
     from paramtool.operations.saving import byte_count, is_known, save
     from paramtool.sources.build import network
 
-    size = parse_size(max_shard_size) if max_shard_size is not None else None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    common: dict[str, Any] = {
-        "seed": spec.seed,
-        "jobs": jobs or cores,
-        "max_shard_size": size,
-        "force": force,
-        "model": spec.text.name,
-    }
-    target = Path(output)
     built, sketch = network.sketch(spec)
     _tell(built.notes)
+    common: dict[str, Any] = {"digests": digests, "model": spec.text.name, **vars(saving)}
     if rng is Rng.streams and is_known(built.module, sketch.fills_of):
         with progress_bar(byte_count(built.module)) as progress:
-            return save(built.module, target, rules, fills_of=sketch.fills_of, progress=progress, **common)
+            return save(
+                built.module,
+                rules=rules,
+                fills_of=sketch.fills_of,
+                seed=spec.seed,
+                progress=progress,
+                **common,
+            )
     built = network.values(spec, rng.value)
-    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.text.name)
+    done = initialize(
+        built.module, rules, seed=spec.seed, rng=rng.value, digests=digests, model=spec.text.name
+    )
     with progress_bar(byte_count(built.module)) as progress:
-        written = save(built.module, target, progress=progress, **common).totals
-    return replace(report, totals=replace(report.totals, files=written.files, nbytes=written.nbytes))
+        return save(built.module, done=done, progress=progress, **common)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from paramtool.errors import ParamtoolError
 from paramtool.files.complaints import told_of
 from paramtool.files.destination import already_there, check_space, destination
 from paramtool.files.leftovers import lock, remove_leftovers, temporary_path
@@ -66,6 +67,17 @@ class Replacement:
         except BaseException:
             self.discard()
             raise
+
+    def check(self) -> None:
+        """Refuse what `open` would refuse, and create nothing.
+
+        Raises:
+            ParamtoolError: where `target` may not be written, or the disk is too full.
+        """
+        found = destination(self.target, force=self.force)
+        if not os.access(found.path.parent, os.W_OK | os.X_OK):
+            raise ParamtoolError(f"cannot write {self.target}: {os.strerror(errno.EACCES)}")
+        check_space(self.target, found.path.parent, self.size)
 
     def write_at(self, position: int, data: Buffer) -> None:
         """Write all of `data` at `position`, in any order and from any thread."""

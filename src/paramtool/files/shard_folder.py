@@ -8,6 +8,7 @@ process killed at any moment leaves a folder in which every index names the shar
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -37,11 +38,11 @@ class ShardFolder:
         self.force = force
         self._created = False
 
-    def open(self) -> None:
-        """Create the folder, or see that nothing in it stands in the way.
+    def check(self) -> None:
+        """Refuse what stands in the way, and create nothing.
 
         Raises:
-            ParamtoolError: where it cannot be created or read, or holds weights already.
+            ParamtoolError: where the folder cannot be created or read, or holds weights already.
         """
         with told_of(self.path):
             if self.path.exists() and not self.path.is_dir():
@@ -50,15 +51,22 @@ class ShardFolder:
                 raise ParamtoolError(
                     f"cannot write {self.path}: the folder {self.path.parent} does not exist"
                 )
-            if not self.path.is_dir():
-                self.path.mkdir()
-                self._created = True
+            if not os.access(self.path if self.path.is_dir() else self.path.parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         for name in sorted(self._ours()):
             if not self.force:
                 raise already_there(self.path / name)
             if (self.path / name).is_symlink():
                 # behind it may be a cache shared by other folders
                 raise ParamtoolError(f"cannot write {self.path / name}: it is a symbolic link")
+
+    def open(self) -> None:
+        """Create the folder, or see that nothing in it stands in the way; raises as `check` does."""
+        self.check()
+        with told_of(self.path):
+            if not self.path.is_dir():
+                self.path.mkdir()
+                self._created = True
 
     def place(self, files: Sequence[Replacement], index: bytes | None) -> None:
         """Put the synced `files` and then the `index` in place, and remove older weights."""
@@ -88,6 +96,8 @@ class ShardFolder:
                 self.path.rmdir()
 
     def _ours(self) -> set[str]:
+        if not self.path.is_dir():
+            return set()
         with told_of(self.path):
             return {each.name for each in self.path.iterdir() if is_ours(each.name)}
 

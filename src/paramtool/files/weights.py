@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.complaints import told_of
 from paramtool.files.destination import check_space
+from paramtool.files.digests import Written
 from paramtool.files.read_back import read_open_file
 from paramtool.files.replacing import Replacement, sync_folder
 from paramtool.files.safetensors_format import Entry, Layout, check, layout
@@ -31,8 +33,8 @@ class WeightsWriter:
     """Write tensors in pieces to a safetensors file, or a folder of them, that appears whole or not at all.
 
     Entering refuses all that can be refused, and takes the room on the disk.  A clean exit checks
-    that every byte was written, syncs, reads the headers back and puts the files in place; an
-    exception leaves what was there before.
+    that every byte was written, syncs, reads the headers back, after `read_elements` every
+    element too, and puts the files in place; an exception leaves what was there before.
 
     Example:
         >>> with WeightsWriter(Path("model.safetensors"), [Entry("bias", "float32", (2,))]) as writer:
@@ -46,6 +48,7 @@ class WeightsWriter:
         force: replace what is there.
 
     Attributes:
+        digests: the SHA-256 of each tensor by its name, as it is on the disk, after `read_elements`.
         files: the paths that are there in the end, the index last.
         total_size: the bytes of all tensors.
     """
@@ -61,6 +64,9 @@ class WeightsWriter:
     ) -> None:
         check(entries)
         self.target = target
+        self.digests: dict[str, str] = {}
+        self._written: Written | None = None
+        self._readers = 1
         self.total_size = sum(each.nbytes for each in entries)
         self._folder = None if max_shard_size is None else ShardFolder(target, force=force)
         shards = {"": entries} if max_shard_size is None else pack(entries, max_shard_size)
@@ -76,6 +82,23 @@ class WeightsWriter:
         self._lock = Lock()
         self._undo = ExitStack()
 
+    def read_elements(self, jobs: int) -> None:
+        """Have every element read back at the end, by `jobs` threads, and `digests` of them taken."""
+        self._written, self._readers = Written(), jobs
+
+    def check(self) -> None:
+        """Refuse what entering would refuse, and create nothing.
+
+        Raises:
+            ParamtoolError: where the files may not be written, or the disk is too full.
+        """
+        if self._folder is not None:
+            self._folder.check()
+            folder = self.target if self.target.is_dir() else self.target.parent
+            check_space(self.target, folder, sum(each.layout.size for each in self._shards))
+        else:
+            self._shards[0].file.check()
+
     def write(self, name: str, start: int, data: Buffer) -> None:
         """Write the bytes `data` of the tensor `name` from its byte `start` on.
 
@@ -87,6 +110,8 @@ class WeightsWriter:
         if start < 0 or begin + start + size > end:
             raise ValueError(f"bytes {start} to {start + size} are not in {name!r}, which has {end - begin}")
         shard.file.write_at(begin + start, data)
+        if self._written is not None:
+            self._written.wrote(name, start, data)
         with self._lock:
             self._left[name] -= size
 
@@ -117,11 +142,23 @@ class WeightsWriter:
         for shard in self._shards:
             shard.file.sync()
             shard.check()
+        if self._written is not None:
+            self.digests = self._digests(self._written)
         if self._folder is not None:
             self._folder.place([each.file for each in self._shards], self._index)
         else:
             self._shards[0].file.place()
             sync_folder(self.target.resolve().parent)
+
+    def _digests(self, written: Written) -> dict[str, str]:
+        places = [
+            (name, shard.file.descriptor, shard.layout.places[name][0]) for name, shard in self._of.items()
+        ]
+        with told_of(self.target):
+            try:
+                return written.digests(places, self._readers)
+            except ValueError as error:
+                raise ParamtoolError(f"cannot write {self.target}: {error}") from error
 
 
 class _Shard:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +14,12 @@ from torch import Tensor, nn
 
 from paramtool import streams
 from paramtool.errors import ParamtoolError
-from paramtool.files.weights import WeightsWriter
 from paramtool.named_tensors import dtype_name
-from paramtool.operations.planning import Step, Target, offer, plan
+from paramtool.operations.filling import failures, fill_whole, run_law
+from paramtool.operations.planning import offer, plan
 from paramtool.operations.printing import printed
 from paramtool.operations.statistics import statistics
+from paramtool.operations.targets import Step, Target
 from paramtool.records.initialization import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
@@ -29,10 +28,9 @@ from paramtool.records.initialization import (
 )
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.scratch import Scratch
 
 _MOMENTS = ("mean", "std", "min", "max")
-
-_ONE_AT_A_TIME = threading.Lock()
 
 MOST_PRINTED = 100  # elements of a tensor that is small
 
@@ -51,9 +49,15 @@ def initialize(
     """Fill the parameters of `module` in place, as `rules` say from top to bottom.
 
     Every complaint comes before the first tensor is touched, those of plugins that misbehave apart.
+    A parametrized tensor is assigned through its module, so that the forward uses what was asked for.
+
+    Example:
+        >>> rule = Rule("normal", {"std": 0.01}, pattern="weight")
+        >>> initialize(nn.Linear(4, 3), [rule]).rows[0].expected_std
+        0.01
 
     Args:
-        module: with values; on the meta device only for a dry run.
+        module: any module with values; on the meta device only for a dry run.
         rules: a later rule acts on what an earlier one left.
         seed: of every stream.
         rng: ``streams`` draws each tensor from the stream of its first name; ``torch`` does what a
@@ -66,18 +70,18 @@ def initialize(
     Raises:
         NothingMatched: where a rule matches no parameter.
         Problems: with everything that stands against the plan.
-        ParamtoolError: where a plugin raises, changes the shape or leaves elements unfilled.
+        ParamtoolError: where there are no values to change, or a plugin raises, changes the shape or
+            leaves elements unfilled.
     """
     targets = plan(module, rules)
     touched = [target for target in targets if target.steps]
+    with torch.no_grad():
+        for target in touched:
+            _rehearse(target, seed, dry_run)
     before = {} if dry_run else {target.name: statistics(target.tensor) for target in touched}
     if not dry_run:
         with torch.no_grad():
-            if rng == "torch":
-                _act_as_torch(rules, touched, seed)
-            else:
-                for target in touched:
-                    _act(target, seed)
+            _act(rules, touched, seed, rng)
     rows = tuple(_row(target, before.get(target.name), values, digests) for target in touched)
     columns = PLAN_COLUMNS if dry_run else RESULT_COLUMNS
     columns += ("sha256",) if digests and not dry_run else ()
@@ -86,79 +90,53 @@ def initialize(
     return Report("init", model or type(module).__name__, rows, totals, columns)
 
 
-def _act(target: Target, seed: int) -> None:
+def _rehearse(target: Target, seed: int, dry_run: bool) -> None:
+    """Refuse what has no values, and what a parametrization cannot represent, on copies.
+
+    Raises:
+        ParamtoolError: naming the tensor and the rule.
+    """
+    rule = target.steps[-1].rule
+    try:
+        if target.tensor.is_meta:
+            if not dry_run:
+                raise ValueError("it is on the meta device and has no values")
+        elif target.effective is not None:
+            value = target.tensor.clone()
+            _fill(target, value, seed)
+            target.effective.rehearse(value)
+    except ValueError as error:
+        raise ParamtoolError(f"{rule} cannot fill '{target.name}': {error}", rule.place) from error
+
+
+def _act(rules: Sequence[Rule], targets: Sequence[Target], seed: int, rng: str) -> None:
+    if rng == "torch":
+        _act_as_torch(rules, targets, seed)
+    for target in targets:
+        if rng != "torch":
+            _fill(target, target.tensor, seed)
+        if target.effective is not None:
+            target.effective.assign(target.tensor.clone())
+
+
+def _fill(target: Target, result: Tensor, seed: int) -> None:
+    """Run the steps of a target on `result`, from the streams of its name."""
+    tensor = result if result.is_contiguous() else result.contiguous()
     for step in target.steps:
-        tensor = target.tensor if target.tensor.is_contiguous() else target.tensor.contiguous()
         if step.law is None:
             fill_whole(step, tensor, target.name, streams.stream(seed, target.name))
         else:
             _fill_blocks(step, tensor, target.name, seed)
-        if tensor is not target.tensor:
-            target.tensor.copy_(tensor)
+    if tensor is not result:
+        result.copy_(tensor)
 
 
 def _fill_blocks(step: Step, tensor: Tensor, name: str, seed: int) -> None:
-    """Run a law block by block; random ones draw in float32 and cast."""
+    """Run a law block by block."""
     assert step.law is not None
-    buffer = torch.empty(min(streams.BLOCK, tensor.numel())) if step.law.random else None
+    scratch = Scratch()
     for number, block in streams.blocks(tensor.detach()):
-        if buffer is None:
-            step.law.draw(block, None)
-        else:
-            drawn = buffer[: block.numel()]
-            step.law.draw(drawn, streams.stream(seed, name, number))
-            block.copy_(drawn)
-
-
-def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator) -> None:
-    """Let a function fill a copy that is all NaN, and look at what it did.
-
-    The copy is float32, so that what is drawn does not depend on the dtype; a function with the
-    attribute ``exact`` gets the tensor's own dtype.  One fill runs at a time, for the global generator.
-    """
-    exact = getattr(step.function, "exact", False)
-    dtype = tensor.dtype if exact else torch.float32
-    scratch = torch.full(tensor.shape, torch.nan, dtype=dtype)
-    data = scratch.data_ptr()
-    arguments = offer(step.function, step.arguments, generator=generator, parameter=name)
-    with _ONE_AT_A_TIME, _global_stream(generator), one_thread(), _failures(step, name):
-        step.function(scratch, **arguments)
-    if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != dtype:
-        raise ParamtoolError(f"{step.rule} did not fill '{name}' in place", step.rule.place)
-    unfilled = int(scratch.isnan().sum())
-    if unfilled and not exact:
-        message = f"{step.rule} left {unfilled:,} of {scratch.numel():,} elements of '{name}' NaN"
-        raise ParamtoolError(message, step.rule.place)
-    tensor.detach().copy_(scratch)
-
-
-@contextmanager
-def _failures(step: Step, name: str) -> Iterator[None]:
-    """Tell what a function raises as an error of the rule that named it."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        message = f"{step.rule} failed on '{name}': {type(error).__name__}: {error}"
-        raise ParamtoolError(message, step.rule.place) from error
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: `orthogonal_` rounds differently on several, and savers have their own."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _global_stream(generator: torch.Generator) -> Iterator[None]:
-    """Lend the stream to functions that draw from torch's global generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(generator.get_state())
-        yield
+        run_law(step.law, block, number, seed, name, scratch)
 
 
 def _act_as_torch(rules: Sequence[Rule], targets: Sequence[Target], seed: int) -> None:
@@ -181,7 +159,7 @@ def _as_torch(step: Step, target: Target) -> None:
     if function is None:
         arguments = offer(step.function, arguments, generator=torch.default_generator, parameter=target.name)
     tensor = target.tensor.detach()  # the same elements, in a shape that can be looked at
-    with _failures(step, target.name):
+    with failures(step, target.name):
         (function or step.function)(tensor, **arguments)
     if tensor.shape != target.tensor.shape or tensor.data_ptr() != target.tensor.data_ptr():
         raise ParamtoolError(f"{step.rule} did not fill '{target.name}' in place", step.rule.place)
@@ -193,9 +171,8 @@ def totals_of(
     rules: Sequence[Rule],
     seed: int,
     rng: str,
-    writer: WeightsWriter | None = None,
 ) -> InitializationTotals:
-    """Return the totals, and with a writer what was written."""
+    """Return the totals of what rules do."""
     return InitializationTotals(
         tensors=len(touched),
         parameters=sum(target.tensor.numel() for target in touched),
@@ -204,8 +181,6 @@ def totals_of(
         rng=rng,
         torch=torch.__version__,
         rules=tuple(f"{rule.selector} {rule}" for rule in rules),
-        files=tuple(str(each) for each in writer.files) if writer else (),
-        nbytes=writer.total_size if writer else None,
     )
 
 
@@ -232,7 +207,7 @@ def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> Initiali
 def _row(target: Target, before: Mapping[str, Any] | None, values: bool, digests: bool) -> InitializationRow:
     if before is None:
         return plan_row(target)
-    tensor = target.tensor.detach()
+    tensor = target.effective.current() if target.effective else target.tensor.detach()
     moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in _MOMENTS}
     return replace(
         plan_row(target, statistics(tensor)),
@@ -244,5 +219,5 @@ def _row(target: Target, before: Mapping[str, Any] | None, values: bool, digests
 
 def _digest(tensor: Tensor) -> str:
     """Return the SHA-256 of the elements in order, as little-endian machines hold them."""
-    flat = tensor.contiguous()
+    flat = tensor.cpu().contiguous()
     return hashlib.sha256((ctypes.c_char * flat.nbytes).from_address(flat.data_ptr())).hexdigest()

@@ -4,64 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line
 from paramtool.initializers.laws import Law
-from paramtool.named_tensors import NamedTensor, dtype_name, named_tensors
+from paramtool.named_tensors import dtype_name
+from paramtool.operations.targets import Step, Target, targets_of
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
 
 _COMPLEX = ("constant", "zeros", "ones", "add", "mul", "eye", "dirac", "copy")
 """What fills a complex tensor: a random number here is real, and the imaginary part would be 0."""
-
-_NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One rule on one tensor: a law for blocks, or a function for the whole."""
-
-    rule: Rule
-    law: Law | None
-    function: Callable[..., object]
-    arguments: Mapping[str, Any]
-
-    @property
-    def replaces(self) -> bool:
-        return self.law.replaces if self.law else True
-
-
-@dataclass(frozen=True)
-class Target:
-    """A tensor, its names, the steps that run on it in order, and those that do not."""
-
-    names: tuple[str, ...]
-    tensor: nn.Parameter
-    owners: tuple[nn.Module, ...]
-    steps: tuple[Step, ...] = ()
-    skipped: tuple[Step, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.names[0]
-
-    @property
-    def note(self) -> str | None:
-        """Say what the initializers took from the shape, and that a norm is caught."""
-        notes = [step.law.note for step in self.steps if step.law and step.law.note]
-        bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
-        if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
-            notes.append("a norm layer")
-        return "; ".join(notes) or None
 
 
 def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
@@ -71,7 +31,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
         NothingMatched: where a rule matches no parameter.
         Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
     """
-    targets = _targets(module)
+    targets = targets_of(module)
     steps: dict[int, list[Step]] = {id(target.tensor): [] for target in targets}
     problems: list[ParamtoolError] = []
     for rule in rules:
@@ -110,21 +70,6 @@ def find_initializer(name: str) -> Callable[..., Any]:
     return found
 
 
-def _targets(module: nn.Module) -> list[Target]:
-    groups: dict[int, list[NamedTensor]] = {}
-    for named in named_tensors(module):
-        if named.kind == "parameter":
-            groups.setdefault(id(named.tensor), []).append(named)
-    return [
-        Target(
-            tuple(each.name for each in group),
-            group[0].tensor,  # type: ignore[arg-type]
-            tuple(each.owner for each in group),
-        )
-        for group in groups.values()
-    ]
-
-
 def _matched(rule: Rule, targets: Sequence[Target]) -> list[Target]:
     """Return the targets that a rule selects; a tied one by any of its names."""
     names = [name for target in targets for name in target.names]
@@ -160,9 +105,7 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     """
     arguments = dict(rule.arguments)
     try:
-        _check_tensor(target.tensor, rule.initializer)
-        if any(isinstance(owner, ParametrizationList) for owner in target.owners):
-            raise ValueError("it is parametrized, so that the forward uses another tensor")
+        _check(target, rule.initializer)
         if not getattr(function, "is_law", False):
             offered = offer(function, arguments, generator=None, parameter=target.name)
             inspect.signature(function).bind(target.tensor, **offered)
@@ -178,7 +121,12 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     return Step(rule, law, function, arguments)
 
 
-def _check_tensor(tensor: Tensor, initializer: str) -> None:
+def _check(target: Target, initializer: str) -> None:
+    tensor = target.tensor
+    if target.refused is not None:
+        raise ValueError(target.refused)
+    if target.effective is not None:
+        target.effective.check_inverse()
     if is_lazy(tensor):
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
     if not (tensor.is_floating_point() or tensor.is_complex()):
@@ -200,4 +148,4 @@ def offer(function: Callable[..., Any], arguments: Mapping[str, Any], **offered:
 def _effective(target: Target, steps: Sequence[Step]) -> Target:
     """Leave out what a later fill overwrites."""
     last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
-    return Target(target.names, target.tensor, target.owners, tuple(steps[last:]), tuple(steps[:last]))
+    return replace(target, steps=tuple(steps[last:]), skipped=tuple(steps[:last]))

@@ -16,6 +16,9 @@ SAVED_COLUMNS: tuple[str, ...] = (
     "name", "shape", "dtype", "rule", "mean", "std", "min", "max", "expected_std", "note",
 )  # fmt: skip
 
+NORM = "a norm layer"
+"""The note of a tensor that belongs to one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InitializationRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from paramtool.place import Place
@@ -16,15 +16,15 @@ class Rule:
     Attributes:
         initializer: a name of torch.nn.init without its ``_``, of this tool, or of a plugin.
         arguments: by name.
-        place: where it is written.
+        place: where it is written; None for a rule made in Python.
         pattern, exclude: regular expressions searched in the name.
         type: the class of the module that owns the parameter.
         ndim: the number of dimensions.
     """
 
     initializer: str
-    arguments: Mapping[str, Any]
-    place: Place
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    place: Place | None = None
     pattern: str | None = None
     exclude: str | None = None
     type: str | None = None

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from paramtool import streams
 from paramtool.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
 from paramtool.named_tensors import named_tensors
+from paramtool.scratch import Scratch
 from paramtool.sources.build.structure import on_meta
 
 _METHODS = {getattr(Tensor, name): name for name in (*RANDOM, *CONSTANT, *ELEMENTWISE)}
@@ -82,15 +83,13 @@ class Recording(TorchFunctionMode):
     def redraw(self, module: nn.Module, seed: int) -> None:
         """Fill every tensor of `module` that was filled at random from the stream of its first name."""
         done: set[int] = set()
-        scratch = torch.empty(0)
+        scratch = Scratch()
         with torch.no_grad():
             for named in named_tensors(module):
                 fills = self.fills_of(named.tensor)
                 if id(named.tensor) in done or not any(fill.random for fill in fills):
                     continue
                 done.add(id(named.tensor))
-                if scratch.numel() < min(streams.BLOCK, named.tensor.numel()):
-                    scratch = torch.empty(min(streams.BLOCK, named.tensor.numel()))
                 for number, block in streams.blocks(named.tensor.detach()):
                     run_fills(fills, block, number, seed, named.name, scratch)
 
