@@ -28,6 +28,7 @@ from paramtool.records.initialization import (
 )
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.render.formats import folded
 from paramtool.sources.spec.catalog import shipped
 from paramtool.sources.spec.rules import read_recipe
 from tests.conftest import CONFIGS, Run
@@ -399,16 +400,17 @@ DTYPES = {
         ("int8", "constant: 0", "its dtype is int8, not floating point"),
         ("int8", "normal: ", "its dtype is int8, not floating point"),
         ("bool", "zeros: ", "its dtype is bool, not floating point"),
-        ("complex64", "normal: ", "it is complex"),
-        ("complex64", "uniform: ", "it is complex"),
-        ("complex64", "orthogonal: ", "it is complex"),
-        ("complex64", "sparse: 0.5", "it is complex"),
-        ("complex64", "clamp: [0, 1]", "it is complex"),
+        ("complex64", "normal: {mean: 1}", "its dtype is complex64, which this law does not fill"),
+        ("complex64", "uniform: ", "its dtype is complex64, which this law does not fill"),
+        ("complex64", "trunc_normal: ", "its dtype is complex64, which this law does not fill"),
+        ("complex64", "orthogonal: ", "its dtype is complex64, which this law does not fill"),
+        ("complex64", "sparse: 0.5", "its dtype is complex64, which this law does not fill"),
+        ("complex64", "clamp: [0, 1]", "its dtype is complex64, which this law does not fill"),
         ("float8_e4m3fn", "mul: 2", "not implemented for"),
     ],
 )
 def test_dtypes_that_a_law_cannot_fill_are_refused(dtype: str, rule: str, said: str) -> None:
-    """Integers take no rule, complex numbers none that draws, and narrow floats what torch implements."""
+    """Integers take no rule, complex numbers no law of real ones, and narrow floats what torch implements."""
     module = nn.ParameterDict({"w": nn.Parameter(torch.zeros(2, 2).to(DTYPES[dtype]), requires_grad=False)})
     with pytest.raises(Problems, match=said):
         initialize(module, rules(f"[{{{rule}}}]"), dry_run=True)
@@ -515,6 +517,66 @@ def test_the_result_shows_before_and_after(run: Run) -> None:
     assert list(row) == [*RESULT_COLUMNS, "sha256"]
     table = run("init", MODEL, "-p", "conv.w", "--uniform", "4,5").stdout
     assert table.endswith("72 parameters in 1 tensor by 1 rule; 9 tensors untouched\n")
+
+
+def test_a_norm_layer_that_gets_random_numbers_is_told_on_stderr(run: Run) -> None:
+    """The first one is named, with how many more; constants, which norms have, are not told."""
+    result = run("init", MODEL, "-n", "-p", "weight", "--normal", "0.01")
+    assert result.stderr == "note: norm.weight of a norm layer gets normal(std=0.01); --exclude spares it\n"
+    many = run("init", str(CONFIGS / "bert_base.yaml"), "-n", "-p", "weight", "--normal", "0.02").stderr
+    assert many.startswith("note: embeddings.LayerNorm.weight and 24 more of norm layers get normal(")
+    for options in (["--ones"], ["-p", "weight", "--exclude", "norm", "--normal", "1"]):
+        assert run("init", MODEL, "-n", *options).stderr == ""
+
+
+def test_a_padding_row_that_is_filled_is_pointed_out() -> None:
+    """padding_idx keeps its row from gradients, so what a fill puts there stays (pytorch #6495)."""
+    for layer in (nn.Embedding(4, 3, padding_idx=1), nn.EmbeddingBag(4, 3, padding_idx=-3)):
+        module = nn.ModuleDict({"e": layer, "l": nn.Linear(3, 4)})
+        (row, _) = initialize(module, rules("[{pattern: weight, normal: 1}]"), dry_run=True).rows
+        assert row.note == "row 1 is padding_idx, filled as well"
+        for harmless in ("[{pattern: weight, zeros: }]", "[{pattern: weight, mul: 2}]"):
+            assert initialize(module, rules(harmless), dry_run=True).rows[0].note is None
+        module["l"].weight = layer.weight
+        (row,) = initialize(module, rules("[{pattern: l.weight, add: 1}]"), dry_run=True).rows
+        assert row.note == "row 1 is padding_idx, filled as well"
+
+
+def test_identical_blocks_are_one_line_for_people(run: Run) -> None:
+    """Folded moments are those of all elements together; --all and machines have every row."""
+    model = str(CONFIGS / "gpt2.yaml")
+    options = ("--ndim", "2", "--normal", "0.02", "--pattern", "bias", "--zeros")
+    table = run("init", model, "-n", *options).stdout.splitlines()
+    assert len(table) == 13 + 5
+    assert table[-1] == " 123 names in 13 lines; --all shows each"
+    assert sum(" ×12 " in line for line in table) == 10
+    assert len(run("init", model, "-n", *options, "--all").stdout.splitlines()) == 123 + 4
+    assert len(run("init", model, "-n", *options, "-f", "csv").stdout.splitlines()) == 123 + 1
+    assert len(document(run, "-n", *options, model=model)["rows"]) == 123
+
+
+def test_the_moments_of_a_folded_line_are_those_of_all_its_elements() -> None:
+    """Mean, std, min and max are pooled, before and after, of blocks of one element as well."""
+    for shape in ((5, 4), (1, 1)):
+        module = nn.ModuleDict({"h": nn.ModuleList(nn.Linear(*shape, bias=False) for _ in range(4))})
+        before = torch.cat([each.detach().flatten() for each in module.parameters()])
+        report = folded(initialize(module, rules("[{normal: 2}, {add: 3}]")))
+        after = torch.cat([each.detach().flatten() for each in module.parameters()])
+        (row,) = report.rows
+        assert (row.name, row.count, row.shape) == ("h.{0..3}.weight", 4, shape[::-1])
+        for suffix, elements in (("_before", before), ("", after)):
+            for moment in ("mean", "std", "min", "max"):
+                expected = float(getattr(elements.double(), moment)())
+                assert getattr(row, moment + suffix) == pytest.approx(expected, rel=1e-5), moment + suffix
+
+
+def test_blocks_with_other_rules_are_not_folded(run: Run) -> None:
+    """A rule, a skipped fill or a note that differs keeps a block apart."""
+    (Path("deep.yaml")).write_text("model: {Repeat: {times: 5, module: {Linear: [2, 2]}}}\n")
+    for one in (["--add", "1"], ["--ones"]):
+        result = run("init", "deep.yaml", "-p", "weight", "--normal", "1", "-p", "1.weight", *one)
+        names = [line.split()[0] for line in result.stdout.splitlines()[2:5]]
+        assert names == ["0.weight", "1.weight", "{2..4}.weight"]
 
 
 def test_norm_layers_are_pointed_out(run: Run) -> None:

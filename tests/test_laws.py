@@ -13,6 +13,7 @@ from paramtool import streams
 from paramtool.operations.initialize import initialize
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
+from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import shipped
 from paramtool.sources.spec.rules import read_recipe
 
@@ -232,8 +233,43 @@ def test_a_dtype_changes_only_the_rounding() -> None:
     """One seed gives one float32 draw, rounded to the parameter's dtype."""
     for rule in (*LAWS, "orthogonal: ", "sparse: {sparsity: 0.5}"):
         single, _ = filled(rule)
-        for dtype in DTYPES:
-            assert torch.equal(filled(rule, dtype=dtype)[0], single.to(dtype)), rule
+        for dtype in (*DTYPES, torch.float8_e4m3fn, torch.float8_e5m2):
+            cast = single.to(dtype).view(torch.uint8)
+            assert torch.equal(filled(rule, dtype=dtype)[0].view(torch.uint8), cast), rule
+
+
+COMPLEX = {
+    "normal: {std: 2}": 2,
+    "xavier_normal: ": math.sqrt(2 / 300),
+    "kaiming_normal: ": math.sqrt(2 / 100),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)
+@pytest.mark.parametrize("rule", COMPLEX)
+def test_complex_normals_have_independent_parts(rule: str, dtype: torch.dtype) -> None:
+    """Real and imaginary part are N(0, std²/2) each and uncorrelated; the std is that of the modulus."""
+    sample, row = filled(rule, dtype=dtype)
+    std = COMPLEX[rule]
+    assert row.expected_std == pytest.approx(std)
+    parts = normal(0, std / math.sqrt(2))
+    for part in (sample.real, sample.imag):
+        assert distance(part, parts) < CRITICAL + rounding(part, parts)
+    correlation = float((sample.real * sample.imag).double().mean()) / (std * std / 2)
+    assert abs(correlation) < 5 / math.sqrt(N)
+    # |z|² is exponential, with a std as large as its mean
+    square = float(sample.abs().double().square().mean())
+    assert square == pytest.approx(std * std, rel=5 / math.sqrt(N))
+    single, _ = filled(rule, dtype=torch.complex64)
+    assert torch.equal(sample, single.to(dtype))
+
+
+def test_complex_numbers_are_torchs_with_its_generator() -> None:
+    """--rng torch gives what torch.nn.init.normal_ gives a complex tensor."""
+    module = nn.ParameterDict({"w": nn.Parameter(torch.empty(5, 7, dtype=torch.complex64))})
+    initialize(module, [Rule("normal", {"std": 0.5})], rng="torch", seed=4)
+    torch.manual_seed(4)
+    assert torch.equal(module["w"].detach(), nn.init.normal_(torch.empty_like(module["w"]), std=0.5))
 
 
 def test_blocks_of_a_large_tensor_are_drawn_apart() -> None:

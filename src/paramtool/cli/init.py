@@ -176,9 +176,11 @@ def _tell(notes: Iterable[str]) -> None:
 def _warn_of_norms(report: Initialization) -> None:
     """Point out norm layers that a pattern has caught with what is no constant."""
     caught = [row for row in report.rows if NORM in (row.note or "") and row.expected_std != 0]
-    if caught:
-        more = f" and {len(caught) - 1:,} more" if len(caught) > 1 else ""
-        console.note(f"{caught[0].name}{more} of norm layers get {caught[0].rule}; --exclude spares them")
+    if len(caught) == 1:
+        console.note(f"{caught[0].name} of a norm layer gets {caught[0].rule}; --exclude spares it")
+    elif caught:
+        first, more = caught[0], len(caught) - 1
+        console.note(f"{first.name} and {more:,} more of norm layers get {first.rule}; --exclude spares them")
 
 
 def _save(spec: Spec, rules: list[Rule], rng: Rng, saving: Saving, digests: bool) -> Initialization:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -39,15 +40,22 @@ def ones(_: Sequence[int]) -> Law:
 
 @law
 def normal(_: Sequence[int], mean: float = 0.0, std: float = 1.0) -> Law:
-    """Draw from the normal distribution N(mean, std²)."""
-    return Law(lambda block, chance: block.normal_(mean, std, generator=chance), mean, std)
+    """Draw from the normal distribution N(mean, std²).
+
+    Complex numbers have independent real and imaginary parts of variance std²/2 each; their mean must
+    be 0, since torch adds another one to both parts.
+    """
+    return Law(lambda block, chance: block.normal_(mean, std, generator=chance), mean, std, complex=mean == 0)
 
 
 @law
 def uniform(_: Sequence[int], a: float = 0.0, b: float = 1.0) -> Law:
     """Draw from the uniform distribution U(a, b), which has std (b - a)/√12."""
     return Law(
-        lambda block, chance: block.uniform_(a, b, generator=chance), (a + b) / 2, abs(b - a) / math.sqrt(12)
+        lambda block, chance: block.uniform_(a, b, generator=chance),
+        (a + b) / 2,
+        abs(b - a) / math.sqrt(12),
+        complex=False,
     )
 
 
@@ -73,7 +81,8 @@ def trunc_normal(
 
     shift = (_density(low) - _density(high)) / mass
     tails = (low * _density(low) - high * _density(high)) / mass
-    return Law(draw, mean + std * shift, std * math.sqrt(max(0.0, 1 + tails - shift * shift)))
+    spread = std * math.sqrt(max(0.0, 1 + tails - shift * shift))
+    return Law(draw, mean + std * shift, spread, complex=False)
 
 
 @law
@@ -144,7 +153,7 @@ def clamp(_: Sequence[int], min: float | None = None, max: float | None = None) 
         raise ValueError("clamp needs 'min' or 'max'")
     if min is not None and max is not None and min > max:
         raise ValueError(f"nothing is in [{min:g}, {max:g}]")
-    return Law(lambda block, _: block.clamp_(min, max), replaces=False, random=False)
+    return Law(lambda block, _: block.clamp_(min, max), replaces=False, random=False, complex=False)
 
 
 def _two_fans(shape: Sequence[int]) -> tuple[int, int]:
@@ -162,7 +171,7 @@ def _kaiming(shape: Sequence[int], a: float, mode: str, nonlinearity: Any) -> tu
 
 
 def _noted(made: Law, note: str) -> Law:
-    return Law(made.draw, made.mean, made.std, note)
+    return replace(made, note=note)
 
 
 def _phi(x: float) -> float:

@@ -16,12 +16,14 @@ class Law:
     """How to fill a block, and what to expect of many elements.
 
     Attributes:
-        draw: fills, or changes, a flat block in place: float32 where the law is random, else of the
-            tensor's own dtype.
-        mean, std: of the law; None where they depend on what was there.
+        draw: fills, or changes, a flat block in place: float32, or complex64, where the law is random,
+            else of the tensor's own dtype.
+        mean, std: of the law; None where they depend on what was there.  The std of complex numbers is
+            that of their distance from the mean.
         note: what the law took from the shape, such as ``fan_in 4``.
         replaces: whether nothing of the earlier values is left.
         random: whether `draw` uses its generator.
+        complex: whether there is such a law of complex numbers; `draw` then takes complex64 too.
     """
 
     draw: Draw
@@ -30,6 +32,7 @@ class Law:
     note: str = ""
     replaces: bool = True
     random: bool = True
+    complex: bool = True
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:

@@ -18,10 +18,11 @@ from paramtool.named_tensors import dtype_name
 from paramtool.operations.targets import Step, Target, targets_of
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
+from paramtool.scratch import drawn_in
 from paramtool.suggestion import did_you_mean
 
-_COMPLEX = ("constant", "zeros", "ones", "add", "mul", "eye", "dirac", "copy")
-"""What fills a complex tensor: a random number here is real, and the imaginary part would be 0."""
+_COMPLEX = ("eye", "dirac", "copy")
+"""The functions of whole tensors that fill complex ones: others would leave the imaginary part 0."""
 
 
 def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
@@ -105,23 +106,25 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
     """
     arguments = dict(rule.arguments)
     try:
-        _check(target, rule.initializer)
+        _check(target)
         if not getattr(function, "is_law", False):
             offered = offer(function, arguments, generator=None, parameter=target.name)
             inspect.signature(function).bind(target.tensor, **offered)
+            _check_complex(target, rule.initializer in _COMPLEX)
             check = getattr(function, "check", _nothing_to_check)
             check(tuple(target.tensor.shape), **offer(check, arguments, parameter=target.name))
             return Step(rule, None, function, arguments)
         law: Law = function(tuple(target.tensor.shape), **arguments)
-        kind = torch.float32 if law.random else target.tensor.dtype  # what it is drawn in
-        law.draw(torch.zeros(1, dtype=kind), torch.Generator())
+        _check_complex(target, law.complex)
+        dtype = drawn_in(target.tensor.dtype) if law.random else target.tensor.dtype
+        law.draw(torch.zeros(1, dtype=dtype), torch.Generator())
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
         message = f"{rule} cannot fill '{target.name}': {first_line(error)}"
         raise ParamtoolError(message, rule.place) from error
     return Step(rule, law, function, arguments)
 
 
-def _check(target: Target, initializer: str) -> None:
+def _check(target: Target) -> None:
     tensor = target.tensor
     if target.refused is not None:
         raise ValueError(target.refused)
@@ -131,8 +134,11 @@ def _check(target: Target, initializer: str) -> None:
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"its dtype is {dtype_name(tensor)}, not floating point")
-    if tensor.is_complex() and initializer not in _COMPLEX:
-        raise ValueError("it is complex")
+
+
+def _check_complex(target: Target, is_fit: bool) -> None:
+    if target.tensor.is_complex() and not is_fit:
+        raise ValueError(f"its dtype is {dtype_name(target.tensor)}, which this law does not fill")
 
 
 def _nothing_to_check(*_: object, **__: object) -> None:
