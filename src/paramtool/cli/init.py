@@ -186,7 +186,7 @@ def _warn_of_norms(report: Initialization) -> None:
 def _save(spec: Spec, rules: list[Rule], rng: Rng, saving: Saving, digests: bool) -> Initialization:
     """Write the weights: straight to disk where every fill is known, else from memory."""
     from paramtool.operations.initialize import initialize
-    from paramtool.operations.saving import byte_count, is_known, save
+    from paramtool.operations.saving import byte_count, check, is_known, save
     from paramtool.sources.build import network
 
     built, sketch = network.sketch(spec)
@@ -202,6 +202,7 @@ def _save(spec: Spec, rules: list[Rule], rng: Rng, saving: Saving, digests: bool
                 progress=progress,
                 **common,
             )
+    check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
     built = network.values(spec, rng.value)
     done = initialize(
         built.module, rules, seed=spec.seed, rng=rng.value, digests=digests, model=spec.text.name
