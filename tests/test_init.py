@@ -318,6 +318,11 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
         (["--xavier-uniform="], "--xavier-uniform needs a value"),
         (["--normal", "1,2,3"], "normal takes at most 2 arguments by position, got 3"),
         (["--normal", ".nan"], "normal expects std >= 0.0, but found std nan"),
+        (["--normal", "1e400"], "nothing can be drawn with the mean 0 and the std inf"),
+        (["--normal", ".nan,1"], "nothing can be drawn with the mean nan and the std 1"),
+        (["-p", "head.w", "--xavier-normal", ".inf"], "nothing can be drawn with the mean 0 and the std inf"),
+        (["--constant", "1e39"], "value cannot be converted to type float without overflow"),
+        (["--set", "dtype=float16", "--normal", "1e5"], "its dtype ends at 65504"),
         (["--normal", "-1"], "normal expects std >= 0.0, but found std -1"),
         (["--uniform", "1,0"], "uniform_ expects to return a [from, to) range"),
         (["--uniform", "0,.inf"], "cannot fill"),
@@ -367,7 +372,14 @@ def test_a_rule_that_matches_nothing_is_a_no(run: Run, selector: list[str], dry:
     """The exit status is 1, nothing is printed, and the rule is named."""
     said = refusal(run, "--ones", *selector, "--zeros", *(["-n"] if dry else []), status=1)
     assert said.startswith(f"{' '.join([*selector, '--zeros'])}: error: ")
-    assert "matches no parameter" in said
+    assert "matches no parameter; the first name is 'embedding.weight'" in said or "Conv3d" in said
+
+
+def test_a_class_that_no_module_has_is_met_with_one_that_some_has(run: Run) -> None:
+    """A misspelt --type is told the nearest class, another the classes of the model."""
+    assert refusal(run, "-t", "Liner", "--zeros", status=1).endswith("did you mean 'Linear'?\n")
+    said = refusal(run, "-t", "Transformer", "--zeros", status=1)
+    assert said.endswith("; the classes are Conv2d, Embedding, LayerNorm, Linear\n")
 
 
 def test_nothing_is_touched_where_something_is_refused() -> None:
@@ -736,8 +748,9 @@ def test_a_rule_that_is_given_twice_runs_twice() -> None:
 def test_rng_torch_tells_what_torch_refuses() -> None:
     """Where torch's own function fails, the error names the rule and the tensor."""
     module = nn.Linear(3, 2).to(torch.bfloat16)
-    with pytest.raises(ParamtoolError, match=r"orthogonal\(\) failed on 'weight': .*not implemented"):
-        initialize(module, rules("[{pattern: weight, orthogonal: }]"), rng="torch")
+    with pytest.raises(ParamtoolError, match=r"orthogonal\(\) cannot fill 'weight': .*not implemented"):
+        initialize(module, rules("[zeros: , {pattern: weight, orthogonal: }]"), rng="torch")
+    assert module.bias.count_nonzero()  # nothing was touched
 
 
 # streams

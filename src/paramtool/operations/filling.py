@@ -48,7 +48,10 @@ def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator
     unfilled = int(scratch.isnan().sum())
     if unfilled and not exact:
         message = f"{step.rule} left {unfilled:,} of {scratch.numel():,} elements of '{name}' NaN"
-        raise ParamtoolError(message, step.rule.place)
+        nothing = unfilled == scratch.numel()
+        raise ParamtoolError(
+            message, step.rule.place, "it is to fill its tensor in place" if nothing else None
+        )
     tensor.detach().copy_(scratch)
 
 

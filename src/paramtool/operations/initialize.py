@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +78,7 @@ def initialize(
     touched = [target for target in targets if target.steps]
     with torch.no_grad():
         for target in touched:
-            _rehearse(target, seed, dry_run)
+            _rehearse(target, seed, rng, dry_run)
     before = {} if dry_run else {target.name: statistics(target.tensor) for target in touched}
     if not dry_run:
         with torch.no_grad():
@@ -90,14 +91,18 @@ def initialize(
     return Report("init", model or type(module).__name__, rows, totals, columns)
 
 
-def _rehearse(target: Target, seed: int, dry_run: bool) -> None:
-    """Refuse what has no values, and what a parametrization cannot represent, on copies.
+def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:
+    """Refuse what has no values, what torch has not for a dtype, and what a parametrization cannot represent.
 
     Raises:
         ParamtoolError: naming the tensor and the rule.
     """
     rule = target.steps[-1].rule
     try:
+        if rng == "torch":
+            for step in (*target.skipped, *target.steps):
+                rule = step.rule
+                _try_torch(step, target)
         if target.tensor.is_meta:
             if not dry_run:
                 raise ValueError("it is on the meta device and has no values")
@@ -105,8 +110,18 @@ def _rehearse(target: Target, seed: int, dry_run: bool) -> None:
             value = target.tensor.clone()
             _fill(target, value, seed)
             target.effective.rehearse(value)
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:
         raise ParamtoolError(f"{rule} cannot fill '{target.name}': {error}", rule.place) from error
+
+
+def _try_torch(step: Step, target: Target) -> None:
+    """Let torch's own function refuse the dtype: of ours, it draws in float32 and casts."""
+    function = getattr(nn.init, f"{step.rule.initializer}_", None)
+    if function is None or target.effective is not None:
+        return
+    small = torch.zeros([min(size, 2) for size in target.tensor.shape], dtype=target.tensor.dtype)
+    with torch.random.fork_rng(devices=[]), suppress(ValueError):  # of a shape that is only this one's
+        function(small, **step.arguments)
 
 
 def _act(rules: Sequence[Rule], targets: Sequence[Target], seed: int, rng: str) -> None:

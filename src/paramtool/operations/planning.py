@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -94,8 +95,14 @@ def _is_a(owner: nn.Module, name: str) -> bool:
 
 
 def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
-    first = f"the first name is '{targets[0].name}'" if targets else "there are no parameters"
-    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, first)
+    hint = f"the first name is '{targets[0].name}'" if targets else "there are no parameters"
+    if rule.type is not None:
+        owners = [type(owner) for target in targets for owner in target.owners]
+        classes = {base.__name__ for owner in owners for base in owner.__mro__ if issubclass(base, nn.Module)}
+        if rule.type not in classes:
+            own = ", ".join(sorted({owner.__name__ for owner in owners})[:5])
+            hint = did_you_mean(rule.type, classes) or f"the classes are {own}"
+    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, hint)
 
 
 def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
@@ -118,6 +125,7 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
         _check_complex(target, law.complex)
         dtype = drawn_in(target.tensor.dtype) if law.random else target.tensor.dtype
         law.draw(torch.zeros(1, dtype=dtype), torch.Generator())
+        _check_range(law, target.tensor.dtype)
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
         message = f"{rule} cannot fill '{target.name}': {first_line(error)}"
         raise ParamtoolError(message, rule.place) from error
@@ -139,6 +147,17 @@ def _check(target: Target) -> None:
 def _check_complex(target: Target, is_fit: bool) -> None:
     if target.tensor.is_complex() and not is_fit:
         raise ValueError(f"its dtype is {dtype_name(target.tensor)}, which this law does not fill")
+
+
+def _check_range(law: Law, dtype: torch.dtype) -> None:
+    """Refuse what would be infinite: a constant may be so as it is written, what is drawn may not."""
+    if law.mean is None or law.std is None:
+        return
+    size, largest = abs(law.mean) + law.std, torch.finfo(dtype).max
+    if math.isfinite(size) and size > largest:
+        raise ValueError(f"its dtype ends at {largest:g}")
+    if law.random and not math.isfinite(size):
+        raise ValueError(f"nothing can be drawn with the mean {law.mean:g} and the std {law.std:g}")
 
 
 def _nothing_to_check(*_: object, **__: object) -> None:
