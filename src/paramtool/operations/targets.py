@@ -44,7 +44,8 @@ class Target:
     """A tensor, its names, the steps that run on it in order, and those that do not.
 
     Attributes:
-        names: all of them, the first is that of the random stream and the table.
+        names: all of them, one for each owner; the first is that of the random stream and the table.  The
+            stored tensors that a parametrized one is computed from follow.
         tensor: the parameter; of a parametrized one a copy of what the forward uses.
         owners: the module of each name.
         effective: how values are assigned where `tensor` is a copy.
@@ -67,6 +68,9 @@ class Target:
     def note(self) -> str | None:
         """Say what the initializers took from the shape, and what to beware of."""
         notes = [step.law.note for step in self.steps if step.law and step.law.note]
+        if len(self.owners) > 1:
+            more = f" and {len(self.owners) - 2:,} more" if len(self.owners) > 2 else ""
+            notes.append(f"tied: {self.names[1]}{more} too")
         if self.effective is not None:
             notes.append(f"assigned through {self.effective.parametrizations}")
         bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
