@@ -98,3 +98,19 @@ def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
     texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["schema"])]
     assert "\n".join(texts) == golden
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "markdown"])
+def test_a_plan_looks_the_same(format: str, golden: SnapshotAssertion, run: Run) -> None:
+    """The plan of an initialization points out fans, ties, skipped fills, norms and padding rows."""
+    rules = "--ndim 2 --xavier-normal --ndim 1 --normal 0.02 --pattern bias --zeros"
+    options = f"{rules} --dry-run --format {format}"
+    result = run("init", "configs/bert_base.yaml", *options.split())
+    assert result.status == 0
+    assert result.stderr + result.stdout == golden
+
+
+def test_help_of_initializations_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
+    """The help of init and initializers, and the listing, say what they last said."""
+    commands = (["init", "--help"], ["initializers", "--help"], ["initializers"], ["initializers", "normal"])
+    assert "\n".join(run(*command).stdout for command in commands) == golden
