@@ -51,7 +51,8 @@ def _alike(rows: Iterable[ParameterRow], key: Callable[[ParameterRow], Hashable]
 
 
 def _head(elements: Elements, name: str) -> bytes:
-    return bytes(as_bytes(next(_plain(elements, name))[:_HEAD]))
+    block = next(_plain(elements, name))  # held by its name while its memory is read
+    return bytes(as_bytes(block[:_HEAD]))
 
 
 def _digest(elements: Elements, name: str) -> tuple[str, bool]:
