@@ -467,3 +467,104 @@ def test_views_of_a_plugin_are_aliased(views: str, options: tuple[str, ...], run
         ("rows", "aliased", "tensor", 32, 64),
     ]
     assert run("shared", views, "--fail-on", "aliased").status == 1
+
+
+def test_expectations_are_held_to(tmp_path: Path, run: Run) -> None:
+    """What the spec expects to be shared or distinct is told with its place where it is not so."""
+    path = tmp_path / "model.yaml"
+    model = "model: {Sequential: [&a {Linear: [2, 2]}, *a, {Linear: [2, 2]}]}\n"
+    path.write_text(f"{model}expect: {{shared: [[0.weight, 1.weight]], distinct: [[0.weight, 2.weight]]}}\n")
+    assert run("shared", str(path)).status == 0
+    path.write_text(
+        f"{model}expect:\n  shared:\n  - [0.weight, 1.weight]\n  - [1.weight, 2.weight]\n"
+        "  distinct: [[2.bias, 0.bias, 1.bias], [0.weight, 2.wieght]]\n"
+    )
+    result = run("shared", str(path), "--pattern", "bias")
+    assert result.status == 1
+    assert [line.removeprefix(f"{path}:") for line in result.stderr.splitlines() if "error" in line] == [
+        "5:5: error: '1.weight' and '2.weight' share nothing, and are expected to be shared",
+        "6:14: error: '0.bias' and '1.bias' are one tensor, and are expected to be distinct",
+        "6:40: error: no parameter or buffer '2.wieght', which is expected to be distinct; did you mean"
+        " '2.weight'?",
+    ]
+    assert "0.bias" in result.stdout
+    assert "0.weight" not in result.stdout
+
+
+def test_equal_values_are_not_shared_to_an_expectation(tmp_path: Path, run: Run) -> None:
+    """Copies are distinct, whatever --by-value lists."""
+    path = tmp_path / "model.yaml"
+    tensor = "{Parameter: {shape: [3], fill: arange}}"
+    path.write_text(f"model: {{Module: {{a: {tensor}, b: {tensor}}}}}\nexpect: {{distinct: [[a, b]]}}\n")
+    result = run("shared", str(path), "--by-value", "--json")
+    assert result.status == 0
+    assert json.loads(result.stdout)["totals"]["equal"] == 1
+    path.write_text(path.read_text().replace("distinct", "shared"))
+    assert run("shared", str(path), "--by-value").status == 1
+
+
+def test_overlap_is_shared_to_an_expectation(views: str, run: Run) -> None:
+    """An alias counts as shared, and is told where names are to be distinct."""
+    expected = "{shared: [[flat, first]], distinct: [[flat, first], [left, right]]}"
+    Path(views).write_text(f"model: Views\nexpect: {expected}\n")
+    result = run("shared", views)
+    assert result.status == 1
+    assert result.stderr.splitlines()[0].endswith(
+        "2:46: error: 'flat' and 'first' overlap in memory, and are expected to be distinct"
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "fail_on", "status"),
+    [("shared", "any", 1), ("shared", "aliased", 0), ("mlp", "any", 0), ("mlp", "aliased", 0)],
+)
+def test_fail_on_sets_the_exit_status(config: str, fail_on: str, status: int, run: Run) -> None:
+    """The table comes in any case; one line on stderr says why the answer is no."""
+    result = run("shared", str(CONFIGS / f"{config}.yaml"), "--fail-on", fail_on)
+    assert result.status == status
+    assert result.stdout.startswith(" group")
+    message = "error: 1 group is listed, and --fail-on any was given\n"
+    assert result.stderr == (message if status else "")
+
+
+def test_nothing_shared_is_an_answer(run: Run) -> None:
+    """An empty table, one sentence, and exit status 0; JSON with no rows."""
+    result = run("shared", str(CONFIGS / "mlp.yaml"))
+    assert (result.status, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == " no tensor is shared"
+    document = json.loads(run("shared", str(CONFIGS / "mlp.yaml"), "--json").stdout)
+    assert document["rows"] == []
+    assert document["totals"]["groups"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["no_such.yaml"], 2, "error: cannot read no_such.yaml: No such file or directory"),
+        (["MLP", "--pattern", "nothing"], 1, "error: no parameter matches the selection"),
+        (["MLP", "--pattern", "("], 2, "error: --pattern '(' is not a regular expression"),
+        (["MLP", "--type", "Liner"], 1, "error: no parameter matches the selection; did you mean 'Linear'?"),
+        (["MLP", "--format", "tree"], 2, "error: shared has no tree"),
+        (["MLP", "--fail-on", "tied"], 2, "error: Invalid value for '--fail-on'"),
+        (["MLP", "--set", "modle=3"], 2, "--set modle=3: error: "),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told(arguments: list[str], status: int, message: str, run: Run) -> None:
+    """Each wrong argument has its exit status and message, and nothing on stdout."""
+    result = run("shared", *(str(CONFIGS / "mlp.yaml") if each == "MLP" else each for each in arguments))
+    assert (result.status, result.stdout) == (status, "")
+    assert message in result.stderr
+
+
+def test_names_of_strangers_are_harmless(tmp_path: Path, run: Run) -> None:
+    """A path with control characters or markup is shown as escapes, in the sentence on modules as well."""
+    path = tmp_path / "model.yaml"
+    path.write_text('model: {Module: {"a\\e[2J<b>": &a {Linear: [1, 1]}, c: *a}}\n')
+    for format in ("table", "markdown", "csv"):
+        text = run("shared", str(path), "--format", format).stdout
+        assert "\x1b" not in text
+        assert "x1b" in text
+        assert format != "markdown" or "<b>" not in text.replace("\\<b\\>", "")
+    assert json.loads(run("shared", str(path), "--json").stdout)["totals"]["modules"] == [
+        {"paths": ["a\x1b[2J<b>", "c"], "type": "Linear"}
+    ]
