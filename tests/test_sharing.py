@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +23,14 @@ from torch.nn.utils.parametrizations import weight_norm
 
 import paramtool
 from paramtool.errors import NothingMatched
+from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.operations.checkpoint_layout import layout_of_checkpoint
+from paramtool.operations.extent import Extent
 from paramtool.operations.grouping import Layout, share
 from paramtool.operations.parameters import parameters
-from paramtool.operations.region import Region
 from paramtool.operations.selection import Selection
 from paramtool.operations.sharing import sharing
+from paramtool.operations.stored import stored
 from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.sharing import SharedModule, SharingRow
@@ -354,10 +361,10 @@ def test_a_doubt_is_told() -> None:
     rows = (row, replace(row, name="b"))
     generator = torch.Generator().manual_seed(0)
     strides = tuple(torch.randint(2**50, 2**51, (60,), generator=generator).tolist())
-    hard = Region("s", 0, 1, (2,) * 60, strides)
-    regions = {"a": hard, "b": Region("s", hard.stop // 2, 1)}
+    hard = Extent("s", 0, 1, (2,) * 60, strides)
+    extents = {"a": hard, "b": Extent("s", hard.stop // 2, 1)}
     listed = parameters(nn.Module())
-    report = share(Layout(type(listed)("inspect", "m", rows, listed.totals, ()), regions))
+    report = share(Layout(type(listed)("inspect", "m", rows, listed.totals, ()), extents))
     assert [(row.sharing, row.note) for row in report.rows] == [("aliased", "may overlap")] * 2
 
 
@@ -568,3 +575,97 @@ def test_names_of_strangers_are_harmless(tmp_path: Path, run: Run) -> None:
     assert json.loads(run("shared", str(path), "--json").stdout)["totals"]["modules"] == [
         {"paths": ["a\x1b[2J<b>", "c"], "type": "Linear"}
     ]
+
+
+# checkpoints
+
+
+def stored_tensor(name: str, storage: str | None, start: int, shape: tuple[int, ...], **more: Any) -> Stored:
+    """Return a float32 tensor of a checkpoint that tells storages."""
+    return Stored(
+        name, "float32", shape, 4 * math.prod(shape), Path("w.pt"), 0, storage=storage, start=start, **more
+    )
+
+
+def test_a_file_of_ours_keeps_its_ties(tmp_path: Path, run: Run) -> None:
+    """What `init -o` stores once under two names is tied in the file, without torch."""
+    spec, path = tmp_path / "tied.yaml", tmp_path / "w.safetensors"
+    spec.write_text(
+        "model: {Module: {wte: {Embedding: [5, 2]}, head: {Linear: [2, 5, false]}, b: {Linear: [2, 2]}}}\n"
+        "tie: {head.weight: wte.weight}\n"
+    )
+    assert run("init", str(spec), "--pattern", "w", "--normal", "1", "-o", str(path)).status == 0
+    result = run("shared", str(path), "--format", "csv")
+    assert result.stdout.splitlines()[1:] == [
+        '1,tied,wte.weight,,stored,,,"[5, 2]",float32,40,,,',
+        '1,tied,head.weight,wte.weight,stored,,,"[5, 2]",float32,40,,,',
+    ]
+    assert "kind" not in run("shared", str(path)).stdout
+
+
+def test_a_tie_that_a_file_lost_is_found_by_its_values(tmp_path: Path, run: Run) -> None:
+    """A checkpoint that stores a tied weight twice shares nothing, and --by-value shows it."""
+    path = tmp_path / "w.safetensors"
+    weight = torch.rand(1200, 1000)
+    nearly = weight.clone()
+    nearly[600, 500] += 1
+    tensors = {"wte": weight, "head": weight.clone(), "other": nearly, "zeros": torch.zeros(1200, 1000)}
+    safetensors.torch.save_file(tensors, path)
+    assert json.loads(run("shared", str(path), "--json").stdout)["rows"] == []
+    document = json.loads(run("shared", str(path), "--by-value", "--json").stdout)
+    assert {row["name"] for row in document["rows"]} == {"wte", "head"}
+    assert document["totals"]["savable_nbytes"] == 4_800_000
+    assert run("shared", str(path), "--by-value", "--fail-on", "any").status == 1
+
+
+def test_storages_of_a_checkpoint_tell_ties_and_overlaps() -> None:
+    """One place and shape in a storage is one tensor; other places that have common bytes overlap."""
+    checkpoint = Checkpoint(
+        "w.pt",
+        (
+            stored_tensor("a", "0", 0, (10,)),
+            stored_tensor("same", "0", 0, (10,)),
+            stored_tensor("view", "0", 36, (2, 3)),
+            stored_tensor("apart", "0", 60, (2,)),
+            stored_tensor("column", "1", 0, (5,), strides=(2,)),
+            stored_tensor("other", "1", 4, (5,), strides=(2,)),
+            stored_tensor("alone", None, 0, (10,)),
+            stored_tensor("empty", "2", 0, (0,)),
+            stored_tensor("empty too", "2", 0, (0,)),
+        ),
+        {"third": "same"},
+    )
+    report = share(layout_of_checkpoint(checkpoint, stored(checkpoint)))
+    assert [(row.name, row.sharing, row.tied_to, row.start, row.stop) for row in report.rows] == [
+        ("a", "aliased", None, 0, 40),
+        ("same", "aliased", "a", 0, 40),
+        ("third", "aliased", "a", 0, 40),
+        ("view", "aliased", None, 36, 60),
+    ]
+    assert (report.totals.tensors, report.totals.nbytes) == (2, 60)
+
+
+def test_a_checkpoint_needs_no_torch_to_tell_what_is_shared(tmp_path: Path) -> None:
+    """Only values are read with torch."""
+    path = tmp_path / "w.safetensors"
+    safetensors.torch.save_file({"a": torch.rand(2), "b": torch.rand(2)}, path)
+    code = (
+        "import sys; from paramtool.cli.main import _run; "
+        f"status = _run(['shared', {str(path)!r}]); print(status, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.bfloat16, torch.bool, torch.complex64])
+def test_values_of_every_dtype_are_compared(dtype: torch.dtype) -> None:
+    """Bytes are bytes, whatever they stand for; a conjugate is what it is, and not how it is kept."""
+    values = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]).to(dtype)
+    module = nn.Module()
+    for name, each in (("a", values), ("b", values.clone()), ("c", values.clone().t())):
+        module.register_buffer(name, each)
+    if dtype.is_complex:
+        module.register_buffer("d", values.clone().mul(1j))
+        module.register_buffer("e", values.clone().mul(-1j).conj())
+    expected = [("equal", ["a", "b"])]
+    assert groups(module, by_value=True) == expected + [("equal", ["d", "e"])] * dtype.is_complex
