@@ -247,6 +247,7 @@ def test_lazy_parameters_have_no_memory_and_may_be_tied() -> None:
     assert groups(module) == [("tied", ["0.weight", "2.weight"]), ("tied", ["0.bias", "2.bias"])]
     assert [row.nbytes for row in report.rows] == [None] * 4
     assert report.totals.nbytes == 0
+    assert groups(module, by_value=True) == groups(module)
     module(torch.rand(3, 2))
     assert groups(module) == [("tied", ["0.weight", "2.weight"]), ("tied", ["0.bias", "2.bias"])]
 
