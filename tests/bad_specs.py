@@ -525,6 +525,23 @@ CASES = [
         "1:22: error: 'parameters' of expect must be quantity, got the string 'many'; as in 124M",
     ),
     (
+        "shared names without lists of them",
+        "expect: {shared: [a, b]}\nmodel: ReLU",
+        "1:18: error: 'shared' of expect must be [[str]], got a list",
+    ),
+    (
+        "a shared name alone",
+        "expect: {shared: [[a, b], [c]]}\nmodel: ReLU",
+        "1:27: error: 'shared' is of names, two or more that differ, got c; as in shared: [[a.weight, "
+        "b.weight]]",
+    ),
+    (
+        "a name distinct from itself",
+        "expect: {distinct: [[a, b, a]]}\nmodel: ReLU",
+        "1:21: error: 'distinct' is of names, two or more that differ, got a, b, a; as in distinct: "
+        "[[a.weight, b.weight]]",
+    ),
+    (
         "an unknown bound",
         "expect: {parameters: {most: 3}}\nmodel: ReLU",
         "1:23: error: 'parameters' has no bound 'most'; min and max are",

@@ -27,6 +27,7 @@ QUICK = (
     ("--help",),
     ("--version",),
     ("inspect", "--help"),
+    ("shared", "--help"),
     ("schema",),
     (),
     ("inspect", "--seed", "x"),

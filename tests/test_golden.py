@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from torch import nn
 
 from paramtool.operations.parameters import parameters
+from paramtool.operations.sharing import sharing
 from paramtool.render.formats import Format, folded, render
 from paramtool.render.screen import Screen
 from paramtool.sources.build import network
@@ -87,6 +90,53 @@ def test_statistics_and_values_look_the_same(
     assert result.stdout.replace(str(path), "model.yaml") == golden
 
 
+SHARED = """\
+model:
+  Module:
+    emb: {Embedding: [100, 16]}
+    layers: {Sequential: [&b {Module: {q: {Linear: [16, 16]}, n: {LayerNorm: 16}}}, *b, *b, *b, *b]}
+    h: {Repeat: {times: 12, module: {Module: {a: &l {Linear: [4, 4]}, b: *l, c: {Linear: [4, 4]}}}}}
+    out: {Linear: {in_features: 16, out_features: 100, bias: false}}
+    mask: &m {Buffer: {shape: [2, 2], fill: arange}}
+    same: *m
+    copy: {Buffer: {shape: [2, 2], fill: arange}}
+tie: {out.weight: emb.weight}
+expect:
+  shared: [[out.weight, emb.weight], [layers.0.q.weight, layers.4.q.weight, layers.4.n.weight]]
+  distinct: [[h.0.a.weight, h.0.c.weight, h.0.b.weight], [h.0.a.weight, h.0.d.weight]]
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--all --pattern 0",
+        "--by-value",
+        "--format markdown",
+        "--format tsv --pattern mask",
+        "--json --pattern out",
+    ],
+)
+def test_sharing_looks_the_same(options: str, golden: SnapshotAssertion, run: Run, tmp_path: Path) -> None:
+    """What is shared, folded and not, and the expectations that do not hold."""
+    path = tmp_path / "model.yaml"
+    path.write_text(SHARED)
+    result = run("shared", str(path), *options.split())
+    assert result.status == 1
+    assert (result.stderr + result.stdout).replace(str(path), "model.yaml") == golden
+
+
+@pytest.mark.parametrize("width", [None, 60, 100])
+def test_overlaps_look_the_same(width: int | None, golden: SnapshotAssertion) -> None:
+    """Views of a parameter with their ranges, in a file and on terminals."""
+    weight = nn.Parameter(torch.zeros(100, 4))
+    module = nn.Module()
+    module.weight, module.view = weight, weight[2:4]
+    module.column = nn.Parameter(weight.detach()[:, 1])
+    assert "".join(render(sharing(module), Format.table, Screen(width=width))) == golden
+
+
 @pytest.mark.parametrize("width", [40, 80, 110, 120])
 def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> None:
     """On a terminal of any width the table folds names over lines, and has colours."""
@@ -96,7 +146,7 @@ def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> Non
 
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
-    texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["schema"])]
+    texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["shared"], ["schema"])]
     assert "\n".join(texts) == golden
 
 

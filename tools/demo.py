@@ -12,6 +12,7 @@ COMMANDS = (
     "inspect configs/mlp.yaml --module 0 --values",
     "inspect configs/shared.yaml",
     "inspect configs/gpt2.yaml",
+    "shared configs/shared.yaml",
     "inspect configs/resnet18.yaml --format tree --depth 2",
     "inspect configs/llama3_70b.yaml",
     "init configs/mlp.yaml",

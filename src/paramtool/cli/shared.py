@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,17 @@ from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError, Unmet
+from paramtool.files.checkpoint import Checkpoint
 from paramtool.patterns import compile_pattern
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.sources.model import Model
 from paramtool.sources.spec.document import Spec
 from paramtool.sources.spec.expectations import expected_sharing
+
+if TYPE_CHECKING:
+    from paramtool.operations.grouping import EqualValues, Layout
 
 
 class FailOn(str, Enum):
@@ -63,9 +68,39 @@ def shared(
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
         type or (),
     )
-    spec = open_chosen(model, set, seed)
-    if not isinstance(spec, Spec):
-        raise ParamtoolError(f"{spec.name} holds no module, and shared looks at one", hint="name a spec")
+    opened = open_chosen(model, set, seed)
+    layout, equal = _laid_out(opened, by_value)
+    report = share(layout, equal=equal, selection=selection)
+    is_folded = format in FOR_PEOPLE and not all
+    console.write(render(folded(report) if is_folded else report, format, console.screen()))
+    expectations = opened.expectations if isinstance(opened, Spec) else ()
+    broken = [*unmet(layout, expected_sharing(expectations)), *_failed(report, fail_on)]
+    if broken:
+        raise Unmet(broken)
+
+
+def _laid_out(model: Model, by_value: bool) -> tuple[Layout, EqualValues | None]:
+    """Return where the tensors of `model` are, and which have the same bytes if that is asked for."""
+    if isinstance(model, Checkpoint):
+        return _checkpoint(model, by_value)
+    return _network(model, by_value)
+
+
+def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualValues | None]:
+    from paramtool.operations.checkpoint_layout import layout_of_checkpoint
+    from paramtool.operations.stored import stored
+
+    layout = layout_of_checkpoint(checkpoint, stored(checkpoint))
+    if not by_value:
+        return layout, None
+    with quick_import():
+        from paramtool.operations.elements import OfCheckpoint
+        from paramtool.operations.equality import equal_values
+
+    return layout, equal_values(layout.listed.rows, OfCheckpoint(checkpoint))
+
+
+def _network(spec: Spec, by_value: bool) -> tuple[Layout, EqualValues | None]:
     with quick_import():
         from paramtool.operations.sharing import equal_in, layout_of
         from paramtool.sources.build import network
@@ -73,13 +108,8 @@ def shared(
     built = network.values(spec) if by_value else network.structure(spec)
     for text in built.notes:
         console.note(text)
-    layout = layout_of(built.module, model=spec.text.name)
-    report = share(layout, equal=equal_in(built.module, layout) if by_value else None, selection=selection)
-    is_folded = format in FOR_PEOPLE and not all
-    console.write(render(folded(report) if is_folded else report, format, console.screen()))
-    broken = [*unmet(layout, expected_sharing(spec.expectations)), *_failed(report, fail_on)]
-    if broken:
-        raise Unmet(broken)
+    layout = layout_of(built.module, model=spec.name)
+    return layout, equal_in(built.module, layout) if by_value else None
 
 
 def _failed(report: Report[SharingRow, SharingTotals], fail_on: FailOn | None) -> list[ParamtoolError]:

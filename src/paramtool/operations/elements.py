@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paramtool.files.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.named_tensors import named_tensors
@@ -38,10 +39,11 @@ class Elements(Protocol):
 
 
 class OfModule:
-    """The elements of the parameters, buffers and plain tensors of a module."""
+    """The elements of the parameters, buffers and plain tensors of a module; lazy ones have none."""
 
     def __init__(self, module: nn.Module) -> None:
-        self._tensors = {named.name: named.tensor.detach() for named in named_tensors(module)}
+        named = (each for each in named_tensors(module) if not is_lazy(each.tensor))
+        self._tensors = {each.name: each.tensor.detach() for each in named}
 
     def blocks(self, name: str) -> Iterator[Tensor]:
         """Yield slices of the tensor itself; of copies of its parts where it is not contiguous."""

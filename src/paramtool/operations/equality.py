@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
+from math import prod
 
 import torch
 from torch import Tensor
 
-from paramtool.operations.elements import Elements, as_bytes
+from paramtool.operations.elements import EDGE, Elements, as_bytes
 from paramtool.operations.grouping import EqualValues
 from paramtool.records.parameter import ParameterRow
 
-_HEAD = 1024
-"""Elements by which most tensors differ already, so that the rest of them is not read."""
+MOST_OUTLINED = 1 << 12
+"""Elements of an outline that is read to tell tensors apart at once."""
 
 
 def equal_values(rows: Iterable[ParameterRow], elements: Elements) -> EqualValues:
@@ -23,12 +24,12 @@ def equal_values(rows: Iterable[ParameterRow], elements: Elements) -> EqualValue
     out, or every bias of zeros and every norm of ones would be one group.
 
     Args:
-        rows: one of each tensor.
+        rows: those of tied names are left out.
         elements: their elements, which are read block by block.
     """
-    candidates = [row for row in rows if row.kind != "tensor" and row.numel]
+    candidates = [row for row in rows if row.tied_to is None and row.kind != "tensor" and row.numel]
     alike = _alike(candidates, lambda row: (row.dtype, row.shape))
-    alike = [each for group in alike for each in _alike(group, lambda row: _head(elements, row.name))]
+    alike = [each for group in alike for each in _alike(group, lambda row: _outline(elements, row))]
     constant = 0
     groups: list[tuple[str, ...]] = []
     for group in alike:
@@ -50,8 +51,12 @@ def _alike(rows: Iterable[ParameterRow], key: Callable[[ParameterRow], Hashable]
     return [group for group in found.values() if len(group) > 1]
 
 
-def _head(elements: Elements, name: str) -> bytes:
-    return bytes(as_bytes(next(_plain(elements, name))[:_HEAD]))
+def _outline(elements: Elements, row: ParameterRow) -> bytes:
+    """Return the elements at the edges, by which most tensors differ, so that the rest is not read."""
+    if prod(min(size, 2 * EDGE + 1) for size in row.shape or ()) > MOST_OUTLINED:
+        return b""
+    outline = _plain(elements.outline(row.name))  # held by its name while its memory is read
+    return bytes(as_bytes(outline))
 
 
 def _digest(elements: Elements, name: str) -> tuple[str, bool]:
@@ -59,7 +64,8 @@ def _digest(elements: Elements, name: str) -> tuple[str, bool]:
     found = hashlib.sha256()
     first = None
     is_constant = True
-    for block in _plain(elements, name):
+    for part in elements.blocks(name):
+        block = _plain(part)
         found.update(as_bytes(block))
         if is_constant:
             size = block.itemsize
@@ -69,7 +75,6 @@ def _digest(elements: Elements, name: str) -> tuple[str, bool]:
     return found.hexdigest(), is_constant
 
 
-def _plain(elements: Elements, name: str) -> Iterator[Tensor]:
-    """Yield blocks whose bytes in this machine's memory are those of the elements."""
-    for block in elements.blocks(name):
-        yield block.cpu().resolve_conj().resolve_neg().contiguous()
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor whose bytes in this machine's memory are those of the elements."""
+    return tensor.cpu().resolve_conj().resolve_neg().contiguous()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from itertools import combinations
+from collections.abc import Collection, Iterable, Mapping
 
 from paramtool.errors import ParamtoolError
 from paramtool.operations.grouping import Layout, share
 from paramtool.records.sharing import ExpectedSharing, SharingRow
 from paramtool.suggestion import did_you_mean
+
+LONGEST = 200
+"""Characters of a name in a message."""
 
 
 def unmet(layout: Layout, expected: Iterable[ExpectedSharing]) -> list[ParamtoolError]:
@@ -24,27 +26,46 @@ def unmet(layout: Layout, expected: Iterable[ExpectedSharing]) -> list[Paramtool
 
 
 def _unmet(
-    each: ExpectedSharing, rows: dict[str, SharingRow], names: Collection[str]
+    each: ExpectedSharing, rows: Mapping[str, SharingRow], names: Collection[str]
 ) -> ParamtoolError | None:
+    word = "shared" if each.is_shared else "distinct"
     for name in each.names:
         if name not in names:
-            message = f"no parameter or buffer '{name}', which is expected to be {_word(each)}"
+            message = f"no parameter or buffer {_quoted(name)}, which is expected to be {word}"
             return ParamtoolError(message, each.place, did_you_mean(name, names))
-    for one, other in combinations(each.names, 2):
-        shared = one == other or (one in rows and other in rows and rows[one].group == rows[other].group)
-        if shared != each.is_shared:
-            found = _relation(rows[one], rows[other]) if one in rows and other in rows and shared else ""
-            message = (
-                f"'{one}' and '{other}' {found or 'share nothing'}, and are expected to be {_word(each)}"
-            )
-            return ParamtoolError(message, each.place)
+    pair = _apart(each.names, rows) if each.is_shared else _together(each.names, rows)
+    if pair is None:
+        return None
+    one, other = pair
+    found = "share nothing" if each.is_shared else _relation(rows[one], rows[other])
+    message = f"{_quoted(one)} and {_quoted(other)} {found}, and are expected to be {word}"
+    return ParamtoolError(message, each.place)
+
+
+def _apart(names: Iterable[str], rows: Mapping[str, SharingRow]) -> tuple[str, str] | None:
+    """Return two names that are not of one group."""
+    first, *others = names
+    return next(((first, each) for each in others if _group(each, rows) != _group(first, rows)), None)
+
+
+def _together(names: Iterable[str], rows: Mapping[str, SharingRow]) -> tuple[str, str] | None:
+    """Return two names that are of one group."""
+    seen: dict[int | str, str] = {}
+    for name in names:
+        earlier = seen.setdefault(_group(name, rows), name)
+        if earlier is not name:
+            return earlier, name
     return None
 
 
-def _word(each: ExpectedSharing) -> str:
-    return "shared" if each.is_shared else "distinct"
+def _group(name: str, rows: Mapping[str, SharingRow]) -> int | str:
+    return rows[name].group if name in rows else name
 
 
 def _relation(one: SharingRow, other: SharingRow) -> str:
     is_one = (one.tied_to or one.name) == (other.tied_to or other.name)
     return "are one tensor" if is_one else "overlap in memory"
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if len(name) <= LONGEST else f"'{name[: LONGEST - 1]}…'"

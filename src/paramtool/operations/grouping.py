@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from paramtool.operations.extent import Extent, covered
 from paramtool.operations.overlap import Groups, overlaps
-from paramtool.operations.region import Region, covered
 from paramtool.operations.selection import Selection, select
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
@@ -22,12 +22,12 @@ class Layout:
 
     Attributes:
         listed: every name, tied ones with the first name of their tensor.
-        regions: the memory of tensors, by their first names; a tensor without one overlaps with none.
+        extents: the memory of tensors, by their first names; a tensor without one overlaps with none.
         modules: the first path of each module, by every path that it has.
     """
 
     listed: Report[ParameterRow, ParameterTotals]
-    regions: Mapping[str, Region] = field(default_factory=dict)
+    extents: Mapping[str, Extent] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +72,7 @@ def share(
     """
     listed = layout.listed
     kept = {row.name for row in select(listed.rows, selection or Selection())}
-    found = overlaps(layout.regions)
+    found = overlaps(layout.extents)
     groups = [
         group
         for group in _groups(listed.rows, found.groups, equal.groups if equal else ())
@@ -119,9 +119,9 @@ def _row(
 ) -> SharingRow:
     start = stop = note = None
     if group.sharing == "aliased":
-        region = layout.regions[row.tensor]
-        origin = min(layout.regions[name].origin for name in group.memories[0])
-        start, stop = region.start - origin, region.stop - origin
+        extent = layout.extents[row.tensor]
+        origin = min(layout.extents[name].origin for name in group.memories[0])
+        start, stop = extent.start - origin, extent.stop - origin
         note = UNCERTAIN if row.tensor in doubtful else None
     first = layout.modules.get(row.name.rpartition(".")[0])
     return SharingRow(
@@ -173,7 +173,7 @@ def _totals(
     groups: Sequence[_Group], layout: Layout, modules: tuple[SharedModule, ...], equal: EqualValues | None
 ) -> SharingTotals:
     sizes = {row.tensor: row.nbytes or 0 for group in groups for row in group.rows}
-    taken = [[_size(memory, sizes, layout.regions) for memory in group.memories] for group in groups]
+    taken = [[_size(memory, sizes, layout.extents) for memory in group.memories] for group in groups]
     nbytes = sum(map(sum, taken))
     count = Counter(group.sharing for group in groups)
     return SharingTotals(
@@ -191,6 +191,6 @@ def _totals(
     )
 
 
-def _size(memory: Sequence[str], sizes: Mapping[str, int], regions: Mapping[str, Region]) -> int:
+def _size(memory: Sequence[str], sizes: Mapping[str, int], extents: Mapping[str, Extent]) -> int:
     """Return the bytes that tensors which overlap take together."""
-    return sizes[memory[0]] if len(memory) == 1 else covered(regions[name] for name in memory)
+    return sizes[memory[0]] if len(memory) == 1 else covered(extents[name] for name in memory)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import gcd
 from typing import Generic, TypeVar
 
-from paramtool.operations.region import Region
+from paramtool.operations.extent import Extent
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -39,23 +39,23 @@ class Overlaps(Generic[Key]):
     doubtful: frozenset[Key]
 
 
-def overlaps(regions: Mapping[Key, Region]) -> Overlaps[Key]:
-    """Return which regions overlap: where a does with b, and b with c, the three are one group.
+def overlaps(extents: Mapping[Key, Extent]) -> Overlaps[Key]:
+    """Return which extents overlap: where a does with b, and b with c, the three are one group.
 
     Where it would take too long to decide, what lies in one range of bytes is taken to overlap, and is
     told to be doubtful.
     """
-    groups = Groups(regions)
+    groups = Groups(extents)
     doubts: list[tuple[Key, Key]] = []
     search = _Search()
-    for cluster in _clusters(regions):
-        if not any(regions[key].repeats for key in cluster):
+    for cluster in _clusters(extents):
+        if not any(extents[key].repeats for key in cluster):
             groups.join(*cluster)
             continue
-        for one, other in _pairs(cluster, regions):
+        for one, other in _pairs(cluster, extents):
             if groups.are_one(one, other):
                 continue
-            found = search.overlap(regions[one], regions[other])
+            found = search.overlap(extents[one], extents[other])
             if found:
                 groups.join(one, other)
             elif found is None:
@@ -102,30 +102,30 @@ class Groups(Generic[Key]):
         return tuple(group for group in self.all() if len(group) > 1)
 
 
-def _clusters(regions: Mapping[Key, Region]) -> Iterator[list[Key]]:
+def _clusters(extents: Mapping[Key, Extent]) -> Iterator[list[Key]]:
     """Yield what may overlap: keys whose ranges, from first to last byte, are connected."""
     spaces: dict[Hashable, list[Key]] = {}
-    for key, region in regions.items():
-        if not region.is_empty:
-            spaces.setdefault(region.space, []).append(key)
+    for key, extent in extents.items():
+        if not extent.is_empty:
+            spaces.setdefault(extent.space, []).append(key)
     for keys in spaces.values():
-        keys.sort(key=lambda key: regions[key].start)
-        cluster, stop = [keys[0]], regions[keys[0]].stop
+        keys.sort(key=lambda key: extents[key].start)
+        cluster, stop = [keys[0]], extents[keys[0]].stop
         for key in keys[1:]:
-            if regions[key].start >= stop:
+            if extents[key].start >= stop:
                 yield cluster
                 cluster = []
             cluster.append(key)
-            stop = max(stop, regions[key].stop)  # the largest, not the last: a long one may hold several
+            stop = max(stop, extents[key].stop)  # the largest, not the last: a long one may hold several
         yield cluster
 
 
-def _pairs(cluster: Sequence[Key], regions: Mapping[Key, Region]) -> Iterator[tuple[Key, Key]]:
+def _pairs(cluster: Sequence[Key], extents: Mapping[Key, Extent]) -> Iterator[tuple[Key, Key]]:
     """Yield the pairs whose ranges overlap, neighbours first: they alone often make one group of all."""
     yield from pairwise(cluster)
     for index, one in enumerate(cluster):
         for later in range(index + 1, len(cluster)):
-            if regions[cluster[later]].start >= regions[one].stop:
+            if extents[cluster[later]].start >= extents[one].stop:
                 break
             yield one, cluster[later]
 
@@ -135,12 +135,12 @@ class _TooLong(Exception):
 
 
 class _Search:
-    """Decides whether two regions of one space have a byte in common."""
+    """Decides whether two extents of one space have a byte in common."""
 
     def __init__(self) -> None:
         self.work = MOST_WORK
 
-    def overlap(self, one: Region, other: Region) -> bool | None:
+    def overlap(self, one: Extent, other: Extent) -> bool | None:
         """Tell whether they do; None where that would take too long.
 
         With the indices of the other one counted from its end, every coefficient is positive: of the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -74,7 +75,7 @@ def _row(
         shape=None if lazy else tuple(tensor.shape),
         dtype=dtype_name(tensor),
         numel=None if lazy else tensor.numel(),
-        nbytes=None if lazy else tensor.nbytes,
+        nbytes=None if lazy or tensor.layout != torch.strided else tensor.nbytes,
         requires_grad=tensor.requires_grad,
         tied_to=first.name if first else None,
         kind=named.kind,

@@ -9,9 +9,9 @@ from torch.nn.parameter import is_lazy
 from paramtool.named_tensors import named_tensors
 from paramtool.operations.elements import OfModule
 from paramtool.operations.equality import equal_values
+from paramtool.operations.extent import Extent
 from paramtool.operations.grouping import EqualValues, Layout, share
 from paramtool.operations.parameters import parameters
-from paramtool.operations.region import Region
 from paramtool.operations.selection import Selection
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharingRow, SharingTotals
@@ -47,16 +47,16 @@ def sharing(
 def layout_of(module: nn.Module, *, model: str | None = None) -> Layout:
     """Return the names of `module`, and where their tensors and modules are."""
     listed = parameters(module, model=model)
-    regions = {}
+    extents = {}
     for row, named in zip(listed.rows, named_tensors(module), strict=True):
-        region = region_of(named.tensor) if row.tied_to is None else None
-        if region is not None:
-            regions[row.name] = region
+        extent = extent_of(named.tensor) if row.tied_to is None else None
+        if extent is not None:
+            extents[row.name] = extent
     first: dict[int, str] = {}
     modules = {
         path: first.setdefault(id(each), path) for path, each in module.named_modules(remove_duplicate=False)
     }
-    return Layout(listed, regions, modules)
+    return Layout(listed, extents, modules)
 
 
 def equal_in(module: nn.Module, layout: Layout) -> EqualValues:
@@ -68,11 +68,11 @@ def equal_in(module: nn.Module, layout: Layout) -> EqualValues:
     for named in named_tensors(module):
         if named.tensor.is_meta and not is_lazy(named.tensor):
             raise ValueError(f"'{named.name}' is on the meta device and has no values")
-    rows = [row for row in layout.listed.rows if row.tied_to is None and row.name in layout.regions]
+    rows = [row for row in layout.listed.rows if row.tensor in layout.extents]
     return equal_values(rows, OfModule(module))
 
 
-def region_of(tensor: Tensor) -> Region | None:
+def extent_of(tensor: Tensor) -> Extent | None:
     """Return the bytes of `tensor`; None where it has none of its own, as a lazy or a sparse one.
 
     Positions are addresses, so that two storages over the same memory are seen to be that; on the meta
@@ -89,7 +89,7 @@ def region_of(tensor: Tensor) -> Region | None:
     if not (is_meta or address):
         return None
     size = tensor.itemsize
-    return Region(
+    return Extent(
         space=("meta", storage._cdata) if is_meta else str(storage.device),
         start=address + int(tensor.storage_offset()) * size,
         itemsize=size,

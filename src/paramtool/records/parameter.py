@@ -31,7 +31,7 @@ class ParameterRow:
         shape: sizes; None for a lazy parameter that is not settled, and for a folded row.
         dtype: torch's name without ``torch.``; None in a folded row of several.
         numel: number of elements; None where the shape is unknown.
-        nbytes: size in bytes; None where the shape is unknown.
+        nbytes: size in bytes; None where the shape is unknown, and of a sparse tensor.
         requires_grad: None in a folded row of both kinds, and where a checkpoint does not say.
         tied_to: the first name of the same tensor; None for that first name itself.
         kind: ``parameter``, ``buffer``, ``tensor`` (a plain attribute), or ``stored`` in a checkpoint, which

@@ -25,19 +25,19 @@ _OPTIONAL = (
 _OF_MODULES = ("type", "requires_grad")
 """Columns of which a checkpoint says nothing."""
 
-_USUAL = {"shared": {"kind": "parameter"}}
-"""By command: a column in which every row has this says nothing."""
+_USUAL = {"shared": {"kind": ("parameter", "stored")}}
+"""By command: a column in which every row has one of these says nothing."""
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
     columns = [column for column in report.columns if column not in ("values", "count")]
     columns.insert(columns.index("name") + 1, "count")
-    usual = {"count": 1, **_USUAL.get(report.command, {})}
+    usual = {"count": (1,), **_USUAL.get(report.command, {})}
     optional = {*_OPTIONAL, *usual, *(_OF_MODULES if report.rows else ())}
     return [
         column
         for column in columns
         if column not in optional
-        or any(getattr(row, column) not in (None, usual.get(column)) for row in report.rows)
+        or any(getattr(row, column) not in (None, *usual.get(column, ())) for row in report.rows)
     ]

@@ -27,7 +27,7 @@ def markdown(report: Report[Any, Any]) -> Iterator[str]:
     for row in report.rows if "values" in report.columns else ():
         if isinstance(row.values, Printed):
             yield f"\n{_escaped(shown(row.name))}\n\n```\n{row.values.text}\n```\n"
-    yield from (f"\n{line}\n" for line in summary(report))
+    yield from (f"\n{_escaped(line)}\n" for line in summary(report))
 
 
 def _cell(row: Any, column: str) -> str:

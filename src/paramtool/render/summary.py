@@ -84,7 +84,7 @@ def _(totals: SharingTotals) -> list[str]:
         lines.append("no tensor is shared")
     if totals.equal:
         groups = f"{counted(totals.equal, 'group')} {'is' if totals.equal == 1 else 'are'} of equal values"
-        lines.append(f"{groups} only; ties would save {byte_size(totals.savable_nbytes)}")
+        lines.append(f"{groups}; ties would save {byte_size(totals.savable_nbytes)}")
     if totals.constant:
         lines.append(f"{counted(totals.constant, 'tensor')} of one value throughout left out")
     return lines

@@ -11,7 +11,7 @@ from paramtool.place import Place
 from paramtool.records.sharing import ExpectedSharing
 from paramtool.sources.spec.arguments import mismatch
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Sequence, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
@@ -101,15 +101,19 @@ def _read(node: Node, name: str, kind: str, catalog: Catalog) -> Value:
         for pattern in value if isinstance(value, tuple) else (value,):
             compile_pattern(str(pattern), node.place)
     if kind == "[[str]]" and isinstance(node, Sequence):
-        _check_pairs(node, name)
+        for item in node.items:
+            _check_names(item, name)
     return value
 
 
-def _check_pairs(node: Sequence, name: str) -> None:
-    for item in node.items:
-        if isinstance(item, Sequence) and len(item.items) < 2:
-            message = f"'{name}' is of two names or more, got {describe(item)}"
-            raise ParamtoolError(message, item.place, f"as in {name}: [[a.weight, b.weight]]")
+def _check_names(node: Node, name: str) -> None:
+    """Refuse what says nothing: a single name, or one that comes twice."""
+    names = (
+        [item.raw for item in node.items if isinstance(item, Scalar)] if isinstance(node, Sequence) else []
+    )
+    if len(names) < 2 or len(set(names)) < len(names):
+        message = f"'{name}' is of names, two or more that differ, got {shorten(', '.join(names)) or 'none'}"
+        raise ParamtoolError(message, node.place, f"as in {name}: [[a.weight, b.weight]]")
 
 
 def _bounds(node: Mapping, name: str, catalog: Catalog) -> Value:

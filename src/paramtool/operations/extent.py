@@ -12,7 +12,7 @@ MOST_UNITS = 1 << 26
 
 
 @dataclass(frozen=True)
-class Region:
+class Extent:
     """The bytes of a strided tensor.
 
     Attributes:
@@ -63,18 +63,18 @@ class Region:
         return run, tuple(repeats)
 
 
-def covered(regions: Iterable[Region]) -> int:
-    """Return how many bytes of one space the regions cover together; at most so many if they are huge."""
-    regions = [each for each in regions if not each.is_empty]
-    ranges = _union((each.start, each.stop) for each in regions)
-    if not any(each.repeats for each in regions):
+def covered(extents: Iterable[Extent]) -> int:
+    """Return how many bytes of one space the extents cover together; at most so many if they are huge."""
+    extents = [each for each in extents if not each.is_empty]
+    ranges = _union((each.start, each.stop) for each in extents)
+    if not any(each.repeats for each in extents):
         return ranges
-    first = min(each.start for each in regions)
-    unit = gcd(*(number for each in regions for number in _numbers(each, first)))
-    if max(each.stop for each in regions) - first > MOST_UNITS * unit:
-        return min(ranges, sum(_own(each) for each in regions))
+    first = min(each.start for each in extents)
+    unit = gcd(*(number for each in extents for number in _numbers(each, first)))
+    if max(each.stop for each in extents) - first > MOST_UNITS * unit:
+        return min(ranges, sum(_own(each) for each in extents))
     bits = 0
-    for each in regions:
+    for each in extents:
         bits |= _bits(each, unit) << (each.start - first) // unit
     return bits.bit_count() * unit
 
@@ -87,19 +87,19 @@ def _union(ranges: Iterable[tuple[int, int]]) -> int:
     return total
 
 
-def _numbers(region: Region, first: int) -> tuple[int, ...]:
-    return (region.start - first, region.run, *(stride for stride, _ in region.repeats))
+def _numbers(extent: Extent, first: int) -> tuple[int, ...]:
+    return (extent.start - first, extent.run, *(stride for stride, _ in extent.repeats))
 
 
-def _own(region: Region) -> int:
-    """Return the bytes of one region, counted twice where it overlaps with itself."""
-    return region.run * prod(size for _, size in region.repeats)
+def _own(extent: Extent) -> int:
+    """Return the bytes of one extent, counted twice where it overlaps with itself."""
+    return extent.run * prod(size for _, size in extent.repeats)
 
 
-def _bits(region: Region, unit: int) -> int:
+def _bits(extent: Extent, unit: int) -> int:
     """Return a bit for each unit that is covered."""
-    bits = (1 << region.run // unit) - 1
-    for stride, size in region.repeats:
+    bits = (1 << extent.run // unit) - 1
+    for stride, size in extent.repeats:
         count = 1
         while count < size:  # each time as many copies again, or what is left, over the last of them
             more = min(count, size - count)
