@@ -416,22 +416,22 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
     (folder / "large").write_bytes(b"# " + b"x" * 5_000_000)
     messages = {
         "her.yaml": "cannot read her.yaml: No such file or directory; did you mean 'here.yaml'?",
-        "folder": "cannot read folder: it is a folder",
+        "folder": "cannot read folder: it is a folder, without a model.safetensors or"
+        " model.safetensors.index.json",
         "loop": "cannot read loop: Too many levels of symbolic links",
         "here.yaml/x": "cannot read here.yaml/x: Not a directory",
         "a\0b": r"cannot read a\x00b: embedded null byte",
         "here.yaml": "here.yaml is empty; a spec begins with 'model:'",
         "binary": "binary is a bare pickle, which runs code when it is loaded; load it where you trust it,"
         " and save the state_dict with today's torch.save or as safetensors",
+        "torch.pt": "torch.pt is no zip archive that paramtool reads: it ends without a directory; it was"
+        " cut off",
         "utf16": "utf16 is not a text in UTF-8 (byte 0); is this a spec?",
         "large": "large is larger than 1,048,576 bytes, too much for a spec",
     }
     for name, message in messages.items():
         result = run("inspect", name)
         assert (result.status, result.stdout, result.stderr) == (2, "", f"error: {message}\n")
-    archive = run("inspect", "torch.pt")
-    assert (archive.status, archive.stdout) == (2, "")
-    assert archive.stderr.startswith("torch.pt:1:3: error: the character U+0003 is not allowed in YAML")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

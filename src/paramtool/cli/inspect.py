@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import console, options
+from paramtool.cli import console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.errors import ParamtoolError
@@ -47,6 +47,9 @@ def inspect(
         bool,
         typer.Option("--stats", help="Add mean, std, min, max, norm, zeros, NaN, infinities, histogram."),
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="First compare an archive of torch.save with its checksums.")
+    ] = False,
     seed: options.Seed = None,
     sort: Annotated[
         str | None,
@@ -77,6 +80,8 @@ def inspect(
     opened = open_chosen(model, set, seed)
     if type and isinstance(opened, Checkpoint):
         raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    if verify:
+        verifying.verify(opened)
     report = list_model(opened, module=module, stats=stats, values=values)
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)

@@ -56,12 +56,14 @@ class Checkpoint:
         tensors: in the order of the file, or of the model where the file keeps that.
         tied: names that stand for another of `tensors`, which they are mapped to.
         metadata: texts that the files carry.
+        has_sums: whether the files say what their bytes add up to.
     """
 
     name: str
     tensors: tuple[Stored, ...]
     tied: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    has_sums: bool = False
 
     @property
     def by_name(self) -> dict[str, Stored]:

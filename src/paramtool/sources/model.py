@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
@@ -10,10 +11,15 @@ from typing import TypeAlias
 from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint
 from paramtool.files.safetensors_reading import read_safetensors
+from paramtool.files.sharded import find_in_folder, read_index
+from paramtool.files.torch_archive import read_archive
+from paramtool.place import Text
 from paramtool.records.rule import Rule
-from paramtool.sources.recognizing import Form, recognize
+from paramtool.sources.documents import Document, read_document
+from paramtool.sources.recognizing import Form, path_and_key, recognize
 from paramtool.sources.spec.catalog import Catalog, shipped
 from paramtool.sources.spec.document import Spec, read_spec
+from paramtool.sources.spec.limits import MAX_BYTES
 from paramtool.sources.spec.overrides import Override
 from paramtool.sources.spec.rules import read_recipe
 from paramtool.sources.texts import STDIN, read_text
@@ -33,17 +39,57 @@ def open_model(name: str, overrides: Sequence[Override] = ()) -> Model:
         Problems: with everything that is wrong in a spec.
     """
     form = Form.text if name == STDIN else recognize(name)
-    if form is Form.text:
-        return open_spec(name, overrides)
+    text = read_text(name) if form is Form.text else None
+    document = read_document(text) if text else None
+    if text and not (document and document.is_index):
+        return _spec(text, overrides)
     if overrides:
-        raise ParamtoolError(f"--set changes a spec, and {name} is {form.value}")
-    return _checkpoint(name, form)
+        what = "the index of a checkpoint" if document else form.value
+        raise ParamtoolError(f"--set changes a spec, and {name} is {what}")
+    return _of_index(Path(name), document, name) if document else open_checkpoint(name)
 
 
-def _checkpoint(name: str, form: Form) -> Checkpoint:
+def open_checkpoint(name: str) -> Checkpoint:
+    """Return the checkpoint that `name` is: a file, a folder of shards, or their index.
+
+    Raises:
+        ParamtoolError: where it is no checkpoint.
+    """
+    form = recognize(name)
+    path, key = path_and_key(name)
+    if key is not None and form is not Form.archive:
+        raise ParamtoolError(f"cannot read {name}: {path} is {form.value}, without a '{key}'")
     if form is Form.safetensors:
-        return read_safetensors(Path(name))
-    raise ParamtoolError(f"cannot read {name}: it is {form.value}")
+        return read_safetensors(path, name)
+    if form is Form.archive:
+        return read_archive(path, key, name)
+    if form is Form.folder:
+        path = find_in_folder(path)
+        if path.suffix != ".json":
+            return replace(_plain(path), name=name)
+        form = Form.text
+    document = read_document(read_text(str(path))) if form is Form.text else None
+    if document is None or not document.is_index:
+        hint = "as weights.safetensors, a .pt file, or a folder of shards"
+        raise ParamtoolError(f"{name} is {form.value}, no checkpoint", hint=hint)
+    return _of_index(path, document, name)
+
+
+def _of_index(path: Path, document: Document, name: str) -> Checkpoint:
+    document.check()
+    return read_index(path, document.content, _plain, name)
+
+
+def _plain(path: Path) -> Checkpoint:
+    """Open one file of a folder, which is no other folder or index."""
+    if not path.is_file():
+        raise ParamtoolError(f"cannot read {path}: there is no such file, and the index names it")
+    form = recognize(str(path))
+    if form is Form.safetensors:
+        return read_safetensors(path)
+    if form is Form.archive:
+        return read_archive(path)
+    raise ParamtoolError(f"{path} is no checkpoint")
 
 
 def buildable(model: Model) -> Spec:
@@ -64,7 +110,13 @@ def open_spec(name: str, overrides: Sequence[Override] = ()) -> Spec:
         ParamtoolError: where the file cannot be read as text of bounded size.
         Problems: with everything that is wrong in it.
     """
-    return read_spec(read_text(name), spec_catalog(), tuple(overrides))
+    return _spec(read_text(name), overrides)
+
+
+def _spec(text: Text, overrides: Sequence[Override]) -> Spec:
+    if len(text.content) > MAX_BYTES:
+        raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, too much for a spec")
+    return read_spec(text, spec_catalog(), tuple(overrides))
 
 
 def open_recipe(name: str) -> tuple[Rule, ...]:

@@ -59,7 +59,7 @@ def recognize(name: str) -> Form:
     Raises:
         ParamtoolError: for a file of a format that is known and not read, with what to do instead.
     """
-    path = Path(name)
+    path, _ = path_and_key(name)
     try:
         is_there, is_folder, is_file = os.path.lexists(path), path.is_dir(), path.is_file()
     except (OSError, ValueError):  # a NUL in the name
@@ -71,6 +71,17 @@ def recognize(name: str) -> Form:
     if not is_file:
         return Form.text
     return _of_content(path)
+
+
+def path_and_key(name: str) -> tuple[Path, str | None]:
+    """Split ``checkpoint.pt:ema``, where there is no file of the whole name, and one of its beginning."""
+    before, colon, key = name.rpartition(":")
+    try:
+        if colon and before and key and not os.path.lexists(name) and Path(before).is_file():
+            return Path(before), key
+    except (OSError, ValueError):
+        pass
+    return Path(name), None
 
 
 def _of_content(path: Path) -> Form:

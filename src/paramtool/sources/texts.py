@@ -42,11 +42,6 @@ def read_text(name: str) -> Text:
         ) from error
 
 
-def is_json(content: str) -> bool:
-    """Tell whether `content` begins as a JSON object does; such a YAML mapping is one as well."""
-    return content.lstrip("\ufeff \t\r\n")[:1] == "{"
-
-
 def _largest(start: bytes | bytearray) -> int:
     return LARGEST_JSON if start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else MAX_BYTES
 

@@ -1,0 +1,181 @@
+"""Reading the directory of a zip archive strictly; what is compressed is told, and never expanded.
+
+Without compression no member is larger than its file, so there are no bombs, and elements can be read
+at their place.  The format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.files.checkpoint import read_into
+
+LARGEST_DIRECTORY = 1 << 26
+"""Bytes; that of a million members is as large."""
+
+_END = struct.Struct("<4s4H2LH")
+_LOCATOR = struct.Struct("<4sLQL")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_LONGEST_COMMENT = 0xFFFF
+_UNSET = 0xFFFFFFFF
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file in an archive: where its bytes lie, as they are unless it is `compressed`."""
+
+    name: str
+    position: int
+    size: int
+    crc: int
+    compressed: bool = False
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: bytes
+    offset: int
+    size: int
+    crc: int
+    method: int
+
+
+def read_members(descriptor: int, path: Path) -> dict[str, Member]:
+    """Return the members of the open archive `descriptor` by name, in the order of its directory.
+
+    Raises:
+        ParamtoolError: for what is no archive, or one with members that are encrypted, double or overlap.
+    """
+    try:
+        size = os.fstat(descriptor).st_size
+        start, length, count = _find_directory(descriptor, path, size)
+        directory = _read(descriptor, path, start, length)
+        entries = list(_entries(directory))
+        if len(entries) != count:
+            raise ValueError(f"its directory has {len(entries):,} members, where it says {count:,}")
+        return _placed(entries, descriptor, path, start)
+    except (ValueError, struct.error) as error:
+        raise ParamtoolError(f"{path} is no zip archive that paramtool reads: {error}") from error
+
+
+def has_its_sum(descriptor: int, path: Path, member: Member) -> bool:
+    """Tell whether the bytes of `member` have the CRC that was written with them."""
+    room = bytearray(min(_PIECE, member.size))
+    found = 0
+    for start in range(0, member.size, _PIECE):
+        part = memoryview(room)[: min(_PIECE, member.size - start)]
+        read_into(descriptor, path, member.position + start, part)
+        found = zlib.crc32(part, found)
+    return found == member.crc
+
+
+def read_member(descriptor: int, path: Path, member: Member) -> bytes:
+    """Return the bytes of `member`."""
+    return _read(descriptor, path, member.position, member.size)
+
+
+def _find_directory(descriptor: int, path: Path, size: int) -> tuple[int, int, int]:
+    """Return where the directory begins, its length, and how many members it has."""
+    tail_start = max(0, size - _LONGEST_COMMENT - _END.size - _LOCATOR.size)
+    tail = _read(descriptor, path, tail_start, size - tail_start)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0:
+        raise ValueError("it ends without a directory; it was cut off")
+    _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
+    if at + _END.size + comment != len(tail):
+        raise ValueError("bytes follow its directory")
+    end = tail_start + at
+    if at >= _LOCATOR.size and tail[at - _LOCATOR.size :][:4] == b"PK\x06\x07":
+        _, _, end, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
+        if disks != 1 or end + _END_64.size > size:
+            raise ValueError("its directory is not where it says")
+        record = _END_64.unpack(_read(descriptor, path, end, _END_64.size))
+        signature, _, _, _, disk, first_disk, here, count, length, start = record
+        if signature != b"PK\x06\x06":
+            raise ValueError("its directory is not where it says")
+    if disk or first_disk or here != count:
+        raise ValueError("it is in several parts")
+    if start + length != end or length > LARGEST_DIRECTORY:
+        raise ValueError(f"its directory of {length:,} bytes is not where it says, or too large")
+    return start, length, count
+
+
+def _entries(directory: bytes) -> Iterator[_Entry]:
+    at = 0
+    while at < len(directory):
+        signature, _, _, flags, method, _, _, *rest = _ENTRY.unpack_from(directory, at)
+        crc, packed, size, name_size, extra_size, comment, _, _, _, offset = rest
+        at += _ENTRY.size
+        name = directory[at : at + name_size]
+        extra = directory[at + name_size : at + name_size + extra_size]
+        at += name_size + extra_size + comment
+        shown = shorten(name.decode("utf-8", "replace"))
+        if signature != b"PK\x01\x02" or at > len(directory):
+            raise ValueError("its directory is broken")
+        if flags & 1:
+            raise ValueError(f"{shown} is encrypted")
+        size, packed, offset = _in_64_bits(extra, size, packed, offset)
+        if not method and size != packed:
+            raise ValueError(f"{shown} has two sizes")
+        yield _Entry(name, offset, packed, crc, method)
+
+
+def _in_64_bits(extra: bytes, *numbers: int) -> list[int]:
+    """Return the size, packed size and offset, those that do not fit in 32 bits from the extra field."""
+    if _UNSET not in numbers:
+        return list(numbers)
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == 1:
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+            found = [next(wide, -1) if number == _UNSET else number for number in numbers]
+            if -1 not in found:
+                return found
+        at += 4 + length
+    raise ValueError("a member lacks its size")
+
+
+def _placed(entries: list[_Entry], descriptor: int, path: Path, end: int) -> dict[str, Member]:
+    """Return the members, of which each lies behind the one before it."""
+    places: dict[bytes, int] = {}
+    free = 0
+    for each in sorted(entries, key=lambda entry: entry.offset):
+        shown = shorten(each.name.decode("utf-8", "replace"))
+        if each.name in places:
+            raise ValueError(f"{shown} is in it twice")
+        if each.offset < free:
+            raise ValueError(f"{shown} overlaps another member")
+        head = _read(descriptor, path, each.offset, min(_LOCAL.size + len(each.name), end - each.offset))
+        signature, _, flags, method, *_, name_size, extra_size = _LOCAL.unpack_from(head)
+        is_same = (
+            signature == b"PK\x03\x04" and head[_LOCAL.size :] == each.name and name_size == len(each.name)
+        )
+        if not is_same or method != each.method or flags & 1:
+            raise ValueError(f"{shown} is not where its directory says")
+        places[each.name] = each.offset + _LOCAL.size + name_size + extra_size
+        free = places[each.name] + each.size
+        if free > end:
+            raise ValueError(f"{shown} reaches into the directory; the file was cut off or changed")
+    return {
+        name: Member(name, places[each.name], each.size, each.crc, each.method != 0)
+        for each in entries
+        for name in [each.name.decode()]
+    }
+
+
+def _read(descriptor: int, path: Path, position: int, size: int) -> bytes:
+    if size < 0:
+        raise ValueError("its directory is broken")
+    room = bytearray(size)
+    read_into(descriptor, path, position, memoryview(room))
+    return bytes(room)
