@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
+    from paramtool.operations.gradients import gradients
     from paramtool.operations.parameters import parameters
     from paramtool.records.report import Report
     from paramtool.render.formats import Format, as_text
 
-__all__ = ["Format", "ParamtoolError", "Report", "as_text", "parameters"]
+__all__ = ["Format", "ParamtoolError", "Report", "as_text", "gradients", "parameters"]
 
 _HOMES = {
     "Format": "render.formats",
     "ParamtoolError": "errors",
     "Report": "records.report",
     "as_text": "render.formats",
+    "gradients": "operations.gradients",
     "parameters": "operations.parameters",
 }
 

@@ -57,6 +57,18 @@ class NothingMatched(ParamtoolError):
     status = 1
 
 
+class CheckFailed(ParamtoolError):
+    """Say that what was asked to hold does not: the answer is no, nothing is wrong."""
+
+    status = 1
+
+
+class Bug(ParamtoolError):
+    """Say that this tool found itself wrong."""
+
+    status = 3
+
+
 def first_line(error: object) -> str:
     """Return the first line of a message of torch's, which may go on with a C++ backtrace."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

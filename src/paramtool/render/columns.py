@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from paramtool.records.gradient import MOST_INLINE
+from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
 
 _STATISTICS = ("mean", "std", "min", "max")
 
 NUMERIC = frozenset(
     (
-        "count", "numel", "nbytes", "norm", "zeros", "nan", "inf",
+        "count", "numel", "nbytes", "norm", "zeros", "nan", "inf", "uses", "call", "share", "cosine",
+        "abs_max", "ratio", "output_std", "gradient_std",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),
@@ -18,20 +24,62 @@ NUMERIC = frozenset(
 )  # fmt: skip
 """Columns that are set flush right."""
 
-_OPTIONAL = ("tied_to", "persistent", "count", "skipped", "note", "expected_mean", "expected_std")
+_OPTIONAL = (
+    "tied_to", "persistent", "count", "skipped", "note", "expected_mean", "expected_std",
+    "tied", "uses", "module", "call", "operation", "share", "cosine", "gradient",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table for people."""
+
+    columns: list[str]
+    rows: Sequence[Any]
+    caption: str | None = None
+
+
+def sections(report: Report[Any, Any]) -> Iterator[Section]:
+    """Yield the tables of `report`, each with the columns in which some row says something."""
+    if not report.parts:
+        yield Section(columns_for_people(report), report.rows)
+    for part in report.parts:
+        rows = [row for row in report.rows if row.kind in part.kinds]
+        yield Section(_columns(part.columns, rows), rows, part.caption)
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
+    """Return the columns to lay out where all rows are in one table."""
+    return _columns(report.columns, report.rows)
+
+
+def inline(value: Printed) -> str | None:
+    """Return the elements as torch prints them, on one line; None where that is too much for a cell."""
+    if _count(value.values) > MOST_INLINE:
+        return None
+    text = re.sub(r"\s*\n\s*", " ", value.text.removeprefix("tensor("))
+    return re.sub(r"(, \w+=[\w.'<>:()]+)*\)$", "", text)
+
+
+def _columns(columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
-    columns = [column for column in report.columns if column not in ("values", "count")]
+    columns = [column for column in columns if column not in ("values", "count")]
     columns.insert(1, "count")
     return [
         column
         for column in columns
-        if column not in _OPTIONAL or any(_says_something(row, column) for row in report.rows)
+        if column not in _OPTIONAL or any(_says_something(row, column) for row in rows)
     ]
 
 
 def _says_something(row: Any, column: str) -> bool:
     value = getattr(row, column)
-    return value is not None and not (column == "count" and value == 1)
+    if isinstance(value, Printed):
+        return inline(value) is not None
+    return value is not None and value != () and not (column == "count" and value == 1)
+
+
+def _count(values: Any) -> int:
+    if values is None:
+        return MOST_INLINE + 1
+    return sum(_count(each) for each in values) if isinstance(values, tuple) else 1
