@@ -159,13 +159,15 @@ def _run(
     with quick_import():
         from paramtool.operations.gradients import gradients
         from paramtool.operations.initialize import initialize
+        from paramtool.operations.refusals import check_forward
         from paramtool.sources.build import network
         from paramtool.sources.build.inputs import make_inputs
 
-    given = make_inputs(spec)
-    if given is None:
+    check_forward(network.structure(spec).module)
+    if spec.inputs is None:
         hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
-        raise ParamtoolError("the model has no input to run on", hint=hint)
+        raise ParamtoolError(f"{spec.text.name} has no input to run on", hint=hint)
+    given = make_inputs(spec.inputs, spec.dtype, spec.seed)
     built = network.values(spec)
     for text in built.notes:
         streams.note(text)

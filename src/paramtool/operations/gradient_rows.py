@@ -67,6 +67,7 @@ def _use_row(
     weight_norm: float | None,
     most: int,
 ) -> GradientRow:
+    mine = whole if use.gradient is total else use.magnitude  # a parameter's only use is all there is
     share, cosine = (None, None) if total is None or whole is None else use.against(total, whole)
     return GradientRow(
         kind="use",
@@ -76,7 +77,7 @@ def _use_row(
         operation=use.operation,
         share=share,
         cosine=cosine,
-        **_sizes(use.gradient, use.magnitude, weight_norm, most),
+        **_sizes(use.gradient, mine, weight_norm, most),
     )
 
 

@@ -26,14 +26,23 @@ _HINTS = (
 )
 
 
+def check_forward(module: nn.Module) -> None:
+    """Refuse a model that cannot be called, before anything is spent on it.
+
+    Raises:
+        ParamtoolError: for a container that only holds modules.
+    """
+    if not has_forward(module):
+        raise _no_forward(f"the model ({type(module).__name__})")
+
+
 def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -> ParamtoolError:
     """Return what to tell of an `error` in the forward pass: the module, what it got, torch's message."""
     module = failure.module if failure else root
     path = failure.call.path if failure else ""
     name = f"'{path}' ({type(module).__name__})" if path else f"the model ({type(module).__name__})"
     if isinstance(error, NotImplementedError) and not has_forward(module):
-        hint = "Module and the lists and dictionaries only hold what is in them; Sequential runs it"
-        return ParamtoolError(f"{name} has no forward", hint=hint)
+        return _no_forward(name)
     own = ", ".join(
         f"{name} {list(each.shape)}"
         for name, each in islice(module._parameters.items(), 2)
@@ -44,6 +53,11 @@ def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -
     return ParamtoolError(
         f"{name} fails{f' on {got}' if got else ''}: {_message(error)}", hint=_hint(error, module)
     )
+
+
+def _no_forward(name: str) -> ParamtoolError:
+    hint = "Module and the lists and dictionaries only write names down; Sequential runs what is in it"
+    return ParamtoolError(f"{name} has no forward", hint=hint)
 
 
 def failed_backward(error: Exception) -> ParamtoolError:

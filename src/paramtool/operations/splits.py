@@ -42,6 +42,8 @@ class Split:
     def against(self, total: Tensor, whole: Magnitude) -> tuple[float | None, float | None]:
         """Return the share, ⟨use, total⟩ / ⟨total, total⟩, and the cosine of the angle to the total."""
         mine = self.magnitude
+        if self.gradient is total and whole.verdict == "ok":
+            return 1.0, 1.0
         if self.gradient is None or mine is None or mine.verdict not in FINITE or whole.verdict != "ok":
             return None, None
         product = inner(self.gradient, total) / whole.norm
@@ -92,6 +94,7 @@ class Splits:
         norms = sum(each.norm for each in sizes)
         residual = off / norms if norms else off
         self.residual = max(self.residual or 0.0, residual)
+        # each addition rounds, in the dtype of the gradient
         additions = len(splits) * self._passes
         if residual > _ROUNDINGS * additions * torch.finfo(parameter.grad.dtype).eps:
             message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"

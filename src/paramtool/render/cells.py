@@ -9,7 +9,7 @@ from typing import Any
 from paramtool.files.sizes import byte_size
 from paramtool.records.parameter import Printed
 from paramtool.render.columns import inline
-from paramtool.render.names import COMMAND, shown
+from paramtool.render.names import COMMAND, shown, together
 
 _JSON = json.JSONEncoder(allow_nan=False)
 
@@ -40,7 +40,7 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
     if isinstance(value, Printed):
         return inline(value) or ""
     if column == "tied":
-        return ", ".join(for_text(each, unicode) for each in value)
+        return for_text(together(value), unicode)
     if isinstance(value, tuple):
         return str(list(value))
     return for_text(str(value), unicode)

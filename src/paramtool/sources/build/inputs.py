@@ -10,7 +10,7 @@ from torch import Tensor
 from paramtool import streams
 from paramtool.sources.build.structure import default_dtype
 from paramtool.sources.build.tensors import make_tensor
-from paramtool.sources.spec.document import Spec
+from paramtool.sources.spec.document import Inputs
 from paramtool.sources.spec.tree import TensorNode
 
 STREAM = ".input"
@@ -26,18 +26,20 @@ class Arguments(NamedTuple):
     named: dict[str, Tensor]
 
 
-def make_inputs(spec: Spec) -> Arguments | None:
-    """Return the input of `spec`, each tensor from a random stream of its own; None where it has none.
+def make_inputs(inputs: Inputs, dtype: str | None = None, seed: int = 0) -> Arguments:
+    """Return the tensors of `inputs`, each from a random stream of its own.
 
-    Floating-point numbers are drawn in float32 and cast, so that the dtype does not change them.
+    Args:
+        inputs: what the spec, or an option, writes.
+        dtype: of floating-point numbers, where an input does not say; they are drawn in float32 and
+            cast, so that the dtype does not change them.
+        seed: of the streams.
     """
-    if spec.inputs is None:
-        return None
-    with torch.random.fork_rng(devices=[]), default_dtype(spec.dtype):
+    with torch.random.fork_rng(devices=[]), default_dtype(dtype):
         positional = tuple(
-            _make(node, spec.seed, f"{STREAM}.{index}") for index, node in enumerate(spec.inputs.positional)
+            _make(node, seed, f"{STREAM}.{index}") for index, node in enumerate(inputs.positional)
         )
-        named = {name: _make(node, spec.seed, f"{STREAM}.{name}") for name, node in spec.inputs.named.items()}
+        named = {name: _make(node, seed, f"{STREAM}.{name}") for name, node in inputs.named.items()}
     return Arguments(positional, named)
 
 
