@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool.cli import console
+from paramtool.cli.grad import grad
 from paramtool.cli.init import init
 from paramtool.cli.initializers import initializers
 from paramtool.cli.inspect import inspect
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(inspect)
 app.command()(shared)
 app.command(cls=RuleCommand)(init)
+app.command(cls=RuleCommand)(grad)
 app.command()(initializers)
 app.command()(schema)
 
