@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from paramtool import plugins
 from paramtool.cli import options, streams
+from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.cores import available_cores
 from paramtool.cli.progress import progress_bar
@@ -22,10 +22,7 @@ from paramtool.records.initialization import InitializationRow, InitializationTo
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
-from paramtool.sources.model import buildable, open_recipe, spec_catalog
-
-if TYPE_CHECKING:
-    from paramtool.sources.spec.document import Spec
+from paramtool.sources.model import Buildable, buildable, open_recipe, spec_catalog
 
 
 class Rng(str, Enum):
@@ -62,7 +59,9 @@ def init(
         typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads; they change no value."),
     ] = None,
     values: Annotated[bool, typer.Option("--values", help="Print small tensors whole.")] = False,
+    weights: options.Weights = None,
     set: options.Set = None,
+    arg: options.Arg = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -79,9 +78,9 @@ def init(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    spec = buildable(open_chosen(model, set, seed))
+    source = buildable(open_chosen(model, set, seed, arg))
     rules: list[Rule] = [
-        *spec.rules,
+        *source.rules,
         *(open_recipe(recipe) if recipe else ()),
         *read_rules(typed, spec_catalog()),
     ]
@@ -89,33 +88,27 @@ def init(
         raise ParamtoolError("no rules", hint="as in --pattern weight --normal 0.01, or init: in the spec")
     with quick_import():
         from paramtool.operations.initialize import initialize
-        from paramtool.sources.build import network
 
     if output is not None and not dry_run:
-        report = _save(spec, rules, rng, output, max_shard_size, force, jobs)
+        report = _save(source, weights, rules, rng, output, max_shard_size, force, jobs)
     else:
-        built = network.structure(spec) if dry_run else network.values(spec, rng.value)
-        _tell(built.notes)
+        built = build(source, values=not dry_run, weights=weights, rng=rng.value)
         report = initialize(
             built.module,
             rules,
-            seed=spec.seed,
+            seed=source.seed,
             rng=rng.value,
             dry_run=dry_run,
             values=values,
             digests=format is Format.json,
-            model=spec.name,
+            model=source.name,
         )
     streams.write(render(report, format, streams.screen()))
 
 
-def _tell(notes: Iterable[str]) -> None:
-    for text in notes:
-        streams.note(text)
-
-
 def _save(
-    spec: Spec,
+    source: Buildable,
+    weights: str | None,
     rules: list[Rule],
     rng: Rng,
     output: str,
@@ -127,24 +120,28 @@ def _save(
     from paramtool.files.sizes import parse_size
     from paramtool.operations.initialize import initialize
     from paramtool.operations.saving import byte_count, is_known, save
-    from paramtool.sources.build import network
+    from paramtool.sources import networks
 
     size = parse_size(max_shard_size) if max_shard_size is not None else None
     common: dict[str, Any] = {
-        "seed": spec.seed,
+        "seed": source.seed,
         "jobs": jobs or available_cores(),
         "max_shard_size": size,
         "force": force,
-        "model": spec.name,
+        "model": source.name,
     }
     target = Path(output)
-    built, sketch = network.sketch(spec)
-    _tell(built.notes)
-    if rng is Rng.streams and is_known(built.module, sketch.fills_of):
-        with progress_bar(byte_count(built.module)) as progress:
-            return save(built.module, target, rules, fills_of=sketch.fills_of, progress=progress, **common)
-    built = network.values(spec, rng.value)
-    report = initialize(built.module, rules, seed=spec.seed, rng=rng.value, model=spec.name)
+    if rng is Rng.streams and weights is None:
+        built, sketch = networks.sketch(source)
+        if is_known(built.module, sketch.fills_of):
+            for text in built.notes:
+                streams.note(text)
+            with progress_bar(byte_count(built.module)) as progress:
+                return save(
+                    built.module, target, rules, fills_of=sketch.fills_of, progress=progress, **common
+                )
+    built = build(source, values=True, weights=weights, rng=rng.value)
+    report = initialize(built.module, rules, seed=source.seed, rng=rng.value, model=source.name)
     with progress_bar(byte_count(built.module)) as progress:
         written = save(built.module, target, progress=progress, **common).totals
     return replace(report, totals=replace(report.totals, files=written.files, nbytes=written.nbytes))
