@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import Annotated
 
@@ -11,17 +10,19 @@ import typer
 
 from paramtool import plugins
 from paramtool.cli import console, options
+from paramtool.cli.all_rules import all_rules
+from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
-from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
+from paramtool.cli.rule_options import with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
 from paramtool.render.names import shown
-from paramtool.sources.model import buildable, open_recipe, spec_catalog
-from paramtool.sources.spec.document import Spec
+from paramtool.sources.model import Buildable, buildable, spec_catalog
+from paramtool.sources.spec.document import Inputs, Spec
 from paramtool.sources.spec.typed_input import read_inputs
 from paramtool.suggestion import did_you_mean
 
@@ -100,7 +101,9 @@ def grad(
     ] = None,
     plugin: options.Plugin = None,
     seed: options.Seed = None,
+    weights: options.Weights = None,
     set: options.Set = None,
+    arg: options.Arg = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -117,16 +120,14 @@ def grad(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    spec = buildable(open_chosen(model, set, seed))
+    source = buildable(open_chosen(model, set, seed, arg))
+    spec = source if isinstance(source, Spec) else None
+    inputs = spec.inputs if spec else None
     if input:
-        spec = replace(spec, inputs=read_inputs(input, spec_catalog().dtypes))
-    rules = [
-        *spec.rules,
-        *(open_recipe(recipe) if recipe else ()),
-        *read_rules(context.meta[RULES], spec_catalog()),
-    ]
-    function = loss.value if loss else spec.loss or "sum"
-    report = _run(spec, rules, function, steps, by_use, layers, training, values)
+        inputs = read_inputs(input, spec_catalog().dtypes)
+    rules = all_rules(source, recipe, context)
+    function = loss.value if loss else (spec and spec.loss) or "sum"
+    report = _run(source, weights, inputs, rules, function, steps, by_use, layers, training, values)
     for text in report.totals.notes:
         console.note(text)
     console.write(render(report, format, console.screen()))
@@ -146,7 +147,9 @@ def _failures(given: str | None) -> frozenset[str]:
 
 
 def _run(
-    spec: Spec,
+    source: Buildable,
+    weights: str | None,
+    inputs: Inputs | None,
     rules: Sequence[Rule],
     loss: str,
     steps: int,
@@ -160,19 +163,17 @@ def _run(
         from paramtool.operations.gradients import gradients
         from paramtool.operations.initialize import initialize
         from paramtool.operations.refusals import check_forward
-        from paramtool.sources.build import network
+        from paramtool.sources import networks
         from paramtool.sources.build.inputs import make_inputs
 
-    check_forward(network.structure(spec).module)
-    if spec.inputs is None:
+    check_forward(networks.structure(source).module)
+    if inputs is None:
         hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
-        raise ParamtoolError(f"{spec.name} has no input to run on", hint=hint)
-    given = make_inputs(spec.inputs, spec.dtype, spec.seed)
-    built = network.values(spec)
-    for text in built.notes:
-        console.note(text)
+        raise ParamtoolError(f"{source.name} has no input to run on", hint=hint)
+    given = make_inputs(inputs, source.dtype, source.seed)
+    built = build(source, values=True, weights=weights)
     if rules:
-        initialize(built.module, rules, seed=spec.seed)
+        initialize(built.module, rules, seed=source.seed)
     return gradients(
         built.module,
         given.positional,
@@ -183,8 +184,8 @@ def _run(
         layers=layers,
         training=training,
         values=values,
-        seed=spec.seed,
-        model=spec.name,
+        seed=source.seed,
+        model=source.name,
     )
 
 

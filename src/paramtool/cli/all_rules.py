@@ -1,0 +1,23 @@
+"""The rules that a command is given: those of the spec, of a recipe, and those typed, in this order."""
+
+from __future__ import annotations
+
+import typer
+
+from paramtool.cli.rule_options import RULES, read_rules
+from paramtool.records.rule import Rule
+from paramtool.sources.model import Buildable, open_recipe, spec_catalog
+
+
+def all_rules(source: Buildable, recipe: str | None, context: typer.Context) -> list[Rule]:
+    """Return every rule for `source`.
+
+    Raises:
+        ParamtoolError: where the recipe cannot be read, or a typed selector has no initializer.
+        Problems: with everything that is wrong in the recipe, or in what was typed.
+    """
+    return [
+        *source.rules,
+        *(open_recipe(recipe) if recipe else ()),
+        *read_rules(context.meta[RULES], spec_catalog()),
+    ]
