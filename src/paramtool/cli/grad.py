@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated
 
@@ -121,12 +122,13 @@ def grad(
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
-    spec = source if isinstance(source, Spec) else None
-    inputs = spec.inputs if spec else None
-    if input:
-        inputs = read_inputs(input, spec_catalog().dtypes)
+    inputs = read_inputs(input, spec_catalog().dtypes) if input else None
+    function = loss.value if loss else None
+    if isinstance(source, Spec):
+        source = replace(source, inputs=inputs or source.inputs)  # a lazy module has its shapes from there
+        inputs, function = source.inputs, function or source.loss
+    function = function or Loss.sum.value
     rules = all_rules(source, recipe, context)
-    function = loss.value if loss else (spec and spec.loss) or "sum"
     report = _run(source, weights, inputs, rules, function, steps, by_use, layers, training, values)
     for text in report.totals.notes:
         console.note(text)

@@ -34,7 +34,7 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    name = widths[columns.index("name")]
+    name = widths[_lead(columns)]
     too_wide = sum(widths) - name + min(name, NARROWEST_NAME) > width
     file = io.StringIO()
     console = Console(
@@ -56,22 +56,29 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     yield "\n"
 
 
+def _lead(columns: Sequence[str]) -> int:
+    """Return the column that a row is called by: the name, else the first."""
+    return columns.index("name") if "name" in columns else 0
+
+
 def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> Table:
     head = box.SIMPLE_HEAD if screen.unicode else box.ASCII2
     layout = Table(box=head, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
+    lead = _lead(columns)
     for index, column in enumerate(columns):
         justify = "right" if column in NUMERIC else "left"
-        layout.add_column(column, justify=justify, overflow="fold", no_wrap=index > 0)  # type: ignore[arg-type]
+        layout.add_column(column, justify=justify, overflow="fold", no_wrap=index != lead)  # type: ignore[arg-type]
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     return layout
 
 
 def _stacked(columns: Sequence[str], row: list[str], width: int) -> Text:
-    text = Text(row[columns.index("name")])
+    lead = _lead(columns)
+    text = Text(row[lead])
     used = width
-    for column, cell in zip(columns, row, strict=True):
-        if column == "name" or not cell or (column, cell) == ("requires_grad", "True"):
+    for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
+        if index == lead or not cell or (column, cell) == ("requires_grad", "True"):
             continue
         part = Text(cell, _style(column, cell))
         if column not in _SELF_EXPLAINING:
