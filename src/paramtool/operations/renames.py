@@ -28,6 +28,7 @@ GROUNDS = ("end of the name", "place", "a similar name", "order")
 """What two names have in common besides shape and dtype, the strongest first."""
 END, PLACE, SIMILAR, ORDER = range(len(GROUNDS))
 
+SAME_VALUES = "same values"
 SAME_PART = "same shape, dtype and last part of the name"
 ONLY_ONES = "the only ones of their shape and dtype"
 
