@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
+    from paramtool.operations.compare import compare
     from paramtool.operations.initialize import initialize
     from paramtool.operations.parameters import parameters
     from paramtool.operations.sharing import sharing
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
 
-__all__ = ["Format", "ParamtoolError", "Report", "Rule", "as_text", "initialize", "parameters", "sharing"]
+__all__ = [
+    "Format",
+    "ParamtoolError",
+    "Report",
+    "Rule",
+    "as_text",
+    "compare",
+    "initialize",
+    "parameters",
+    "sharing",
+]
 
 _HOMES = {
     "Format": "render.formats",
@@ -31,6 +42,7 @@ _HOMES = {
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
+    "compare": "operations.compare",
     "initialize": "operations.initialize",
     "parameters": "operations.parameters",
     "sharing": "operations.sharing",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from paramtool.operations.loading import KINDS, Verdict, is_stored, judge
 from paramtool.operations.renames import SAME_VALUES, Pairing, pair_names
+from paramtool.operations.whole_modules import with_modules
 from paramtool.records.difference import (
     CHANGES,
     COLUMNS,
@@ -56,7 +57,7 @@ def differences(a: Parameters, b: Parameters, values: Values | None = None) -> D
     pairings = _pairings(rows_a, rows_b, values)
     pairs = _pairs(rows_a, rows_b, pairings)
     verdict = judge(a.rows, b.rows)
-    found = _in_order(rows_a, rows_b, pairs, values)
+    found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
     rows = tuple(replace(row, breaks=_breaks(row, verdict)) for row in found)
     totals = DifferenceTotals(
         a=a.model or "A",

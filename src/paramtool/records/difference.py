@@ -52,6 +52,8 @@ class DifferenceRow:
             two, and the smallest.
         count: the number of differences this row stands for; 1 but for folded rows.
         new_name: as B has it, where B has it.
+        module: the old and new path of the largest module that it is a difference of, with all that is
+            in it; None where it is one of this name alone.
         breaks: whether a strict load of A into B fails over it.
         place: where B's spec writes down what it is about.
     """
@@ -68,6 +70,7 @@ class DifferenceRow:
     cosine: float | None = None
     count: int = 1
     new_name: str | None = field(default=None, repr=False)
+    module: tuple[str, str] | None = field(default=None, repr=False)
     breaks: bool = field(default=False, repr=False)
     place: Place | None = field(default=None, repr=False)
 

@@ -11,6 +11,7 @@ _STATISTICS = ("mean", "std", "min", "max")
 NUMERIC = frozenset(
     (
         "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf",
+        "differing", "max_abs", "relative_rms", "cosine",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),
@@ -20,6 +21,7 @@ NUMERIC = frozenset(
 
 _OPTIONAL = (
     "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
+    "was", "now", "because", "differing", "max_abs", "relative_rms", "cosine",
 )  # fmt: skip
 
 _OF_MODULES = ("type", "requires_grad")
@@ -31,6 +33,8 @@ _USUAL = {"shared": {"kind": ("parameter", "stored")}}
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
+    if report.command == "diff" and not report.rows:  # a sentence says it
+        return []
     columns = [column for column in report.columns if column not in ("values", "count")]
     columns.insert(columns.index("name") + 1, "count")
     usual = {"count": (1,), **_USUAL.get(report.command, {})}

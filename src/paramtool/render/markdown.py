@@ -19,8 +19,9 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#$&@!])")
 def markdown(report: Report[Any, Any]) -> Iterator[str]:
     """Yield the table, the values in fenced blocks if they were asked for, and the totals."""
     columns = columns_for_people(report)
-    yield f"| {' | '.join(columns)} |\n"
-    yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in columns)}|\n"
+    if columns:
+        yield f"| {' | '.join(columns)} |\n"
+        yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in columns)}|\n"
     for row in report.rows:
         cells = (_cell(row, column) for column in columns)
         yield f"| {' | '.join(cells)} |\n"

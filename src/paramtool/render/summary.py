@@ -6,11 +6,13 @@ from functools import singledispatch
 from typing import Any
 
 from paramtool.files.sizes import byte_size
+from paramtool.records.difference import DifferenceTotals
 from paramtool.records.initialization import InitializationTotals
 from paramtool.records.initializer import InitializerTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharedModule, SharingTotals
+from paramtool.render import difference_text
 from paramtool.render.names import shown
 
 MOST_MODULES = 5
@@ -25,8 +27,10 @@ def summary(report: Report[Any, Any]) -> list[str]:
     lines = _sentences(report.totals)
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
-        hint = "; --all shows each" if any(".." in row.name for row in report.rows) else ""
-        lines.append(f"{names:,} names in {counted(len(report.rows), 'line')}{hint}")
+        is_diff = isinstance(report.totals, DifferenceTotals)
+        hint = "; --all shows each" if is_diff or any(".." in row.name for row in report.rows) else ""
+        noun = "differences" if is_diff else "names"
+        lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines
 
 
@@ -88,6 +92,11 @@ def _(totals: SharingTotals) -> list[str]:
     if totals.constant:
         lines.append(f"{counted(totals.constant, 'tensor')} of one value throughout left out")
     return lines
+
+
+@_sentences.register
+def _(totals: DifferenceTotals) -> list[str]:
+    return difference_text.lines(totals)
 
 
 def _one_module(module: SharedModule) -> str:

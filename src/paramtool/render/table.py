@@ -20,11 +20,11 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     """Yield the lines of the table, the values if they were asked for, and the totals."""
     columns = columns_for_people(report)
     cells = [[for_people(row, column, screen.unicode) for column in columns] for row in report.rows]
-    if (screen.width or screen.color) and len(cells) <= STREAM_PAST:
+    if columns and (screen.width or screen.color) and len(cells) <= STREAM_PAST:
         from paramtool.render.terminal import terminal_table
 
         yield from terminal_table(columns, cells, screen)
-    else:
+    elif columns:
         yield from _plain(columns, cells, screen.unicode)
     yield from value_lines(report)
     yield from (f" {line}\n" for line in summary(report))
