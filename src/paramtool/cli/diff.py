@@ -74,7 +74,7 @@ def diff(
         from paramtool.cli.locating import located
         from paramtool.sources.build.places import places
 
-        report = located(report, model_b, places(model_b))
+        report = located(report, model_b, places(model_b), whole=not all)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     if report.rows:

@@ -12,7 +12,9 @@ from paramtool.records.difference import DifferenceRow
 from paramtool.sources.spec.document import Spec
 
 
-def located(report: Differences, spec: Spec, places: Mapping[str, Place]) -> Differences:
+def located(
+    report: Differences, spec: Spec, places: Mapping[str, Place], *, whole: bool = False
+) -> Differences:
     """Return `report` with the places of its differences in `spec`, which is B.
 
     It is where the tensor is written down, its module, or the nearest module around it; of what is gone
@@ -22,11 +24,16 @@ def located(report: Differences, spec: Spec, places: Mapping[str, Place]) -> Dif
         report: what differs.
         spec: B.
         places: of the modules and tensors of B.
+        whole: point at a module that differs as a whole, and not at what is in it.
     """
     moved = _moved_modules(report.rows)
     statements = _statements(report.rows, spec)
     rows = tuple(
-        replace(row, place=statements.get((row.change, row.name)) or _nearest(row, places, moved))
+        replace(
+            row,
+            place=statements.get((row.change, row.name))
+            or _nearest(row.module[1] if row.module and whole else row.new_name or row.name, places, moved),
+        )
         for row in report.rows
     )
     return replace(report, rows=rows)
@@ -47,8 +54,8 @@ def _statements(rows: Iterable[DifferenceRow], spec: Spec) -> dict[tuple[str, st
     return found
 
 
-def _nearest(row: DifferenceRow, places: Mapping[str, Place], moved: Mapping[str, str]) -> Place | None:
-    for path in _upwards(row.new_name or row.name):
+def _nearest(name: str, places: Mapping[str, Place], moved: Mapping[str, str]) -> Place | None:
+    for path in _upwards(name):
         for known in (path, moved.get(path, path)):
             if known in places:
                 return places[known]

@@ -32,7 +32,7 @@ def choose_differences(
     if not kept - dropped:
         raise NothingMatched("no name matches the selection", hint=f"there are {len(known):,} names")
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)
-    totals = replace(report.totals, differences=len(rows), changes=count_changes(rows))
+    totals = replace(report.totals, differences=len(rows), changes=count_changes(rows), selected=True)
     return replace(report, rows=rows, totals=totals)
 
 

@@ -67,6 +67,7 @@ def differences(a: Parameters, b: Parameters, values: Values | None = None) -> D
         parameters_was=a.totals.parameters,
         parameters_now=b.totals.parameters,
         values=values is not None,
+        selected=False,
         loads=verdict.loads,
         reasons=verdict.reasons,
         warnings=verdict.warnings,

@@ -73,8 +73,10 @@ def _sign(node: Node, numbers: dict[Hashable, int]) -> int:
 
 
 def descendants(nodes: Iterable[Node]) -> Iterator[tuple[Node, str, Node]]:
-    """Yield each node below `nodes` after the node that it is in, and its part of the name."""
-    for node in nodes:
-        for part, inner in node.below.items():
-            yield node, part, inner
-        yield from descendants(node.below.values())
+    """Yield each node below `nodes` after the node that it is in and its part, the highest nodes first."""
+    level = list(nodes)
+    while level:
+        for node in level:
+            for part, inner in node.below.items():
+                yield node, part, inner
+        level = [inner for node in level for inner in node.below.values()]

@@ -16,7 +16,7 @@ from paramtool.operations.likeness import Score, mutually_best, name_likeness
 from paramtool.operations.name_tree import Node, Nodes, descendants, trees
 
 MOST_NAMESAKES = 32
-"""Modules of one name among which a moved one is looked for."""
+"""Modules of one name, the highest, among which a moved one is looked for."""
 
 LEAST_IN_COMMON = 0.5
 """Part of the tensors of two modules that agree where the modules are taken for one."""
@@ -197,13 +197,11 @@ def _moves(top: Nodes, others: Nodes) -> Iterator[_Move]:
     """Yield each node of `top` with its namesake deeper in `others`, in the module that has most of them."""
     namesakes: dict[str, list[tuple[Node, Node]]] = {part: [] for part in top}
     for around, part, node in descendants(others.values()):
-        if part in namesakes and len(namesakes[part]) <= MOST_NAMESAKES:
+        if part in namesakes and len(namesakes[part]) < MOST_NAMESAKES:
             namesakes[part].append((around, node))
     votes: Counter[str] = Counter()
     likely: dict[str, list[tuple[Node, Node]]] = {}
     for part, found in namesakes.items():
-        if len(found) > MOST_NAMESAKES:
-            continue
         own = Counter((name, leaf.key) for name, leaf in top[part].leaves()) if found else Counter()
         for around, node in found:
             shared = (own & Counter((name, leaf.key) for name, leaf in node.leaves())).total()

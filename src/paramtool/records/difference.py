@@ -85,6 +85,7 @@ class DifferenceTotals:
         changes: number of differences of each class that there is.
         parameters_was, parameters_now: elements of the parameters of A and of B.
         values: whether the elements were compared.
+        selected: whether only some names were compared; `loads` is of all of them.
         loads: whether ``b.load_state_dict(a.state_dict(), strict=True)`` works.
         reasons: why it does not, in torch's words.
         warnings: what it would do without a word.
@@ -97,6 +98,7 @@ class DifferenceTotals:
     parameters_was: int
     parameters_now: int
     values: bool
+    selected: bool
     loads: bool
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]

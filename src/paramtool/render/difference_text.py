@@ -53,7 +53,8 @@ def lines(totals: DifferenceTotals) -> list[str]:
         told = [f"{totals.differences:,} {noun}: {classes}"]
     else:
         compared = "values and all" if totals.values else "the values aside"
-        told = [f"no difference between {shown(totals.a)} and {shown(totals.b)}, {compared}"]
+        what = "in what is selected of" if totals.selected else "between"
+        told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
     was, now = totals.parameters_was, totals.parameters_now
     if was != now:
         told.append(f"{now:,} parameters, were {was:,} ({now - was:+,})")
