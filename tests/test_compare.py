@@ -504,8 +504,8 @@ def test_what_a_load_does_silently_is_told() -> None:
     report = compare(a, b)
     assert report.totals.loads
     assert report.totals.warnings == (
-        "casts float32 to float16 without a word: embed.weight, and 3 more",
-        "head.weight overwrites embed.weight: two tensors in A, one in B, and the last one wins",
+        "casts float32 to float16: embed.weight, and 3 more",
+        "loads head.weight over embed.weight, two tensors in A and one in B: the last one wins",
     )
     b.load_state_dict(a.state_dict())
     assert b.embed.weight.eq(7).all()

@@ -14,8 +14,9 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint
 from paramtool.patterns import compile_pattern
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import STDIN
+from paramtool.sources.model import Model
 from paramtool.sources.spec.document import Spec
+from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
     from paramtool.operations.differences import Values
@@ -66,7 +67,7 @@ def diff(
     model_a, model_b = open_chosen(a, None, None), open_chosen(b, set, None)
     listed_a, listed_b = list_model(model_a), list_model(model_b)
     compared = _values(model_a, model_b, atol or 0.0, rtol or 0.0) if values else None
-    report = differences(listed_a, listed_b, compared)
+    report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
     if patterns or excluded:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
         report = choose_differences(report, names, patterns, excluded)
@@ -96,14 +97,22 @@ def _check(
         raise ParamtoolError("diff has no tree", hint="'paramtool inspect --format tree' has one")
 
 
-def _values(a: Spec | Checkpoint, b: Spec | Checkpoint, atol: float, rtol: float) -> Values:
+def _values(a: Model, b: Model, atol: float, rtol: float) -> Values:
     with quick_import():
         from paramtool.operations.changed_values import ChangedValues
 
     return ChangedValues(_elements(a), _elements(b), atol=atol, rtol=rtol)
 
 
-def _elements(model: Spec | Checkpoint) -> Elements:
+def _absent(model: Model) -> list[str]:
+    """Return the names that a file only maps to another: torch.save stores them, safetensors does not."""
+    if not isinstance(model, Checkpoint):
+        return []
+    tensors = model.by_name
+    return [name for name in model.tied if tensors[name].storage is None]
+
+
+def _elements(model: Model) -> Elements:
     from paramtool.operations.elements import OfCheckpoint, OfModule
     from paramtool.sources.build import network
 

@@ -18,7 +18,8 @@ def located(
     """Return `report` with the places of its differences in `spec`, which is B.
 
     It is where the tensor is written down, its module, or the nearest module around it; of what is gone
-    the module that it was in, where that is still there; of what is tied or frozen that statement.
+    the module that it was in, where that is still there; of what is tied or frozen that statement.  What
+    ``--set`` wrote has no place in a file, and what is around it stands for it.
 
     Args:
         report: what differs.
@@ -27,6 +28,7 @@ def located(
         whole: point at a module that differs as a whole, and not at what is in it.
     """
     moved = _moved_modules(report.rows)
+    places = {path: place for path, place in places.items() if not place.text.is_option}
     statements = _statements(report.rows, spec)
     rows = tuple(
         replace(
@@ -44,11 +46,11 @@ def _statements(rows: Iterable[DifferenceRow], spec: Spec) -> dict[tuple[str, st
     found = {}
     frozen = {}
     for row in rows:
-        if row.change == "tied" and row.new_name in ties:
+        if row.change == "tied" and row.new_name in ties and not ties[row.new_name].text.is_option:
             found[row.change, row.name] = ties[row.new_name]
         if row.change == "frozen" and row.new_name:
             frozen[row.new_name] = row.name
-    for pattern in reversed(spec.freeze):
+    for pattern in (each for each in reversed(spec.freeze) if not each.place.text.is_option):
         for name in matching([compile_pattern(pattern.text)], frozen):
             found["frozen", frozen[name]] = pattern.place
     return found

@@ -43,7 +43,14 @@ class Pair(NamedTuple):
     because: str | None = None
 
 
-def differences(a: Parameters, b: Parameters, values: Values | None = None) -> Differences:
+def differences(
+    a: Parameters,
+    b: Parameters,
+    values: Values | None = None,
+    *,
+    absent_a: Collection[str] = (),
+    absent_b: Collection[str] = (),
+) -> Differences:
     """Return every difference between two listings.
 
     What a side does not tell is no difference: a checkpoint knows no ``requires_grad`` and no kind.
@@ -52,11 +59,12 @@ def differences(a: Parameters, b: Parameters, values: Values | None = None) -> D
         a: what was there.
         b: what is there now.
         values: compares the elements; None leaves them alone.
+        absent_a, absent_b: names that a file only maps to another.
     """
     rows_a, rows_b = _comparable(a.rows, b.rows)
     pairings = _pairings(rows_a, rows_b, values)
     pairs = _pairs(rows_a, rows_b, pairings)
-    verdict = judge(a.rows, b.rows)
+    verdict = judge(a.rows, b.rows, absent_a, absent_b)
     found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
     rows = tuple(replace(row, breaks=_breaks(row, verdict)) for row in found)
     totals = DifferenceTotals(
@@ -64,8 +72,8 @@ def differences(a: Parameters, b: Parameters, values: Values | None = None) -> D
         b=b.model or "B",
         differences=len(rows),
         changes=count_changes(rows),
-        parameters_was=a.totals.parameters,
-        parameters_now=b.totals.parameters,
+        parameters_was=a.totals.parameters if _tells_kinds(a.rows) else None,
+        parameters_now=b.totals.parameters if _tells_kinds(b.rows) else None,
         values=values is not None,
         selected=False,
         loads=verdict.loads,
@@ -96,9 +104,13 @@ def _comparable(
 
 
 def _told(rows: dict[str, ParameterRow], others: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
-    if all(_kind(row) for row in others.values()):
+    if _tells_kinds(others.values()):
         return rows
     return {name: row for name, row in rows.items() if name in others or is_stored(row)}
+
+
+def _tells_kinds(rows: Iterable[ParameterRow]) -> bool:
+    return all(_kind(row) for row in rows)
 
 
 def _kind(row: ParameterRow) -> str | None:
@@ -109,7 +121,7 @@ def _pairings(
     a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: Values | None
 ) -> list[Pairing]:
     """Pair what is only in one of them: by its elements where there are any, then by its looks."""
-    tell_kinds = all(_kind(row) for rows in (a, b) for row in rows.values())
+    tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
     removed = {name: _key(row, tell_kinds) for name, row in a.items() if name not in b}
     added = {name: _key(row, tell_kinds) for name, row in b.items() if name not in a}
     found: list[Pairing] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from paramtool.records.parameter import ParameterRow
@@ -29,20 +29,31 @@ def is_stored(row: ParameterRow) -> bool:
     return row.kind != "tensor" and row.persistent is not False
 
 
-def judge(a: Iterable[ParameterRow], b: Iterable[ParameterRow]) -> Verdict:
+def judge(
+    a: Iterable[ParameterRow],
+    b: Iterable[ParameterRow],
+    absent_a: Collection[str] = (),
+    absent_b: Collection[str] = (),
+) -> Verdict:
     """Return what a strict load of the state_dict of `a` into `b` would do.
 
     It is torch's own order of checks: keys, then sizes; a dtype is cast without a word, and a tensor
     that has several names in `b` keeps what was loaded last.  Load hooks of a module's own class are
     not known here.
+
+    Args:
+        a, b: the names of both.
+        absent_a, absent_b: names that a file only maps to another, as safetensors files do.
     """
-    stored = {row.name: row for row in a if is_stored(row)}
-    expected = {row.name: row for row in b if is_stored(row)}
+    stored = {row.name: row for row in a if is_stored(row) and row.name not in absent_a}
+    expected = {row.name: row for row in b if is_stored(row) and row.name not in absent_b}
     missing = [name for name, row in expected.items() if name not in stored and not _adds_itself(row, stored)]
     unexpected = [name for name in stored if name not in expected]
     both = [(stored[name], row) for name, row in expected.items() if name in stored]
     misfits = [(was, now) for was, now in both if not _fits(was, now)]
-    reasons = [*_keys("missing", missing), *_keys("unexpected", unexpected), *_sizes(misfits)]
+    once = [name for name in missing if name in absent_a]
+    reasons = [*_keys("missing", missing), *_stored_once(once)]
+    reasons += [*_keys("unexpected", unexpected), *_sizes(misfits)]
     breaking = frozenset([*missing, *unexpected, *(now.name for _, now in misfits)])
     return Verdict(not breaking, tuple(reasons), (*_casts(both), *_overwritten(both)), breaking)
 
@@ -66,6 +77,12 @@ def _keys(what: str, names: list[str]) -> Iterator[str]:
         yield f"{len(names):,} {what} keys, the first is {names[0]}"
 
 
+def _stored_once(names: list[str]) -> Iterator[str]:
+    if names:
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        yield f"{names[0]}{more}: stored once, under what it is tied to, for safetensors.torch.load_model"
+
+
 def _sizes(misfits: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
     if misfits:
         was, now = misfits[0]
@@ -82,7 +99,7 @@ def _casts(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
     if cast:
         was, now = cast[0]
         more = f", and {len(cast) - 1:,} more" if len(cast) > 1 else ""
-        yield f"casts {was.dtype} to {now.dtype} without a word: {now.name}{more}"
+        yield f"casts {was.dtype} to {now.dtype}: {now.name}{more}"
 
 
 def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
@@ -94,4 +111,5 @@ def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]
     if lost:
         first, last = lost[0][0], lost[0][-1]
         more = f"; {len(lost) - 1:,} more like it" if len(lost) > 1 else ""
-        yield f"{last.name} overwrites {first.name}: two tensors in A, one in B, and the last one wins{more}"
+        both_ways = f"{last.name} over {first.name}, two tensors in A and one in B"
+        yield f"loads {both_ways}: the last one wins{more}"

@@ -83,7 +83,8 @@ class DifferenceTotals:
         a, b: what the two models are called.
         differences: number of differences.
         changes: number of differences of each class that there is.
-        parameters_was, parameters_now: elements of the parameters of A and of B.
+        parameters_was, parameters_now: elements of the parameters of A and of B; None of a checkpoint,
+            which does not tell buffers from parameters.
         values: whether the elements were compared.
         selected: whether only some names were compared; `loads` is of all of them.
         loads: whether ``b.load_state_dict(a.state_dict(), strict=True)`` works.
@@ -95,8 +96,8 @@ class DifferenceTotals:
     b: str
     differences: int
     changes: Mapping[str, int]
-    parameters_was: int
-    parameters_now: int
+    parameters_was: int | None
+    parameters_now: int | None
     values: bool
     selected: bool
     loads: bool

@@ -56,8 +56,8 @@ def lines(totals: DifferenceTotals) -> list[str]:
         what = "in what is selected of" if totals.selected else "between"
         told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
     was, now = totals.parameters_was, totals.parameters_now
-    if was != now:
+    if was is not None and now is not None and was != now:
         told.append(f"{now:,} parameters, were {was:,} ({now - was:+,})")
     told.append(verdict(totals))
-    told += [f"{'and' if totals.loads else 'it'} {shown(warning)}" for warning in totals.warnings]
+    told += [f"silently it {shown(warning)}" for warning in totals.warnings]
     return told

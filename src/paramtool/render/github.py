@@ -65,7 +65,9 @@ def _judged(totals: DifferenceTotals) -> Iterator[str]:
     if not totals.loads:
         yield annotation("error", verdict(totals), title="paramtool diff: does not load")
     for warning in totals.warnings:
-        yield annotation("warning", f"a strict load {warning}", title="paramtool diff: loads silently")
+        yield annotation(
+            "warning", f"a strict load silently {warning}", title="paramtool diff: loads silently"
+        )
 
 
 def _where(place: Place | None) -> tuple[str | None, int | None, int | None]:
