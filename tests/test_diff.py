@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from paramtool.render.github import annotation
+from paramtool.sources.build import network
+from paramtool.sources.model import open_spec
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
 
@@ -288,6 +291,15 @@ def test_a_file_that_stores_a_tied_tensor_once_does_not_load_alone(run: Run) -> 
         "head.weight: stored once, under what it is tied to, for safetensors.torch.load_model",
     ]
     assert document(run, "a.safetensors", "a.safetensors")["totals"]["loads"]
+
+
+def test_an_archive_of_torch_stores_both_names(run: Run, folder: Path) -> None:
+    """What torch.save wrote of a tied model loads by itself, and differs in nothing that it tells."""
+    model = network.values(open_spec("a.yaml")).module
+    torch.save(model.state_dict(), folder / "a.pt")
+    totals = document(run, "a.pt", "a.yaml", "--values")["totals"]
+    assert (totals["differences"], totals["loads"], totals["warnings"]) == (0, True, [])
+    model.load_state_dict(torch.load(folder / "a.pt", weights_only=True), strict=True)
 
 
 def test_two_files_are_compared_without_torch(folder: Path) -> None:

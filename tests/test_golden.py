@@ -172,7 +172,7 @@ def test_a_difference_on_a_terminal_looks_the_same(width: int, golden: SnapshotA
 
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
-    commands = ([], ["inspect"], ["shared"], ["diff"], ["schema"])
+    commands: tuple[list[str], ...] = ([], ["inspect"], ["shared"], ["diff"], ["schema"])
     texts = [run(*command, "--help").stdout for command in commands]
     assert "\n".join(texts) == golden
 

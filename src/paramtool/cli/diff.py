@@ -109,7 +109,7 @@ def _absent(model: Model) -> list[str]:
     if not isinstance(model, Checkpoint):
         return []
     tensors = model.by_name
-    return [name for name in model.tied if tensors[name].storage is None]
+    return [name for name in model.tied if tensors[name].path.suffix == ".safetensors"]
 
 
 def _elements(model: Model) -> Elements:
