@@ -324,6 +324,7 @@ def difference(name: str, **fields: Any) -> DifferenceRow:
         ("h.#.0.w=l.#.0.w h.#.2.w=l.#.2.w", "h.{0..3}.0.w=l.{0..3}.0.w h.{0..3}.2.w=l.{0..3}.2.w"),
         ("layer#.w=stage#.w", "layer{0..3}.w=stage{0..3}.w"),
         ("h.#.w=x.w", "h.{0..3}.w=x.w"),
+        (" ".join(f"h.{i}.#.w=l.{i}.#.w" for i in range(3)), "h.{0..2}.{0..3}.w=l.{0..2}.{0..3}.w"),
         ("h.0.w=x.0.w h.1.w=x.1.w", "h.0.w=x.0.w h.1.w=x.1.w"),
         ("h.0.w=x.0.w h.1.w=x.1.w h.2.w=x.5.w", "h.0.w=x.0.w h.1.w=x.1.w h.2.w=x.5.w"),
     ],

@@ -239,7 +239,7 @@ def test_annotations_point_into_the_spec_of_b(run: Run) -> None:
         "::error title=paramtool diff%3A does not load::a strict load of a.yaml into b.yaml"
     )
     each = run("diff", "a.yaml", "b.yaml", "-f", "github", "--all").stdout
-    assert "::error file=b.yaml,line=7,col=17,title=paramtool diff%3A renamed::layers.3.bias is now" in each
+    assert "::error file=b.yaml,line=7,col=18,title=paramtool diff%3A renamed::layers.3.bias is now" in each
 
 
 def test_a_tie_is_annotated_where_it_is_stated(run: Run) -> None:

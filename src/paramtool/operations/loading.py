@@ -47,7 +47,10 @@ def judge(
     """
     stored = {row.name: row for row in a if is_stored(row) and row.name not in absent_a}
     expected = {row.name: row for row in b if is_stored(row) and row.name not in absent_b}
-    missing = [name for name, row in expected.items() if name not in stored and not _adds_itself(row, stored)]
+    is_bare = any(row.kind not in KINDS for row in stored.values())
+    missing = [
+        name for name, row in expected.items() if name not in stored and not (is_bare and _adds_itself(row))
+    ]
     unexpected = [name for name in stored if name not in expected]
     both = [(stored[name], row) for name, row in expected.items() if name in stored]
     misfits = [(was, now) for was, now in both if not _fits(was, now)]
@@ -58,10 +61,9 @@ def judge(
     return Verdict(not breaking, tuple(reasons), (*_casts(both), *_overwritten(both)), breaking)
 
 
-def _adds_itself(row: ParameterRow, stored: dict[str, ParameterRow]) -> bool:
+def _adds_itself(row: ParameterRow) -> bool:
     """Tell whether torch forgives that a bare file lacks `row`."""
-    is_bare = any(each.kind not in KINDS for each in stored.values())
-    return is_bare and row.name.rpartition(".")[2] == _SINCE_VERSION_2 and row.kind == "buffer"
+    return row.name.rpartition(".")[2] == _SINCE_VERSION_2 and row.kind == "buffer"
 
 
 def _fits(was: ParameterRow, now: ParameterRow) -> bool:

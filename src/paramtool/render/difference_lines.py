@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from paramtool.records.difference import Aspect, DifferenceRow
-from paramtool.render.blocks import FEWEST
+from paramtool.render.blocks import FEWEST, parts_of
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})", re.DOTALL)
 
@@ -46,7 +46,7 @@ def fold_differences(rows: Iterable[DifferenceRow]) -> list[DifferenceRow]:
     It stands where its first difference stood.
     """
     lines = _fold_modules(_Line(row, index) for index, row in enumerate(rows))
-    deepest = max((line.row.name.count(".") + 1 for line in lines), default=0)
+    deepest = max((len(parts_of(line.row.name)) for line in lines), default=0)
     for position in range(2, min(deepest, DEEPEST) + 1):
         lines = _fold_at(position, lines)
     return [line.row for line in sorted(lines, key=lambda line: line.index)]
@@ -80,7 +80,7 @@ def _fold_at(position: int, lines: Sequence[_Line]) -> list[_Line]:
     groups: dict[Hashable, list[tuple[int, _Line]]] = {}
     folded: list[_Line] = []
     for line in lines:
-        number = _number(line.row.name.split("."), -position)
+        number = _number(parts_of(line.row.name), -position)
         if number is None:
             folded.append(line)
         else:
@@ -143,7 +143,7 @@ def _fields(row: DifferenceRow, position: int, number: int) -> dict[str, _Around
         position: where, counted from the end of its parts.
         number: of the block.
     """
-    parts = row.name.split(".")
+    parts = parts_of(row.name)
     fields: dict[str, _Around | Aspect] = {"name": _around(parts, len(parts) - position)}
     for key in ("was", "now", "tied_to"):
         value = getattr(row, key)
@@ -154,7 +154,7 @@ def _fields(row: DifferenceRow, position: int, number: int) -> dict[str, _Around
 
 def _elsewhere(name: str, own: Sequence[str], position: int, number: int) -> _Around | str:
     """Take the number out of another name, where it stands at the same place or stands but once."""
-    parts = name.split(".")
+    parts = parts_of(name)
     places = [index for index in range(len(parts)) if _number(parts, index) == number]
     for place in (len(parts) - position, len(own) - position):
         if place in places:
