@@ -7,8 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, Protocol
 
-from paramtool.operations.loading import KINDS, Verdict, is_stored, judge
 from paramtool.operations.renames import SAME_VALUES, Pairing, pair_names
+from paramtool.operations.strict_load import KINDS, Verdict, is_stored, judge
 from paramtool.operations.whole_modules import with_modules
 from paramtool.records.difference import (
     CHANGES,
