@@ -12,6 +12,7 @@ import typer
 
 from paramtool.cli import console
 from paramtool.cli.diff import diff
+from paramtool.cli.grad import grad
 from paramtool.cli.init import init
 from paramtool.cli.initializers import initializers
 from paramtool.cli.inspect import inspect
@@ -33,6 +34,7 @@ app.command()(inspect)
 app.command()(shared)
 app.command()(diff)
 app.command(cls=RuleCommand)(init)
+app.command(cls=RuleCommand)(grad)
 app.command()(initializers)
 app.command()(schema)
 

@@ -21,6 +21,7 @@ NARROWEST_NAME = 20
 _STYLES = {"type": "cyan", "dtype": "dim", "nbytes": "dim", "tied_to": "magenta", "count": "cyan"}
 _CHANGES = {"added": "green", "removed": "red", "values": "cyan"}
 _ALARMS = ("nan", "inf")
+_VERDICTS = {"ok": "green", "none": "yellow", "zero": "yellow"}
 _SELF_EXPLAINING = ("change", "count", "sharing", "type", "kind", "shape", "dtype", "nbytes", "histogram")
 _GAP = 2
 
@@ -59,9 +60,9 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
 def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> Table:
     head = box.SIMPLE_HEAD if screen.unicode else box.ASCII2
     layout = Table(box=head, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for column in columns:
+    for index, column in enumerate(columns):
         justify = "right" if column in NUMERIC else "left"
-        layout.add_column(column, justify=justify, overflow="fold", no_wrap=column != "name")  # type: ignore[arg-type]
+        layout.add_column(column, justify=justify, overflow="fold", no_wrap=index > 0)  # type: ignore[arg-type]
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     return layout
@@ -96,4 +97,6 @@ def _style(column: str, cell: str) -> str:
         return "dim" if cell == "True" else "yellow"
     if column == "sharing":
         return "" if cell == "tied" else "yellow"
+    if column == "verdict":
+        return _VERDICTS.get(cell, "bold red")
     return _STYLES.get(column, "")
