@@ -130,6 +130,16 @@ def test_what_a_side_does_not_tell_is_no_difference() -> None:
     assert told(differences(parameters(b), listing(*rows))) == []
 
 
+def test_a_listing_without_buffers_tells_nothing_of_them() -> None:
+    """A listing that counts buffers and lists none, as a snapshot may, does not miss them."""
+    b = parameters(nn.BatchNorm1d(4))
+    a = replace(b, rows=tuple(each for each in b.rows if each.kind == "parameter"))
+    for one, other in ((a, b), (b, a)):
+        report = differences(one, other)
+        assert (report.rows, report.totals.loads) == ((), True)
+    assert len(differences(replace(a, totals=totals(a.rows)), b).rows) == 3
+
+
 def test_a_model_of_python_and_a_listing_of_it_compare() -> None:
     """`paramtool.compare` takes modules and reports; only modules have values."""
     report = paramtool.compare(nn.Linear(2, 2), paramtool.parameters(nn.Linear(2, 3)))

@@ -19,7 +19,7 @@ from paramtool.sources.spec.document import Spec
 from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
-    from paramtool.operations.differences import Values
+    from paramtool.operations.differences import Parameters, Values
     from paramtool.operations.elements import Elements
 
 
@@ -66,6 +66,7 @@ def diff(
     excluded = [compile_pattern(each, option="--exclude") for each in exclude or ()]
     model_a, model_b = open_chosen(a, None, None), open_chosen(b, set, None)
     listed_a, listed_b = list_model(model_a), list_model(model_b)
+    _tell_of_what_is_left_out(listed_a, listed_b)
     compared = _values(model_a, model_b, atol or 0.0, rtol or 0.0) if values else None
     report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
     if patterns or excluded:
@@ -95,6 +96,16 @@ def _check(
         )
     if format is Format.tree:
         raise ParamtoolError("diff has no tree", hint="'paramtool inspect --format tree' has one")
+
+
+def _tell_of_what_is_left_out(*listings: Parameters) -> None:
+    from paramtool.operations.differences import left_out
+
+    for listed in listings:
+        kinds = {"buffer": "buffers", "tensor": "plain tensors"}
+        missing = " and ".join(kinds[kind] for kind in sorted(left_out(listed)))
+        if missing:
+            console.note(f"{listed.model} does not list its {missing}, so these are not compared")
 
 
 def _values(a: Model, b: Model, atol: float, rtol: float) -> Values:

@@ -61,10 +61,11 @@ def differences(
         values: compares the elements; None leaves them alone.
         absent_a, absent_b: names that a file only maps to another.
     """
-    rows_a, rows_b = _comparable(a.rows, b.rows)
+    listed_a, listed_b = _listed(a, b), _listed(b, a)
+    rows_a, rows_b = _told(listed_a, listed_b), _told(listed_b, listed_a)
     pairings = _pairings(rows_a, rows_b, values)
     pairs = _pairs(rows_a, rows_b, pairings)
-    verdict = judge(a.rows, b.rows, absent_a, absent_b)
+    verdict = judge(listed_a.values(), listed_b.values(), absent_a, absent_b)
     found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
     rows = tuple(replace(row, breaks=_breaks(row, verdict)) for row in found)
     totals = DifferenceTotals(
@@ -95,15 +96,21 @@ def _breaks(row: DifferenceRow, verdict: Verdict) -> bool:
     return row.change in aspects and not verdict.breaking.isdisjoint((row.name, row.new_name or row.name))
 
 
-def _comparable(
-    a: Iterable[ParameterRow], b: Iterable[ParameterRow]
-) -> tuple[dict[str, ParameterRow], dict[str, ParameterRow]]:
-    """Return the rows of both by name, without what only one side could tell of."""
-    rows_a, rows_b = {row.name: row for row in a}, {row.name: row for row in b}
-    return _told(rows_a, rows_b), _told(rows_b, rows_a)
+def left_out(report: Parameters) -> set[str]:
+    """Return the kinds that a listing counts and does not list, as a snapshot without ``--buffers``."""
+    counts = {"buffer": report.totals.buffers, "tensor": report.totals.plain_tensors}
+    kinds = {row.kind for row in report.rows}
+    return {kind for kind, count in counts.items() if count and kind not in kinds}
+
+
+def _listed(report: Parameters, other: Parameters) -> dict[str, ParameterRow]:
+    """Return the rows by name, without the kinds that the other side leaves out."""
+    unknown, others = left_out(other), {row.name for row in other.rows}
+    return {row.name: row for row in report.rows if row.kind not in unknown or row.name in others}
 
 
 def _told(rows: dict[str, ParameterRow], others: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
+    """Return the rows without what a checkpoint on the other side could not hold."""
     if _tells_kinds(others.values()):
         return rows
     return {name: row for name, row in rows.items() if name in others or is_stored(row)}
