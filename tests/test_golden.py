@@ -11,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from torch import nn
 
+from paramtool.operations.differences import differences
 from paramtool.operations.gradients import gradients
 from paramtool.operations.parameters import parameters
 from paramtool.operations.sharing import sharing
@@ -147,11 +148,35 @@ def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> Non
     assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
 
 
+CHANGES = (
+    "--set define.Block.Module.attn=MLP --set define.Block.Module.ln_2.LayerNorm=700 --set tie={}"
+    " --set freeze=wpe --set model.Module.lm_head.Linear.bias=true"
+)
+
+
+@pytest.mark.parametrize("format", ["table", "json", "jsonl", "csv", "tsv", "markdown", "github"])
+def test_a_difference_looks_the_same(format: str, golden: SnapshotAssertion, run: Run) -> None:
+    """The differences of a changed GPT-2 are written as they were last looked at."""
+    small = ("--pattern", "h.0|wpe|head") if format in ("json", "jsonl", "csv", "tsv") else ()
+    path = "configs/gpt2.yaml"
+    result = run("diff", path, path, *CHANGES.split(), *small, "--format", format)
+    assert result.status == 1
+    assert result.stderr + result.stdout == golden
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_difference_on_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> None:
+    """On a terminal a difference folds over lines, whatever its width."""
+    a = parameters(network.structure(open_spec("configs/lenet.yaml")).module)
+    b = parameters(network.structure(open_spec("configs/mlp.yaml")).module)
+    report = folded(differences(a, b))
+    assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
+
+
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
-    texts = [
-        run(*command, "--help").stdout for command in ([], ["inspect"], ["shared"], ["grad"], ["schema"])
-    ]
+    commands: tuple[list[str], ...] = ([], ["inspect"], ["shared"], ["grad"], ["diff"], ["schema"])
+    texts = [run(*command, "--help").stdout for command in commands]
     assert "\n".join(texts) == golden
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
+    from paramtool.operations.compare import compare
     from paramtool.operations.gradients import gradients
     from paramtool.operations.initialize import initialize
     from paramtool.operations.parameters import parameters
@@ -30,6 +31,7 @@ __all__ = [
     "Report",
     "Rule",
     "as_text",
+    "compare",
     "gradients",
     "initialize",
     "parameters",
@@ -42,6 +44,7 @@ _HOMES = {
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
+    "compare": "operations.compare",
     "gradients": "operations.gradients",
     "initialize": "operations.initialize",
     "parameters": "operations.parameters",

@@ -7,13 +7,20 @@ from typing import Annotated
 import typer
 
 from paramtool.errors import ParamtoolError
-from paramtool.render.formats import Format
+from paramtool.render.formats import FOR_CI, Format
 from paramtool.sources.spec.limits import MAX_INTEGER
+
+JUDGES = ("diff", "check")
+"""Commands that say whether something holds, which a CI job shows beside the line that is to blame."""
+
+_JUDGES_HAVE_IT = "'paramtool diff' has it"
 
 
 def _agree(context: typer.Context, format: Format) -> Format:
     """Refuse ``--json`` beside another ``--format``; called for each, of which the later sees both."""
     _refuse_two(context, format, context.params.get("json", False))
+    if format in FOR_CI and context.info_name not in JUDGES:
+        raise ParamtoolError(f"{context.info_name} has no format {format.value}", hint=_JUDGES_HAVE_IT)
     return format
 
 

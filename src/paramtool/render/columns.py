@@ -17,6 +17,7 @@ NUMERIC = frozenset(
     (
         "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf", "uses", "call",
         "share", "cosine", "abs_max", "ratio",
+        "differing", "max_abs", "relative_rms",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),
@@ -27,6 +28,7 @@ NUMERIC = frozenset(
 _OPTIONAL = (
     "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
     "tied", "uses", "call", "operation", "share", "cosine", "gradient",
+    "was", "now", "because", "differing", "max_abs", "relative_rms",
 )  # fmt: skip
 
 _OF_MODULES = ("type", "requires_grad")
@@ -47,6 +49,8 @@ class Section:
 
 def sections(report: Report[Any, Any]) -> Iterator[Section]:
     """Yield the tables of `report`, each with the columns in which some row says something."""
+    if report.command == "diff" and not report.rows:  # a sentence says it
+        return
     if not report.parts:
         yield Section(columns_for_people(report), report.rows)
     for part in report.parts:

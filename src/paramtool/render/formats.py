@@ -21,9 +21,12 @@ class Format(str, Enum):
     csv = "csv"
     tsv = "tsv"
     markdown = "markdown"
+    github = "github"
 
 
 FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
+FOR_CI = (Format.github,)
+"""What says whether something holds, and not what there is."""
 
 
 def render(
@@ -52,6 +55,10 @@ def render(
         from paramtool.render.markdown import markdown
 
         yield from markdown(report)
+    elif format is Format.github:
+        from paramtool.render.github import github
+
+        yield from github(report)
     else:
         yield from _for_machines(report, format)
 
@@ -79,6 +86,10 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
     """
     if any(column in report.columns for column in ("values", "histogram")):
         return report
+    if report.command == "diff":
+        from paramtool.render.difference_lines import fold_differences
+
+        return replace(report, rows=tuple(fold_differences(report.rows)))
     from paramtool.render.blocks import fold_blocks
 
     return replace(report, rows=tuple(fold_blocks(report.rows)))

@@ -6,12 +6,14 @@ from functools import singledispatch
 from typing import Any
 
 from paramtool.files.sizes import byte_size
+from paramtool.records.difference import DifferenceTotals
 from paramtool.records.gradient import GradientTotals
 from paramtool.records.initialization import InitializationTotals
 from paramtool.records.initializer import InitializerTotals
 from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharedModule, SharingTotals
+from paramtool.render import difference_text
 from paramtool.render.names import shown
 
 MOST_MODULES = 5
@@ -26,8 +28,10 @@ def summary(report: Report[Any, Any]) -> list[str]:
     lines = _sentences(report.totals)
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
-        hint = "; --all shows each" if any(".." in row.name for row in report.rows) else ""
-        lines.append(f"{names:,} names in {counted(len(report.rows), 'line')}{hint}")
+        is_diff = isinstance(report.totals, DifferenceTotals)
+        hint = "; --all shows each" if is_diff or any(".." in row.name for row in report.rows) else ""
+        noun = "differences" if is_diff else "names"
+        lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines
 
 
@@ -106,6 +110,11 @@ def _(totals: SharingTotals) -> list[str]:
     if totals.constant:
         lines.append(f"{counted(totals.constant, 'tensor')} of one value throughout left out")
     return lines
+
+
+@_sentences.register
+def _(totals: DifferenceTotals) -> list[str]:
+    return difference_text.lines(totals)
 
 
 def _one_module(module: SharedModule) -> str:

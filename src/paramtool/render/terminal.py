@@ -19,9 +19,10 @@ NARROWEST_NAME = 20
 """Columns that folded names need; with less, each row is stacked over lines instead."""
 
 _STYLES = {"type": "cyan", "dtype": "dim", "nbytes": "dim", "tied_to": "magenta", "count": "cyan"}
+_CHANGES = {"added": "green", "removed": "red", "values": "cyan"}
 _ALARMS = ("nan", "inf")
 _VERDICTS = {"ok": "green", "none": "yellow", "zero": "yellow"}
-_SELF_EXPLAINING = ("count", "sharing", "type", "kind", "shape", "dtype", "nbytes", "histogram")
+_SELF_EXPLAINING = ("change", "count", "sharing", "type", "kind", "shape", "dtype", "nbytes", "histogram")
 _GAP = 2
 
 
@@ -97,6 +98,8 @@ def _stacked(columns: Sequence[str], row: list[str], width: int) -> Text:
 def _style(column: str, cell: str) -> str:
     if column in _ALARMS and cell not in ("0", ""):
         return "bold red"
+    if column == "change":
+        return _CHANGES.get(cell, "yellow")
     if column == "requires_grad":
         return "dim" if cell == "True" else "yellow"
     if column == "sharing":

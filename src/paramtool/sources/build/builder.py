@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError, first_line
+from paramtool.place import Place
 from paramtool.sources.build.residual import Residual
 from paramtool.sources.build.tensors import make_tensor
 from paramtool.sources.spec.nodes import shorten
@@ -33,11 +34,15 @@ _NODES = (Call, Container, Repeat, ResidualNode, TensorNode, Use, Shared)
 
 
 class Builder:
-    """Builds trees; gathers what torch refuses in `problems` and its warnings in `notes`."""
+    """Builds trees; gathers what torch refuses in `problems` and its warnings in `notes`.
+
+    `origins` has each module and tensor that a node asked for, and the place of that node, by its id.
+    """
 
     def __init__(self) -> None:
         self.problems: list[ParamtoolError] = []
         self.notes: list[str] = []
+        self.origins: dict[int, tuple[nn.Module | Tensor, Place]] = {}
         self._built: dict[Scope | None, dict[int, nn.Module | Tensor]] = {None: {}}
         self._classes: dict[tuple[str, type[nn.Module]], type[nn.Module]] = {}
 
@@ -47,6 +52,12 @@ class Builder:
         return built if isinstance(built, nn.Module) else nn.Identity()
 
     def _build(self, node: Node) -> nn.Module | Tensor:
+        built = self._build_new(node)
+        if not isinstance(node, Shared):  # which is what was anchored
+            self.origins[id(built)] = built, node.place
+        return built
+
+    def _build_new(self, node: Node) -> nn.Module | Tensor:
         try:
             if isinstance(node, Shared):
                 return self._shared(node)

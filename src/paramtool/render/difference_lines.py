@@ -1,0 +1,176 @@
+"""Fold the same difference in numbered blocks into one line: ``h.{0..79}.mlp.weight``.
+
+Unlike the blocks of a model, which fold whole, each difference folds by itself: what else has changed
+in a layer does not tear the line of all layers apart.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from paramtool.records.difference import Aspect, DifferenceRow
+from paramtool.render.blocks import FEWEST, parts_of
+
+_NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})", re.DOTALL)
+
+_NAMES = {"renamed": ("now",), "tied": ("now",), "untied": ("was",)}
+"""By change: what else than `name` is a name; `tied_to` always is."""
+
+DEEPEST = 64
+"""Parts of a name, from its end, in which numbers are looked for."""
+
+
+class _Around(NamedTuple):
+    """A name with a number in it: what is before the number, and what comes after it."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row, folded or not, and where its first difference stood."""
+
+    row: DifferenceRow
+    index: int
+
+
+def fold_differences(rows: Iterable[DifferenceRow]) -> list[DifferenceRow]:
+    """Return `rows` with renamed modules, and runs of three or more numbers of a module, as one each.
+
+    A folded row counts its differences and adds up `differing`; of the other measures it has the worst.
+    It stands where its first difference stood.
+    """
+    lines = _fold_modules(_Line(row, index) for index, row in enumerate(rows))
+    deepest = max((len(parts_of(line.row.name)) for line in lines), default=0)
+    for position in range(2, min(deepest, DEEPEST) + 1):
+        lines = _fold_at(position, lines)
+    return [line.row for line in sorted(lines, key=lambda line: line.index)]
+
+
+def _fold_modules(lines: Iterable[_Line]) -> list[_Line]:
+    """Fold what is a difference of all that is in a module: ``h.*`` was renamed to ``layers.*``."""
+    groups: dict[Hashable, list[_Line]] = {}
+    for line in lines:
+        row = line.row
+        now = None if row.change == "renamed" else row.now
+        groups.setdefault((row.change, row.was, now, row.module or line.index), []).append(line)
+    return [_whole(group) if len(group) > 1 else group[0] for group in groups.values()]
+
+
+def _whole(lines: Sequence[_Line]) -> _Line:
+    row = lines[0].row
+    was, now = row.module or ("", "")
+    folded = replace(
+        row,
+        name=f"{was}.*" if was else "*",
+        now=row.now if row.change != "renamed" else f"{now}.*" if now else "*",
+        count=len(lines),
+        breaks=any(line.row.breaks for line in lines),
+    )
+    return _Line(folded, lines[0].index)
+
+
+def _fold_at(position: int, lines: Sequence[_Line]) -> list[_Line]:
+    """Fold over the part at `position`, counted from the end of the name."""
+    groups: dict[Hashable, list[tuple[int, _Line]]] = {}
+    folded: list[_Line] = []
+    for line in lines:
+        number = _number(parts_of(line.row.name), -position)
+        if number is None:
+            folded.append(line)
+        else:
+            row = line.row
+            key = (row.change, row.because, row.count, *_fields(row, position, number).values())
+            groups.setdefault(key, []).append((number, line))
+    for group in groups.values():
+        for run in _runs(sorted(group, key=lambda each: (each[0], each[1].index))):
+            if len(run) < FEWEST:
+                folded.extend(line for _, line in run)
+            else:
+                folded.append(_merged(run, position))
+    return folded
+
+
+def _runs(group: Sequence[tuple[int, _Line]]) -> list[list[tuple[int, _Line]]]:
+    runs = [[group[0]]]
+    for each in group[1:]:
+        if each[0] == runs[-1][-1][0] + 1:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs
+
+
+def _merged(run: Sequence[tuple[int, _Line]], position: int) -> _Line:
+    (first, line), (last, _) = run[0], run[-1]
+    rows = [each.row for _, each in run]
+    span = f"{{{first}..{last}}}"
+    names: dict[str, Any] = {
+        key: f"{value.before}{span}{value.after}"
+        for key, value in _fields(line.row, position, first).items()
+        if isinstance(value, _Around)
+    }
+    row = replace(
+        rows[0],
+        **names,
+        count=sum(each.count for each in rows),
+        differing=_worst(sum, [each.differing for each in rows]),
+        max_abs=_worst(max, [each.max_abs for each in rows]),
+        relative_rms=_worst(max, [each.relative_rms for each in rows]),
+        cosine=_worst(min, [each.cosine for each in rows]),
+        breaks=any(each.breaks for each in rows),
+    )
+    return _Line(row, min(each.index for _, each in run))
+
+
+def _worst(choose: Callable[[list[Any]], Any], numbers: Iterable[float | None]) -> Any:
+    known = [number for number in numbers if number is not None]
+    if any(math.isnan(number) for number in known):
+        return math.nan
+    return choose(known) if known else None
+
+
+def _fields(row: DifferenceRow, position: int, number: int) -> dict[str, _Around | Aspect]:
+    """Return what must agree in a run, with `number` taken out of the names.
+
+    Args:
+        row: whose name has the number.
+        position: where, counted from the end of its parts.
+        number: of the block.
+    """
+    parts = parts_of(row.name)
+    fields: dict[str, _Around | Aspect] = {"name": _around(parts, len(parts) - position)}
+    for key in ("was", "now", "tied_to"):
+        value = getattr(row, key)
+        is_name = key == "tied_to" or key in _NAMES.get(row.change, ())
+        fields[key] = _elsewhere(value, parts, position, number) if is_name and value else value
+    return fields
+
+
+def _elsewhere(name: str, own: Sequence[str], position: int, number: int) -> _Around | str:
+    """Take the number out of another name, where it stands at the same place or stands but once."""
+    parts = parts_of(name)
+    places = [index for index in range(len(parts)) if _number(parts, index) == number]
+    for place in (len(parts) - position, len(own) - position):
+        if place in places:
+            return _around(parts, place)
+    return _around(parts, places[0]) if len(places) == 1 else name
+
+
+def _number(parts: Sequence[str], index: int) -> int | None:
+    if not -len(parts) <= index < len(parts):
+        return None
+    found = _NUMBERED.fullmatch(parts[index])
+    return int(found[2]) if found else None
+
+
+def _around(parts: Sequence[str], index: int) -> _Around:
+    found = _NUMBERED.fullmatch(parts[index])
+    assert found is not None
+    before = "".join(f"{part}." for part in parts[:index])
+    return _Around(before + found[1], "".join(f".{part}" for part in parts[index + 1 :]))

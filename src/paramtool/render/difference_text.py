@@ -1,0 +1,63 @@
+"""Differences, and the verdict on them, in sentences."""
+
+from __future__ import annotations
+
+from paramtool.records.difference import DifferenceRow, DifferenceTotals
+from paramtool.render.names import shown
+
+_SENTENCES = {
+    "removed": "{name} {was} is gone",
+    "added": "{name} {now} is new",
+    "renamed": "{name} is now {now} ({because})",
+    "reshaped": "{name} has the shape {now}, was {was}",
+    "retyped": "{name} is {now}, was {was}",
+    "frozen": "{name} is frozen",
+    "unfrozen": "{name} is no longer frozen",
+    "tied": "{name} is now one tensor with {now}",
+    "untied": "{name} is no longer one tensor with {was}",
+    "persistence": "{name} is {now}, was {was}",
+    "kind": "{name} is a {now}, was a {was}",
+    "values": "{name} has other values: {differing} differ, by up to {max_abs}",
+}
+
+
+def sentence(row: DifferenceRow) -> str:
+    """Return what one row says, names and all."""
+    cells = {
+        key: _cell(getattr(row, key)) for key in ("name", "was", "now", "because", "differing", "max_abs")
+    }
+    tied = f", one tensor with {shown(row.tied_to)}" if row.tied_to else ""
+    count = f", ×{row.count:,}" if row.count > 1 else ""
+    return _SENTENCES[row.change].format(**cells) + tied + count
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return str(list(value))
+    return f"{value:.4g}" if isinstance(value, float) else shown(str(value))
+
+
+def verdict(totals: DifferenceTotals) -> str:
+    """Return whether B would load what A saves, and why not."""
+    load = f"a strict load of {shown(totals.a)} into {shown(totals.b)}"
+    if totals.loads:
+        return f"{load} works"
+    return f"{load} fails: {'; '.join(map(shown, totals.reasons))}"
+
+
+def lines(totals: DifferenceTotals) -> list[str]:
+    """Return what all differences come to, the verdict, and what it would do silently."""
+    if totals.differences:
+        classes = ", ".join(f"{count:,} {change}" for change, count in totals.changes.items())
+        noun = "difference" if totals.differences == 1 else "differences"
+        told = [f"{totals.differences:,} {noun}: {classes}"]
+    else:
+        compared = "values and all" if totals.values else "the values aside"
+        what = "in what is selected of" if totals.selected else "between"
+        told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
+    was, now = totals.parameters_was, totals.parameters_now
+    if was is not None and now is not None and was != now:
+        told.append(f"{now:,} parameters, were {was:,} ({now - was:+,})")
+    told.append(verdict(totals))
+    told += [f"silently it {shown(warning)}" for warning in totals.warnings]
+    return told

@@ -1,0 +1,85 @@
+"""Annotations that GitHub Actions shows beside the lines of a file, from the log of a job.
+
+Source: "Workflow commands for GitHub Actions", setting an error message; the escapes are those of
+actions/toolkit, packages/core/src/command.ts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+from typing import Any
+
+from paramtool.place import Place
+from paramtool.records.difference import DifferenceRow, DifferenceTotals
+from paramtool.records.report import Report
+from paramtool.render.difference_text import sentence, verdict
+from paramtool.render.names import shown
+from paramtool.render.summary import summary
+
+
+def github(report: Report[Any, Any]) -> Iterator[str]:
+    """Yield an annotation for each row that has something against it, and the totals."""
+    for row in report.rows:
+        yield from _annotations(row)
+    if isinstance(report.totals, DifferenceTotals):
+        yield from _judged(report.totals)
+    yield from (f"{line}\n" for line in summary(report))
+
+
+def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
+    level: str,
+    message: str,
+    file: str | None = None,
+    line: int | None = None,
+    column: int | None = None,
+    title: str | None = None,
+) -> str:
+    """Return one line that the runner obeys.
+
+    Args:
+        level: ``error``, ``warning`` or ``notice``.
+        message: one line, or several.
+        file: relative to the repository.
+        line, column: counted from 1.
+        title: stands above the message.
+    """
+    given = {"file": file, "line": line, "col": column, "title": title}
+    properties = ",".join(f"{key}={_property(str(each))}" for key, each in given.items() if each is not None)
+    return f"::{level}{f' {properties}' if properties else ''}::{_data(message)}\n"
+
+
+@singledispatch
+def _annotations(row: Any) -> Iterator[str]:
+    raise TypeError(f"no annotation for {type(row).__name__}")
+
+
+@_annotations.register
+def _(row: DifferenceRow) -> Iterator[str]:
+    level = "error" if row.breaks else "warning"
+    yield annotation(level, sentence(row), *_where(row.place), f"paramtool diff: {row.change}")
+
+
+def _judged(totals: DifferenceTotals) -> Iterator[str]:
+    """Yield what is to say of a load, at no place of a file."""
+    if not totals.loads:
+        yield annotation("error", verdict(totals), title="paramtool diff: does not load")
+    for warning in totals.warnings:
+        yield annotation(
+            "warning", f"a strict load silently {warning}", title="paramtool diff: loads silently"
+        )
+
+
+def _where(place: Place | None) -> tuple[str | None, int | None, int | None]:
+    if place is None or place.text.is_option:
+        return None, None, None
+    return place.text.name, place.line, place.column
+
+
+def _data(text: str) -> str:
+    lines = "\n".join(shown(line) for line in text.split("\n"))
+    return lines.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
