@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 
 COUNTS = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 """What a suffix of a count stands for; B is a billion, as in a model of 7B."""
@@ -45,26 +46,26 @@ class Quantity:
 
 
 def about(written: str, units: dict[str, int]) -> Quantity:
-    """Return the counts that round, half up, to what is written: ``1.5k`` is 1450 to 1549.
+    """Return the counts within half of the last digit of what is written: ``1.5k`` is 1450 to 1550.
 
-    Without a suffix, and where the last digit stands for one, that is the very number.
+    Both ends belong to them, so that it matters to nobody how a half is rounded.  Without a suffix, and
+    where the last digit stands for one or less, that is the very number.
 
     Args:
         written: of `COUNT_PATTERN` or `SIZE_PATTERN`.
         units: `COUNTS` or `SIZES`.
     """
     value, step = _read(written, units)
-    if step <= 1:
-        return Quantity(written, *_whole(value))
-    return Quantity(written, _ceiling(value - step / 2), _ceiling(value + step / 2) - 1)
+    half = step / 2 if step > 1 else Fraction(0)
+    return Quantity(written, ceil(value - half), floor(value + half))
 
 
 def between(least: str | None, most: str | None, units: dict[str, int]) -> Quantity:
     """Return the counts from `least` to `most`, both taken as the number that they say."""
     bounds = {"min": least, "max": most}
     written = ", ".join(f"{name} {bound}" for name, bound in bounds.items() if bound is not None)
-    low = _ceiling(_read(least, units)[0]) if least is not None else None
-    high = _read(most, units)[0].__floor__() if most is not None else None
+    low = ceil(_read(least, units)[0]) if least is not None else None
+    high = floor(_read(most, units)[0]) if most is not None else None
     return Quantity(written, low, high)
 
 
@@ -76,12 +77,3 @@ def _read(written: str, units: dict[str, int]) -> tuple[Fraction, Fraction]:
     decimals = found["decimals"] or ""
     step = Fraction(units[found["unit"]] if found["unit"] else 1, 10 ** len(decimals))
     return int(found["number"] + decimals) * step, step
-
-
-def _whole(value: Fraction) -> tuple[int, int]:
-    """Return the bounds of the value itself, which no count meets where it is no whole number."""
-    return _ceiling(value), value.__floor__()
-
-
-def _ceiling(value: Fraction) -> int:
-    return value.__ceil__()
