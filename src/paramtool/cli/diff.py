@@ -49,7 +49,7 @@ def diff(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a value of B, a spec, by its dotted path."),
     ] = None,
-    format: options.FormatOption = Format.table,
+    format: options.DifferenceFormat = Format.table,
     json: options.Json = False,
 ) -> None:
     """Show in what model B differs from A, and whether a checkpoint of A would load into B.

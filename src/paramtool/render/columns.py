@@ -22,6 +22,7 @@ NUMERIC = frozenset(
 _OPTIONAL = (
     "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
     "was", "now", "because", "differing", "max_abs", "relative_rms", "cosine",
+    "place",
 )  # fmt: skip
 
 _OF_MODULES = ("type", "requires_grad")

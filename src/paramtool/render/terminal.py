@@ -92,6 +92,8 @@ def _style(column: str, cell: str) -> str:
         return "bold red"
     if column == "change":
         return _CHANGES.get(cell, "yellow")
+    if column == "holds":
+        return "green" if cell == "True" else "bold red"
     if column == "requires_grad":
         return "dim" if cell == "True" else "yellow"
     if column == "sharing":
