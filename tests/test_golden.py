@@ -191,3 +191,22 @@ def test_help_of_initializations_looks_the_same(golden: SnapshotAssertion, run: 
     """The help of init and initializers, and the listing, say what they last said."""
     commands = (["init", "--help"], ["initializers", "--help"], ["initializers"], ["initializers", "normal"])
     assert "\n".join(run(*command).stdout for command in commands) == golden
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "configs/gpt2.yaml",
+        "configs/gpt2.yaml --names ^h --distinct wte.weight,wpe.weight --bytes max=400MB --quiet",
+        "configs/gpt2.yaml configs/lenet.yaml --parameters max=1M --frozen wte --format markdown",
+        "configs/gpt2.yaml --set tie={} --dtype bfloat16 --format github",
+        "configs/gpt2.yaml --set tie={} --format junit",
+        "configs/gpt2.yaml --set tie={} --json",
+        "--help",
+    ],
+    ids=["kept", "broken", "several", "github", "junit", "json", "help"],
+)
+def test_check_looks_the_same(arguments: str, golden: SnapshotAssertion, run: Run) -> None:
+    """Expectations, kept and broken, are shown as they were last looked at."""
+    result = run("check", *arguments.split())
+    assert f"{result.stdout}{result.stderr}exit status {result.status}\n" == golden

@@ -88,10 +88,10 @@ def _parameters(expectation: Expectation, evidence: Evidence) -> Finding:
 
 
 def _trainable(expectation: Expectation, evidence: Evidence) -> Finding:
-    counted = _settled(evidence)
-    if any(row.requires_grad is None for row in _parameter_rows(evidence)):
+    trainable = _settled(evidence).trainable
+    if trainable is None:
         raise _no_gradients()
-    return _counted(expectation, counted.trainable)
+    return _counted(expectation, trainable)
 
 
 def _bytes(expectation: Expectation, evidence: Evidence) -> Finding:
@@ -123,7 +123,7 @@ def _dtype(expectation: Expectation, evidence: Evidence) -> Finding:
     others = [row.name for row in rows if row.dtype != expectation.value]
     counts = Counter(str(row.dtype) for row in rows).most_common()
     found = ", ".join(f"{count:,} {each}" for each, count in counts) or "no parameters"
-    return Finding(not others, f"{found}; not {_first(others)}" if others else found, tuple(others))
+    return Finding(not others, found + _but_not(others, len(rows)), tuple(others))
 
 
 def _shared(expectation: Expectation, evidence: Evidence) -> Finding:
@@ -153,7 +153,7 @@ def _distinct(expectation: Expectation, evidence: Evidence) -> Finding:
 
 
 def _finite(_: Expectation, evidence: Evidence) -> Finding:
-    rows = [row for row in evidence.statistics.rows if row.kind == "parameter" and row.counted]
+    rows = [row for row in evidence.statistics.rows if row.is_parameter and row.counted]
     if any(row.shape is None for row in rows):
         raise _lazy()
     if any(row.nan is None or row.inf is None for row in rows):
@@ -205,7 +205,7 @@ EXPECTATIONS: dict[str, Callable[[Expectation, Evidence], Finding]] = {
 
 
 def _parameter_rows(evidence: Evidence) -> list[ParameterRow]:
-    return [row for row in evidence.listing.rows if row.kind == "parameter"]
+    return [row for row in evidence.listing.rows if row.is_parameter]
 
 
 def _settled(evidence: Evidence) -> ParameterTotals:
@@ -235,7 +235,12 @@ def _counted(expectation: Expectation, count: int) -> Finding:
 def _all_but(names: Sequence[str], total: int, what: str) -> Finding:
     """Return the finding where all of `total` are as they should, but for `names`."""
     found = f"{total - len(names):,} of {total:,} {what}"
-    return Finding(not names, f"{found}; not {_first(names)}" if names else found, tuple(names))
+    return Finding(not names, found + _but_not(names, total), tuple(names))
+
+
+def _but_not(names: Sequence[str], total: int) -> str:
+    """Name the first of those that are not, where others are."""
+    return f"; not {_first(names)}" if 0 < len(names) < total else ""
 
 
 def _first(names: Sequence[str], comma: str = ", ") -> str:

@@ -15,8 +15,10 @@ from paramtool.render.columns import NUMERIC
 from paramtool.render.screen import Screen
 
 WIDEST = 100_000  # of a "terminal" without an edge
-NARROWEST_NAME = 20
-"""Columns that folded names need; with less, each row is stacked over lines instead."""
+NARROWEST = 20
+"""Columns that folded names and findings need; with less, each row is stacked over lines instead."""
+
+_FOLDED = ("name", "found")
 
 _STYLES = {"type": "cyan", "dtype": "dim", "nbytes": "dim", "tied_to": "magenta", "count": "cyan"}
 _CHANGES = {"added": "green", "removed": "red", "values": "cyan"}
@@ -34,8 +36,8 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    name = widths[columns.index("name")]
-    too_wide = sum(widths) - name + min(name, NARROWEST_NAME) > width
+    folded = zip(columns, widths, strict=True)
+    too_wide = sum(min(each, NARROWEST) if column in _FOLDED else each for column, each in folded) > width
     file = io.StringIO()
     console = Console(
         file=file,
@@ -61,7 +63,7 @@ def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> T
     layout = Table(box=head, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
     for column in columns:
         justify = "right" if column in NUMERIC else "left"
-        layout.add_column(column, justify=justify, overflow="fold", no_wrap=column != "name")  # type: ignore[arg-type]
+        layout.add_column(column, justify=justify, overflow="fold", no_wrap=column not in _FOLDED)  # type: ignore[arg-type]
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     return layout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import PurePath, PureWindowsPath
+from pathlib import PureWindowsPath
 
 from paramtool.errors import Hint, ParamtoolError
 from paramtool.patterns import compile_pattern
@@ -141,12 +141,12 @@ def _raw(node: Node) -> str:
 def _inside(path: str, node: Node) -> str:
     """Return the path of a snapshot, if it stays in the folder of the spec that names it.
 
-    A spec is data that strangers write: it must not make CI open files elsewhere.  What a person types
-    as an option may be anywhere.
+    A spec is data that strangers write: it must not make CI open files elsewhere, or other ones.  What
+    a person types as an option may be anything.
     """
-    pure = PurePath(path)
-    outside = pure.is_absolute() or PureWindowsPath(path).anchor or ".." in PureWindowsPath(path).parts
-    if not node.place.text.is_option and (outside or not path or "\0" in path):
-        hint = "--same-as takes any path"
-        raise ParamtoolError("'same_as' is a file below the spec's own folder", node.place, hint)
+    pure = PureWindowsPath(path)  # reads / as well as \\
+    is_inside = not pure.anchor and ".." not in pure.parts and "\0" not in path
+    if not node.place.text.is_option and not (is_inside and pure.suffix == ".json"):
+        hint = "--same-as takes any MODEL"
+        raise ParamtoolError("'same_as' is a .json file below the spec's own folder", node.place, hint)
     return path
