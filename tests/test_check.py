@@ -131,7 +131,7 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
          " subpattern at position 0; escape characters as in '\\['"),
         ("--dtype float31", "--dtype float31: error: 'dtype' of expect must be dtype, got the string"
          " 'float31'"),
-        ("--shared a", "--shared a: error: 'shared' is of two names or more, got a list; as in"
+        ("--shared a", "--shared a: error: 'shared' is of names, two or more that differ, got a; as in"
          " shared: [[a.weight, b.weight]]"),
         ("--init done", "--init done: error: 'init' of expect must be 'complete', got the string 'done'"),
         ("--gradients all", "--gradients all: error: 'gradients' of expect must be 'reach-all', got the"
@@ -153,7 +153,7 @@ def test_what_is_typed_wrong_ends_with_2(arguments: str, complaint: str, run: Ru
 @pytest.mark.parametrize(
     ("expect", "complaint"),
     [
-        ("{shared: [[a]]}", "1:19: error: 'shared' is of two names or more, got a list"),
+        ("{shared: [[a]]}", "1:19: error: 'shared' is of names, two or more that differ, got a"),
         ("{shared: [a, b]}", "1:18: error: 'shared' of expect must be [[name]], got a list"),
         ("{parameters: {}}", "1:22: error: 'parameters' has neither min nor max; as in {max: 124M}"),
         ("{parameters: {min: 3, max: 2}}", "1:22: error: nothing has min 3, max 2"),
