@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
     from paramtool.operations.compare import compare
+    from paramtool.operations.gradients import gradients
     from paramtool.operations.initialize import initialize
     from paramtool.operations.parameters import parameters
     from paramtool.operations.sharing import sharing
@@ -31,6 +32,7 @@ __all__ = [
     "Rule",
     "as_text",
     "compare",
+    "gradients",
     "initialize",
     "parameters",
     "sharing",
@@ -43,6 +45,7 @@ _HOMES = {
     "Rule": "records.rule",
     "as_text": "render.formats",
     "compare": "operations.compare",
+    "gradients": "operations.gradients",
     "initialize": "operations.initialize",
     "parameters": "operations.parameters",
     "sharing": "operations.sharing",

@@ -63,6 +63,12 @@ class Unmet(Problems):
     status = 1
 
 
+class Bug(ParamtoolError):
+    """Say that this tool found itself wrong."""
+
+    status = 3
+
+
 def first_line(error: object) -> str:
     """Return the first line of a message of torch's, which may go on with a C++ backtrace."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

@@ -13,6 +13,7 @@ import typer
 from paramtool.cli import console
 from paramtool.cli.check import check
 from paramtool.cli.diff import diff
+from paramtool.cli.grad import grad
 from paramtool.cli.init import init
 from paramtool.cli.initializers import initializers
 from paramtool.cli.inspect import inspect
@@ -35,6 +36,7 @@ app.command()(shared)
 app.command()(diff)
 app.command()(check)
 app.command(cls=RuleCommand)(init)
+app.command(cls=RuleCommand)(grad)
 app.command()(initializers)
 app.command()(schema)
 

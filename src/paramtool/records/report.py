@@ -11,6 +11,21 @@ Totals = TypeVar("Totals")
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows of some kinds, which people see as a table of their own.
+
+    Attributes:
+        kinds: values of the rows' `kind`.
+        columns: the fields to show of them.
+        caption: a line below the table.
+    """
+
+    kinds: tuple[str, ...]
+    columns: tuple[str, ...]
+    caption: str | None = None
+
+
+@dataclass(frozen=True)
 class Report(Generic[Row, Totals]):
     """What one command found out.
 
@@ -21,6 +36,7 @@ class Report(Generic[Row, Totals]):
         totals: one record.
         columns: the fields of the rows to show, in order: field name = header = column = key.
         modules: the class name of every module by its path, for the tree and for folding.
+        parts: a table for people each; none where all rows are in one, with `columns`.
     """
 
     command: str
@@ -29,6 +45,7 @@ class Report(Generic[Row, Totals]):
     totals: Totals
     columns: tuple[str, ...]
     modules: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parts: tuple[Part, ...] = ()
 
     def cells(self, row: Row) -> dict[str, Any]:
         """Return the fields of `row` that were asked for, by name."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from paramtool.files.sizes import byte_size
 from paramtool.records.parameter import Printed
-from paramtool.render.names import COMMAND, shown
+from paramtool.render.columns import inline
+from paramtool.render.names import COMMAND, shown, together
 
 _JSON = json.JSONEncoder(allow_nan=False)
 
@@ -20,7 +21,10 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
     """Return the cell of `row` as a table shows it."""
     value = getattr(row, column)
     if value is None:
-        return "?" if column in ("shape", "numel", "nbytes") and row.count == 1 else ""
+        unknown = column in ("shape", "numel", "nbytes") and row.count == 1 and not is_use(row)
+        return "?" if unknown else ""
+    if column == "module" and value == "":
+        return "(model)"
     if column == "nbytes":
         return byte_size(value)
     if column == "count":
@@ -33,9 +37,23 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Printed):
+        return inline(value) or ""
+    if column == "tied":
+        return for_text(together(value), unicode)
     if isinstance(value, tuple):
         return str(list(value))
-    text = shown(str(value))
+    return for_text(str(value), unicode)
+
+
+def is_use(row: Any) -> bool:
+    """Tell whether `row` is a part of the row above it, with no shape of its own."""
+    return getattr(row, "kind", None) == "use"
+
+
+def for_text(text: str, unicode: bool) -> str:
+    """Return a stranger's text as a table shows it."""
+    text = shown(text)
     return text if unicode else text.encode("ascii", "backslashreplace").decode()
 
 
@@ -43,8 +61,10 @@ def for_machines(value: Any) -> Any:
     """Return `value` as JSON can write it: NaN and infinities as strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return [for_machines(each) for each in value]
+    if isinstance(value, dict):
+        return {key: for_machines(each) for key, each in value.items()}
     if isinstance(value, Printed):
         return for_machines(value.values)
     return value

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from paramtool.records.gradient import MOST_INLINE
+from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
 
 _STATISTICS = ("mean", "std", "min", "max")
 
 NUMERIC = frozenset(
     (
-        "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf",
-        "differing", "max_abs", "relative_rms", "cosine",
+        "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf", "uses", "call",
+        "share", "cosine", "abs_max", "ratio", "output_std", "gradient_std", "differing", "max_abs",
+        "relative_rms",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),
@@ -21,8 +27,8 @@ NUMERIC = frozenset(
 
 _OPTIONAL = (
     "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
-    "was", "now", "because", "differing", "max_abs", "relative_rms", "cosine",
-    "place",
+    "was", "now", "because", "differing", "max_abs", "relative_rms", "place",
+    "tied", "uses", "call", "operation", "share", "cosine", "gradient",
 )  # fmt: skip
 
 _OF_MODULES = ("type", "requires_grad")
@@ -32,17 +38,60 @@ _USUAL = {"shared": {"kind": ("parameter", "stored")}}
 """By command: a column in which every row has one of these says nothing."""
 
 
+@dataclass(frozen=True)
+class Section:
+    """One table for people."""
+
+    columns: list[str]
+    rows: Sequence[Any]
+    caption: str | None = None
+
+
+def sections(report: Report[Any, Any]) -> Iterator[Section]:
+    """Yield the tables of `report`, each with the columns in which some row says something."""
+    if not report.parts:
+        yield Section(columns_for_people(report), report.rows)
+    for part in report.parts:
+        rows = [row for row in report.rows if row.kind in part.kinds]
+        yield Section(_columns(report.command, part.columns, rows), rows, part.caption)
+
+
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
+    """Return the columns to lay out where all rows are in one table."""
+    return _columns(report.command, report.columns, report.rows)
+
+
+def inline(value: Printed) -> str | None:
+    """Return the elements as torch prints them, on one line; None where that is too much for a cell."""
+    if _count(value.values) > MOST_INLINE:
+        return None
+    text = re.sub(r"\s*\n\s*", " ", value.text.removeprefix("tensor("))
+    return re.sub(r"(, \w+=[\w.'<>:()]+)*\)$", "", text)
+
+
+def _columns(command: str, columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
-    if report.command == "diff" and not report.rows:  # a sentence says it
+    if command == "diff" and not rows:  # a sentence says it
         return []
-    columns = [column for column in report.columns if column not in ("values", "count")]
-    columns.insert(columns.index("name") + 1, "count")
-    usual = {"count": (1,), **_USUAL.get(report.command, {})}
-    optional = {*_OPTIONAL, *usual, *(_OF_MODULES if report.rows else ())}
+    columns = [column for column in columns if column not in ("values", "count")]
+    columns.insert(columns.index("name") + 1 if "name" in columns else 1, "count")
+    usual = {"count": (1,), **_USUAL.get(command, {})}
+    optional = {*_OPTIONAL, *usual, *(_OF_MODULES if rows else ())}
     return [
         column
         for column in columns
         if column not in optional
-        or any(getattr(row, column) not in (None, *usual.get(column, ())) for row in report.rows)
+        or any(_says_something(getattr(row, column), usual.get(column, ())) for row in rows)
     ]
+
+
+def _says_something(value: Any, usual: Sequence[Any]) -> bool:
+    if isinstance(value, Printed):
+        return inline(value) is not None
+    return value not in (None, (), *usual)
+
+
+def _count(values: Any) -> int:
+    if values is None:
+        return MOST_INLINE + 1
+    return sum(_count(each) for each in values) if isinstance(values, tuple) else 1

@@ -24,7 +24,7 @@ def json_document(report: Report[Any, Any]) -> Iterator[str]:
     for line in json_lines(report):
         yield separator + line.rstrip("\n")
         separator = ",\n"
-    yield f'\n],\n"totals": {json_text(asdict(report.totals))}}}\n'
+    yield f'\n],\n"totals": {json_text(for_machines(asdict(report.totals)))}}}\n'
 
 
 def json_lines(report: Report[Any, Any]) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
-from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
-from paramtool.render.cells import for_people
-from paramtool.render.columns import NUMERIC, columns_for_people
-from paramtool.render.names import shown
+from paramtool.render.columns import NUMERIC, sections
+from paramtool.render.marks import marked
+from paramtool.render.printed import printed_blocks
 from paramtool.render.summary import summary
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#$&@!])")
@@ -18,22 +18,23 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#$&@!])")
 
 def markdown(report: Report[Any, Any]) -> Iterator[str]:
     """Yield the table, the values in fenced blocks if they were asked for, and the totals."""
-    columns = columns_for_people(report)
-    if columns:
-        yield f"| {' | '.join(columns)} |\n"
-        yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in columns)}|\n"
-    for row in report.rows:
-        cells = (_cell(row, column) for column in columns)
-        yield f"| {' | '.join(cells)} |\n"
-    for row in report.rows if "values" in report.columns else ():
-        if isinstance(row.values, Printed):
-            yield f"\n{_escaped(shown(row.name))}\n\n```\n{row.values.text}\n```\n"
+    for number, section in enumerate(sections(report)):
+        yield "\n" if number else ""
+        if section.columns:
+            yield f"| {' | '.join(section.columns)} |\n"
+            yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in section.columns)}|\n"
+        for row, cells in zip(section.rows, marked(section), strict=True):
+            texts = map(_cell, repeat(row), section.columns, cells)
+            yield f"| {' | '.join(texts)} |\n"
+        yield f"\n{_escaped(section.caption)}\n" if section.caption else ""
+    for label, text in printed_blocks(report):
+        yield f"\n{_escaped(label)}\n" + (f"\n```\n{text}\n```\n" if text else "")
     yield from (f"\n{_escaped(line)}\n" for line in summary(report))
 
 
-def _cell(row: Any, column: str) -> str:
-    text = for_people(row, column)
-    return _escaped(text) if isinstance(getattr(row, column), str) else text
+def _cell(row: Any, column: str, text: str) -> str:
+    is_written = column == "tied" or isinstance(getattr(row, column), str)
+    return _escaped(text) if is_written else text
 
 
 def _escaped(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 COMMAND = re.compile(r"##(?=\w*\[)")
 """What a CI runner obeys, wherever it stands in a line."""
@@ -21,6 +22,19 @@ def shown(text: str) -> str:
     if text.lstrip().startswith("::"):
         text = text.replace(":", "\\x3a", 1)
     return COMMAND.sub(r"\\x23#", text) if "##" in text else text
+
+
+def together(names: Sequence[str]) -> str:
+    """Return names one after the other; those that differ in one running number as ``{3..7}.weight``."""
+    parts = list(zip(*(name.split(".") for name in names), strict=False))
+    differing = [index for index, each in enumerate(parts) if len(set(each)) > 1]
+    if len(differing) == 1 and len({name.count(".") for name in names}) == 1:
+        found = parts[differing[0]]
+        first = int(found[0]) if re.fullmatch("[0-9]{1,9}", found[0]) else 0
+        if found == tuple(str(first + index) for index in range(len(names))):
+            folded = f"{{{found[0]}..{found[-1]}}}"
+            return ".".join(folded if each is found else each[0] for each in parts)
+    return ", ".join(names)
 
 
 def _is_harmless(character: str) -> bool:

@@ -5,15 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
+from paramtool.render.columns import inline
 from paramtool.render.names import shown
 
 
 def value_lines(report: Report[Any, Any]) -> Iterator[str]:
-    """Yield the name and the elements of every row that has them, where they were asked for."""
-    if "values" not in report.columns:
-        return
-    for row in report.rows:
+    """Yield the label and the elements of everything that is to be printed whole."""
+    for label, text in printed_blocks(report):
+        yield f" {label}\n" + (f"{text}\n" if text else "") + "\n"
+
+
+def printed_blocks(report: Report[Any, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yield what is printed below the table: a label, and the text of torch where it is not too long."""
+    for row in report.rows if "values" in report.columns else ():
         if isinstance(row.values, Printed):
-            yield f" {shown(row.name)}\n{row.values.text}\n\n"
+            yield shown(row.name), row.values.text
+    for row in report.rows if "gradient" in report.columns else ():
+        if isinstance(row.gradient, Printed) and inline(row.gradient) is None:
+            yield _label(row), row.gradient.text
+    if isinstance(report.totals, GradientTotals):
+        yield from _passes(report.totals)
+
+
+def _label(row: GradientRow) -> str:
+    if row.kind == "parameter":
+        return f"gradient of {shown(row.name)}"
+    where = f" in {shown(row.module)}" if row.module else ""
+    return f"gradient of {shown(row.name)}, by {shown(row.operation or '')}{where}, call {row.call}"
+
+
+def _passes(totals: GradientTotals) -> Iterator[tuple[str, str | None]]:
+    """Yield the output and the loss as a notebook shows them."""
+    for output in totals.outputs:
+        text = output.text
+        made = f", grad_fn=<{output.grad_fn}>" if output.grad_fn and text is None else ""
+        yield f"{shown(output.name)} {list(output.shape)} {output.dtype}{shown(made)}", text
+    last = f", of pass {totals.steps} of {totals.steps}" if totals.steps > 1 else ""
+    yield f"loss: {shown(totals.loss_function)} of the output{last}", totals.loss_text

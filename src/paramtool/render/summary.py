@@ -8,6 +8,7 @@ from typing import Any
 from paramtool.files.sizes import byte_size
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.expectation import ExpectationTotals
+from paramtool.records.gradient import GradientTotals
 from paramtool.records.initialization import InitializationTotals
 from paramtool.records.initializer import InitializerTotals
 from paramtool.records.parameter import ParameterTotals
@@ -65,6 +66,23 @@ def _(totals: InitializationTotals) -> list[str]:
         first = shown(totals.files[0])
         more = f" and {len(totals.files) - 1} more" if len(totals.files) > 1 else ""
         lines.append(f"wrote {byte_size(totals.nbytes)} to {first}{more}")
+    return lines
+
+
+@_sentences.register
+def _(totals: GradientTotals) -> list[str]:
+    tensors = counted(totals.tensors, "tensor")
+    if totals.names != totals.tensors:
+        tensors += f" under {totals.names:,} names"
+    found = [f"{number:,} {verdict}" for verdict, number in totals.verdicts.items() if number]
+    if totals.frozen:
+        found.append(f"{totals.frozen:,} frozen")
+    passes = f", over {totals.steps:,} passes" if totals.steps > 1 else ""
+    lines = [f"{counted(totals.parameters, 'parameter')} in {tensors}{passes}: {', '.join(found)}"]
+    if totals.residual is not None:
+        lines.append(
+            f"{counted(totals.uses or 0, 'use')} add up to the gradients; residual {totals.residual:.2g}"
+        )
     return lines
 
 

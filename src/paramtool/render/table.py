@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from paramtool.records.report import Report
-from paramtool.render.cells import for_people
-from paramtool.render.columns import NUMERIC, columns_for_people
+from paramtool.render.columns import NUMERIC, sections
+from paramtool.render.marks import marked
 from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
 from paramtool.render.summary import summary
@@ -18,14 +18,16 @@ STREAM_PAST = 2_000
 
 def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     """Yield the lines of the table, the values if they were asked for, and the totals."""
-    columns = columns_for_people(report)
-    cells = [[for_people(row, column, screen.unicode) for column in columns] for row in report.rows]
-    if columns and (screen.width or screen.color) and len(cells) <= STREAM_PAST:
-        from paramtool.render.terminal import terminal_table
+    for section in sections(report):
+        cells = marked(section, screen.unicode)
+        if section.columns and (screen.width or screen.color) and len(cells) <= STREAM_PAST:
+            from paramtool.render.terminal import terminal_table
 
-        yield from terminal_table(columns, cells, screen)
-    elif columns:
-        yield from _plain(columns, cells, screen.unicode)
+            yield from terminal_table(section.columns, cells, screen)
+        elif section.columns:
+            yield from _plain(section.columns, cells, screen.unicode)
+        if section.caption:
+            yield f" {section.caption}\n\n"
     yield from value_lines(report)
     yield from (f" {line}\n" for line in summary(report))
 

@@ -23,6 +23,7 @@ _FOLDED = ("name", "found")
 _STYLES = {"type": "cyan", "dtype": "dim", "nbytes": "dim", "tied_to": "magenta", "count": "cyan"}
 _CHANGES = {"added": "green", "removed": "red", "values": "cyan"}
 _ALARMS = ("nan", "inf")
+_VERDICTS = {"ok": "green", "none": "yellow", "zero": "yellow"}
 _SELF_EXPLAINING = ("change", "count", "sharing", "type", "kind", "shape", "dtype", "nbytes", "histogram")
 _GAP = 2
 
@@ -36,8 +37,11 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    folded = zip(columns, widths, strict=True)
-    too_wide = sum(min(each, NARROWEST) if column in _FOLDED else each for column, each in folded) > width
+    least = [
+        min(each, NARROWEST) if index == 0 or columns[index] in _FOLDED else each
+        for index, each in enumerate(widths)
+    ]
+    too_wide = sum(least) > width
     file = io.StringIO()
     console = Console(
         file=file,
@@ -61,9 +65,10 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
 def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> Table:
     head = box.SIMPLE_HEAD if screen.unicode else box.ASCII2
     layout = Table(box=head, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for column in columns:
+    for index, column in enumerate(columns):
         justify = "right" if column in NUMERIC else "left"
-        layout.add_column(column, justify=justify, overflow="fold", no_wrap=column not in _FOLDED)  # type: ignore[arg-type]
+        is_folded = index == 0 or column in _FOLDED
+        layout.add_column(column, justify=justify, overflow="fold", no_wrap=not is_folded)  # type: ignore[arg-type]
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     return layout
@@ -100,4 +105,6 @@ def _style(column: str, cell: str) -> str:
         return "dim" if cell == "True" else "yellow"
     if column == "sharing":
         return "" if cell == "tied" else "yellow"
+    if column == "verdict":
+        return _VERDICTS.get(cell, "bold red")
     return _STYLES.get(column, "")

@@ -13,6 +13,9 @@ from paramtool.suggestion import suggest
 FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
 MAX_RANK = 64  # torch.tensor and most kernels end there
 
+_DEFAULT = {"Parameter": "zeros", "Buffer": "zeros", "Tensor": "zeros", "input": "rand"}
+"""The fill where none is written; an input of zeros would tell a gradient nothing."""
+
 _FLOATING = ("float", "bfloat", "complex")
 
 _COMMON = ("shape", "fill", "low", "high", "values", "dtype")
@@ -39,7 +42,7 @@ def read_tensor(kind: str, node: Node, dtypes: tuple[str, ...]) -> TensorNode:
         return _from_mapping(kind, node, dtypes)
     if is_nothing(node):
         raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in [3, 4]")
-    return TensorNode(kind, node.place, shape=_shape(node))
+    return TensorNode(kind, node.place, shape=_shape(node), fill=_DEFAULT[kind])
 
 
 def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNode:
@@ -53,7 +56,8 @@ def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNo
         raise ParamtoolError("'values' stands alone", values.place, "leave out shape and fill")
     if values is None and shape is None:
         raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in {shape: [3, 4]}")
-    fill = _fill(given.get("fill"))
+    dtype = _dtype(given.get("dtype"), dtypes)
+    fill = _fill(given["fill"]) if "fill" in given else _default(kind, dtype)
     low, high = _bounds(fill, given, node)
     tensor = TensorNode(
         kind,
@@ -65,7 +69,7 @@ def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNo
         values=None if values is None else _values(values),
         requires_grad=_flag("requires_grad", given, None),
         persistent=_flag("persistent", given, True) is not False,
-        dtype=_dtype(given.get("dtype"), dtypes),
+        dtype=dtype,
     )
     _check_dtype(tensor, given)
     return tensor
@@ -106,9 +110,11 @@ def _shape(node: Node) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _fill(node: Node | None) -> str | float:
-    if node is None:
-        return "zeros"
+def _default(kind: str, dtype: str | None) -> str:
+    return _DEFAULT[kind] if dtype is None or dtype.startswith(_FLOATING) else "zeros"
+
+
+def _fill(node: Node) -> str | float:
     value = node.value if isinstance(node, Scalar) else None
     if isinstance(value, str) and value in FILLS:
         return value

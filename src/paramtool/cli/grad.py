@@ -1,0 +1,199 @@
+"""``paramtool grad``: what a backward pass leaves on every parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from paramtool import plugins
+from paramtool.cli import console, options
+from paramtool.cli.chosen import open_chosen
+from paramtool.cli.quick_import import quick_import
+from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
+from paramtool.errors import ParamtoolError, Unmet
+from paramtool.records.gradient import GradientRow, GradientTotals
+from paramtool.records.report import Report
+from paramtool.records.rule import Rule
+from paramtool.render.formats import Format, render
+from paramtool.render.names import shown
+from paramtool.sources.model import buildable, open_recipe, spec_catalog
+from paramtool.sources.spec.document import Spec
+from paramtool.sources.spec.typed_input import read_inputs
+from paramtool.suggestion import did_you_mean
+
+FAILURES = {
+    "none": ("none",),
+    "zero": ("zero",),
+    "nan": ("nan",),
+    "inf": ("inf",),
+    "nonfinite": ("nan", "inf"),
+}
+MOST_NAMED = 5
+"""Parameters that a failure names one by one."""
+
+
+class Loss(str, Enum):
+    """How one number is made of the output."""
+
+    sum = "sum"
+    mean = "mean"
+    square = "square"
+    projection = "projection"
+
+
+@with_rule_options
+def grad(
+    context: typer.Context,
+    model: options.Model = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="SIZE,…[,FILL]",
+            help="What the model is called with, as 2,4 or 2,16,randint=1000; repeated for several.",
+        ),
+    ] = None,
+    loss: Annotated[
+        Loss | None,
+        typer.Option(
+            "--loss", "-l", help="Of the output y: Σy, its mean, Σy², or Σr·y with a fixed random r."
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, metavar="N", help="Passes, without zeroing in between.")
+    ] = 1,
+    by_use: Annotated[
+        bool | None,
+        typer.Option(
+            "--by-use/--no-by-use",
+            show_default=False,
+            help="Split every gradient by use; left out: those of parameters with several.",
+        ),
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Add the std of each output, and of the gradient there.")
+    ] = False,
+    training: Annotated[bool, typer.Option("--train/--eval", help="The mode of the model.")] = True,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="VERDICTS",
+            help="End with 1 where one of none,zero,nan,inf,nonfinite is found.",
+        ),
+    ] = None,
+    values: Annotated[
+        bool | None,
+        typer.Option(
+            "--values/--no-values",
+            show_default=False,
+            help="Print small gradients whole; left out: where all together are small.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
+    ] = None,
+    plugin: options.Plugin = None,
+    seed: options.Seed = None,
+    set: options.Set = None,
+    format: options.FormatOption = Format.table,
+    json: options.Json = False,
+) -> None:
+    """Run MODEL forward and backward; show the gradients.
+
+    A gradient is split into what each use of the parameter added to it.  The input and the loss are
+    those of the spec, or as typed.  Rules of the spec's init, of --recipe, then those typed, fill the
+    parameters first, as paramtool init does.
+    """
+    format = Format.json if json else format
+    if format is Format.tree:
+        raise ParamtoolError("grad has no tree", hint="'paramtool inspect --format tree' has one")
+    failures = _failures(fail_on)
+    if plugin:
+        with quick_import():
+            context.with_resource(plugins.from_files(plugin))
+    spec = buildable(open_chosen(model, set, seed))
+    if input:
+        spec = replace(spec, inputs=read_inputs(input, spec_catalog().dtypes))
+    rules = [
+        *spec.rules,
+        *(open_recipe(recipe) if recipe else ()),
+        *read_rules(context.meta[RULES], spec_catalog()),
+    ]
+    function = loss.value if loss else spec.loss or "sum"
+    report = _run(spec, rules, function, steps, by_use, layers, training, values)
+    for text in report.totals.notes:
+        console.note(text)
+    console.write(render(report, format, console.screen()))
+    _judge(report.rows, failures)
+
+
+def _failures(given: str | None) -> frozenset[str]:
+    """Return the verdicts that are failures."""
+    found: set[str] = set()
+    for word in (each.strip() for each in given.split(",")) if given is not None else ():
+        if word not in FAILURES:
+            known = f"known are {', '.join(FAILURES)}"
+            hint = did_you_mean(word, FAILURES) or known
+            raise ParamtoolError(f"--fail-on: unknown verdict '{word}'", hint=hint)
+        found.update(FAILURES[word])
+    return frozenset(found)
+
+
+def _run(
+    spec: Spec,
+    rules: Sequence[Rule],
+    loss: str,
+    steps: int,
+    by_use: bool | None,
+    layers: bool,
+    training: bool,
+    values: bool | None,
+) -> Report[GradientRow, GradientTotals]:
+    """Build, fill and run the model; torch comes in here."""
+    with quick_import():
+        from paramtool.operations.gradients import gradients
+        from paramtool.operations.initialize import initialize
+        from paramtool.operations.refusals import check_forward
+        from paramtool.sources.build import network
+        from paramtool.sources.build.inputs import make_inputs
+
+    check_forward(network.structure(spec).module)
+    if spec.inputs is None:
+        hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
+        raise ParamtoolError(f"{spec.name} has no input to run on", hint=hint)
+    given = make_inputs(spec.inputs, spec.dtype, spec.seed)
+    built = network.values(spec)
+    for text in built.notes:
+        console.note(text)
+    if rules:
+        initialize(built.module, rules, seed=spec.seed)
+    return gradients(
+        built.module,
+        given.positional,
+        given.named,
+        loss=loss,
+        steps=steps,
+        by_use=by_use,
+        layers=layers,
+        training=training,
+        values=values,
+        seed=spec.seed,
+        model=spec.name,
+    )
+
+
+def _judge(rows: Iterable[GradientRow], failures: frozenset[str]) -> None:
+    """Raise where a parameter that learns has a verdict that is a failure."""
+    failed = [
+        row for row in rows if row.kind == "parameter" and row.requires_grad and row.verdict in failures
+    ]
+    if failed:
+        named = ", ".join(f"'{shown(row.name)}' ({row.verdict})" for row in failed[:MOST_NAMED])
+        more = f" and {len(failed) - MOST_NAMED:,} more" if len(failed) > MOST_NAMED else ""
+        raise Unmet([ParamtoolError(f"--fail-on: {named}{more}")])

@@ -1,0 +1,168 @@
+"""Which module is running, by the path that its caller knows it under."""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module: its path, and which call of that path it is in this pass, from 1."""
+
+    path: str
+    number: int
+
+
+@dataclass
+class _Frame:
+    module: nn.Module
+    call: Call
+    arguments: tuple[Any, ...]
+    called: Counter[int] = field(default_factory=Counter)
+    """How often each child, by its id, was called from here."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error, and the call it came out of: which, of what module, with which positional arguments."""
+
+    error: BaseException
+    call: Call
+    module: nn.Module
+    arguments: tuple[Any, ...]
+
+
+Watcher = Callable[[Call, nn.Module, Any], None]
+
+
+class Calls:
+    """Follows the calls of the modules below a root.
+
+    A module that is registered under several names is one object, so that a hook cannot tell which of
+    them a call means.  Here the k-th call of it from one call of its parent is the k-th name that the
+    parent has for it: in ``Sequential(a, a)`` they are ``0`` and ``1``.
+
+    Args:
+        root: the module whose names these are.
+        leave: told of every call that has returned, with the output.
+    """
+
+    def __init__(self, root: nn.Module, leave: Watcher | None = None) -> None:
+        self._paths: dict[int, list[str]] = {}
+        self._modules: dict[str, nn.Module] = {}
+        for path, module in root.named_modules(remove_duplicate=False):
+            self._paths.setdefault(id(module), []).append(path)
+            self._modules[path] = module
+        self._leave = leave
+        self._candidates: dict[tuple[str, int], list[str]] = {}
+        self._stack: list[_Frame] = []
+        self._numbers: Counter[str] = Counter()
+        self._history: list[tuple[int, Call]] = []
+        self._failure: Failure | None = None
+        self.around: Callable[[], Any] | None = None
+        """Makes a context for calls that come from nowhere: from a backward pass that runs forward again."""
+        self._contexts: list[Any] = []
+
+    @property
+    def current(self) -> Call:
+        """The innermost call that is running."""
+        return self._stack[-1].call if self._stack else Call("", 1)
+
+    def at(self, sequence: int) -> Call:
+        """Return the call that was running when the node of that sequence number was made."""
+        index = bisect_right(self._history, sequence, key=lambda each: each[0])
+        return self._history[index - 1][1] if index else Call("", 1)
+
+    def failed(self, error: BaseException) -> Failure | None:
+        """Return the call that `error` came out of first."""
+        return self._failure if self._failure and self._failure.error is error else None
+
+    def again(self) -> None:
+        """Count calls from 1 again, for another pass."""
+        self._numbers.clear()
+        self._history.clear()
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Follow every call, by hooks that are no part of the modules."""
+        handles = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(
+                lambda module, _, output: self._exit(module, output), always_call=True
+            ),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            self._stack.clear()
+
+    def _enter(self, module: nn.Module, arguments: Any) -> None:
+        if not self._stack and self.around:
+            self._contexts.append(self.around())
+            self._contexts[-1].__enter__()
+        path = self._path(module)
+        if path is None:  # no module of ours, so that what it does is its caller's
+            call = self.current
+        else:
+            counts = torch.is_grad_enabled()  # a call without gradient adds nothing
+            self._numbers[path] += counts
+            call = Call(path, max(1, self._numbers[path]))
+        self._stack.append(_Frame(module, call, arguments))
+        self._mark()
+
+    def _exit(self, module: nn.Module, output: Any) -> None:
+        error = sys.exc_info()[1]
+        frame = self._stack.pop()
+        failed = output is None and error is not None
+        if failed and error is not None and self.failed(error) is None:
+            self._failure = Failure(error, frame.call, module, frame.arguments)
+        self._mark()
+        if self._leave and not failed:
+            self._leave(frame.call, module, output)
+        if not self._stack and self._contexts:
+            self._contexts.pop().__exit__(None, None, None)
+
+    def _mark(self) -> None:
+        self._history.append((torch._C._autograd._get_sequence_nr(), self.current))
+
+    def _path(self, module: nn.Module) -> str | None:
+        paths = self._paths.get(id(module))
+        if paths is None:
+            return None
+        if not self._stack:
+            return paths[0]
+        parent = self._stack[-1]
+        key = (parent.call.path, id(module))
+        if key not in self._candidates:
+            self._candidates[key] = self._names(parent.call.path, paths)
+        names = self._candidates[key]
+        parent.called[id(module)] += 1
+        return names[(parent.called[id(module)] - 1) % len(names)]
+
+    def _names(self, parent: str, paths: list[str]) -> list[str]:
+        """Return the names of a module below `parent`, those that no other forward leads to first."""
+        prefix = f"{parent}." if parent else ""
+        below = [path for path in paths if path.startswith(prefix) and path != parent]
+        return [path for path in below if self._is_direct(prefix, path)] or below or paths
+
+    def _is_direct(self, prefix: str, path: str) -> bool:
+        parts = path[len(prefix) :].split(".")[:-1]
+        between = (prefix + ".".join(parts[: index + 1]) for index in range(len(parts)))
+        return all(not has_forward(self._modules[each]) for each in between if each in self._modules)
+
+
+def has_forward(module: nn.Module) -> bool:
+    """Tell whether the class of `module` defines what a call does; a ModuleList's does not."""
+    return type(module).forward is not nn.Module.forward

@@ -1,0 +1,97 @@
+"""How large a tensor is: norm, largest value, inner products; in float64, block by block."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BLOCK = 1 << 15
+"""Elements that are read at once: as float64 they stay in the cache."""
+
+_SAFE = (1e-140, 1e140)
+"""Between these, squares neither vanish nor overflow."""
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """The norm and the largest absolute value of a tensor, and what is to be said of its elements.
+
+    Attributes:
+        verdict: ``nan`` where any element is, else ``inf`` where any is, else ``zero`` where all are,
+            else ``ok``.
+    """
+
+    norm: float
+    abs_max: float
+    verdict: str
+
+
+def magnitude(tensor: Tensor) -> Magnitude:
+    """Return the magnitude of `tensor`: any dtype, sparse or not; every element is looked at."""
+    flat = _flat(tensor)
+    parts = torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
+    low = high = squares = 0.0
+    buffer = torch.empty(min(BLOCK, parts.numel()), dtype=torch.float64)
+    for start in range(0, parts.numel(), BLOCK):
+        block = _block(parts, start, buffer)
+        least, most = (float(each) for each in torch.aminmax(block))
+        if math.isnan(least):
+            return Magnitude(math.nan, math.nan, "nan")
+        low, high = min(low, least), max(high, most)
+        squares += float(torch.linalg.vector_norm(block)) ** 2
+    abs_max = max(-low, high)
+    if math.isinf(abs_max):
+        return Magnitude(math.inf, math.inf, "inf")
+    norm = math.sqrt(squares)
+    if abs_max and not _SAFE[0] < abs_max < _SAFE[1]:
+        norm = abs_max * float(torch.linalg.vector_norm(parts.double() / abs_max))
+    if flat.is_complex() and flat.numel():
+        abs_max = float(flat.abs().max())
+    return Magnitude(norm, abs_max, "ok" if abs_max else "zero")
+
+
+def inner(a: Tensor, b: Tensor) -> float:
+    """Return ⟨a, b⟩ of two tensors of one shape; of complex ones the real part."""
+    first, second = _parts(a), _parts(b)
+    left = torch.empty(min(BLOCK, first.numel()), dtype=torch.float64)
+    right = torch.empty_like(left)
+    return math.fsum(
+        float(torch.dot(_block(first, start, left), _block(second, start, right)))
+        for start in range(0, first.numel(), BLOCK)
+    )
+
+
+def distance(total: Tensor, parts: list[Tensor]) -> float:
+    """Return ‖Σ parts - total‖, added up in float64."""
+    whole, pieces = _parts(total), [_parts(each) for each in parts]
+    buffer = torch.empty(min(BLOCK, whole.numel()), dtype=torch.float64)
+    squares = 0.0
+    for start in range(0, whole.numel(), BLOCK):
+        block = _block(whole, start, buffer).neg_()
+        for piece in pieces:
+            block.add_(piece[start : start + BLOCK])
+        squares += float(torch.linalg.vector_norm(block)) ** 2
+    return math.sqrt(squares)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.coalesce().values() if tensor.is_sparse else tensor.to_dense()
+    return tensor.reshape(-1)
+
+
+def _parts(tensor: Tensor) -> Tensor:
+    """Return the elements as real numbers, zeros that a sparse tensor leaves out included."""
+    flat = tensor.detach().to_dense().reshape(-1)
+    return torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
+
+
+def _block(flat: Tensor, start: int, buffer: Tensor) -> Tensor:
+    source = flat[start : start + BLOCK]
+    block = buffer[: source.numel()]
+    block.copy_(source)
+    return block

@@ -1,0 +1,129 @@
+"""What a backward pass left on each parameter, what each use added, and what each module gave out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paramtool.records.parameter import Printed, Values
+
+PARAMETER_COLUMNS: tuple[str, ...] = (
+    "name", "tied", "shape", "uses", "module", "call", "operation", "share", "cosine",
+    "norm", "abs_max", "ratio", "verdict", "gradient",
+)  # fmt: skip
+LAYER_COLUMNS: tuple[str, ...] = ("module", "type", "call", "shape", "output_std", "gradient_std")
+ALL_COLUMNS: tuple[str, ...] = (
+    "kind", "name", "tied", "shape", "dtype", "numel", "requires_grad", *PARAMETER_COLUMNS[3:],
+)  # fmt: skip
+"""For machines: parameters and their uses stand in one table, told apart by `kind`."""
+
+VERDICTS = ("none", "zero", "nan", "inf", "ok")
+MOST_PRINTED = 100
+"""Elements of a tensor that is small enough to be printed whole."""
+
+MOST_INLINE = 4
+"""Elements of a gradient that fits into a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientRow:
+    """One parameter, one use of the parameter above it, or one call of a module.
+
+    Attributes:
+        kind: ``parameter``, ``use`` or ``module``.
+        name: the first name of the parameter; the path of a module.
+        tied: the other names of the same parameter.
+        shape, dtype, numel: torch's words; a module's are those of its output.
+        requires_grad: False for a frozen parameter, which no gradient reaches.
+        uses: calls of operations that take the parameter, in one pass; None where nobody counted.
+        module: the path of the innermost module that was running.
+        call: which call of that module, counted from 1 in each pass.
+        operation: torch's name of the operation that took the parameter.
+        share: ⟨use, total⟩ / ⟨total, total⟩; the shares of a parameter add up to 1.
+        cosine: of the angle between the use and the total.
+        norm: the Euclidean one, in float64; NaN or infinite where an element is.
+        abs_max: the largest absolute value.
+        ratio: the norm by that of the parameter; None where that is 0.
+        verdict: ``none`` (not reached), ``zero``, ``nan``, ``inf`` or ``ok``; of all elements.
+        gradient: the elements, where there are few.
+        type: the class of a module.
+        output_std, gradient_std: over the elements of a module's output, and of the loss's gradient there.
+    """
+
+    kind: str
+    name: str
+    tied: tuple[str, ...] = ()
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    numel: int | None = None
+    requires_grad: bool | None = None
+    uses: int | None = None
+    module: str | None = None
+    call: int | None = None
+    operation: str | None = None
+    share: float | None = None
+    cosine: float | None = None
+    norm: float | None = None
+    abs_max: float | None = None
+    ratio: float | None = None
+    verdict: str | None = None
+    gradient: Printed | None = None
+    type: str | None = None
+    output_std: float | None = None
+    gradient_std: float | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One tensor that the forward pass returned.
+
+    Attributes:
+        name: ``output``, and where there are several ``output[0]``, ``output[1][0]``, ``output['logits']``.
+        shape, dtype: torch's words.
+        grad_fn: the name of the node that made it; None for one without gradient.
+        values: the elements of a small one.
+        text: a small one as torch prints it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    grad_fn: str | None
+    values: Values | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientTotals:
+    """The whole of the passes, and how to repeat them.
+
+    Attributes:
+        loss, loss_text, loss_function: of the last pass: its value, as torch prints it, how it is made.
+        outputs: of the last pass.
+        steps: forward and backward passes that the gradients add up.
+        training: whether the model was in training mode.
+        seed: of the input, the loss's direction, and dropout.
+        names, tensors, parameters: names, distinct tensors and elements.
+        frozen: tensors without ``requires_grad``; they have no verdict to count.
+        verdicts: the number of tensors of each verdict.
+        uses: of all parameters in one pass; None where nobody counted.
+        residual: the largest ‖Σ uses - gradient‖ / Σ ‖use‖ of a parameter; None where none was split.
+        notes: what there is to say about the passes.
+    """
+
+    loss: float
+    loss_text: str
+    loss_function: str
+    outputs: tuple[Output, ...]
+    steps: int
+    training: bool
+    seed: int
+    names: int
+    tensors: int
+    parameters: int
+    frozen: int
+    verdicts: Mapping[str, int]
+    uses: int | None
+    residual: float | None
+    notes: tuple[str, ...] = ()
