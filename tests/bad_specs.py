@@ -527,7 +527,7 @@ CASES = [
     (
         "shared names without lists of them",
         "expect: {shared: [a, b]}\nmodel: ReLU",
-        "1:18: error: 'shared' of expect must be [[str]], got a list",
+        "1:18: error: 'shared' of expect must be [[name]], got a list",
     ),
     (
         "a shared name alone",

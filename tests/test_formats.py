@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from torch import nn
 
+from paramtool.errors import ParamtoolError
 from paramtool.files.sizes import byte_size
 from paramtool.operations.parameters import parameters
 from paramtool.operations.totals import totals
@@ -402,6 +403,9 @@ def test_a_size_is_right_to_its_last_digit(count: int) -> None:
 
 def test_an_unknown_format_is_refused() -> None:
     """A format that there is none of is an error before anything is written."""
+    for format in FOR_CI:
+        with pytest.raises(ParamtoolError, match=f"inspect has no format {format.value}"):
+            as_text(parameters(nn.ReLU()), format)
     with pytest.raises(ValueError, match="'xml' is not a valid Format"):
         as_text(parameters(nn.ReLU()), "xml")
 

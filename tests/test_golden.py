@@ -228,3 +228,22 @@ def test_gradients_on_a_terminal_look_the_same(width: int, golden: SnapshotAsser
     layer = torch.nn.Linear(2, 2).double()
     report = gradients(torch.nn.Sequential(layer, layer), [torch.ones(1, 2).double()], layers=True)
     assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "configs/gpt2.yaml",
+        "configs/gpt2.yaml --names ^h --distinct wte.weight,wpe.weight --bytes max=400MB --quiet",
+        "configs/gpt2.yaml configs/lenet.yaml --parameters max=1M --frozen wte --format markdown",
+        "configs/gpt2.yaml --set tie={} --dtype bfloat16 --format github",
+        "configs/gpt2.yaml --set tie={} --format junit",
+        "configs/gpt2.yaml --set tie={} --json",
+        "--help",
+    ],
+    ids=["kept", "broken", "several", "github", "junit", "json", "help"],
+)
+def test_check_looks_the_same(arguments: str, golden: SnapshotAssertion, run: Run) -> None:
+    """Expectations, kept and broken, are shown as they were last looked at."""
+    result = run("check", *arguments.split())
+    assert f"{result.stdout}{result.stderr}exit status {result.status}\n" == golden

@@ -54,7 +54,7 @@ def diff(
         list[str] | None,
         typer.Option("--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object."),
     ] = None,
-    format: options.FormatOption = Format.table,
+    format: options.DifferenceFormat = Format.table,
     json: options.Json = False,
 ) -> None:
     """Show in what model B differs from A, and whether a checkpoint of A would load into B.

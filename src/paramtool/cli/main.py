@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool.cli import console
+from paramtool.cli.check import check
 from paramtool.cli.diff import diff
 from paramtool.cli.grad import grad
 from paramtool.cli.init import init
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(inspect)
 app.command()(shared)
 app.command()(diff)
+app.command()(check)
 app.command(cls=RuleCommand)(init)
 app.command(cls=RuleCommand)(grad)
 app.command()(initializers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Any
 
 import typer
 
@@ -10,18 +11,22 @@ from paramtool.errors import ParamtoolError
 from paramtool.render.formats import FOR_CI, Format
 from paramtool.sources.spec.limits import MAX_INTEGER
 
-JUDGES = ("diff", "check")
-"""Commands that say whether something holds, which a CI job shows beside the line that is to blame."""
 
-_JUDGES_HAVE_IT = "'paramtool diff' has it"
+def _format(*, without: Collection[Format]) -> Any:
+    """Return the option of a command that has every format but those `without` which it goes."""
 
+    def agree(context: typer.Context, format: Format) -> Format:
+        """Refuse ``--json`` beside another ``--format``; called for each, of which the later sees both."""
+        if format in without:
+            other = FOR_CI.get(format, ("inspect",))[0]
+            message = f"{context.command.name} has no format {format.value}"
+            raise ParamtoolError(message, hint=f"'paramtool {other}' has it")
+        _refuse_two(context, format, context.params.get("json", False))
+        return format
 
-def _agree(context: typer.Context, format: Format) -> Format:
-    """Refuse ``--json`` beside another ``--format``; called for each, of which the later sees both."""
-    _refuse_two(context, format, context.params.get("json", False))
-    if format in FOR_CI and context.info_name not in JUDGES:
-        raise ParamtoolError(f"{context.info_name} has no format {format.value}", hint=_JUDGES_HAVE_IT)
-    return format
+    known = "|".join(each.value for each in Format if each not in without)
+    help = "How to write the result."
+    return typer.Option("--format", "-f", metavar=f"<{known}>", callback=agree, help=help)
 
 
 def _agree_too(context: typer.Context, json: bool) -> bool:
@@ -57,9 +62,9 @@ Weights = Annotated[
     str | None,
     typer.Option("--weights", "-w", metavar="FILE", help="Load a checkpoint into a spec or object."),
 ]
-FormatOption = Annotated[
-    Format, typer.Option("--format", "-f", callback=_agree, help="How to write the result.")
-]
+FormatOption = Annotated[Format, _format(without=FOR_CI)]
+DifferenceFormat = Annotated[Format, _format(without=(Format.junit,))]
+VerdictFormat = Annotated[Format, _format(without=(Format.tree,))]
 Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[
     list[str] | None,

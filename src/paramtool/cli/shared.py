@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from paramtool.cli import console, options
-from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
-from paramtool.cli.quick_import import quick_import
+from paramtool.cli.laying_out import laid_out
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.files.checkpoint import Checkpoint
 from paramtool.patterns import compile_pattern
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import Model
-from paramtool.sources.snapshot import Snapshot
 from paramtool.sources.spec.document import Spec
 from paramtool.sources.spec.expectations import expected_sharing
-
-if TYPE_CHECKING:
-    from paramtool.operations.grouping import EqualValues, Layout
 
 
 class FailOn(str, Enum):
@@ -73,7 +66,7 @@ def shared(
         type or (),
     )
     opened = open_chosen(model, set, seed, arg)
-    layout, equal = _laid_out(opened, by_value, weights)
+    layout, equal = laid_out(opened, by_value=by_value, weights=weights)
     report = share(layout, equal=equal, selection=selection)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
@@ -81,42 +74,6 @@ def shared(
     broken = [*unmet(layout, expected_sharing(expectations)), *_failed(report, fail_on)]
     if broken:
         raise Unmet(broken)
-
-
-def _laid_out(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:
-    """Return where the tensors of `model` are, and which have the same bytes if that is asked for."""
-    if isinstance(model, Checkpoint) and weights is None:
-        return _checkpoint(model, by_value)
-    if isinstance(model, Snapshot) and weights is None:
-        from paramtool.operations.grouping import Layout
-
-        if by_value:
-            raise ParamtoolError(f"{model.name} is a snapshot and has no values to compare")
-        return Layout(model.report), None
-    return _network(model, by_value, weights)
-
-
-def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualValues | None]:
-    from paramtool.operations.checkpoint_layout import layout_of_checkpoint
-    from paramtool.operations.stored import stored
-
-    layout = layout_of_checkpoint(checkpoint, stored(checkpoint))
-    if not by_value:
-        return layout, None
-    with quick_import():
-        from paramtool.operations.elements import OfCheckpoint
-        from paramtool.operations.equality import equal_values
-
-    return layout, equal_values(layout.listed.rows, OfCheckpoint(checkpoint))
-
-
-def _network(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:
-    built = build(model, values=by_value, weights=weights)
-    with quick_import():
-        from paramtool.operations.sharing import equal_in, layout_of
-
-    layout = layout_of(built.module, model=model.name)
-    return layout, equal_in(built.module, layout) if by_value else None
 
 
 def _failed(report: Report[SharingRow, SharingTotals], fail_on: FailOn | None) -> list[ParamtoolError]:

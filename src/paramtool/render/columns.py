@@ -16,8 +16,8 @@ _STATISTICS = ("mean", "std", "min", "max")
 NUMERIC = frozenset(
     (
         "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf", "uses", "call",
-        "share", "cosine", "abs_max", "ratio",
-        "differing", "max_abs", "relative_rms",
+        "share", "cosine", "abs_max", "ratio", "differing", "max_abs",
+        "relative_rms",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),
@@ -27,8 +27,8 @@ NUMERIC = frozenset(
 
 _OPTIONAL = (
     "tied_to", "persistent", "skipped", "note", "expected_mean", "expected_std", "module", "start", "stop",
+    "was", "now", "because", "differing", "max_abs", "relative_rms", "place",
     "tied", "uses", "call", "operation", "share", "cosine", "gradient",
-    "was", "now", "because", "differing", "max_abs", "relative_rms",
 )  # fmt: skip
 
 _OF_MODULES = ("type", "requires_grad")
@@ -73,6 +73,8 @@ def inline(value: Printed) -> str | None:
 
 def _columns(command: str, columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
+    if command == "diff" and not rows:  # a sentence says it
+        return []
     columns = [column for column in columns if column not in ("values", "count")]
     columns.insert(columns.index("name") + 1 if "name" in columns else 1, "count")
     usual = {"count": (1,), **_USUAL.get(command, {})}

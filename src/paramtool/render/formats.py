@@ -7,6 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
+from paramtool.errors import ParamtoolError
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
 
@@ -22,11 +23,12 @@ class Format(str, Enum):
     tsv = "tsv"
     markdown = "markdown"
     github = "github"
+    junit = "junit"
 
 
 FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
-FOR_CI = (Format.github,)
-"""What says whether something holds, and not what there is."""
+FOR_CI = {Format.github: ("diff", "check"), Format.junit: ("check",)}
+"""What says whether something holds, and not what there is; and the commands that do."""
 
 
 def render(
@@ -41,8 +43,11 @@ def render(
 
     Raises:
         ValueError: where `format` is none of them.
+        ParamtoolError: where a report of this command has no such format.
     """
     format = Format(format)
+    if report.command not in FOR_CI.get(format, (report.command,)):
+        raise ParamtoolError(f"{report.command} has no format {format.value}")
     if format is Format.table:
         from paramtool.render.table import table
 
@@ -59,6 +64,10 @@ def render(
         from paramtool.render.github import github
 
         yield from github(report)
+    elif format is Format.junit:
+        from paramtool.render.junit import junit
+
+        yield from junit(report)
     else:
         yield from _for_machines(report, format)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from paramtool.place import Place
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
+from paramtool.records.expectation import ExpectationRow
 from paramtool.records.report import Report
 from paramtool.render.difference_text import sentence, verdict
 from paramtool.render.names import shown
@@ -39,7 +40,7 @@ def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
 
     Args:
         level: ``error``, ``warning`` or ``notice``.
-        message: one line, or several.
+        message: one line; line breaks in it are shown as escapes.
         file: relative to the repository.
         line, column: counted from 1.
         title: stands above the message.
@@ -76,9 +77,16 @@ def _where(place: Place | None) -> tuple[str | None, int | None, int | None]:
     return place.text.name, place.line, place.column
 
 
+@_annotations.register
+def _(row: ExpectationRow) -> Iterator[str]:
+    if not row.holds:
+        about = f"{row.model}: " if row.file is None and row.model else ""
+        message = f"{about}{row.name}: expected {row.expected}, found: {row.found}"
+        yield annotation("error", message, row.file, row.line, row.column, "paramtool check")
+
+
 def _data(text: str) -> str:
-    lines = "\n".join(shown(line) for line in text.split("\n"))
-    return lines.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return shown(text).replace("%", "%25")  # what else the runner wants escaped, is shown as an escape
 
 
 def _property(text: str) -> str:

@@ -20,8 +20,9 @@ def markdown(report: Report[Any, Any]) -> Iterator[str]:
     """Yield the table, the values in fenced blocks if they were asked for, and the totals."""
     for number, section in enumerate(sections(report)):
         yield "\n" if number else ""
-        yield f"| {' | '.join(section.columns)} |\n"
-        yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in section.columns)}|\n"
+        if section.columns:
+            yield f"| {' | '.join(section.columns)} |\n"
+            yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in section.columns)}|\n"
         for row, cells in zip(section.rows, marked(section), strict=True):
             texts = map(_cell, repeat(row), section.columns, cells)
             yield f"| {' | '.join(texts)} |\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 from paramtool.files.sizes import byte_size
 from paramtool.records.difference import DifferenceTotals
+from paramtool.records.expectation import ExpectationTotals
 from paramtool.records.gradient import GradientTotals
 from paramtool.records.initialization import InitializationTotals
 from paramtool.records.initializer import InitializerTotals
@@ -123,6 +124,14 @@ def _one_module(module: SharedModule) -> str:
     if len(paths) > MOST_PATHS:
         listed = f"{paths[0]}, {paths[1]} … {paths[-1]} ({len(paths):,} paths)"
     return f"{listed} are one module, {shown(module.type)}"
+
+
+@_sentences.register
+def _(totals: ExpectationTotals) -> list[str]:
+    outcome = f"{totals.broken:,} broken" if totals.broken else "all kept"
+    if totals.broken and totals.kept:
+        outcome = f"{totals.kept:,} kept, {outcome}"
+    return [f"{counted(totals.expectations, 'expectation')}: {outcome}"]
 
 
 def noun_of(totals: ParameterTotals) -> str:

@@ -20,11 +20,11 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     """Yield the lines of the table, the values if they were asked for, and the totals."""
     for section in sections(report):
         cells = marked(section, screen.unicode)
-        if (screen.width or screen.color) and len(cells) <= STREAM_PAST:
+        if section.columns and (screen.width or screen.color) and len(cells) <= STREAM_PAST:
             from paramtool.render.terminal import terminal_table
 
             yield from terminal_table(section.columns, cells, screen)
-        else:
+        elif section.columns:
             yield from _plain(section.columns, cells, screen.unicode)
         if section.caption:
             yield f" {section.caption}\n\n"

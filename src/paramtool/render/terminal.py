@@ -15,8 +15,10 @@ from paramtool.render.columns import NUMERIC
 from paramtool.render.screen import Screen
 
 WIDEST = 100_000  # of a "terminal" without an edge
-NARROWEST_NAME = 20
-"""Columns that folded names need; with less, each row is stacked over lines instead."""
+NARROWEST = 20
+"""Columns that folded names and findings need; with less, each row is stacked over lines instead."""
+
+_FOLDED = ("name", "found")
 
 _STYLES = {"type": "cyan", "dtype": "dim", "nbytes": "dim", "tied_to": "magenta", "count": "cyan"}
 _CHANGES = {"added": "green", "removed": "red", "values": "cyan"}
@@ -35,8 +37,12 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    name = widths[_lead(columns)]
-    too_wide = sum(widths) - name + min(name, NARROWEST_NAME) > width
+    lead = _lead(columns)
+    least = [
+        min(each, NARROWEST) if index == lead or columns[index] in _FOLDED else each
+        for index, each in enumerate(widths)
+    ]
+    too_wide = sum(least) > width
     file = io.StringIO()
     console = Console(
         file=file,
@@ -68,7 +74,8 @@ def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> T
     lead = _lead(columns)
     for index, column in enumerate(columns):
         justify = "right" if column in NUMERIC else "left"
-        layout.add_column(column, justify=justify, overflow="fold", no_wrap=index != lead)  # type: ignore[arg-type]
+        is_folded = index == lead or column in _FOLDED
+        layout.add_column(column, justify=justify, overflow="fold", no_wrap=not is_folded)  # type: ignore[arg-type]
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     return layout
@@ -100,6 +107,8 @@ def _style(column: str, cell: str) -> str:
         return "bold red"
     if column == "change":
         return _CHANGES.get(cell, "yellow")
+    if column == "holds":
+        return "green" if cell == "True" else "bold red"
     if column == "requires_grad":
         return "dim" if cell == "True" else "yellow"
     if column == "sharing":

@@ -13,6 +13,7 @@ from paramtool.suggestion import did_you_mean, nearest, suggest
 HARDWARE = ("device", "device_ids", "output_device", "process_group")
 """Arguments of torch that a spec has no say in."""
 
+_AS_IN = {"quantity": "124M", "size": "500MB or 476MiB"}
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
 
 
@@ -62,8 +63,8 @@ def mismatch(owner: str, argument: Argument, node: Node) -> ParamtoolError:
     hint: Hint = None
     if isinstance(node, Scalar) and argument.type == "bool" and str(node.value).lower() in _YES_AND_NO:
         hint = "write true or false"
-    elif argument.type == "quantity":
-        hint = "as in 124M"
+    elif argument.type in _AS_IN:
+        hint = f"as in {_AS_IN[argument.type]}"
     elif isinstance(node, Scalar) and isinstance(node.value, str):
         hint = suggest(node.value, [word.strip(" '") for word in argument.type.split("|")])
     message = f"'{argument.name}' of {owner} must be {argument.type}, got {describe(node)}"

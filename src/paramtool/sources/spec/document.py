@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from paramtool.errors import Hint, ParamtoolError, Problems
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
+from paramtool.records.expectation import Expectation
 from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.expectations import Expectation, read_expectations
+from paramtool.sources.spec.expectations import read_expectations
 from paramtool.sources.spec.modules import ModuleReader
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
 from paramtool.sources.spec.overrides import Override

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from paramtool.quantities import COUNT_PATTERN, SIZE_PATTERN
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.containers import LISTS, NAMED, ONLY_TENSORS, TENSORS
 from paramtool.sources.spec.document import LOSSES
@@ -22,10 +23,11 @@ _PLAIN: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "str": {"type": "string"},
     "None": {"type": "null"},
+    "name": {"type": ["string", "number"]},
     "regex": {"type": ["string", "number"], "format": "regex"},
     "any": {},
 }
-_REFERENCES = ("dtype", "tensor", "module", "quantity")
+_REFERENCES = ("dtype", "tensor", "module", "quantity", "size")
 
 
 def json_schema(catalog: Catalog) -> Schema:
@@ -92,16 +94,17 @@ def _definitions(catalog: Catalog) -> Schema:
         "tensor": {"anyOf": [_object({"Tensor": _reference("Tensor")}, ("Tensor",)), {"type": "array"}]},
         "dtype": {"enum": list(catalog.dtypes)},
         "shape": {"anyOf": [{"type": "array", "items": size}, size]},
-        "quantity": {
-            "anyOf": [
-                {"$ref": "#/definitions/amount"},
-                _object({"min": _reference("amount"), "max": _reference("amount")}, ()),
-            ]
-        },
-        "amount": {"anyOf": [size, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[kKMGBT]?$"}]},
+        "quantity": _quantity(COUNT_PATTERN),
+        "size": _quantity(SIZE_PATTERN),
         **tensors,
         **calls,
     }
+
+
+def _quantity(pattern: str) -> Schema:
+    written: Schema = {"type": "string", "pattern": f"^({pattern})$"}
+    one: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, written]}
+    return {"anyOf": [one, _object({"min": one, "max": one}, ())]}
 
 
 def _one_of(named: Schema, bare: list[str], needy: list[str]) -> Schema:

@@ -3,7 +3,7 @@
 One notation serves the shipped catalogue of torch's signatures, the constructs of the language,
 error messages and the JSON Schema.
 
-    atom    int float bool str dtype tensor module any None regex quantity, or a 'quoted' word
+    atom    int float bool str dtype tensor module any None name regex quantity size, or a 'quoted' word
     list    [T]         any number of T
     tuple   (T, U)      exactly these
     union   T | U
@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-ATOMS = ("int", "float", "bool", "str", "dtype", "tensor", "module", "any", "None", "regex", "quantity")
+ATOMS = (
+    "int", "float", "bool", "str", "dtype", "tensor", "module", "any", "None", "name", "regex", "quantity",
+    "size",
+)  # fmt: skip
 _TOKEN = re.compile(r"\s*('[^']*'|\w+|[\[\](),|])")
 
 

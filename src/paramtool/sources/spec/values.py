@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from paramtool.quantities import COUNT_PATTERN, SIZE_PATTERN
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence
 from paramtool.sources.spec.notation import Alternative, Atom, ListOf, Literal, TupleOf, Union
 from paramtool.sources.spec.tree import DtypeName, Value
 
-_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?[kKMGBT]?")
+_COUNTED = {"quantity": re.compile(COUNT_PATTERN), "size": re.compile(SIZE_PATTERN)}
 
 
 class Mismatch(Exception):
@@ -58,14 +59,14 @@ def _atom(node: Scalar, atom: str, dtypes: tuple[str, ...]) -> Value:
         return value
     if atom == "str" and isinstance(value, str):
         return value
-    if atom == "regex" and value is not None and not isinstance(value, bool):
+    if atom in ("regex", "name") and value is not None and not isinstance(value, bool):
         return node.raw  # names are often numbers, and so are patterns for them
     if atom in ("int", "float") and isinstance(value, int) and not isinstance(value, bool):
         return value
     if atom == "float" and isinstance(value, float):
         return value
-    if atom == "quantity" and not isinstance(value, (bool, float)) and _QUANTITY.fullmatch(node.raw):
-        return value
+    if atom in _COUNTED and _COUNTED[atom].fullmatch(node.raw):
+        return node.raw  # how many digits are written says how exact it is
     raise Mismatch
 
 

@@ -1,0 +1,129 @@
+"""``paramtool check``: whether models are what they are expected to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from paramtool.cli import console, options
+from paramtool.cli import expectation_options as expected
+from paramtool.cli.chosen import open_chosen
+from paramtool.cli.evidence import OfModel
+from paramtool.errors import ParamtoolError
+from paramtool.operations.expectations import check as hold
+from paramtool.operations.expectations import sums
+from paramtool.records.expectation import (
+    PEOPLE_COLUMNS,
+    Expectation,
+    ExpectationRow,
+    ExpectationTotals,
+)
+from paramtool.records.report import Report
+from paramtool.render.formats import FOR_PEOPLE, Format, render
+from paramtool.sources.model import Model, spec_catalog
+from paramtool.sources.spec.document import Spec
+
+BROKEN = 1
+
+
+def check(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            show_default=False,
+            help="One or several.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+        ),
+    ] = None,
+    parameters: expected.Parameters = None,
+    trainable: expected.Trainable = None,
+    bytes: expected.Bytes = None,
+    names: expected.Names = None,
+    frozen: expected.Frozen = None,
+    dtype: expected.Dtype = None,
+    shared: expected.Shared = None,
+    distinct: expected.Distinct = None,
+    finite: expected.Finite = False,
+    init: expected.Init = None,
+    gradients: expected.Gradients = None,
+    same_as: expected.SameAs = None,
+    seed: options.Seed = None,
+    allow_none: Annotated[
+        bool, typer.Option("--allow-none", help="A MODEL of which nothing is expected is fine.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is broken.")] = False,
+    set: options.Set = None,
+    arg: options.Arg = None,
+    format: options.VerdictFormat = Format.table,
+    json: options.Json = False,
+) -> None:
+    """Hold MODEL to what is expected of it.
+
+    By expect: in the spec, and by options, which add to that.  Every expectation is reported; where
+    one is broken, the exit status is 1.
+    """
+    typed = {
+        "parameters": parameters, "trainable": trainable, "bytes": bytes, "names": names, "frozen": frozen,
+        "dtype": dtype, "shared": shared, "distinct": distinct, "init": init, "gradients": gradients,
+        "same_as": same_as,
+    }  # fmt: skip
+    format = Format.json if json else format
+    added = expected.read_options(typed, finite, spec_catalog())
+    chosen: Sequence[str | None] = models or (None,)
+    reports = _each([partial(open_chosen, each, set, seed, arg) for each in chosen], added, allow_none)
+    report = _together(reports, format)
+    if quiet:
+        report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
+    if report.rows or format not in (*FOR_PEOPLE, Format.github):
+        console.write(render(report, format, console.screen()))
+    if report.totals.broken:
+        raise typer.Exit(BROKEN)
+
+
+Found = Report[ExpectationRow, ExpectationTotals]
+
+
+def _each(
+    models: Sequence[Callable[[], Model]], added: Sequence[Expectation], allow_none: bool
+) -> list[Found]:
+    """Return the report of each model; what is wrong with one does not hide what is with the next."""
+    reports = []
+    refused: list[ParamtoolError] = []
+    for model in models:
+        try:
+            reports.append(_one(model(), added, allow_none))
+        except ParamtoolError as error:
+            refused.append(error)
+    for each in refused[:-1]:
+        console.complain(each)
+    if refused:
+        raise refused[-1]
+    return reports
+
+
+def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Found:
+    written = model.expectations if isinstance(model, Spec) else ()
+    expectations = (*written, *added)
+    if not expectations:
+        message = f"nothing is expected of {model.name}"
+        if not allow_none:
+            hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
+            raise ParamtoolError(message, hint=hint)
+        console.note(message)
+    return hold(expectations, OfModel(model), model=model.name)
+
+
+def _together(reports: list[Found], format: Format) -> Found:
+    rows = tuple(row for report in reports for row in report.rows)
+    report = Report("check", reports[0].model, rows, sums(rows), reports[0].columns)
+    if format in (Format.table, Format.markdown):
+        report = replace(report, columns=PEOPLE_COLUMNS)
+    if len(reports) == 1:
+        return report
+    return replace(
+        report, model=None, columns=("model", *(each for each in report.columns if each != "model"))
+    )

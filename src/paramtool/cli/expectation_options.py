@@ -1,0 +1,135 @@
+"""Expectations on the command line: what is typed becomes the nodes that a spec's ``expect:`` has.
+
+They are read by the same reader, so that they mean the same and its complaints are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from paramtool.errors import ParamtoolError, Problems
+from paramtool.place import Place, Text
+from paramtool.records.expectation import Expectation
+from paramtool.sources.spec import nodes
+from paramtool.sources.spec.catalog import Catalog
+from paramtool.sources.spec.expectations import KINDS, read_expectations
+from paramtool.sources.spec.nodes import Node, Scalar
+
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameters", metavar="COUNT", help="Elements of all parameters: 124M, max=124M, or digits."
+    ),
+]
+Trainable = Annotated[
+    list[str] | None,
+    typer.Option("--trainable", metavar="COUNT", help="Elements of those that require a gradient."),
+]
+Bytes = Annotated[
+    list[str] | None,
+    typer.Option("--bytes", metavar="SIZE", help="Bytes of all parameters: 500MB, or max=476MiB."),
+]
+Names = Annotated[
+    list[str] | None, typer.Option("--names", metavar="REGEX", help="REGEX is found in every name.")
+]
+Frozen = Annotated[
+    list[str] | None,
+    typer.Option("--frozen", metavar="REGEX", help="Where REGEX is found, no gradient is required."),
+]
+Dtype = Annotated[list[str] | None, typer.Option("--dtype", metavar="DTYPE", help="All parameters have it.")]
+Shared = Annotated[
+    list[str] | None,
+    typer.Option("--shared", metavar="NAME,NAME", help="These are one tensor, or overlap in memory."),
+]
+Distinct = Annotated[
+    list[str] | None, typer.Option("--distinct", metavar="NAME,NAME", help="No two of these share memory.")
+]
+Finite = Annotated[bool, typer.Option("--finite", help="No parameter holds NaN or infinity.")]
+Init = Annotated[
+    list[str] | None, typer.Option("--init", metavar="complete", help="Rules fill every parameter.")
+]
+Gradients = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gradients", metavar="reach-all", help="A backward pass reaches all that require a gradient."
+    ),
+]
+SameAs = Annotated[
+    list[str] | None,
+    typer.Option("--same-as", metavar="MODEL", help="Nothing differs from this one, as from a snapshot."),
+]
+
+
+def read_options(
+    typed: Mapping[str, Sequence[str] | None], finite: bool, catalog: Catalog
+) -> list[Expectation]:
+    """Return the expectations that were typed, in the order of `KINDS`.
+
+    Args:
+        typed: the values of each option, by the name of the expectation.
+        finite: whether ``--finite`` was.
+        catalog: the dtypes that there are.
+
+    Raises:
+        Problems: with everything that is wrong in them.
+    """
+    problems: list[ParamtoolError] = []
+    found: list[Expectation] = []
+    for node in _nodes({**typed, "finite": ["true"] if finite else None}):
+        found.extend(read_expectations(node, catalog, problems))
+    if problems:
+        raise Problems(problems)
+    return found
+
+
+def _nodes(typed: Mapping[str, Sequence[str] | None]) -> Iterator[nodes.Mapping]:
+    for name in KINDS:
+        for given in typed.get(name) or ():
+            option = f"--{name.replace('_', '-')}"
+            text = Text(
+                option if name == "finite" else f"{option} {nodes.shorten(given)}", "", is_option=True
+            )
+            yield _mapping(text, [(name, _WRITTEN.get(KINDS[name], _word)(given, text))])
+
+
+def _mapping(text: Text, entries: Sequence[tuple[str, Node]]) -> nodes.Mapping:
+    return nodes.Mapping(text, 1, 1, entries=[(_word(key, text), value) for key, value in entries])
+
+
+def _word(given: str, text: Text) -> Scalar:
+    return Scalar(text, 1, 1, given, given)
+
+
+def _yes(given: str, text: Text) -> Node:
+    return Scalar(text, 1, 1, given, True)
+
+
+def _group(given: str, text: Text) -> Node:
+    group = nodes.Sequence(text, 1, 1, items=[_word(each.strip(), text) for each in given.split(",")])
+    return nodes.Sequence(text, 1, 1, items=[group])
+
+
+def _bounds(given: str, text: Text) -> Node:
+    """Read ``124M``, or ``min=100M,max=124M``."""
+    if "=" not in given:
+        return _word(given, text)
+    pairs = [each.partition("=") for each in given.split(",")]
+    keys = [key.strip() for key, _, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ParamtoolError(f"'{nodes.shorten(key)}' comes twice", Place(text, 1, 1))
+    return _mapping(
+        text, [(key, _word(value.strip(), text)) for key, (_, _, value) in zip(keys, pairs, strict=True)]
+    )
+
+
+_WRITTEN: dict[str, Callable[[str, Text], Node]] = {
+    "quantity": _bounds,
+    "size": _bounds,
+    "[[name]]": _group,
+    "bool": _yes,
+}
+"""How what is typed becomes a node, for kinds that are no single word."""

@@ -1,0 +1,79 @@
+"""Counts as people write them: ``124M`` is every count that rounds to it, and digits are exact."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+
+COUNTS = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+"""What a suffix of a count stands for; B is a billion, as in a model of 7B."""
+
+_SI = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+SIZES = {"B": 1, **{f"{unit}{byte}": factor for unit, factor in _SI.items() for byte in ("", "B")}} | {
+    f"{unit}B": factor for unit, factor in _BINARY.items()
+}
+"""What a suffix of a size stands for; B is a byte."""
+
+_NUMBER = r"[0-9]{1,20}"
+COUNT_PATTERN = rf"{_NUMBER}|{_NUMBER}(\.[0-9]{{1,20}})?[{''.join(COUNTS)}]"
+SIZE_PATTERN = rf"{_NUMBER} ?B?|{_NUMBER}(\.[0-9]{{1,20}})? ?([kKMGT]B?|[KMGT]iB)"
+"""How they are written; also what the JSON Schema of specs says."""
+
+_WRITTEN = re.compile(r"(?P<number>[0-9]+)(\.(?P<decimals>[0-9]+))? ?(?P<unit>[A-Za-z]*)")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """The counts that something written allows.
+
+    Attributes:
+        written: ``124M``, or ``max 124M`` for a bound.
+        least, most: the smallest and the largest of them; None where there is no such bound.
+    """
+
+    written: str
+    least: int | None = None
+    most: int | None = None
+
+    def __contains__(self, count: int) -> bool:
+        return (self.least is None or self.least <= count) and (self.most is None or count <= self.most)
+
+    def __str__(self) -> str:
+        return self.written
+
+
+def about(written: str, units: dict[str, int]) -> Quantity:
+    """Return the counts within half of the last digit of what is written: ``1.5k`` is 1450 to 1550.
+
+    Both ends belong to them, so that it matters to nobody how a half is rounded.  Without a suffix, and
+    where the last digit stands for one or less, that is the very number.
+
+    Args:
+        written: of `COUNT_PATTERN` or `SIZE_PATTERN`.
+        units: `COUNTS` or `SIZES`.
+    """
+    value, step = _read(written, units)
+    half = step / 2 if step > 1 else Fraction(0)
+    return Quantity(written, ceil(value - half), floor(value + half))
+
+
+def between(least: str | None, most: str | None, units: dict[str, int]) -> Quantity:
+    """Return the counts from `least` to `most`, both taken as the number that they say."""
+    bounds = {"min": least, "max": most}
+    written = ", ".join(f"{name} {bound}" for name, bound in bounds.items() if bound is not None)
+    low = ceil(_read(least, units)[0]) if least is not None else None
+    high = floor(_read(most, units)[0]) if most is not None else None
+    return Quantity(written, low, high)
+
+
+def _read(written: str, units: dict[str, int]) -> tuple[Fraction, Fraction]:
+    """Return the number, and what one in its last digit is."""
+    found = _WRITTEN.fullmatch(written)
+    if found is None:
+        raise ValueError(f"{written!r} is no quantity")
+    decimals = found["decimals"] or ""
+    step = Fraction(units[found["unit"]] if found["unit"] else 1, 10 ** len(decimals))
+    return int(found["number"] + decimals) * step, step

@@ -1,0 +1,77 @@
+"""What a model is held to, and whether it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from paramtool.place import Place
+from paramtool.quantities import Quantity
+
+Expected: TypeAlias = "Quantity | str | tuple[str, ...]"
+
+PEOPLE_COLUMNS = ("name", "holds", "expected", "found", "place")
+MACHINE_COLUMNS = ("model", "name", "holds", "expected", "found", "names", "file", "line", "column")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation, wherever it was written.
+
+    Attributes:
+        name: ``parameters``, ``shared``, …
+        value: what is expected: counts, a word, or the names of one group.
+        place: where it is written.
+    """
+
+    name: str
+    value: Expected
+    place: Place
+
+    def __str__(self) -> str:
+        return ", ".join(self.value) if isinstance(self.value, tuple) else str(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectationRow:
+    """One expectation, kept or broken.
+
+    Attributes:
+        model: what the model was called.
+        name: of the expectation.
+        holds: whether it is kept.
+        expected: as it was written.
+        found: what is there instead, or what keeps it.
+        names: every name that breaks it; `found` says the first few.
+        file, line, column: where a spec has it; None where it was typed as an option.
+    """
+
+    model: str | None
+    name: str
+    holds: bool
+    expected: str
+    found: str
+    names: tuple[str, ...] = ()
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    count: int = 1
+
+    @property
+    def place(self) -> str | None:
+        """Write the place as editors and terminals know it."""
+        return f"{self.file}:{self.line}:{self.column}" if self.file else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectationTotals:
+    """How many expectations are kept.
+
+    Attributes:
+        expectations: all of them.
+        kept, broken: those that hold, and those that do not.
+    """
+
+    expectations: int
+    kept: int
+    broken: int
