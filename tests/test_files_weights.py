@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -257,3 +258,49 @@ def test_an_error_of_the_disk_leaves_the_folder_as_it_was(
         patched.setattr(os, "fsync", fail)
         save_shards(tmp_path, ENTRIES, 300, force=True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_elements_are_read_back_for_their_digests(tmp_path: Path) -> None:
+    """Whatever the order of the pieces and the threads, a digest is that of the tensor's bytes in order."""
+    data = bytes(range(256)) * 16
+    entries = [Entry("a", "uint8", (len(data),)), Entry("none", "float32", (0,)), Entry("b", "uint8", (3,))]
+    for jobs in (1, 4):
+        writer = WeightsWriter(tmp_path / "w", entries, force=True)
+        writer.read_elements(jobs)
+        with writer:
+            for start in (1024, 0, 3072, 2048):
+                writer.write("a", start, data[start : start + 1024])
+            writer.write("b", 0, b"abc")
+        assert writer.digests == {
+            "a": hashlib.sha256(data).hexdigest(),
+            "none": hashlib.sha256(b"").hexdigest(),
+            "b": hashlib.sha256(b"abc").hexdigest(),
+        }
+    with WeightsWriter(tmp_path / "w", entries[2:], force=True) as plain:
+        plain.write("b", 0, b"abc")
+    assert plain.digests == {}
+
+
+def test_a_piece_that_another_overwrote_is_found(tmp_path: Path) -> None:
+    """Bytes that are written twice, and others never, do not come back as they were written."""
+    writer = WeightsWriter(tmp_path / "w", [Entry("a", "uint8", (4,))])
+    writer.read_elements(1)
+    with pytest.raises(ParamtoolError, match="other bytes of 'a' came back than were written"), writer:
+        writer.write("a", 0, b"xx")
+        writer.write("a", 0, b"yy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_creates_nothing(tmp_path: Path) -> None:
+    """What entering would refuse is refused, and what it would create is not there."""
+    entries = [Entry("a", "uint8", (4,))]
+    for most in (None, 1024):
+        target = tmp_path / "new"
+        WeightsWriter(target, entries, max_shard_size=most).check()
+        assert not target.exists()
+    (tmp_path / "model.safetensors").write_bytes(b"old")
+    for target, limit in ((tmp_path / "model.safetensors", None), (tmp_path, 1024)):
+        with pytest.raises(ParamtoolError, match="safetensors already exists"):
+            WeightsWriter(target, entries, max_shard_size=limit).check()
+        WeightsWriter(target, entries, max_shard_size=limit, force=True).check()
+    assert [each.name for each in tmp_path.iterdir()] == ["model.safetensors"]

@@ -525,6 +525,7 @@ def test_the_result_shows_before_and_after(run: Run) -> None:
     row = rows(run, "-p", "conv.w", "--uniform", "4,5")["conv.weight"]
     assert -1 < row["mean_before"] < 1
     assert row["std_before"] > 0
+    assert row["min_before"] < row["mean_before"] < row["max_before"]
     assert 4 <= row["min"] < row["mean"] < row["max"] <= 5
     assert row["expected_std"] == pytest.approx(12**-0.5)
     assert list(row) == [*RESULT_COLUMNS, "sha256"]

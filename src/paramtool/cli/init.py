@@ -51,16 +51,18 @@ def init(
     ] = Rng.streams,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Write safetensors to PATH."),
+        typer.Option("--output", "-o", metavar="PATH", help="Write safetensors to PATH, block by block."),
     ] = None,
     max_shard_size: Annotated[
         str | None,
-        typer.Option("--max-shard-size", metavar="SIZE", help="Make PATH a folder of files of SIZE, as 5GB."),
+        typer.Option(
+            "--max-shard-size", metavar="SIZE", help="With -o: make PATH a folder of files of SIZE, as 5GB."
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is at PATH.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With -o: replace what is at PATH.")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads; they change no value."),
+        typer.Option("--jobs", "-j", min=1, metavar="N", help="With -o: threads; they change no value."),
     ] = None,
     values: Annotated[bool, typer.Option("--values", help="Print small tensors whole.")] = False,
     all: Annotated[

@@ -106,7 +106,7 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
         each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
         for name, each in own.items()
     ]
-    command.__signature__ = inspect.Signature([*signature, *parameters])  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([*parameters, *signature])  # type: ignore[attr-defined]
     command.__annotations__ = {**hints, **shown}
     return command
 

@@ -64,15 +64,14 @@ class Written:
         return digest.hexdigest()
 
 
-def _read(file: int, position: int, size: int, take: Callable[[memoryview], object]) -> int:
+def _read(file: int, position: int, size: int, take: Callable[[bytes], object]) -> int:
     """Hand the bytes of a file on, and return their checksum."""
-    buffer = memoryview(bytearray(min(size, _AT_ONCE)))
     checksum, end = 0, position + size
     while position < end:
-        count = os.preadv(file, [buffer[: end - position]], position)
-        if not count:
+        found = os.pread(file, min(_AT_ONCE, end - position), position)
+        if not found:
             break  # the checksum tells
-        checksum = zlib.crc32(buffer[:count], checksum)
-        take(buffer[:count])
-        position += count
+        checksum = zlib.crc32(found, checksum)
+        take(found)
+        position += len(found)
     return checksum

@@ -10,7 +10,8 @@ PLAN_COLUMNS: tuple[str, ...] = (
     "name", "shape", "dtype", "rule", "skipped", "expected_mean", "expected_std", "note",
 )  # fmt: skip
 RESULT_COLUMNS: tuple[str, ...] = (
-    "name", "shape", "rule", "mean_before", "std_before", "mean", "std", "min", "max", "expected_std", "note",
+    "name", "shape", "rule", "mean_before", "std_before", "min_before", "max_before",
+    "mean", "std", "min", "max", "expected_std", "note",
 )  # fmt: skip
 SAVED_COLUMNS: tuple[str, ...] = (
     "name", "shape", "dtype", "rule", "mean", "std", "min", "max", "expected_std", "note",
@@ -26,7 +27,7 @@ class InitializationRow:
 
     Attributes:
         name: the first name; a tied tensor is filled once.
-        names: all of its names.
+        names: all of its names; of a parametrized tensor those of what it is computed from as well.
         shape, dtype, numel: torch's words.
         rule: the initializers that run, in order, with their arguments.
         skipped: fills that a later fill overwrites, which do not run.
@@ -36,6 +37,8 @@ class InitializationRow:
         expected_mean, expected_std: of the law; None where it depends on what was there.
         sha256: of the bytes of the result, little-endian and contiguous.
         values: the elements of a small tensor.
+        count: the tensors that this row stands for; 1 but for folded rows, whose moments are those of all
+            elements together.
     """
 
     name: str

@@ -32,6 +32,9 @@ _OPTIONAL = (
 _OF_MODULES = ("type", "requires_grad")
 """Columns of which a checkpoint says nothing."""
 
+_FOR_MACHINES = ("min_before", "max_before")
+"""Columns that would make a table wider than most terminals, and say less than the others."""
+
 _USUAL = {"shared": {"kind": ("parameter", "stored")}}
 """By command: a column in which every row has one of these says nothing."""
 
@@ -69,7 +72,7 @@ def inline(value: Printed) -> str | None:
 
 def _columns(command: str, columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
-    columns = [column for column in columns if column not in ("values", "count")]
+    columns = [column for column in columns if column not in ("values", "count", *_FOR_MACHINES)]
     columns.insert(columns.index("name") + 1 if "name" in columns else 1, "count")
     usual = {"count": (1,), **_USUAL.get(command, {})}
     optional = {*_OPTIONAL, *usual, *(_OF_MODULES if rows else ())}
