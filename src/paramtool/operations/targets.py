@@ -72,7 +72,8 @@ class Target:
             more = f" and {len(self.owners) - 2:,} more" if len(self.owners) > 2 else ""
             notes.append(f"tied: {self.names[1]}{more} too")
         if self.effective is not None:
-            notes.append(f"assigned through {self.effective.parametrizations}")
+            unsure = ", if that can represent it" if self.tensor.is_meta else ""  # without values to try
+            notes.append(f"assigned through {self.effective.parametrizations}{unsure}")
         bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
         if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
             notes.append(NORM)
