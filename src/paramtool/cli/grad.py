@@ -123,12 +123,12 @@ def grad(
             context.with_resource(plugins.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
     inputs = read_inputs(input, spec_catalog().dtypes) if input else None
-    function = loss.value if loss else None
     if isinstance(source, Spec):
-        source = replace(source, inputs=inputs or source.inputs)  # a lazy module has its shapes from there
-        inputs, function = source.inputs, function or source.loss
-    function = function or Loss.sum.value
+        inputs = inputs or source.inputs
+        source = replace(source, inputs=inputs)  # which lazy modules take their shapes from
+        loss = loss or (Loss(source.loss) if source.loss else None)
     rules = all_rules(source, recipe, context)
+    function = (loss or Loss.sum).value
     report = _run(source, weights, inputs, rules, function, steps, by_use, layers, training, values)
     for text in report.totals.notes:
         console.note(text)
