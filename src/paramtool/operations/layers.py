@@ -14,7 +14,7 @@ from paramtool.operations.losses import output_tensors
 from paramtool.operations.statistics import Moments
 from paramtool.records.gradient import GradientRow
 
-CAPTION = "outputs from the first module down, gradients of the loss there from the last one up; log scale"
+CAPTION = "outputs as they came, downwards; gradients of the loss there, upwards; log scale"
 
 
 @dataclass

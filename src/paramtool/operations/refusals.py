@@ -67,7 +67,8 @@ def failed_backward(error: Exception) -> ParamtoolError:
 
 def _message(error: Exception) -> str:
     kind = "" if isinstance(error, (RuntimeError, ValueError)) else f"{type(error).__name__}: "
-    return f"{kind}{first_line(error).rstrip('.')}"
+    said = first_line(error).partition(" Hint:")[0]  # torch's own, about Python
+    return f"{kind}{said.rstrip('.')}"
 
 
 def _hint(error: Exception, module: nn.Module) -> str | None:

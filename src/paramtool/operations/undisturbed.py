@@ -91,11 +91,12 @@ def _rescaled(module: nn.Module) -> Iterator[None]:
             _put_back(weight, copy)
 
 
-def _copy(tensor: Tensor | None) -> tuple[int, Tensor] | None:
-    return None if tensor is None else (tensor._version, tensor.detach().clone())
+def _copy(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.detach().clone()
 
 
-def _put_back(tensor: Tensor | None, copy: tuple[int, Tensor] | None) -> None:
-    if tensor is not None and copy is not None and tensor._version != copy[0]:
+def _put_back(tensor: Tensor | None, copy: Tensor | None) -> None:
+    # torch counts no version where batch norm moves its statistics, so the values are compared
+    if tensor is not None and copy is not None and not torch.equal(tensor, copy):
         with torch.no_grad():
-            tensor.copy_(copy[1])
+            tensor.copy_(copy)

@@ -158,7 +158,7 @@ class _Views(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if not torch.is_grad_enabled() or not self._takes(args, kwargs) or _is_a_look(func):
+        if not _is_open() or not self._takes(args, kwargs) or _is_a_look(func):
             return func(*args, **kwargs)
         inside = opened(func)
         if inside is not None:
@@ -201,6 +201,11 @@ class _Views(TorchFunctionMode):
         if type(value) in (tuple, list):
             return type(value)(self._given(each, views) for each in value)
         return value
+
+
+def _is_open() -> bool:
+    """Tell whether an operation can be a use; below vmap and grad, views are of another kind."""
+    return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 
 def _is_a_look(func: Callable[..., Any]) -> bool:
