@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import compare
-from benchmarks.transformer import BY_HAND, RULES, SPEC
+from benchmarks.transformer import BY_HAND, RULES, RUN_BY_HAND, RUNNABLE, SPEC
 
 PARAMTOOL = str(Path(sys.executable).with_name("paramtool"))
 IMPORT_TORCH = (sys.executable, "-W", "ignore", "-c", "import torch")
@@ -59,6 +59,8 @@ def rows(folder: Path) -> list[Row]:
     spec, by_hand = folder / "transformer.yaml", folder / "by_hand.py"
     spec.write_text(SPEC)
     by_hand.write_text(BY_HAND)
+    runnable = folder / "runnable.yaml"
+    runnable.write_text(RUNNABLE)
     ours, other = str(disk / "paramtool-ours.safetensors"), str(disk / "paramtool-other.safetensors")
     llama = str(ROOT / "configs" / "llama3_70b.yaml")
     python = (sys.executable, "-W", "ignore", "-c")
@@ -79,6 +81,16 @@ def rows(folder: Path) -> list[Row]:
             (sys.executable, "-W", "ignore", str(by_hand), other),
             0.33,
             0.18,
+        ),
+        *(
+            Row(
+                f"grad of 124 M parameters{' --by-use' if split else ''}",
+                "forward and backward by hand",
+                (PARAMTOOL, "grad", str(runnable), *(("--by-use",) if split else ("--no-by-use",))),
+                (*python, RUN_BY_HAND),
+                1.3 if split else 1.1,
+            )
+            for split in (False, True)
         ),
         Row(
             "statistics of 126 M elements, with making them",

@@ -1,4 +1,4 @@
-"""A decoder of 354 M parameters, as a spec and as a person would write it by hand."""
+"""Transformers of 354 M and 124 M parameters, as a spec and as a person would write them by hand."""
 
 from __future__ import annotations
 
@@ -59,3 +59,43 @@ save_file(model.state_dict(), sys.argv[1])
 """
 
 RULES = ("--pattern", "weight", "--ndim", "2", "--normal", "0.02", "--pattern", "bias", "--zeros")
+
+RUNNABLE = """
+model:
+  Sequential:
+    embed: {Embedding: [50257, 768]}
+    encoder:
+      TransformerEncoder:
+        encoder_layer:
+          TransformerEncoderLayer:
+            {d_model: 768, nhead: 12, dim_feedforward: 3072, dropout: 0.0, activation: gelu,
+             batch_first: true, norm_first: true}
+        num_layers: 12
+        norm: {LayerNorm: 768}
+        enable_nested_tensor: false
+    head: {Linear: {in_features: 768, out_features: 50257, bias: false}}
+tie: {head.weight: embed.weight}
+input: {shape: [4, 128], fill: randint, high: 50257}
+loss: sum
+"""
+
+RUN_BY_HAND = """
+from collections import OrderedDict
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+layer = nn.TransformerEncoderLayer(768, 12, 3072, 0.0, "gelu", batch_first=True, norm_first=True)
+model = nn.Sequential(OrderedDict(
+    embed=nn.Embedding(50257, 768),
+    encoder=nn.TransformerEncoder(layer, 12, nn.LayerNorm(768), enable_nested_tensor=False),
+    head=nn.Linear(768, 50257, bias=False),
+))
+model.head.weight = model.embed.weight
+loss = model(torch.randint(50257, (4, 128))).sum()
+loss.backward()
+for name, parameter in model.named_parameters():
+    gradient = parameter.grad
+    print(name, list(parameter.shape), gradient.norm(), gradient.abs().max(), gradient.norm() / parameter.norm())
+print(loss)
+"""

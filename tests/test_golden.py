@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from torch import nn
 
+from paramtool.operations.gradients import gradients
 from paramtool.operations.parameters import parameters
 from paramtool.operations.sharing import sharing
 from paramtool.render.formats import Format, folded, render
@@ -19,6 +21,7 @@ from paramtool.sources.model import open_spec
 from tests.conftest import CONFIGS, ROOT, Run
 
 SMALL = ("mlp", "shared", "my_model")
+RESIDUAL = re.compile(r"(?<=residual )[\d.e-]+")  # rounding, which differs between processors
 EVERY = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
@@ -146,7 +149,7 @@ def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> Non
 
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
-    texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["shared"], ["schema"])]
+    texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["shared"], ["grad"], ["schema"])]
     assert "\n".join(texts) == golden
 
 
@@ -164,3 +167,37 @@ def test_help_of_initializations_looks_the_same(golden: SnapshotAssertion, run: 
     """The help of init and initializers, and the listing, say what they last said."""
     commands = (["init", "--help"], ["initializers", "--help"], ["initializers"], ["initializers", "normal"])
     assert "\n".join(run(*command).stdout for command in commands) == golden
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "shared --pattern weight --constant 3",
+        "shared --pattern weight --constant 3 --steps 2",
+        "shared --pattern weight --constant 3 --format json",
+        "shared --pattern weight --constant 3 --format csv",
+        "shared --pattern weight --constant 3 --format markdown",
+        "mlp --layers --by-use",
+        "mlp --layers --format markdown",
+        "tiny_lm",
+        "tiny_lm --layers --no-by-use",
+        "rnn --by-use --no-values",
+        "albert_like",
+        "lenet --eval --loss square --set freeze=0",
+    ],
+)
+def test_gradients_look_the_same(options: str, golden: SnapshotAssertion, run: Run) -> None:
+    """Gradients of the configs that run, with uses, layers and values, are written as last looked at."""
+    config, *rest = options.split()
+    result = run("grad", f"configs/{config}.yaml", *rest)
+    assert result.status == 0
+    assert RESIDUAL.sub("about 0", result.stderr + result.stdout) == golden
+
+
+@pytest.mark.parametrize("width", [60, 160])
+def test_gradients_on_a_terminal_look_the_same(width: int, golden: SnapshotAssertion) -> None:
+    """Branches and bars on a wide terminal; on a narrow one a row is stacked."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(2, 2).double()
+    report = gradients(torch.nn.Sequential(layer, layer), [torch.ones(1, 2).double()], layers=True)
+    assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden

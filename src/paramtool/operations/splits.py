@@ -57,8 +57,8 @@ class Splits:
     def __init__(self) -> None:
         self._splits: dict[int, dict[tuple[Call, str, int], Split]] = {}
         self._passes = 0
-        self.residual: float | None = None
-        """The largest ‖Σ uses - gradient‖ / Σ ‖use‖ so far."""
+        self.residual = 0.0
+        """The largest ‖Σ uses - gradient‖ / Σ ‖use‖ so far; a parameter's only use is its gradient."""
 
     def add(self, uses: Sequence[Use]) -> None:
         """Add the uses of one pass."""
@@ -93,7 +93,7 @@ class Splits:
         off = distance(parameter.grad, [each.gradient for each in splits if each.gradient is not None])
         norms = sum(each.norm for each in sizes)
         residual = off / norms if norms else off
-        self.residual = max(self.residual or 0.0, residual)
+        self.residual = max(self.residual, residual)
         # each addition rounds, in the dtype of the gradient
         additions = len(splits) * self._passes
         if residual > _ROUNDINGS * additions * torch.finfo(parameter.grad.dtype).eps:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from paramtool.records.parameter import Printed, Values
 
 PARAMETER_COLUMNS: tuple[str, ...] = (
-    "name", "tied", "shape", "uses", "module", "call", "operation", "share", "cosine",
+    "name", "tied", "shape", "uses", "call", "operation", "share", "cosine",
     "norm", "abs_max", "ratio", "verdict", "gradient",
 )  # fmt: skip
+"""For people, who see a use below its parameter, under the name of the module that made it."""
+
 LAYER_COLUMNS: tuple[str, ...] = ("module", "type", "call", "shape", "output_std", "gradient_std")
 ALL_COLUMNS: tuple[str, ...] = (
-    "kind", "name", "tied", "shape", "dtype", "numel", "requires_grad", *PARAMETER_COLUMNS[3:],
+    "kind", "name", "tied", "shape", "dtype", "numel", "requires_grad", "uses", "module", "call",
+    *PARAMETER_COLUMNS[5:],
 )  # fmt: skip
 """For machines: parameters and their uses stand in one table, told apart by `kind`."""
 
@@ -108,7 +111,7 @@ class GradientTotals:
         frozen: tensors without ``requires_grad``; they have no verdict to count.
         verdicts: the number of tensors of each verdict.
         uses: of all parameters in one pass; None where nobody counted.
-        residual: the largest ‖Σ uses - gradient‖ / Σ ‖use‖ of a parameter; None where none was split.
+        residual: the largest ‖Σ uses - gradient‖ / Σ ‖use‖ of a parameter; None where nobody counted.
         notes: what there is to say about the passes.
     """
 

@@ -16,7 +16,7 @@ _STATISTICS = ("mean", "std", "min", "max")
 NUMERIC = frozenset(
     (
         "group", "count", "numel", "nbytes", "start", "stop", "norm", "zeros", "nan", "inf", "uses", "call",
-        "share", "cosine", "abs_max", "ratio", "output_std", "gradient_std",
+        "share", "cosine", "abs_max", "ratio",
         *_STATISTICS,
         *(f"{each}_before" for each in _STATISTICS),
         *(f"expected_{each}" for each in _STATISTICS),

@@ -1,4 +1,4 @@
-"""What a table shows beside the values of single cells: a branch before a use, a bar beside a std."""
+"""What a table shows beside the values of single cells: the branch of a use, a bar beside a std."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def marked(section: Section, unicode: bool = True) -> list[list[str]]:
     for index, row in enumerate(section.rows):
         if is_use(row):
             is_last = index + 1 == len(cells) or not is_use(section.rows[index + 1])
-            cells[index][0] = ("└" if is_last else "├") if unicode else ("`" if is_last else "|")
+            branch = ("└" if is_last else "├") if unicode else ("`" if is_last else "|")
+            cells[index][0] = f"{branch} {for_people(row, 'module', unicode)}"
     for column in _BARS:
         if column in section.columns:
             at = section.columns.index(column)

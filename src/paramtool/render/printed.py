@@ -23,9 +23,12 @@ def printed_blocks(report: Report[Any, Any]) -> Iterator[tuple[str, str | None]]
     for row in report.rows if "values" in report.columns else ():
         if isinstance(row.values, Printed):
             yield shown(row.name), row.values.text
+    above = None
     for row in report.rows if "gradient" in report.columns else ():
-        if isinstance(row.gradient, Printed) and inline(row.gradient) is None:
+        is_told = row.kind == "use" and row.gradient == above  # by a parameter's only use
+        if isinstance(row.gradient, Printed) and inline(row.gradient) is None and not is_told:
             yield _label(row), row.gradient.text
+        above = row.gradient
     if isinstance(report.totals, GradientTotals):
         yield from _passes(report.totals)
 
