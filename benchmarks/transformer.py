@@ -96,6 +96,7 @@ loss = model(torch.randint(50257, (4, 128))).sum()
 loss.backward()
 for name, parameter in model.named_parameters():
     gradient = parameter.grad
-    print(name, list(parameter.shape), gradient.norm(), gradient.abs().max(), gradient.norm() / parameter.norm())
+    norm = gradient.norm()
+    print(name, list(parameter.shape), norm, gradient.abs().max(), norm / parameter.norm())
 print(loss)
 """

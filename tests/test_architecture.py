@@ -77,6 +77,7 @@ def test_every_name_of_the_package_is_there() -> None:
     for name in {*paramtool.__all__, *dir(paramtool)}:
         assert getattr(paramtool, name) is not None or name.startswith("__")
     assert callable(paramtool.parameters)
+    assert callable(paramtool.gradients)
     namespace: dict[str, object] = {}
     exec("from paramtool import *", namespace)
     assert set(paramtool.__all__) <= set(namespace)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -370,6 +372,38 @@ def test_a_gradient_is_that_of_plain_torch_to_the_last_bit() -> None:
         assert torch.equal(torch.tensor(row.gradient.values), other)
 
 
+def test_it_runs_where_gradients_are_switched_off() -> None:
+    """A caller's no_grad and inference_mode do not reach the passes."""
+    layer, x = scalar(), torch.ones(1, 1)
+    with torch.no_grad():
+        assert own(gradients(layer, [x]), "weight").norm == 1
+    with torch.inference_mode():
+        assert own(gradients(layer, [x]), "weight").norm == 1
+
+
+def test_a_module_that_catches_an_error_is_not_blamed_for_the_next() -> None:
+    """The path in a message is that of the call which failed, not of one that was caught before."""
+
+    class Catching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 3), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Any:
+            with contextlib.suppress(RuntimeError):
+                self.first(x)
+            return self.second(x[..., : self.keep])
+
+        keep = 4
+
+    module = Catching()
+    report = gradients(module, [torch.rand(2, 4)], by_use=True)
+    assert {row.module for row in of_kind(report, "use")} == {"second"}
+    module.keep = 2
+    with pytest.raises(ParamtoolError, match=r"'second' .* fails on"):
+        gradients(module, [torch.rand(2, 4)])
+
+
 # refusals
 
 
@@ -397,6 +431,11 @@ class Overwriting(nn.Module):
         return y
 
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # nested tensors are a prototype, says torch
+    NESTED = torch.nested.nested_tensor([torch.rand(2, 2), torch.rand(3, 2)])
+
+
 @pytest.mark.parametrize(
     ("module", "inputs", "message", "hint"),
     [
@@ -417,6 +456,7 @@ class Overwriting(nn.Module):
         (nn.Linear(1, 1).requires_grad_(False), [torch.rand(1)], "there is no parameter", "freeze"),
         (Lonely(), [torch.rand(1)], "does not depend on a parameter", "grad_fn"),
         (Overwriting(), [torch.rand(1)], "^the backward pass fails: one of the variables needed", None),
+        (nn.Linear(2, 2), [NESTED], "^the loss sum of the output fails: Could not run", None),
         (nn.LazyLinear(3), [torch.rand(1, 3)], "is lazy and has no shape", "input"),
         (nn.Linear(3, 3, device="meta"), [torch.rand(1, 3)], "on the meta device and has no values", None),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,16 +15,17 @@ DIRECTION = ".projection"
 """Name of the stream of the projection's direction; no parameter's name begins with a dot."""
 
 
-def output_tensors(output: object, name: str = "output") -> Iterator[tuple[str, Tensor]]:
-    """Yield every tensor in tuples, lists, dictionaries and dataclass-like mappings, with where it is."""
+def output_tensors(output: Any, name: str = "output") -> Iterator[tuple[str, Tensor]]:
+    """Yield every tensor in tuples, lists, mappings and dataclasses, with where it is."""
     if isinstance(output, Tensor):
         yield name, output
     elif isinstance(output, Mapping):
         for key, value in output.items():
             yield from output_tensors(value, f"{name}[{key!r}]")
-    elif isinstance(output, tuple) and hasattr(output, "_fields"):
-        for key, value in zip(output._fields, output, strict=True):
-            yield from output_tensors(value, f"{name}.{key}")
+    elif is_dataclass(output) or hasattr(output, "_fields"):
+        keys = [each.name for each in fields(output)] if is_dataclass(output) else output._fields
+        for key in keys:
+            yield from output_tensors(getattr(output, key), f"{name}.{key}")
     elif isinstance(output, (tuple, list)):
         for index, value in enumerate(output):
             yield from output_tensors(value, f"{name}[{index}]")

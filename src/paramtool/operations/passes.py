@@ -16,7 +16,7 @@ from paramtool.operations.degenerate import Degeneracy
 from paramtool.operations.layers import Layers
 from paramtool.operations.losses import loss_of, output_tensors
 from paramtool.operations.printing import printed
-from paramtool.operations.refusals import failed_backward, failed_forward
+from paramtool.operations.refusals import failed_backward, failed_forward, failed_loss
 from paramtool.operations.splits import Splits
 from paramtool.operations.uses import Uses
 from paramtool.records.gradient import MOST_PRINTED, Output
@@ -68,7 +68,12 @@ class Passes:
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
         output = self._forward(calls, uses)
-        loss = self._loss(output)
+        try:
+            loss = self._loss(output)
+        except ParamtoolError:
+            raise
+        except Exception as error:
+            raise failed_loss(self.loss_name, error) from error
         degeneracy = Degeneracy(output, self.loss)
         if uses is not None:
             uses.prepare(loss)

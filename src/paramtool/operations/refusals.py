@@ -13,6 +13,9 @@ from paramtool.named_tensors import dtype_name
 from paramtool.operations.calls import Failure, has_forward
 
 _INTEGERS = "it takes integers: 'fill: randint' in the spec, or as in --input 2,4,randint=10"
+_LONGEST = 300
+"""Characters of a message of torch's."""
+
 _HINTS = (
     ("Expected more than 1 value per channel", "a batch of 2 or more, or --eval"),
     ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
@@ -65,9 +68,16 @@ def failed_backward(error: Exception) -> ParamtoolError:
     return ParamtoolError(f"the backward pass fails: {_message(error)}")
 
 
+def failed_loss(name: str, error: Exception) -> ParamtoolError:
+    """Return what to tell of an `error` while the loss was made of the output."""
+    return ParamtoolError(f"the loss {name} of the output fails: {_message(error)}")
+
+
 def _message(error: Exception) -> str:
     kind = "" if isinstance(error, (RuntimeError, ValueError)) else f"{type(error).__name__}: "
     said = first_line(error).partition(" Hint:")[0]  # torch's own, about Python
+    if len(said) > _LONGEST:  # torch may go on to name every backend that there is
+        said = f"{said[: _LONGEST - 1]}…"
     return f"{kind}{said.rstrip('.')}"
 
 

@@ -32,6 +32,7 @@ def undisturbed(module: nn.Module, training: bool | None, seed: int) -> Iterator
         stack.enter_context(_gradients(module))
         stack.enter_context(_buffers(module))
         stack.enter_context(_rescaled(module))
+        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         torch.set_rng_state(streams.stream(seed, FORWARD).get_state())
         if training is not None:
