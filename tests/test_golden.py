@@ -149,7 +149,8 @@ def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> Non
 
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
-    texts = [run(*command, "--help").stdout for command in ([], ["inspect"], ["shared"], ["grad"], ["schema"])]
+    commands: list[list[str]] = [[], ["inspect"], ["shared"], ["grad"], ["schema"]]
+    texts = [run(*command, "--help").stdout for command in commands]
     assert "\n".join(texts) == golden
 
 

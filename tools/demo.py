@@ -16,6 +16,8 @@ COMMANDS = (
     "inspect configs/resnet18.yaml --format tree --depth 2",
     "inspect configs/llama3_70b.yaml",
     "init configs/mlp.yaml",
+    "grad configs/shared.yaml --pattern weight --constant 3",
+    "grad configs/tiny_lm.yaml",
 )
 
 paramtool = Path(sys.executable).with_name("paramtool")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated
 
@@ -121,12 +122,13 @@ def grad(
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
-    spec = source if isinstance(source, Spec) else None
-    inputs = spec.inputs if spec else None
-    if input:
-        inputs = read_inputs(input, spec_catalog().dtypes)
+    inputs = read_inputs(input, spec_catalog().dtypes) if input else None
+    if isinstance(source, Spec):
+        inputs = inputs or source.inputs
+        source = replace(source, inputs=inputs)  # which lazy modules take their shapes from
+        loss = loss or (Loss(source.loss) if source.loss else None)
     rules = all_rules(source, recipe, context)
-    function = loss.value if loss else (spec and spec.loss) or "sum"
+    function = (loss or Loss.sum).value
     report = _run(source, weights, inputs, rules, function, steps, by_use, layers, training, values)
     for text in report.totals.notes:
         console.note(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from paramtool.errors import ParamtoolError, first_line
+from paramtool.errors import ParamtoolError, first_line, shorten
 from paramtool.named_tensors import dtype_name
 from paramtool.operations.calls import Failure, has_forward
 
@@ -76,9 +76,7 @@ def failed_loss(name: str, error: Exception) -> ParamtoolError:
 def _message(error: Exception) -> str:
     kind = "" if isinstance(error, (RuntimeError, ValueError)) else f"{type(error).__name__}: "
     said = first_line(error).partition(" Hint:")[0]  # torch's own, about Python
-    if len(said) > _LONGEST:  # torch may go on to name every backend that there is
-        said = f"{said[: _LONGEST - 1]}…"
-    return f"{kind}{said.rstrip('.')}"
+    return f"{kind}{shorten(said, _LONGEST).rstrip('.')}"  # torch may name every backend that there is
 
 
 def _hint(error: Exception, module: nn.Module) -> str | None:

@@ -34,7 +34,7 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     width = (screen.width or WIDEST) - 1  # each line begins with a space
     rows = [list(columns), *cells]
     widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    name = widths[columns.index("name")]
+    name = widths[columns.index(_label(columns))]
     too_wide = sum(widths) - name + min(name, NARROWEST_NAME) > width
     file = io.StringIO()
     console = Console(
@@ -56,22 +56,29 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
     yield "\n"
 
 
+def _label(columns: Sequence[str]) -> str:
+    """Return the column that says what a row is about."""
+    return "name" if "name" in columns else columns[0]
+
+
 def _layout(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> Table:
     head = box.SIMPLE_HEAD if screen.unicode else box.ASCII2
     layout = Table(box=head, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for index, column in enumerate(columns):
+    label = _label(columns)
+    for column in columns:
         justify = "right" if column in NUMERIC else "left"
-        layout.add_column(column, justify=justify, overflow="fold", no_wrap=index > 0)  # type: ignore[arg-type]
+        layout.add_column(column, justify=justify, overflow="fold", no_wrap=column != label)  # type: ignore[arg-type]
     for row in cells:
         layout.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     return layout
 
 
 def _stacked(columns: Sequence[str], row: list[str], width: int) -> Text:
-    text = Text(row[columns.index("name")])
+    label = _label(columns)
+    text = Text(row[columns.index(label)])
     used = width
     for column, cell in zip(columns, row, strict=True):
-        if column == "name" or not cell or (column, cell) == ("requires_grad", "True"):
+        if column == label or not cell or (column, cell) == ("requires_grad", "True"):
             continue
         part = Text(cell, _style(column, cell))
         if column not in _SELF_EXPLAINING:
