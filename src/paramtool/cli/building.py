@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from paramtool.cli import console
 from paramtool.cli.quick_import import quick_import
+from paramtool.errors import ParamtoolError
 from paramtool.sources.model import Model, buildable, open_checkpoint
+from paramtool.sources.objects import PythonObject
+from paramtool.sources.spec.document import Spec
 
 if TYPE_CHECKING:
     from paramtool.sources.build.network import Network
@@ -36,3 +39,9 @@ def build(model: Model, *, values: bool, weights: str | None = None, rng: str = 
     for text in load(built.module, checkpoint) if checkpoint is not None else ():
         console.note(text)
     return built
+
+
+def refuse_weights(model: Model, weights: str | None) -> None:
+    """Raise where `weights` are given for a model that is not built."""
+    if weights is not None and not isinstance(model, (Spec, PythonObject)):
+        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {model.name} is none")

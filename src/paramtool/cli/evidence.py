@@ -63,7 +63,7 @@ class OfModel:
     def verdicts(self) -> Mapping[str, str]:
         """Return the verdicts after one pass over the spec's input, from its loss or else the sum."""
         spec = self._source()
-        if not isinstance(spec, Spec) or spec.inputs is None:
+        if spec.inputs is None:
             raise CannotTell(
                 f"{spec.name} has no input to run on", hint="a spec has, as in input: {shape: [2, 4]}"
             )

@@ -23,7 +23,6 @@ from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
 from paramtool.render.names import shown
 from paramtool.sources.model import Buildable, buildable, spec_catalog
-from paramtool.sources.spec.document import Inputs, Spec
 from paramtool.sources.spec.typed_input import read_inputs
 from paramtool.suggestion import did_you_mean
 
@@ -122,14 +121,11 @@ def grad(
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
-    inputs = read_inputs(input, spec_catalog().dtypes) if input else None
-    if isinstance(source, Spec):
-        inputs = inputs or source.inputs
-        source = replace(source, inputs=inputs)  # which lazy modules take their shapes from
-        loss = loss or (Loss(source.loss) if source.loss else None)
+    if input:  # which lazy modules take their shapes from as well
+        source = replace(source, inputs=read_inputs(input, spec_catalog().dtypes))
     rules = all_rules(source, recipe, context)
-    function = (loss or Loss.sum).value
-    report = _run(source, weights, inputs, rules, function, steps, by_use, layers, training, values)
+    function = loss.value if loss else source.loss or Loss.sum.value
+    report = _run(source, weights, rules, function, steps, by_use, layers, training, values)
     for text in report.totals.notes:
         console.note(text)
     console.write(render(report, format, console.screen()))
@@ -151,7 +147,6 @@ def _failures(given: str | None) -> frozenset[str]:
 def _run(
     source: Buildable,
     weights: str | None,
-    inputs: Inputs | None,
     rules: Sequence[Rule],
     loss: str,
     steps: int,
@@ -169,10 +164,10 @@ def _run(
         from paramtool.sources.build.inputs import make_inputs
 
     check_forward(networks.structure(source).module)
-    if inputs is None:
+    if source.inputs is None:
         hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
         raise ParamtoolError(f"{source.name} has no input to run on", hint=hint)
-    given = make_inputs(inputs, source.dtype, source.seed)
+    given = make_inputs(source.inputs, source.dtype, source.seed)
     built = build(source, values=True, weights=weights)
     if rules:
         initialize(built.module, rules, seed=source.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paramtool.cli.building import build
+from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint
@@ -28,9 +28,10 @@ def laid_out(
     Raises:
         ParamtoolError: where the model cannot be built or read, or has no values to compare.
     """
-    if isinstance(model, Checkpoint) and weights is None:
+    refuse_weights(model, weights)
+    if isinstance(model, Checkpoint):
         return _checkpoint(model, by_value)
-    if isinstance(model, Snapshot) and weights is None:
+    if isinstance(model, Snapshot):
         from paramtool.operations.grouping import Layout
 
         if by_value:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from paramtool.cli.building import build
+from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
-from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.sources.model import Buildable, Model
-from paramtool.sources.objects import PythonObject
 from paramtool.sources.snapshot import Snapshot
-from paramtool.sources.spec.document import Spec
 
 
 def list_model(
@@ -35,8 +32,7 @@ def list_model(
     Raises:
         ParamtoolError: where the model cannot be built or read, or has no such submodule.
     """
-    if weights is not None and not isinstance(model, (Spec, PythonObject)):
-        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {model.name} is none")
+    refuse_weights(model, weights)
     if isinstance(model, Checkpoint):
         return _checkpoint(model, module, stats, values)
     if isinstance(model, Snapshot):

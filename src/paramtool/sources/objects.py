@@ -14,6 +14,7 @@ from paramtool.sources.spec.values import Mismatch, plain
 
 if TYPE_CHECKING:
     from paramtool.records.rule import Rule
+    from paramtool.sources.spec.document import Inputs
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PythonObject:
         path: the attribute, with dots for attributes of attributes.
         arguments: what ``--arg`` gives to a class or factory.
         seed: of the values that it is built with.
+        inputs: what its forward pass is called with; None where nobody said.
     """
 
     name: str
@@ -33,15 +35,20 @@ class PythonObject:
     path: str
     arguments: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
-
-    @property
-    def dtype(self) -> None:
-        """The default dtype, which an object leaves to torch."""
+    inputs: Inputs | None = None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Rules that come with the model, of which an object has none."""
+        """Rules that come with the model: an object has none, and no loss and dtype either."""
         return ()
+
+    @property
+    def loss(self) -> str | None:
+        return None
+
+    @property
+    def dtype(self) -> str | None:
+        return None
 
 
 def read_object(name: str, arguments: Iterable[str] = ()) -> PythonObject:
