@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from paramtool.operations.parameters import parameters
-from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS
+from paramtool.records.parameter import COLUMNS, KIND_COLUMNS, STATISTICS_COLUMNS
 from paramtool.render.formats import Format
 from tests.conftest import Run
 
@@ -185,7 +185,7 @@ def test_values_are_printed(run: Run) -> None:
 def test_statistics_are_columns(run: Run) -> None:
     """--stats adds its columns, of the same values that --values prints."""
     (row,) = document(run, "--stats", "--values", "-p", "embedding")["rows"]
-    assert list(row) == [*COLUMNS, *STATISTICS_COLUMNS, "values"]
+    assert list(row) == [*COLUMNS, *STATISTICS_COLUMNS, "values", *KIND_COLUMNS]
     values = torch.tensor(row["values"], dtype=torch.float64)
     assert row["mean"] == pytest.approx(float(values.mean()))
     assert row["std"] == pytest.approx(float(values.std()))

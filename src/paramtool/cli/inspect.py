@@ -134,7 +134,7 @@ def _arranged(
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
     kept = selections.select(listed, selection)
-    sums = totals(kept if selection else report.rows)
+    sums = totals(kept) if selection else report.totals
     columns = report.columns
     if buffers:
         columns = (*columns[:2], *KIND_COLUMNS, *columns[2:])

@@ -9,6 +9,7 @@ from paramtool.files.checkpoint import Checkpoint
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.sources.model import Model
+from paramtool.sources.snapshot import Snapshot
 from paramtool.sources.spec.document import Spec
 
 
@@ -28,6 +29,10 @@ def list_model(
     """
     if isinstance(model, Checkpoint):
         return _checkpoint(model, module, stats, values)
+    if isinstance(model, Snapshot):
+        from paramtool.operations.remembered import remembered
+
+        return remembered(model.report, model.name, module=module, stats=stats, values=values)
     return _network(model, module, stats, values)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.checkpoint import Checkpoint, Stored, opened
-from paramtool.files.pickle_reading import LARGEST, PickledTensor, Storage, read_pickle
+from paramtool.files.pickle_reading import LARGEST, read_pickle
+from paramtool.files.pickled_calls import PickledTensor, Storage
 from paramtool.files.pickled_globals import DTYPES
 from paramtool.files.safetensors_header import MOST_DIMENSIONS
 from paramtool.files.state_dict import find_state_dict

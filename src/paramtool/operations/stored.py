@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint, Stored
@@ -32,11 +33,16 @@ def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
     """
     part = checkpoint.below(module)
     if not part.tensors:
-        parts = [name.split(".") for name in checkpoint.by_name]
-        paths = dict.fromkeys(".".join(each[:end]) for each in parts for end in range(1, len(each)))
-        hint = did_you_mean(module, paths) or f"there are {', '.join(list(paths)[:5]) or 'none'}"
-        raise ParamtoolError(f"no module '{module}'", hint=hint)
+        raise no_module(module, checkpoint.by_name)
     return part
+
+
+def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
+    """Return the error for a `module` that none of `names` is in."""
+    parts = [name.split(".") for name in names]
+    paths = dict.fromkeys(".".join(each[:end]) for each in parts for end in range(1, len(each)))
+    hint = did_you_mean(module, paths) or f"there are {', '.join(list(paths)[:5]) or 'none'}"
+    return ParamtoolError(f"no module '{module}'", hint=hint)
 
 
 def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from paramtool.records.parameter import KIND_COLUMNS, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import for_delimited, for_machines, json_text
 
@@ -16,15 +17,30 @@ SCHEMA = 1
 
 
 def json_document(report: Report[Any, Any]) -> Iterator[str]:
-    """Yield one JSON object, a line a row, so that two of them compare line by line."""
+    """Yield one JSON object, a line a row, so that two of them compare line by line.
+
+    That of `inspect` is a snapshot: it has all that is known of each row, whatever columns are shown.
+    """
     command, model = json_text(report.command), json_text(report.model)
     yield f'{{"schema": {SCHEMA}, "command": {command}, "model": {model},\n'
     yield '"rows": ['
     separator = "\n"
-    for line in json_lines(report):
+    is_snapshot = isinstance(report.totals, ParameterTotals)
+    for line in json_lines(_complete(report) if is_snapshot else report):
         yield separator + line.rstrip("\n")
         separator = ",\n"
-    yield f'\n],\n"totals": {json_text(for_machines(asdict(report.totals)))}}}\n'
+    yield f'\n],\n"totals": {json_text(for_machines(asdict(report.totals)))}'
+    if is_snapshot:
+        bases = {row.type: row.bases for row in report.rows if row.type and row.bases}
+        yield f',\n"modules": {json_text(dict(report.modules))},\n"bases": {json_text(bases)}'
+    yield "}\n"
+
+
+def _complete(report: Report[Any, Any]) -> Report[Any, Any]:
+    more = [column for column in KIND_COLUMNS if column not in report.columns]
+    if "count" not in report.columns and any(row.count > 1 for row in report.rows):
+        more.append("count")
+    return replace(report, columns=(*report.columns, *more))
 
 
 def json_lines(report: Report[Any, Any]) -> Iterator[str]:

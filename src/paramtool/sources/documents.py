@@ -35,6 +35,11 @@ class Document:
         """Whether it says which file has which tensor."""
         return "weight_map" in self.content
 
+    @property
+    def form(self) -> str:
+        """What it is, for messages."""
+        return "a snapshot" if self.is_snapshot else "the index of a checkpoint" if self.is_index else "JSON"
+
     def check(self) -> None:
         """Raise where something is wrong."""
         if self.problem is not None:

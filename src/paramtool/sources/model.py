@@ -17,6 +17,7 @@ from paramtool.place import Text
 from paramtool.records.rule import Rule
 from paramtool.sources.documents import Document, read_document
 from paramtool.sources.recognizing import Form, path_and_key, recognize
+from paramtool.sources.snapshot import Snapshot, read_snapshot
 from paramtool.sources.spec.catalog import Catalog, shipped
 from paramtool.sources.spec.document import Spec, read_spec
 from paramtool.sources.spec.limits import MAX_BYTES
@@ -24,7 +25,7 @@ from paramtool.sources.spec.overrides import Override
 from paramtool.sources.spec.rules import read_recipe
 from paramtool.sources.texts import STDIN, read_text
 
-Model: TypeAlias = Spec | Checkpoint
+Model: TypeAlias = Spec | Checkpoint | Snapshot
 
 
 def open_model(name: str, overrides: Sequence[Override] = ()) -> Model:
@@ -41,11 +42,14 @@ def open_model(name: str, overrides: Sequence[Override] = ()) -> Model:
     form = Form.text if name == STDIN else recognize(name)
     text = read_text(name) if form is Form.text else None
     document = read_document(text) if text else None
-    if text and not (document and document.is_index):
+    if text and not (document and (document.is_index or document.is_snapshot)):
         return _spec(text, overrides)
     if overrides:
-        what = "the index of a checkpoint" if document else form.value
-        raise ParamtoolError(f"--set changes a spec, and {name} is {what}")
+        raise ParamtoolError(
+            f"--set changes a spec, and {name} is {document.form if document else form.value}"
+        )
+    if document and document.is_snapshot:
+        return read_snapshot(document)
     return _of_index(Path(name), document, name) if document else open_checkpoint(name)
 
 
