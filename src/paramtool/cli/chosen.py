@@ -9,23 +9,29 @@ from paramtool.cli import console
 from paramtool.errors import ParamtoolError
 from paramtool.sources.choosing import choose
 from paramtool.sources.model import Model, open_model
+from paramtool.sources.objects import PythonObject
 from paramtool.sources.spec.document import Spec
 from paramtool.sources.spec.overrides import Override
 
 
-def open_chosen(model: str | None, overrides: Sequence[str] | None = None, seed: int | None = None) -> Model:
-    """Return what MODEL names, with what ``--set`` and ``--seed`` change in it.
+def open_chosen(
+    model: str | None,
+    overrides: Sequence[str] | None = None,
+    seed: int | None = None,
+    arguments: Sequence[str] | None = None,
+) -> Model:
+    """Return what MODEL names, with what ``--set``, ``--arg`` and ``--seed`` change in it.
 
     Raises:
-        ParamtoolError: where there is none, or it or an override is wrong.
+        ParamtoolError: where there is none, or it or an option is wrong.
     """
     parsed = tuple(Override.parse(each) for each in overrides or ())
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
-    opened = open_model(choice.name, parsed)
+    opened = open_model(choice.name, parsed, arguments or ())
     if seed is None:
         return opened
-    if not isinstance(opened, Spec):
+    if not isinstance(opened, (Spec, PythonObject)):
         raise ParamtoolError(f"--seed draws initial values, and {opened.name} has values of its own")
     return replace(opened, seed=seed)

@@ -11,6 +11,7 @@ import typer
 
 from paramtool import plugins
 from paramtool.cli import console, options
+from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
@@ -20,8 +21,7 @@ from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
 from paramtool.render.names import shown
-from paramtool.sources.model import buildable, open_recipe, spec_catalog
-from paramtool.sources.spec.document import Spec
+from paramtool.sources.model import Buildable, buildable, open_recipe, spec_catalog
 from paramtool.sources.spec.typed_input import read_inputs
 from paramtool.suggestion import did_you_mean
 
@@ -100,7 +100,9 @@ def grad(
     ] = None,
     plugin: options.Plugin = None,
     seed: options.Seed = None,
+    weights: options.Weights = None,
     set: options.Set = None,
+    arg: options.Arg = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -117,7 +119,7 @@ def grad(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    spec = buildable(open_chosen(model, set, seed))
+    spec = buildable(open_chosen(model, set, seed, arg))
     if input:
         spec = replace(spec, inputs=read_inputs(input, spec_catalog().dtypes))
     rules = [
@@ -126,7 +128,7 @@ def grad(
         *read_rules(context.meta[RULES], spec_catalog()),
     ]
     function = loss.value if loss else spec.loss or "sum"
-    report = _run(spec, rules, function, steps, by_use, layers, training, values)
+    report = _run(spec, weights, rules, function, steps, by_use, layers, training, values)
     for text in report.totals.notes:
         console.note(text)
     console.write(render(report, format, console.screen()))
@@ -146,7 +148,8 @@ def _failures(given: str | None) -> frozenset[str]:
 
 
 def _run(
-    spec: Spec,
+    spec: Buildable,
+    weights: str | None,
     rules: Sequence[Rule],
     loss: str,
     steps: int,
@@ -160,17 +163,15 @@ def _run(
         from paramtool.operations.gradients import gradients
         from paramtool.operations.initialize import initialize
         from paramtool.operations.refusals import check_forward
-        from paramtool.sources.build import network
+        from paramtool.sources import networks
         from paramtool.sources.build.inputs import make_inputs
 
-    check_forward(network.structure(spec).module)
+    check_forward(networks.structure(spec).module)
     if spec.inputs is None:
         hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
         raise ParamtoolError(f"{spec.name} has no input to run on", hint=hint)
     given = make_inputs(spec.inputs, spec.dtype, spec.seed)
-    built = network.values(spec)
-    for text in built.notes:
-        console.note(text)
+    built = build(spec, values=True, weights=weights)
     if rules:
         initialize(built.module, rules, seed=spec.seed)
     return gradients(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from paramtool import plugins
 from paramtool.cli import console, options
+from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.cores import available_cores
 from paramtool.cli.progress import progress_bar
@@ -23,10 +23,7 @@ from paramtool.records.initialization import NORM, InitializationRow, Initializa
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import buildable, open_recipe, spec_catalog
-
-if TYPE_CHECKING:
-    from paramtool.sources.spec.document import Spec
+from paramtool.sources.model import Buildable, buildable, open_recipe, spec_catalog
 
 Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]
 
@@ -68,7 +65,9 @@ def init(
     all: Annotated[
         bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")
     ] = False,
+    weights: options.Weights = None,
     set: options.Set = None,
+    arg: options.Arg = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -89,9 +88,9 @@ def init(
     if plugin:
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
-    spec = buildable(open_chosen(model, set, seed))
-    rules = _rules(spec, recipe, context)
-    report = _initialize(spec, rules, rng, saving, dry_run, values, digests=format is Format.json)
+    source = buildable(open_chosen(model, set, seed, arg))
+    rules = _rules(source, recipe, context)
+    report = _initialize(source, weights, rules, rng, saving, dry_run, values, digests=format is Format.json)
     _warn_of_norms(report)
     if format in FOR_PEOPLE and not all:
         report = folded(report)
@@ -120,9 +119,9 @@ def _saving(output: str | None, max_shard_size: str | None, force: bool, jobs: i
     return Saving(Path(output), size, force, jobs or available_cores())
 
 
-def _rules(spec: Spec, recipe: str | None, context: typer.Context) -> list[Rule]:
+def _rules(source: Buildable, recipe: str | None, context: typer.Context) -> list[Rule]:
     rules = [
-        *spec.rules,
+        *source.rules,
         *(open_recipe(recipe) if recipe else ()),
         *read_rules(context.meta[RULES], spec_catalog()),
     ]
@@ -132,7 +131,8 @@ def _rules(spec: Spec, recipe: str | None, context: typer.Context) -> list[Rule]
 
 
 def _initialize(
-    spec: Spec,
+    source: Buildable,
+    weights: str | None,
     rules: list[Rule],
     rng: Rng,
     saving: Saving | None,
@@ -143,21 +143,19 @@ def _initialize(
     """Build the model and do, or plan, what the rules say; torch comes in here."""
     with quick_import():
         from paramtool.operations.initialize import initialize
-        from paramtool.sources.build import network
 
     if saving and not dry_run:
-        return _save(spec, rules, rng, saving, digests)
-    built = network.structure(spec) if dry_run else network.values(spec, rng.value)
-    _tell(built.notes)
+        return _save(source, weights, rules, rng, saving, digests)
+    built = build(source, values=not dry_run, weights=weights, rng=rng.value)
     report = initialize(
         built.module,
         rules,
-        seed=spec.seed,
+        seed=source.seed,
         rng=rng.value,
         dry_run=dry_run,
         values=values,
         digests=digests,
-        model=spec.name,
+        model=source.name,
     )
     if saving:
         from paramtool.operations.saving import check
@@ -165,11 +163,6 @@ def _initialize(
         size = check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
         console.note(f"without --dry-run this writes {byte_size(size)} to {saving.target}")
     return report
-
-
-def _tell(notes: Iterable[str]) -> None:
-    for text in notes:
-        console.note(text)
 
 
 def _warn_of_norms(report: Initialization) -> None:
@@ -182,27 +175,32 @@ def _warn_of_norms(report: Initialization) -> None:
         console.note(f"{first.name} and {more:,} more of norm layers get {first.rule}; --exclude spares them")
 
 
-def _save(spec: Spec, rules: list[Rule], rng: Rng, saving: Saving, digests: bool) -> Initialization:
+def _save(
+    source: Buildable, weights: str | None, rules: list[Rule], rng: Rng, saving: Saving, digests: bool
+) -> Initialization:
     """Write the weights: straight to disk where every fill is known, else from memory."""
     from paramtool.operations.initialize import initialize
     from paramtool.operations.saving import byte_count, check, is_known, save
-    from paramtool.sources.build import network
+    from paramtool.sources import networks
 
-    built, sketch = network.sketch(spec)
-    _tell(built.notes)
-    common: dict[str, Any] = {"digests": digests, "model": spec.name, **vars(saving)}
-    if rng is Rng.streams and is_known(built.module, sketch.fills_of):
+    common: dict[str, Any] = {"digests": digests, "model": source.name, **vars(saving)}
+    built, sketch = networks.sketch(source)
+    if rng is Rng.streams and weights is None and is_known(built.module, sketch.fills_of):
+        for text in built.notes:
+            console.note(text)
         with progress_bar(byte_count(built.module)) as progress:
             return save(
                 built.module,
                 rules=rules,
                 fills_of=sketch.fills_of,
-                seed=spec.seed,
+                seed=source.seed,
                 progress=progress,
                 **common,
             )
     check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
-    built = network.values(spec, rng.value)
-    done = initialize(built.module, rules, seed=spec.seed, rng=rng.value, digests=digests, model=spec.name)
+    built = build(source, values=True, weights=weights, rng=rng.value)
+    done = initialize(
+        built.module, rules, seed=source.seed, rng=rng.value, digests=digests, model=source.name
+    )
     with progress_bar(byte_count(built.module)) as progress:
         return save(built.module, done=done, progress=progress, **common)

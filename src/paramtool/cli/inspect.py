@@ -60,7 +60,9 @@ def inspect(
         int | None, typer.Option("--depth", "-d", min=1, metavar="N", help="Fold names of more than N parts.")
     ] = None,
     all: options.All = False,
+    weights: options.Weights = None,
     set: options.Set = None,
+    arg: options.Arg = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -77,12 +79,12 @@ def inspect(
         type or (),
     )
     _check(sort, depth, stats, values)
-    opened = open_chosen(model, set, seed)
+    opened = open_chosen(model, set, seed, arg)
     if type and isinstance(opened, Checkpoint):
         raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
     if verify:
         verifying.verify(opened)
-    report = list_model(opened, module=module, stats=stats, values=values)
+    report = list_model(opened, module=module, stats=stats, values=values, weights=weights)
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
     format = Format.json if json else format

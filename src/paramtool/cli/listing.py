@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from paramtool.cli import console
+from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
 from paramtool.files.checkpoint import Checkpoint
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
-from paramtool.sources.model import Model
+from paramtool.sources.model import Buildable, Model
 from paramtool.sources.snapshot import Snapshot
-from paramtool.sources.spec.document import Spec
 
 
 def list_model(
-    model: Model, *, module: str | None = None, stats: bool = False, values: bool = False
+    model: Model,
+    *,
+    module: str | None = None,
+    stats: bool = False,
+    values: bool = False,
+    weights: str | None = None,
 ) -> Report[ParameterRow, ParameterTotals]:
     """Return every named tensor of `model`; torch comes in here, where the model needs it.
 
@@ -23,17 +27,19 @@ def list_model(
         module: only what this submodule has, by its own names.
         stats: add the statistics.
         values: add the elements.
+        weights: a checkpoint to load into a spec or object.
 
     Raises:
         ParamtoolError: where the model cannot be built or read, or has no such submodule.
     """
+    refuse_weights(model, weights)
     if isinstance(model, Checkpoint):
         return _checkpoint(model, module, stats, values)
     if isinstance(model, Snapshot):
         from paramtool.operations.remembered import remembered
 
         return remembered(model.report, model.name, module=module, stats=stats, values=values)
-    return _network(model, module, stats, values)
+    return _network(model, module, stats, values, weights)
 
 
 def _checkpoint(
@@ -53,14 +59,12 @@ def _checkpoint(
 
 
 def _network(
-    model: Spec, module: str | None, stats: bool, values: bool
+    model: Buildable, module: str | None, stats: bool, values: bool, weights: str | None
 ) -> Report[ParameterRow, ParameterTotals]:
+    built = build(model, values=values or stats, weights=weights)
     with quick_import():
         from paramtool.operations.parameters import parameters
         from paramtool.sources.build import network
 
-    built = network.values(model) if values or stats else network.structure(model)
-    for text in built.notes:
-        console.note(text)
     part = network.submodule(built.module, module) if module else built.module
     return parameters(part, stats=stats, values=values, model=model.name)

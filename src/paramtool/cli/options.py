@@ -34,12 +34,21 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec in YAML, or - for stdin.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+        help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Left out:"
+        " $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec by its dotted path."),
+]
+Arg = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, in YAML."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", "-w", metavar="FILE", help="Load a checkpoint into a spec or object."),
 ]
 FormatOption = Annotated[
     Format, typer.Option("--format", "-f", callback=_agree, help="How to write the result.")

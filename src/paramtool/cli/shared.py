@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paramtool.cli import console, options
+from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError, Unmet
@@ -46,7 +47,9 @@ def shared(
     ] = None,
     seed: options.Seed = None,
     all: options.All = False,
+    weights: options.Weights = None,
     set: options.Set = None,
+    arg: options.Arg = None,
     format: options.FormatOption = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -68,8 +71,8 @@ def shared(
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
         type or (),
     )
-    opened = open_chosen(model, set, seed)
-    layout, equal = _laid_out(opened, by_value)
+    opened = open_chosen(model, set, seed, arg)
+    layout, equal = _laid_out(opened, by_value, weights)
     report = share(layout, equal=equal, selection=selection)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
@@ -79,11 +82,12 @@ def shared(
         raise Unmet(broken)
 
 
-def _laid_out(model: Model, by_value: bool) -> tuple[Layout, EqualValues | None]:
+def _laid_out(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:
     """Return where the tensors of `model` are, and which have the same bytes if that is asked for."""
     if isinstance(model, Checkpoint):
+        refuse_weights(model, weights)
         return _checkpoint(model, by_value)
-    return _network(model, by_value)
+    return _network(model, by_value, weights)
 
 
 def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualValues | None]:
@@ -100,15 +104,12 @@ def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualVa
     return layout, equal_values(layout.listed.rows, OfCheckpoint(checkpoint))
 
 
-def _network(spec: Spec, by_value: bool) -> tuple[Layout, EqualValues | None]:
+def _network(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:
+    built = build(model, values=by_value, weights=weights)
     with quick_import():
         from paramtool.operations.sharing import equal_in, layout_of
-        from paramtool.sources.build import network
 
-    built = network.values(spec) if by_value else network.structure(spec)
-    for text in built.notes:
-        console.note(text)
-    layout = layout_of(built.module, model=spec.name)
+    layout = layout_of(built.module, model=model.name)
     return layout, equal_in(built.module, layout) if by_value else None
 
 

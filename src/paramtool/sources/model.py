@@ -16,6 +16,7 @@ from paramtool.files.torch_archive import read_archive
 from paramtool.place import Text
 from paramtool.records.rule import Rule
 from paramtool.sources.documents import Document, read_document
+from paramtool.sources.objects import PythonObject, read_object
 from paramtool.sources.recognizing import Form, path_and_key, recognize
 from paramtool.sources.snapshot import Snapshot, read_snapshot
 from paramtool.sources.spec.catalog import Catalog, shipped
@@ -25,15 +26,19 @@ from paramtool.sources.spec.overrides import Override
 from paramtool.sources.spec.rules import read_recipe
 from paramtool.sources.texts import STDIN, read_text
 
-Model: TypeAlias = Spec | Checkpoint | Snapshot
+Buildable: TypeAlias = Spec | PythonObject
+"""What says how to build a module."""
+
+Model: TypeAlias = Buildable | Checkpoint | Snapshot
 
 
-def open_model(name: str, overrides: Sequence[Override] = ()) -> Model:
+def open_model(name: str, overrides: Sequence[Override] = (), arguments: Sequence[str] = ()) -> Model:
     """Return what `name` is, told by its content: nothing that it names is imported, built or run.
 
     Args:
-        name: a file, a folder, or ``-`` for standard input.
+        name: a file, a folder, ``-`` for standard input, or ``package.module:object``.
         overrides: what ``--set`` changes in a spec.
+        arguments: what ``--arg`` gives to an object, each ``key=value``.
 
     Raises:
         ParamtoolError: for what cannot be read, or is of a format that is not read.
@@ -42,12 +47,17 @@ def open_model(name: str, overrides: Sequence[Override] = ()) -> Model:
     form = Form.text if name == STDIN else recognize(name)
     text = read_text(name) if form is Form.text else None
     document = read_document(text) if text else None
+    if arguments and form is not Form.object:
+        what = document.form if document else "a spec" if text else form.value
+        raise ParamtoolError(f"--arg is for package.module:object, and {name} is {what}")
     if text and not (document and (document.is_index or document.is_snapshot)):
         return _spec(text, overrides)
     if overrides:
         raise ParamtoolError(
             f"--set changes a spec, and {name} is {document.form if document else form.value}"
         )
+    if form is Form.object:
+        return read_object(name, arguments)
     if document and document.is_snapshot:
         return read_snapshot(document)
     return _of_index(Path(name), document, name) if document else open_checkpoint(name)
@@ -96,15 +106,19 @@ def _plain(path: Path) -> Checkpoint:
     raise ParamtoolError(f"{path} is no checkpoint")
 
 
-def buildable(model: Model) -> Spec:
+def buildable(model: Model) -> Buildable:
     """Return `model` where it says how to build a module.
 
     Raises:
         ParamtoolError: for a model that only tells what a module has, with what would do.
     """
-    if isinstance(model, Spec):
-        return model
-    raise ParamtoolError(f"{model.name} holds tensors and no module", hint="this takes a spec")
+    if isinstance(model, Checkpoint):
+        hint = f"this takes a spec or package.module:object, with --weights {model.name}"
+        raise ParamtoolError(f"{model.name} holds tensors and no module", hint=hint)
+    if isinstance(model, Snapshot):
+        hint = "this takes a spec or package.module:object"
+        raise ParamtoolError(f"{model.name} is a snapshot, which tells of a module and is none", hint=hint)
+    return model
 
 
 def open_spec(name: str, overrides: Sequence[Override] = ()) -> Spec:

@@ -37,7 +37,7 @@ def structure(spec: Spec) -> Network:
     Raises:
         Problems: with everything that torch refuses.
     """
-    with _no_collection(), StructureOnly():
+    with no_collection(), StructureOnly():
         return _build(spec)
 
 
@@ -47,7 +47,7 @@ def sketch(spec: Spec) -> tuple[Network, Sketch]:
     Raises:
         Problems: with everything that torch refuses.
     """
-    with _no_collection(), Sketch() as recording:
+    with no_collection(), Sketch() as recording:
         return _build(spec), recording
 
 
@@ -64,8 +64,8 @@ def values(spec: Spec, rng: str = "streams") -> Network:
         Problems: with everything that torch refuses.
         ParamtoolError: where the tensors do not fit in this machine's memory.
     """
-    _check_memory(structure(spec).module)
-    with _no_collection(), torch.random.fork_rng(devices=[]):
+    check_memory(structure(spec).module)
+    with no_collection(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         if rng == "torch":
             return _build(spec)
@@ -89,7 +89,7 @@ def _build(spec: Spec) -> Network:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keep the cycle collector out of a build: it would walk all modules again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -100,7 +100,8 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _check_memory(module: nn.Module) -> None:
+def check_memory(module: nn.Module) -> None:
+    """Raise where the tensors of `module` would not fit in this machine's memory."""
     tensors = {id(named.tensor): named.tensor for named in named_tensors(module)}
     needed = sum(each.nbytes for each in tensors.values() if not nn.parameter.is_lazy(each))
     try:

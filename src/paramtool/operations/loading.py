@@ -1,0 +1,158 @@
+"""Load a checkpoint into a module: strictly, and only after everything that stands against it was told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.named_tensors import dtype_name, named_tensors
+from paramtool.operations.elements import OfCheckpoint, as_bytes, dtype_of
+from paramtool.suggestion import did_you_mean
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One tensor of the module under all of its names, and the names that the file has of them."""
+
+    names: tuple[str, ...]
+    tensor: Tensor
+    found: tuple[str, ...]
+
+
+def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
+    """Fill the parameters and persistent buffers of `module`, and return what there is to say about it.
+
+    Every name must have its partner, and the shapes must agree.  A tied tensor may be in the file under
+    any of its names; under several, these must be equal: torch's ``load_state_dict`` takes the last and
+    says that all keys match.  Of a module on the meta device only the names and shapes are compared.
+
+    Raises:
+        Problems: with every missing, unexpected and reshaped name; the module is left as it was.
+        ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
+    """
+    stored = checkpoint.by_name
+    targets = list(_targets(module, stored))
+    problems = [*_unpaired(targets, checkpoint), *_unlike(targets, stored, checkpoint.name)]
+    if problems:
+        raise Problems(problems)
+    elements = OfCheckpoint(checkpoint)
+    for target in targets:
+        _check_tie(target, stored, elements, checkpoint.name)
+    notes = list(_casts(targets, stored, checkpoint.name))
+    not_finite = [each.found[0] for each in targets if not each.tensor.is_meta and not _fill(each, elements)]
+    if not_finite:
+        more = f" and {len(not_finite) - 1:,} more" if len(not_finite) > 1 else ""
+        notes.append(f"{shorten(not_finite[0])}{more} of {checkpoint.name} has NaN or infinities")
+    return notes
+
+
+def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
+    names: dict[int, list[str]] = {}
+    tensors: dict[int, Tensor] = {}
+    for named in named_tensors(module):
+        if named.is_stored:
+            names.setdefault(id(named.tensor), []).append(named.name)
+            tensors[id(named.tensor)] = named.tensor
+    for key, each in names.items():
+        yield _Target(tuple(each), tensors[key], tuple(name for name in each if name in stored))
+
+
+def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[ParamtoolError]:
+    known = {name for target in targets for name in target.names}
+    unexpected = [name for name in checkpoint.by_name if name not in known]
+    for target in targets:
+        if not target.found:
+            name = target.names[0]
+            hint = _prefixed(name, unexpected)
+            yield ParamtoolError(
+                f"{checkpoint.name} lacks '{shorten(name)}' {_shape(target.tensor)}", hint=hint
+            )
+    missing = [target.names[0] for target in targets if not target.found]
+    for name in unexpected:
+        hint = None if any(name.endswith(f".{each}") for each in missing) else did_you_mean(name, missing)
+        shape = list(checkpoint.by_name[name].shape)
+        message = f"{checkpoint.name} has '{shorten(name)}' {shape}, which the model has not"
+        yield ParamtoolError(message, hint=hint)
+
+
+def _prefixed(name: str, unexpected: list[str]) -> str | None:
+    """Find the same name behind the ``module.`` of a DataParallel, or another prefix."""
+    found = next((each for each in unexpected if each.endswith(f".{name}")), None)
+    return f"it has '{shorten(found)}'" if found else None
+
+
+def _unlike(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iterator[ParamtoolError]:
+    for target in targets:
+        for name in target.found:
+            tensor, found = target.tensor, stored[name]
+            if nn.parameter.is_lazy(tensor):
+                yield ParamtoolError(f"'{name}' is lazy and has no shape", hint="give the spec an 'input'")
+            elif tuple(tensor.shape) != found.shape:
+                shapes = f"{_shape(tensor)} in the model and {list(found.shape)} in {file}"
+                yield ParamtoolError(f"'{shorten(name)}' is {shapes}")
+            elif _loses(dtype_of(found), tensor.dtype):
+                dtypes = f"{dtype_name(tensor)} in the model and {found.dtype} in {file}"
+                yield ParamtoolError(f"'{shorten(name)}' is {dtypes}")
+
+
+def _loses(old: torch.dtype, new: torch.dtype) -> bool:
+    """Tell whether a cast would lose the imaginary part, or all that is behind the point."""
+    is_fraction = new.is_floating_point or new.is_complex
+    return (old.is_complex and not new.is_complex) or (old.is_floating_point and not is_fraction)
+
+
+def _check_tie(target: _Target, stored: dict[str, Stored], elements: OfCheckpoint, file: str) -> None:
+    first, *others = target.found
+    for name in others:
+        if stored[name] is not stored[first] and not _are_equal(first, name, stored, elements):
+            raise ParamtoolError(
+                f"'{first}' and '{name}' are one tensor in the model, and differ in {file}",
+                hint="untie them in the model, or store one of them",
+            )
+
+
+def _are_equal(one: str, other: str, stored: dict[str, Stored], elements: OfCheckpoint) -> bool:
+    if stored[one].dtype != stored[other].dtype:
+        return False
+    blocks = zip(elements.blocks(one), elements.blocks(other), strict=True)
+    return all(as_bytes(mine) == as_bytes(its) for mine, its in blocks)
+
+
+def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iterator[str]:
+    counts: dict[tuple[str, str], int] = {}
+    for target in targets:
+        kinds = (stored[target.found[0]].dtype, dtype_name(target.tensor))
+        counts[kinds] = counts.get(kinds, 0) + 1
+    for (old, new), count in counts.items():
+        if old != new:
+            tensors = "1 tensor is" if count == 1 else f"{count:,} tensors are"
+            yield f"{tensors} {old} in {file} and {new} in the model"
+
+
+@torch.no_grad()
+def _fill(target: _Target, elements: OfCheckpoint) -> bool:
+    """Copy the elements block by block, and tell whether all of them are finite."""
+    tensor = target.tensor.detach()
+    whole = tensor if tensor.is_contiguous() else torch.empty(tensor.shape, dtype=tensor.dtype)
+    flat = whole.view(-1)
+    start, is_finite = 0, True
+    for block in elements.blocks(target.found[0]):
+        room = flat[start : start + block.numel()]
+        room.copy_(block)
+        start += block.numel()
+        if is_finite and tensor.is_floating_point():
+            total = float(room.sum(dtype=torch.float32))
+            is_finite = math.isfinite(total) or bool(room.isfinite().all())
+    if whole is not tensor:
+        tensor.copy_(whole)
+    return is_finite
+
+
+def _shape(tensor: Tensor) -> str:
+    return "" if nn.parameter.is_lazy(tensor) else str(list(tensor.shape))
