@@ -31,7 +31,11 @@ PUBLISHED = {
     "bert_base.yaml": (109_482_240, 199, 199),  # transformers, BertModel.num_parameters()
     "vit_b16.yaml": (86_567_656, 152, 152),  # torchvision, ViT_B_16_Weights.IMAGENET1K_V1.meta["num_params"]
     "llama3_70b.yaml": (70_553_706_496, 723, 723),  # half of total_size in the checkpoint's index, see below
+    "rnn.yaml": (3_840, 8, 8),  # 4·16·(8 + 16 + 2) and 4·16·(16 + 16 + 2)
+    "tiny_lm.yaml": (33_088, 26, 25),  # 500·32 and two blocks of 8,544: 96·32 + 96 and 32·32 + 32,
+    "albert_like.yaml": (33_588, 77, 17),  # 64·32 + 64 and 32·64 + 32, two norms of 64; here once
 }
+
 
 # meta-llama/Meta-Llama-3-70B, model.safetensors.index.json: metadata.total_size, in bytes of bfloat16
 LLAMA_BYTES = 141_107_412_992
@@ -174,9 +178,13 @@ BUFFERS: dict[str, Shapes] = {
     "gpt2.yaml": {f"h.{index}.attn.bias": (1, 1, 1024, 1024) for index in range(12)},
     "bert_base.yaml": {"embeddings.position_ids": (1, 512), "embeddings.token_type_ids": (1, 512)},
 }
+TRANSFORMER_LAYER = [name for name, _ in nn.TransformerEncoderLayer(4, 2).named_parameters()]
+
 TIES = {
     "gpt2.yaml": {"lm_head.weight": "wte.weight"},
     "shared.yaml": {"1.weight": "0.weight"},
+    "tiny_lm.yaml": {"head.weight": "embed.weight"},
+    "albert_like.yaml": {f"{call}.{name}": f"2.{name}" for call in range(3, 8) for name in TRANSFORMER_LAYER},
 }
 
 
@@ -211,8 +219,8 @@ def test_buffers_are_those_of_the_real_model(config: str) -> None:
 
 
 @pytest.mark.parametrize("config", PUBLISHED)
-def test_only_gpt2_and_shared_are_tied(config: str) -> None:
-    """GPT-2 reads out by its embedding, and shared.yaml calls one layer twice; nothing else is tied."""
+def test_only_heads_and_repeated_layers_are_tied(config: str) -> None:
+    """Two heads are an embedding, and two configs call a layer again; nothing else is tied."""
     assert ties(config) == TIES.get(config, {})
 
 

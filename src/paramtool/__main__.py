@@ -11,10 +11,12 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line; until it is imported, an interrupt ends the process without a traceback."""
-    signal.signal(signal.SIGINT, _end)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # which a shell sets for what it runs in the background
+        signal.signal(signal.SIGINT, _end)
     from paramtool.cli.main import main as run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, before)
     run()
 
 
