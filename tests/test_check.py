@@ -343,6 +343,53 @@ def test_what_a_checkpoint_cannot_tell_is_no_answer(weights: str, run: Run) -> N
     ]  # fmt: skip
 
 
+def test_an_object_of_python_is_checked_as_well(run: Run) -> None:
+    """An object has a structure and values, no rule that fills them, and no input."""
+    linear = ("check", "torch.nn:Linear", "--arg", "in_features=4", "--arg", "out_features=3")
+    assert (
+        run(
+            *linear, *["--parameters", "15", "--trainable", "15", "--finite", "--distinct", "weight,bias"]
+        ).status
+        == 0
+    )
+    (row,) = rows(run(*linear, "--init", "complete", "--json").stdout)
+    assert (row["holds"], row["found"]) == (False, "0 of 2 filled")
+    result = run(*linear, "--gradients", "reach-all")
+    assert (result.status, result.stdout) == (2, "")
+    assert "torch.nn:Linear has no input to run on" in result.stderr
+
+
+def test_a_snapshot_is_checked_by_what_it_remembers(folder: Path, run: Run) -> None:
+    """A snapshot tells names, counts and ties; values only where it was written with --stats."""
+    (folder / "plain.json").write_text(run("inspect", "model.yaml", "--json").stdout)
+    (folder / "stats.json").write_text(run("inspect", "model.yaml", "--json", "--stats").stdout)
+    structure = [
+        "--parameters",
+        "19",
+        "--trainable",
+        "19",
+        "--dtype",
+        "float32",
+        "--distinct",
+        "0.weight,2.weight",
+    ]
+    assert run("check", "plain.json", *structure, "--same-as", "model.yaml").status == 0
+    assert run("check", "stats.json", "--finite").status == 0
+    result = run("check", "plain.json", "--finite", "--init", "complete")
+    assert (result.status, result.stdout) == (2, "")
+    assert [line.split("told:")[0] for line in result.stderr.splitlines()] == [
+        "--finite: error: 'finite' cannot be ", "--init complete: error: 'init' cannot be ",
+    ]  # fmt: skip
+
+
+def test_a_model_without_a_forward_cannot_be_run(folder: Path, run: Run) -> None:
+    """Names and shapes written down have no backward pass; the error says what is missing."""
+    (folder / "names.yaml").write_text("model: {Module: {a: {Linear: [1, 1]}}}\ninput: [1, 1]\n")
+    result = run("check", "names.yaml", "--gradients", "reach-all")
+    assert (result.status, result.stdout) == (2, "")
+    assert "has no forward" in result.stderr
+
+
 def test_same_as_compares_with_another_model(weights: str, folder: Path, run: Run) -> None:
     """An option may name any MODEL; every difference is told."""
     assert run("check", "--same-as", "model.yaml").status == 0
@@ -366,12 +413,14 @@ def test_a_spec_names_only_snapshots_of_its_own_folder(folder: Path, run: Run) -
     (inner / "link.json").symlink_to(folder / "outside.json")
     (inner / "device.json").symlink_to("/dev/zero")
     (inner / "folder.json").mkdir()
+    (inner / "spec.json").write_text('{"model": "ReLU"}')
     complaints = {
         "missing.json": "there is no file specs/missing.json",
         "link.json": "specs/link.json leads out of the spec's own folder",
         "device.json": "there is no file specs/device.json",
         "folder.json": "there is no file specs/folder.json",
         "secret.json": "specs/secret.json is no snapshot",
+        "spec.json": "specs/spec.json is no snapshot",
     }
     for name, complaint in complaints.items():
         (inner / "model.yaml").write_text(f"model: ReLU\nexpect: {{same_as: {name}}}\n")
@@ -495,9 +544,9 @@ def test_github_annotates_the_place_of_what_is_broken(run: Run) -> None:
 
 
 def test_an_annotation_escapes_what_the_runner_reads() -> None:
-    """Colons, commas and percent signs are written as the runner expects, a line break is shown."""
+    """Colons, commas, percent signs and line breaks are written as the runner expects."""
     line = annotation("warning", "a\nb: 100%", file="a,b:c%.yaml", title="x")
-    assert line == "::warning file=a%2Cb%3Ac%25.yaml,title=x::a\\nb: 100%25\n"
+    assert line == "::warning file=a%2Cb%3Ac%25.yaml,title=x::a%0Ab: 100%25\n"
     assert annotation("notice", "m") == "::notice::m\n"
 
 

@@ -14,6 +14,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.operations.evidence import CannotTell, Listing
 from paramtool.place import Place
 from paramtool.sources.model import Buildable, Model, buildable, open_model
+from paramtool.sources.snapshot import Snapshot
 from paramtool.sources.spec.document import Spec
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class OfModel:
     @cached_property
     def statistics(self) -> Listing:
         """Return the statistics of what is stored, or what constructors draw and a spec's rules then fill."""
+        if isinstance(self._model, Snapshot):
+            try:
+                return list_model(self._model, stats=True)
+            except ParamtoolError as error:
+                raise CannotTell(error.message, hint=error.hint) from error
         if not (isinstance(self._model, Spec) and self._model.rules):
             return list_model(self._model, stats=True)
         with quick_import():
@@ -69,7 +75,10 @@ class OfModel:
             )
         with quick_import():
             from paramtool.operations.gradients import gradients
+            from paramtool.operations.refusals import check_forward
+            from paramtool.sources import networks
             from paramtool.sources.build.inputs import make_inputs
+        check_forward(networks.structure(spec).module)
         given = make_inputs(spec.inputs, spec.dtype, spec.seed)
         report = gradients(
             self._filled(spec).module,
@@ -121,6 +130,9 @@ def _listed(name: str, place: Place) -> Listing:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ParamtoolError(f"{path} leads out of the spec's own folder", place)
     try:
-        return list_model(open_model(str(path)))
+        opened = open_model(str(path))
     except ParamtoolError:
-        raise ParamtoolError(f"{path} is no snapshot", place, _WRITE.format(path)) from None
+        opened = None
+    if not isinstance(opened, Snapshot):
+        raise ParamtoolError(f"{path} is no snapshot", place, _WRITE.format(path))
+    return list_model(opened)

@@ -40,7 +40,7 @@ def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
 
     Args:
         level: ``error``, ``warning`` or ``notice``.
-        message: one line; line breaks in it are shown as escapes.
+        message: one line, or several.
         file: relative to the repository.
         line, column: counted from 1.
         title: stands above the message.
@@ -82,11 +82,13 @@ def _(row: ExpectationRow) -> Iterator[str]:
     if not row.holds:
         about = f"{row.model}: " if row.file is None and row.model else ""
         message = f"{about}{row.name}: expected {row.expected}, found: {row.found}"
-        yield annotation("error", message, row.file, row.line, row.column, "paramtool check")
+        file = shown(row.file) if row.file is not None else None
+        yield annotation("error", shown(message), file, row.line, row.column, "paramtool check")
 
 
 def _data(text: str) -> str:
-    return shown(text).replace("%", "%25")  # what else the runner wants escaped, is shown as an escape
+    lines = "\n".join(shown(line) for line in text.split("\n"))
+    return lines.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
