@@ -261,7 +261,7 @@ def test_nothing_that_a_stranger_wrote_is_a_command(run: Run, folder: Path) -> N
         )
         assert "##[" not in text
     assert annotation("error", "a%\r\nb", "x,y:z", 1, 2, "t") == (
-        "::error file=x%2Cy%3Az,line=1,col=2,title=t::a%25\\r%0Ab\n"
+        "::error file=x%2Cy%3Az,line=1,col=2,title=t::a%25\\r\\nb\n"
     )
 
 
@@ -290,7 +290,21 @@ def test_a_file_that_stores_a_tied_tensor_once_does_not_load_alone(run: Run) -> 
         "missing key head.weight",
         "head.weight: stored once, under what it is tied to, for safetensors.torch.load_model",
     ]
-    assert document(run, "a.safetensors", "a.safetensors")["totals"]["loads"]
+    for a, b in (("a.safetensors", "a.safetensors"), ("a.yaml", "a.safetensors")):
+        assert document(run, a, b)["totals"]["loads"]
+
+
+def test_a_snapshot_is_what_was(run: Run, folder: Path) -> None:
+    """The JSON of inspect compares like what it was written from, but for what it does not list."""
+    (folder / "main.json").write_text(run("inspect", "a.yaml", "--buffers", "--json").stdout)
+    assert run("diff", "main.json", "a.yaml").status == run("diff", "a.yaml", "main.json").status == 0
+    assert document(run, "main.json", "b.yaml")["rows"] == document(run, "a.yaml", "b.yaml")["rows"]
+    assert "a strict load of main.json into b.yaml fails" in run("diff", "main.json", "b.yaml").stdout
+    (folder / "short.json").write_text(run("inspect", "a.yaml", "--json").stdout)
+    short = run("diff", "short.json", "a.yaml")
+    assert short.status == 0
+    assert short.stderr == "note: short.json does not list its buffers, so these are not compared\n"
+    assert "main.json is a snapshot and has no values" in refusal(run, "main.json", "a.yaml", "--values")
 
 
 def test_an_archive_of_torch_stores_both_names(run: Run, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,7 +71,7 @@ def diff(
     patterns = [compile_pattern(each, option="--pattern") for each in pattern or ()]
     excluded = [compile_pattern(each, option="--exclude") for each in exclude or ()]
     model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
-    listed_a, listed_b = list_model(model_a), list_model(model_b)
+    listed_a, listed_b = _listed(model_a), _listed(model_b)
     _tell_of_what_is_left_out(listed_a, listed_b)
     compared = _values(model_a, model_b, atol or 0.0, rtol or 0.0) if values else None
     report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
@@ -101,6 +102,11 @@ def _check(
         )
     if format is Format.tree:
         raise ParamtoolError("diff has no tree", hint="'paramtool inspect --format tree' has one")
+
+
+def _listed(model: Model) -> Parameters:
+    """Return what the model has, under its own name: a snapshot's listing has that of what it is of."""
+    return replace(list_model(model), model=model.name)
 
 
 def _tell_of_what_is_left_out(*listings: Parameters) -> None:

@@ -46,10 +46,12 @@ def judge(
         absent_a, absent_b: names that a file only maps to another, as safetensors files do.
     """
     stored = {row.name: row for row in a if is_stored(row) and row.name not in absent_a}
-    expected = {row.name: row for row in b if is_stored(row) and row.name not in absent_b}
+    expected = {row.name: row for row in b if is_stored(row)}
     is_bare = any(row.kind not in KINDS for row in stored.values())
     missing = [
-        name for name, row in expected.items() if name not in stored and not (is_bare and _adds_itself(row))
+        name
+        for name, row in expected.items()
+        if name not in stored and name not in absent_b and not (is_bare and _adds_itself(row))
     ]
     unexpected = [name for name in stored if name not in expected]
     both = [(stored[name], row) for name, row in expected.items() if name in stored]
