@@ -31,7 +31,7 @@ for w in tensors:
 STATISTICS = (
     TENSORS
     + """
-from paramtool.operations.statistics import statistics
+from paramtool.operations.elements.statistics import statistics
 for w in tensors:
     print(statistics(w))
 """

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from paramtool import streams
-from paramtool.operations.losses import loss_of, output_tensors
-from paramtool.operations.passes import Passes
-from paramtool.operations.splits import Split
-from paramtool.operations.undisturbed import undisturbed
+from paramtool.operations.gradients.losses import loss_of, output_tensors
+from paramtool.operations.gradients.passes import Passes
+from paramtool.operations.gradients.splits import Split
+from paramtool.operations.gradients.undisturbed import undisturbed
 
 EXACT = 1e-12
 """Relative to the sum of the norms, in float64."""

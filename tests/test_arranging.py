@@ -13,10 +13,10 @@ from torch import nn
 
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.files.sizes import byte_size
-from paramtool.operations.depth import fold_depth
-from paramtool.operations.parameters import parameters
-from paramtool.operations.selection import SORT_KEYS, Selection, select, sort
-from paramtool.operations.totals import count_once, totals
+from paramtool.operations.listing.depth import fold_depth
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.listing.selection import SORT_KEYS, Selection, select, sort
+from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.parameter import ParameterRow
 from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import as_text, folded

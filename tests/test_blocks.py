@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from paramtool.operations.depth import fold_depth
-from paramtool.operations.parameters import parameters
-from paramtool.operations.totals import count_once
+from paramtool.operations.listing.depth import fold_depth
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.listing.totals import count_once
 from paramtool.records.parameter import ParameterRow
 from paramtool.render.blocks import first_of, fold_blocks, parts_of
 from paramtool.render.formats import folded

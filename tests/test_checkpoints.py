@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from paramtool.operations.parameters import parameters
+from paramtool.operations.listing.parameters import parameters
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.render.formats import Format, as_text
 from tests.conftest import Run

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 import paramtool
-from paramtool.operations import renames
-from paramtool.operations.changed_values import BLOCK, ChangedValues
-from paramtool.operations.compare import compare
-from paramtool.operations.differences import Differences, Parameters, differences
-from paramtool.operations.elements import OfModule
-from paramtool.operations.parameters import parameters
-from paramtool.operations.renames import MOST_COMPARISONS, pair_names
-from paramtool.operations.totals import count_once, totals
+from paramtool.operations.comparison import renames
+from paramtool.operations.comparison.changed_values import BLOCK, ChangedValues
+from paramtool.operations.comparison.compare import compare
+from paramtool.operations.comparison.differences import Differences, Parameters, differences
+from paramtool.operations.comparison.renames import MOST_COMPARISONS, pair_names
+from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import COLUMNS, ParameterRow
 from paramtool.records.report import Report

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from paramtool.operations.parameters import parameters
+from paramtool.operations.listing.parameters import parameters
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.sources.build import network

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paramtool.operations.losses import output_tensors
+from paramtool.operations.gradients.losses import output_tensors
 from tests.gradient_check import check
 from tests.test_every_module import FORMS, NAMES
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from paramtool.errors import NothingMatched, Problems
-from paramtool.operations.evidence import CannotTell, Evidence, Listing
-from paramtool.operations.expectations import EXPECTATIONS, MOST_NAMED, check
-from paramtool.operations.parameters import parameters
+from paramtool.operations.expectations.evidence import CannotTell, Evidence, Listing
+from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, check
+from paramtool.operations.listing.parameters import parameters
 from paramtool.place import Place, Text
 from paramtool.quantities import COUNTS, SIZES, about, between
 from paramtool.records.expectation import Expectation, ExpectationRow, Expected

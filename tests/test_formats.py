@@ -20,8 +20,8 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.sizes import byte_size
-from paramtool.operations.parameters import parameters
-from paramtool.operations.totals import totals
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.listing.totals import totals
 from paramtool.records.parameter import (
     COLUMNS,
     KIND_COLUMNS,

@@ -11,10 +11,10 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from torch import nn
 
-from paramtool.operations.differences import differences
-from paramtool.operations.gradients import gradients
-from paramtool.operations.parameters import parameters
-from paramtool.operations.sharing import sharing
+from paramtool.operations.comparison.differences import differences
+from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.sharing.sharing import sharing
 from paramtool.render.formats import Format, folded, render
 from paramtool.render.screen import Screen
 from paramtool.sources.build import network

@@ -322,7 +322,7 @@ def test_large_gradients_are_printed_only_when_asked(run: Run, spec: Any) -> Non
 @pytest.mark.parametrize("width", [60, 200])
 def test_a_terminal_shows_branches_and_bars(width: int) -> None:
     """On a terminal of any width, every name and path is there whole."""
-    from paramtool.operations.gradients import gradients
+    from paramtool.operations.gradients.gradients import gradients
 
     torch.manual_seed(0)
     layer = torch.nn.Linear(4, 4)

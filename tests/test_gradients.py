@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import paramtool
 from paramtool.errors import Bug, ParamtoolError
-from paramtool.operations import splits
-from paramtool.operations.gradients import gradients
-from paramtool.operations.losses import loss_of
-from paramtool.operations.magnitude import magnitude
+from paramtool.operations.gradients import splits
+from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.gradients.losses import loss_of
+from paramtool.operations.gradients.magnitude import magnitude
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.report import Report
 from tests.gradient_check import plain

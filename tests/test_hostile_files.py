@@ -20,8 +20,8 @@ import torch
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint
-from paramtool.operations.elements import OfCheckpoint
-from paramtool.operations.stored import stored
+from paramtool.operations.elements.elements import OfCheckpoint
+from paramtool.operations.listing.stored import stored
 from paramtool.sources.model import open_model
 from tests.conftest import Run
 from tests.processes import watch

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
-from paramtool.operations.initialize import initialize
+from paramtool.operations.initialization.initialize import initialize
 from paramtool.place import Text
 from paramtool.records.initialization import (
     PLAN_COLUMNS,

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError
-from paramtool.operations.initialize import initialize
-from paramtool.operations.planning import find_initializer
+from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.planning import find_initializer
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from paramtool.sources.initializers import initializers

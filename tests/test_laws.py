@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool import streams
-from paramtool.operations.initialize import initialize
+from paramtool.operations.initialization.initialize import initialize
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from paramtool.records.rule import Rule

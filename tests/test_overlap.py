@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paramtool.operations import extent, overlap
-from paramtool.operations.extent import Extent, covered
-from paramtool.operations.overlap import Groups, overlaps
+from paramtool.operations.sharing import extent, overlap
+from paramtool.operations.sharing.extent import Extent, covered
+from paramtool.operations.sharing.overlap import Groups, overlaps
 
 MANY = 50_257
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from paramtool.operations.initialize import initialize
+from paramtool.operations.initialization.initialize import initialize
 from paramtool.sources import networks
 from paramtool.sources.objects import read_object
 from tests.conftest import Run

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from paramtool import streams
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.operations.initialize import initialize
-from paramtool.operations.saving import save
+from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.saving import save
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 from paramtool.sources.build import network

@@ -24,13 +24,13 @@ from torch.nn.utils.parametrizations import weight_norm
 import paramtool
 from paramtool.errors import NothingMatched
 from paramtool.files.checkpoint import Checkpoint, Stored
-from paramtool.operations.checkpoint_layout import layout_of_checkpoint
-from paramtool.operations.extent import Extent
-from paramtool.operations.grouping import Layout, share
-from paramtool.operations.parameters import parameters
-from paramtool.operations.selection import Selection
-from paramtool.operations.sharing import sharing
-from paramtool.operations.stored import stored
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.listing.selection import Selection
+from paramtool.operations.listing.stored import stored
+from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
+from paramtool.operations.sharing.extent import Extent
+from paramtool.operations.sharing.grouping import Layout, share
+from paramtool.operations.sharing.sharing import sharing
 from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.sharing import SharedModule, SharingRow

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from torch import nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.operations.parameters import parameters
-from paramtool.operations.remembered import remembered
+from paramtool.operations.listing.parameters import parameters
+from paramtool.operations.listing.remembered import remembered
 from paramtool.place import Text
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report

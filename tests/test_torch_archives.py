@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.torch_archive import broken_members, read_archive
-from paramtool.operations.elements import OfCheckpoint
-from paramtool.operations.statistics import statistics
+from paramtool.operations.elements.elements import OfCheckpoint
+from paramtool.operations.elements.statistics import statistics
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from tests.conftest import Run
 from tests.test_checkpoints import TENSORS, rows

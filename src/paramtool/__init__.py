@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paramtool.errors import ParamtoolError
-    from paramtool.operations.compare import compare
-    from paramtool.operations.gradients import gradients
-    from paramtool.operations.initialize import initialize
-    from paramtool.operations.parameters import parameters
-    from paramtool.operations.sharing import sharing
+    from paramtool.operations.comparison.compare import compare
+    from paramtool.operations.gradients.gradients import gradients
+    from paramtool.operations.initialization.initialize import initialize
+    from paramtool.operations.listing.parameters import parameters
+    from paramtool.operations.sharing.sharing import sharing
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
@@ -44,11 +44,11 @@ _HOMES = {
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
-    "compare": "operations.compare",
-    "gradients": "operations.gradients",
-    "initialize": "operations.initialize",
-    "parameters": "operations.parameters",
-    "sharing": "operations.sharing",
+    "compare": "operations.comparison.compare",
+    "gradients": "operations.gradients.gradients",
+    "initialize": "operations.initialization.initialize",
+    "parameters": "operations.listing.parameters",
+    "sharing": "operations.sharing.sharing",
 }
 
 

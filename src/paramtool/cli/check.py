@@ -14,8 +14,8 @@ from paramtool.cli import expectation_options as expected
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.evidence import OfModel
 from paramtool.errors import ParamtoolError
-from paramtool.operations.expectations import check as hold
-from paramtool.operations.expectations import sums
+from paramtool.operations.expectations.expectations import check as hold
+from paramtool.operations.expectations.expectations import sums
 from paramtool.records.expectation import (
     PEOPLE_COLUMNS,
     Expectation,

@@ -21,8 +21,8 @@ from paramtool.sources.spec.document import Spec
 from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
-    from paramtool.operations.differences import Parameters, Values
-    from paramtool.operations.elements import Elements
+    from paramtool.operations.comparison.differences import Parameters, Values
+    from paramtool.operations.elements.elements import Elements
 
 
 def diff(
@@ -63,8 +63,8 @@ def diff(
     A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
     Exit status 0 where they are the same, 1 where they differ.
     """
-    from paramtool.operations.chosen_differences import choose_differences
-    from paramtool.operations.differences import differences
+    from paramtool.operations.comparison.chosen_differences import choose_differences
+    from paramtool.operations.comparison.differences import differences
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, format)
@@ -110,7 +110,7 @@ def _listed(model: Model) -> Parameters:
 
 
 def _tell_of_what_is_left_out(*listings: Parameters) -> None:
-    from paramtool.operations.differences import left_out
+    from paramtool.operations.comparison.differences import left_out
 
     for listed in listings:
         kinds = {"buffer": "buffers", "tensor": "plain tensors"}
@@ -121,7 +121,7 @@ def _tell_of_what_is_left_out(*listings: Parameters) -> None:
 
 def _values(a: Model, b: Model, atol: float, rtol: float) -> Values:
     with quick_import():
-        from paramtool.operations.changed_values import ChangedValues
+        from paramtool.operations.comparison.changed_values import ChangedValues
 
     return ChangedValues(_elements(a), _elements(b), atol=atol, rtol=rtol)
 
@@ -135,7 +135,7 @@ def _absent(model: Model) -> list[str]:
 
 
 def _elements(model: Model) -> Elements:
-    from paramtool.operations.elements import OfCheckpoint, OfModule
+    from paramtool.operations.elements.elements import OfCheckpoint, OfModule
     from paramtool.sources import networks
 
     if isinstance(model, Checkpoint):

@@ -11,7 +11,7 @@ from paramtool.cli.laying_out import laid_out
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
-from paramtool.operations.evidence import CannotTell, Listing
+from paramtool.operations.expectations.evidence import CannotTell, Listing
 from paramtool.place import Place
 from paramtool.sources.model import Buildable, Model, buildable, open_model
 from paramtool.sources.snapshot import Snapshot
@@ -45,12 +45,12 @@ class OfModel:
         if not (isinstance(self._model, Spec) and self._model.rules):
             return list_model(self._model, stats=True)
         with quick_import():
-            from paramtool.operations.parameters import parameters
+            from paramtool.operations.listing.parameters import parameters
         return parameters(self._filled(self._model).module, stats=True)
 
     @cached_property
     def sharing(self) -> Mapping[str, str]:
-        from paramtool.operations.grouping import share
+        from paramtool.operations.sharing.grouping import share
 
         first: dict[int | str, str] = {}
         rows = share(laid_out(self._model)[0]).rows
@@ -60,7 +60,7 @@ class OfModel:
     def unfilled(self) -> Collection[str]:
         source = self._source()
         with quick_import():
-            from paramtool.operations.planning import plan
+            from paramtool.operations.initialization.planning import plan
             from paramtool.sources import networks
         targets = plan(networks.structure(source).module, source.rules)
         return [each.name for each in targets if not any(step.replaces for step in each.steps)]
@@ -74,8 +74,8 @@ class OfModel:
                 f"{spec.name} has no input to run on", hint="a spec has, as in input: {shape: [2, 4]}"
             )
         with quick_import():
-            from paramtool.operations.gradients import gradients
-            from paramtool.operations.refusals import check_forward
+            from paramtool.operations.gradients.gradients import gradients
+            from paramtool.operations.gradients.refusals import check_forward
             from paramtool.sources import networks
             from paramtool.sources.build.inputs import make_inputs
         check_forward(networks.structure(spec).module)
@@ -92,7 +92,7 @@ class OfModel:
         return {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
 
     def differences(self, snapshot: str, place: Place) -> Sequence[str]:
-        from paramtool.operations.differences import differences
+        from paramtool.operations.comparison.differences import differences
         from paramtool.render.difference_text import sentence
 
         return [sentence(row) for row in differences(_listed(snapshot, place), self.listing).rows]
@@ -100,7 +100,7 @@ class OfModel:
     def _filled(self, source: Buildable) -> Network:
         """Return the network with its values, as `init` would leave it; built once."""
         with quick_import():
-            from paramtool.operations.initialize import initialize
+            from paramtool.operations.initialization.initialize import initialize
             from paramtool.sources import networks
         if self._network is None:
             self._network = networks.values(source)

@@ -157,9 +157,9 @@ def _run(
 ) -> Report[GradientRow, GradientTotals]:
     """Build, fill and run the model; torch comes in here."""
     with quick_import():
-        from paramtool.operations.gradients import gradients
-        from paramtool.operations.initialize import initialize
-        from paramtool.operations.refusals import check_forward
+        from paramtool.operations.gradients.gradients import gradients
+        from paramtool.operations.gradients.refusals import check_forward
+        from paramtool.operations.initialization.initialize import initialize
         from paramtool.sources import networks
         from paramtool.sources.build.inputs import make_inputs
 

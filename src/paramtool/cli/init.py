@@ -136,7 +136,7 @@ def _initialize(
 ) -> Initialization:
     """Build the model and do, or plan, what the rules say; torch comes in here."""
     with quick_import():
-        from paramtool.operations.initialize import initialize
+        from paramtool.operations.initialization.initialize import initialize
 
     if saving and not dry_run:
         return _save(source, weights, rules, rng, saving, digests)
@@ -152,7 +152,7 @@ def _initialize(
         model=source.name,
     )
     if saving:
-        from paramtool.operations.saving import check
+        from paramtool.operations.initialization.saving import check
 
         size = check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
         console.note(f"without --dry-run this writes {byte_size(size)} to {saving.target}")
@@ -173,8 +173,8 @@ def _save(
     source: Buildable, weights: str | None, rules: list[Rule], rng: Rng, saving: Saving, digests: bool
 ) -> Initialization:
     """Write the weights: straight to disk where every fill is known, else from memory."""
-    from paramtool.operations.initialize import initialize
-    from paramtool.operations.saving import byte_count, check, is_known, save
+    from paramtool.operations.initialization.initialize import initialize
+    from paramtool.operations.initialization.saving import byte_count, check, is_known, save
     from paramtool.sources import networks
 
     common: dict[str, Any] = {"digests": digests, "model": source.name, **vars(saving)}

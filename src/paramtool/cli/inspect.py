@@ -23,7 +23,7 @@ from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
-    from paramtool.operations.selection import Selection
+    from paramtool.operations.listing.selection import Selection
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
@@ -70,8 +70,8 @@ def inspect(
 
     A tensor under several names has a line for each and counts once in the totals.
     """
-    from paramtool.operations.selection import Selection
-    from paramtool.operations.selection import sort as sorted_rows
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.operations.listing.selection import sort as sorted_rows
 
     selection = Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
@@ -99,7 +99,7 @@ def inspect(
 
 def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
     """Refuse options that contradict each other before anything is built."""
-    from paramtool.operations.selection import check_sort
+    from paramtool.operations.listing.selection import check_sort
 
     if depth is not None and (stats or values):
         raise ParamtoolError("--depth folds tensors together, which have no common --stats or --values")
@@ -130,9 +130,9 @@ def _arranged(
     depth: int | None,
 ) -> Report[ParameterRow, ParameterTotals]:
     """Select the rows and fold deep ones; the totals are those of what was selected."""
-    from paramtool.operations import depth as depths
-    from paramtool.operations import selection as selections
-    from paramtool.operations.totals import totals
+    from paramtool.operations.listing import depth as depths
+    from paramtool.operations.listing import selection as selections
+    from paramtool.operations.listing.totals import totals
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
     kept = selections.select(listed, selection)

@@ -12,7 +12,7 @@ from paramtool.sources.model import Model
 from paramtool.sources.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from paramtool.operations.grouping import EqualValues, Layout
+    from paramtool.operations.sharing.grouping import EqualValues, Layout
 
 
 def laid_out(
@@ -32,7 +32,7 @@ def laid_out(
     if isinstance(model, Checkpoint):
         return _checkpoint(model, by_value)
     if isinstance(model, Snapshot):
-        from paramtool.operations.grouping import Layout
+        from paramtool.operations.sharing.grouping import Layout
 
         if by_value:
             raise ParamtoolError(f"{model.name} is a snapshot and has no values to compare")
@@ -41,15 +41,15 @@ def laid_out(
 
 
 def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualValues | None]:
-    from paramtool.operations.checkpoint_layout import layout_of_checkpoint
-    from paramtool.operations.stored import stored
+    from paramtool.operations.listing.stored import stored
+    from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
 
     layout = layout_of_checkpoint(checkpoint, stored(checkpoint))
     if not by_value:
         return layout, None
     with quick_import():
-        from paramtool.operations.elements import OfCheckpoint
-        from paramtool.operations.equality import equal_values
+        from paramtool.operations.elements.elements import OfCheckpoint
+        from paramtool.operations.sharing.equality import equal_values
 
     return layout, equal_values(layout.listed.rows, OfCheckpoint(checkpoint))
 
@@ -57,7 +57,7 @@ def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualVa
 def _network(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:
     built = build(model, values=by_value, weights=weights)
     with quick_import():
-        from paramtool.operations.sharing import equal_in, layout_of
+        from paramtool.operations.sharing.sharing import equal_in, layout_of
 
     layout = layout_of(built.module, model=model.name)
     return layout, equal_in(built.module, layout) if by_value else None

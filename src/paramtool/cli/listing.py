@@ -36,7 +36,7 @@ def list_model(
     if isinstance(model, Checkpoint):
         return _checkpoint(model, module, stats, values)
     if isinstance(model, Snapshot):
-        from paramtool.operations.remembered import remembered
+        from paramtool.operations.listing.remembered import remembered
 
         return remembered(model.report, model.name, module=module, stats=stats, values=values)
     return _network(model, module, stats, values, weights)
@@ -45,15 +45,15 @@ def list_model(
 def _checkpoint(
     checkpoint: Checkpoint, module: str | None, stats: bool, values: bool
 ) -> Report[ParameterRow, ParameterTotals]:
-    from paramtool.operations.stored import part_of, stored
+    from paramtool.operations.listing.stored import part_of, stored
 
     part = part_of(checkpoint, module) if module else checkpoint
     report = stored(part)
     if not (stats or values):
         return report
     with quick_import():
-        from paramtool.operations.elements import OfCheckpoint
-        from paramtool.operations.measuring import measured
+        from paramtool.operations.elements.elements import OfCheckpoint
+        from paramtool.operations.listing.measuring import measured
 
     return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=available_cores())
 
@@ -63,7 +63,7 @@ def _network(
 ) -> Report[ParameterRow, ParameterTotals]:
     built = build(model, values=values or stats, weights=weights)
     with quick_import():
-        from paramtool.operations.parameters import parameters
+        from paramtool.operations.listing.parameters import parameters
         from paramtool.sources.build import network
 
     part = network.submodule(built.module, module) if module else built.module

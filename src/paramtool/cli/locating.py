@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from paramtool.operations.differences import Differences
+from paramtool.operations.comparison.differences import Differences
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
 from paramtool.records.difference import DifferenceRow

@@ -53,9 +53,9 @@ def shared(
     --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
     shared or distinct is checked: exit status 1 where it is not so.
     """
-    from paramtool.operations.expected_sharing import unmet
-    from paramtool.operations.grouping import share
-    from paramtool.operations.selection import Selection
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.operations.sharing.expected_sharing import unmet
+    from paramtool.operations.sharing.grouping import share
 
     format = Format.json if json else format
     if format is Format.tree:

@@ -1,0 +1,1 @@
+"""Compare two models: names, shapes, ties and elements."""

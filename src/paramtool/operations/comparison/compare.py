@@ -1,0 +1,56 @@
+"""Compare two modules, or two listings of them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from paramtool.operations.comparison.changed_values import ChangedValues
+from paramtool.operations.comparison.differences import Differences, Parameters, differences
+from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.listing.parameters import parameters
+
+
+def compare(
+    a: nn.Module | Parameters,
+    b: nn.Module | Parameters,
+    *,
+    values: bool = False,
+    atol: float = 0.0,
+    rtol: float = 0.0,
+) -> Differences:
+    """Return in what `b` differs from `a`, and whether it would load what `a` saves.
+
+    Example:
+        >>> a, b = nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 3))
+        >>> [(row.change, row.name, row.now) for row in compare(a, b).rows]
+        [('renamed', 'weight', '0.weight'), ('renamed', 'bias', '0.bias')]
+        >>> compare(a, b).totals.loads
+        False
+
+    Args:
+        a: a module, or what `parameters` lists of one.
+        b: another.
+        values: compare the elements as well, of two modules.
+        atol, rtol: how far elements may be apart, as ``torch.allclose`` has it.
+
+    Raises:
+        TypeError: where `values` are asked for of a listing.
+        ValueError: where they are asked for of tensors on the meta device.
+    """
+    changed = None
+    if values:
+        if not (isinstance(a, nn.Module) and isinstance(b, nn.Module)):
+            raise TypeError("a listing has no values to compare; give two modules")
+        changed = ChangedValues(_elements(a), _elements(b), atol=atol, rtol=rtol)
+    return differences(_listed(a, "a"), _listed(b, "b"), changed)
+
+
+def _listed(model: nn.Module | Parameters, name: str) -> Parameters:
+    return parameters(model, model=name) if isinstance(model, nn.Module) else model
+
+
+def _elements(module: nn.Module) -> OfModule:
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_meta:
+            raise ValueError(f"'{name}' is on the meta device and has no values")
+    return OfModule(module)

@@ -1,0 +1,256 @@
+"""Compare what two models have, name by name.  No torch; elements are compared by who has them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple, Protocol
+
+from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
+from paramtool.operations.comparison.strict_load import KINDS, Verdict, is_stored, judge
+from paramtool.operations.comparison.whole_modules import with_modules
+from paramtool.records.difference import (
+    CHANGES,
+    COLUMNS,
+    VALUE_COLUMNS,
+    DifferenceRow,
+    DifferenceTotals,
+    ValueChange,
+)
+from paramtool.records.parameter import ParameterRow, ParameterTotals
+from paramtool.records.report import Report
+
+Parameters = Report[ParameterRow, ParameterTotals]
+Differences = Report[DifferenceRow, DifferenceTotals]
+
+
+class Values(Protocol):
+    """Compares the elements of two models."""
+
+    def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what is equal for tensors of A and of B exactly when their elements are."""
+
+    def change(self, a: str, b: str) -> ValueChange | None:
+        """Return how far a tensor of B is from one of A, of its shape; None where they are close."""
+
+
+class Pair(NamedTuple):
+    """What A and B have under one name, or under two that are paired."""
+
+    was: ParameterRow
+    now: ParameterRow
+    because: str | None = None
+
+
+def differences(
+    a: Parameters,
+    b: Parameters,
+    values: Values | None = None,
+    *,
+    absent_a: Collection[str] = (),
+    absent_b: Collection[str] = (),
+) -> Differences:
+    """Return every difference between two listings.
+
+    What a side does not tell is no difference: a checkpoint knows no ``requires_grad`` and no kind.
+
+    Args:
+        a: what was there.
+        b: what is there now.
+        values: compares the elements; None leaves them alone.
+        absent_a, absent_b: names that a file only maps to another.
+    """
+    listed_a, listed_b = _listed(a, b), _listed(b, a)
+    rows_a, rows_b = _told(listed_a, listed_b), _told(listed_b, listed_a)
+    pairings = _pairings(rows_a, rows_b, values)
+    pairs = _pairs(rows_a, rows_b, pairings)
+    verdict = judge(listed_a.values(), listed_b.values(), absent_a, absent_b)
+    found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
+    rows = tuple(replace(row, breaks=_breaks(row, verdict)) for row in found)
+    totals = DifferenceTotals(
+        a=a.model or "A",
+        b=b.model or "B",
+        differences=len(rows),
+        changes=count_changes(rows),
+        parameters_was=a.totals.parameters if _tells_kinds(a.rows) else None,
+        parameters_now=b.totals.parameters if _tells_kinds(b.rows) else None,
+        values=values is not None,
+        selected=False,
+        loads=verdict.loads,
+        reasons=verdict.reasons,
+        warnings=verdict.warnings,
+    )
+    columns = (*COLUMNS, *(VALUE_COLUMNS if values is not None else ()))
+    return Report("diff", totals.b, rows, totals, columns)
+
+
+def count_changes(rows: Iterable[DifferenceRow]) -> dict[str, int]:
+    """Return the number of rows of each class that there is."""
+    counts = Counter(row.change for row in rows)
+    return {change: counts[change] for change in CHANGES if counts[change]}
+
+
+def _breaks(row: DifferenceRow, verdict: Verdict) -> bool:
+    aspects = ("removed", "added", "renamed", "reshaped", "kind", "persistence")
+    return row.change in aspects and not verdict.breaking.isdisjoint((row.name, row.new_name or row.name))
+
+
+def left_out(report: Parameters) -> set[str]:
+    """Return the kinds that a listing counts and does not list, as a snapshot without ``--buffers``."""
+    counts = {"buffer": report.totals.buffers, "tensor": report.totals.plain_tensors}
+    kinds = {row.kind for row in report.rows}
+    return {kind for kind, count in counts.items() if count and kind not in kinds}
+
+
+def _listed(report: Parameters, other: Parameters) -> dict[str, ParameterRow]:
+    """Return the rows by name, without the kinds that the other side leaves out."""
+    unknown, others = left_out(other), {row.name for row in other.rows}
+    return {row.name: row for row in report.rows if row.kind not in unknown or row.name in others}
+
+
+def _told(rows: dict[str, ParameterRow], others: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
+    """Return the rows without what a checkpoint on the other side could not hold."""
+    if _tells_kinds(others.values()):
+        return rows
+    return {name: row for name, row in rows.items() if name in others or is_stored(row)}
+
+
+def _tells_kinds(rows: Iterable[ParameterRow]) -> bool:
+    return all(_kind(row) for row in rows)
+
+
+def _kind(row: ParameterRow) -> str | None:
+    return row.kind if row.kind in KINDS else None
+
+
+def _pairings(
+    a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: Values | None
+) -> list[Pairing]:
+    """Pair what is only in one of them: by its elements where there are any, then by its looks."""
+    tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
+    removed = {name: _key(row, tell_kinds) for name, row in a.items() if name not in b}
+    added = {name: _key(row, tell_kinds) for name, row in b.items() if name not in a}
+    found: list[Pairing] = []
+    if values is not None:
+        common = set(removed.values()) & set(added.values())
+        names_a = [name for name, key in removed.items() if key in common and a[name].shape is not None]
+        names_b = [name for name, key in added.items() if key in common and b[name].shape is not None]
+        digests_a, digests_b = values.digests(names_a, names_b)
+        found = pair_names(
+            {name: (removed[name], digest) for name, digest in digests_a.items()},
+            {name: (added[name], digest) for name, digest in digests_b.items()},
+        )
+        found = [pairing._replace(because=SAME_VALUES) for pairing in found]
+    paired = {name for pairing in found for name in (pairing.was, pairing.now)}
+    return found + pair_names(
+        {name: key for name, key in removed.items() if name not in paired},
+        {name: key for name, key in added.items() if name not in paired},
+    )
+
+
+def _key(row: ParameterRow, tell_kinds: bool) -> Hashable:
+    return (row.shape, row.dtype, row.kind if tell_kinds else None)
+
+
+def _pairs(
+    a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], pairings: Iterable[Pairing]
+) -> dict[str, Pair]:
+    """Return what belongs together, by the name in A and in its order."""
+    renamed = {pairing.was: Pair(a[pairing.was], b[pairing.now], pairing.because) for pairing in pairings}
+    return {
+        name: renamed[name] if name in renamed else Pair(row, b[name])
+        for name, row in a.items()
+        if name in renamed or name in b
+    }
+
+
+def _in_order(
+    a: Mapping[str, ParameterRow],
+    b: Mapping[str, ParameterRow],
+    pairs: Mapping[str, Pair],
+    values: Values | None,
+) -> Iterator[DifferenceRow]:
+    """Yield the differences in the order of A, then what was added, in the order of B."""
+    ties: dict[str, list[DifferenceRow]] = {}
+    for tie in (*_untied(pairs.values()), *_tied(pairs.values(), b)):
+        ties.setdefault(tie.name, []).append(tie)
+    seen: set[tuple[str, str]] = set()
+    for name, row in a.items():
+        if name not in pairs:
+            yield DifferenceRow(change="removed", name=name, was=_described(row), tied_to=row.tied_to)
+            continue
+        pair = pairs[name]
+        yield from _of_name(pair)
+        tensor = (pair.was.tensor, pair.now.tensor)
+        if tensor not in seen:  # once, however many names it has
+            seen.add(tensor)
+            yield from _of_tensor(pair, values)
+        yield from ties.get(name, ())
+    kept = {pair.now.name for pair in pairs.values()}
+    for name, row in b.items():
+        if name not in kept:
+            now = _described(row)
+            yield DifferenceRow(change="added", name=name, now=now, tied_to=row.tied_to, new_name=name)
+
+
+def _described(row: ParameterRow) -> str:
+    shape = "uninitialized" if row.shape is None else str(list(row.shape))
+    kind = {"buffer": " buffer", "tensor": " plain tensor"}.get(row.kind, "")
+    return f"{shape} {row.dtype}{kind}{', not persistent' if row.persistent is False else ''}"
+
+
+def _of_pair(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
+    return DifferenceRow(change=change, name=pair.was.name, new_name=pair.now.name, **fields)
+
+
+def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
+    """Yield what differs in the name, and in what the name is."""
+    was, now, because = pair
+    if because is not None:
+        yield _of_pair(pair, "renamed", now=now.name, because=because)
+    if _differ(_kind(was), _kind(now)):
+        yield _of_pair(pair, "kind", was=was.kind, now=now.kind)
+    if _differ(was.persistent, now.persistent):
+        words = ["persistent" if each.persistent else "not persistent" for each in (was, now)]
+        yield _of_pair(pair, "persistence", was=words[0], now=words[1])
+
+
+def _of_tensor(pair: Pair, values: Values | None) -> Iterator[DifferenceRow]:
+    """Yield what differs in the tensor, whatever its name is."""
+    was, now, _ = pair
+    if _differ(was.shape, now.shape):
+        yield _of_pair(pair, "reshaped", was=was.shape, now=now.shape)
+    if _differ(was.dtype, now.dtype):
+        yield _of_pair(pair, "retyped", was=was.dtype, now=now.dtype)
+    if was.kind == now.kind and _differ(was.requires_grad, now.requires_grad):
+        yield _of_pair(pair, "unfrozen" if now.requires_grad else "frozen")
+    if values is not None and was.shape is not None and was.shape == now.shape:
+        change = values.change(was.name, now.name)
+        if change is not None:
+            yield _of_pair(pair, "values", **asdict(change))
+
+
+def _differ(was: object, now: object) -> bool:
+    return was != now and was is not None and now is not None
+
+
+def _untied(pairs: Iterable[Pair]) -> Iterator[DifferenceRow]:
+    """Yield a row for each further tensor that names of one tensor of A are in B."""
+    groups: dict[str, dict[str, Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.was.tensor, {}).setdefault(pair.now.tensor, pair)
+    for first, *others in (list(group.values()) for group in groups.values()):
+        for pair in others:
+            yield _of_pair(pair, "untied", was=first.was.name)
+
+
+def _tied(pairs: Iterable[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
+    """Yield a row for each further tensor of A that one tensor of B was."""
+    order = {name: index for index, name in enumerate(b)}
+    groups: dict[str, dict[str, Pair]] = {}
+    for pair in sorted(pairs, key=lambda pair: order[pair.now.name]):
+        groups.setdefault(pair.now.tensor, {}).setdefault(pair.was.tensor, pair)
+    for first, *others in (list(group.values()) for group in groups.values()):
+        for pair in others:
+            yield _of_pair(pair, "tied", now=first.now.name)

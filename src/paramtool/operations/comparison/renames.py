@@ -1,0 +1,215 @@
+"""Find which removed name and which added name are one tensor under a new name.  No torch.
+
+The names that only A has and those that only B has are two trees of modules, walked together from
+their roots.  A renamed module explains all the names inside it at once, so that the layers of a stack,
+which look all the same, stay in their places.  What is ambiguous is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from paramtool.operations.comparison.likeness import Score, mutually_best, name_likeness
+from paramtool.operations.comparison.name_tree import Node, Nodes, descendants, trees
+
+MOST_NAMESAKES = 32
+"""Modules of one name, the highest, among which a moved one is looked for."""
+
+LEAST_IN_COMMON = 0.5
+"""Part of the tensors of two modules that agree where the modules are taken for one."""
+
+MOST_COMPARISONS = 500_000
+"""Pairs that are looked at one by one, about a second; then only what is unique or in order is found."""
+
+GROUNDS = ("end of the name", "place", "a similar name", "order")
+"""What two names have in common besides shape and dtype, the strongest first."""
+END, PLACE, SIMILAR, ORDER = range(len(GROUNDS))
+
+SAME_VALUES = "same values"
+SAME_PART = "same shape, dtype and last part of the name"
+ONLY_ONES = "the only ones of their shape and dtype"
+
+
+class Pairing(NamedTuple):
+    """One tensor under two names, and what speaks for it."""
+
+    was: str
+    now: str
+    because: str
+
+
+def pair_names(removed: Mapping[str, Hashable], added: Mapping[str, Hashable]) -> list[Pairing]:
+    """Return the pairings of `removed` names with `added` ones, in the order of `removed`.
+
+    Each name comes with a key, and only names of one key pair: a shape and a dtype, and what else is
+    known.  The pairings are the same, turned around, when the two are.
+    """
+    walk = _Walk()
+    walk.align(*trees(removed, added), END)
+    rest_a = {name: key for name, key in removed.items() if name not in walk.found}
+    rest_b = {name: key for name, key in added.items() if name not in walk.taken}
+    for part, because in ((_last_part, SAME_PART), (_no_part, ONLY_ONES)):
+        for was, now in _only_ones(rest_a, rest_b, part):
+            if was not in walk.found and now not in walk.taken:
+                walk.take(was, now, because)
+    return [Pairing(name, *walk.found[name]) for name in removed if name in walk.found]
+
+
+def _last_part(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _no_part(_: str) -> str:
+    return ""
+
+
+def _only_ones(
+    removed: Mapping[str, Hashable], added: Mapping[str, Hashable], part: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the names that are alone on their side with their key and `part` of the name."""
+    groups: dict[Hashable, tuple[list[str], list[str]]] = {}
+    for side, names in enumerate((removed, added)):
+        for name, key in names.items():
+            groups.setdefault((key, part(name)), ([], []))[side].append(name)
+    for first, second in groups.values():
+        if len(first) == len(second) == 1:
+            yield first[0], second[0]
+
+
+class _Walk:
+    """Walks two trees together and keeps the pairs that it finds."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[str, str]] = {}
+        self.taken: set[str] = set()
+        self._done: set[int] = set()
+        self._left = MOST_COMPARISONS
+
+    def take(self, was: str, now: str, because: str) -> None:
+        self.found[was] = now, because
+        self.taken.add(now)
+
+    def align(self, a: Nodes, b: Nodes, ground: int) -> None:
+        """Pair what is in one module with what is in the other, the two being paired by `ground`."""
+        for part in a:
+            if part in b:
+                self._pair(a[part], b[part], ground)
+        only_a = {part: node for part, node in a.items() if part not in b}
+        only_b = {part: node for part, node in b.items() if part not in a}
+        for step in (self._moved, self._same_inside, self._alike_inside):
+            rest_a, rest_b = self._open(only_a), self._open(only_b)
+            if rest_a and rest_b:
+                step(rest_a, rest_b, ground)
+
+    def _open(self, nodes: Nodes) -> Nodes:
+        return {part: node for part, node in nodes.items() if id(node) not in self._done}
+
+    def _pair(self, a: Node, b: Node, ground: int) -> None:
+        if id(a) in self._done or id(b) in self._done:
+            return
+        self._done |= {id(a), id(b)}
+        if a.key is not None and a.key == b.key:
+            self.take(a.path, b.path, f"same shape, dtype and {GROUNDS[ground]}")
+        if a.below and b.below:
+            self.align(a.below, b.below, ground)
+
+    def _can_compare(self, count: int) -> bool:
+        self._left -= count
+        return self._left >= 0
+
+    def _moved(self, a: Nodes, b: Nodes, ground: int) -> None:
+        """Pair what has another module around it, or one less: ``wte`` and ``transformer.wte``."""
+        if not self._can_compare(MOST_NAMESAKES * (len(a) + len(b))):
+            return
+        moves = [*_moves(a, b)]
+        moves += [_Move(move.other, move.one, move.order) for move in _moves(b, a)]
+        for move in sorted(moves, key=lambda move: move.order):
+            self._pair(move.one, move.other, ground)
+
+    def _same_inside(self, a: Nodes, b: Nodes, ground: int) -> None:
+        """Pair modules in which every name, shape and dtype is the same, and tensors without a module."""
+        groups: dict[int, tuple[list[Node], list[Node]]] = {}
+        for side, nodes in enumerate((a, b)):
+            for node in (each for top in nodes.values() for each in top.chain()):
+                groups.setdefault(node.signature, ([], []))[side].append(node)
+        for same_a, same_b in groups.values():
+            if len(same_a) == len(same_b) == 1:
+                self._pair(same_a[0], same_b[0], max(ground, END if same_a[0].below else PLACE))
+            elif same_a and same_b:
+                self._among_equals(same_a, same_b, ground)
+
+    def _among_equals(self, a: list[Node], b: list[Node], ground: int) -> None:
+        if self._can_compare(len(a) * len(b)):
+            for one, other in mutually_best(a, b, _by_name):
+                self._pair(one, other, max(ground, SIMILAR))
+        rest_a, rest_b = ([node for node in each if id(node) not in self._done] for each in (a, b))
+        if len(rest_a) == len(rest_b):
+            for one, other in zip(rest_a, rest_b, strict=True):
+                self._pair(one, other, max(ground, ORDER))
+
+    def _alike_inside(self, a: Nodes, b: Nodes, ground: int) -> None:
+        """Pair modules that have most tensors in common: by name, by its last part, by shape and dtype."""
+        for level in range(3):
+            rest_a, rest_b = ([each.chain()[-1] for each in self._open(side).values()] for side in (a, b))
+            rest_a, rest_b = ([node for node in side if node.below] for side in (rest_a, rest_b))
+            if not self._can_compare(len(rest_a) * len(rest_b)):
+                return
+            counts = {id(node): self._contents(node, level) for node in (*rest_a, *rest_b)}
+            for one, other in mutually_best(rest_a, rest_b, partial(_by_contents, counts)):
+                self._pair(one, other, max(ground, END if level == 0 else PLACE))
+
+    def _contents(self, node: Node, level: int) -> Counter[Hashable]:
+        """Count the tensors in a module that have no counterpart yet, by what a level looks at."""
+        open_leaves = ((name, leaf) for name, leaf in node.leaves() if id(leaf) not in self._done)
+        if level == 0:
+            return Counter((name, leaf.key) for name, leaf in open_leaves)
+        if level == 1:
+            return Counter((_last_part(name), leaf.key) for name, leaf in open_leaves)
+        return Counter(leaf.key for _, leaf in open_leaves)
+
+
+def _by_name(one: Node, other: Node) -> Score | None:
+    likeness = name_likeness(_last_part(one.path), _last_part(other.path))
+    return (likeness,) if likeness else None
+
+
+def _by_contents(counts: Mapping[int, Counter[Hashable]], one: Node, other: Node) -> Score | None:
+    first, second = counts[id(one)], counts[id(other)]
+    everything = first.total() + second.total()
+    part = 2 * (first & second).total() / everything if everything else 0.0
+    if part < LEAST_IN_COMMON:
+        return None
+    return part, name_likeness(_last_part(one.path), _last_part(other.path))
+
+
+class _Move(NamedTuple):
+    """Two nodes of one name; in `order`, that of the module with the most tensors in common is first."""
+
+    one: Node
+    other: Node
+    order: tuple[int, str]
+
+
+def _moves(top: Nodes, others: Nodes) -> Iterator[_Move]:
+    """Yield each node of `top` with its namesake deeper in `others`, in the module that has most of them."""
+    namesakes: dict[str, list[tuple[Node, Node]]] = {part: [] for part in top}
+    for around, part, node in descendants(others.values()):
+        if part in namesakes and len(namesakes[part]) < MOST_NAMESAKES:
+            namesakes[part].append((around, node))
+    votes: Counter[str] = Counter()
+    likely: dict[str, list[tuple[Node, Node]]] = {}
+    for part, found in namesakes.items():
+        own = Counter((name, leaf.key) for name, leaf in top[part].leaves()) if found else Counter()
+        for around, node in found:
+            shared = (own & Counter((name, leaf.key) for name, leaf in node.leaves())).total()
+            if shared >= LEAST_IN_COMMON * own.total():
+                votes[around.path] += shared
+                likely.setdefault(part, []).append((around, node))
+    for part, found in likely.items():
+        most = max(votes[around.path] for around, _ in found)
+        best = [(around, node) for around, node in found if votes[around.path] == most]
+        if len(best) == 1:
+            yield _Move(top[part], best[0][1], (-most, best[0][0].path))

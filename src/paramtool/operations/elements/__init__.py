@@ -1,0 +1,1 @@
+"""Elements in blocks, wherever they are, and statistics over them."""

@@ -1,0 +1,1 @@
+"""Hold a model to what is expected of it."""

@@ -1,0 +1,120 @@
+"""Run forward and backward passes, and keep what is to be told of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from paramtool.errors import ParamtoolError, first_line
+from paramtool.named_tensors import dtype_name
+from paramtool.operations.gradients.calls import Calls
+from paramtool.operations.gradients.degenerate import Degeneracy
+from paramtool.operations.gradients.layers import Layers
+from paramtool.operations.gradients.losses import loss_of, output_tensors
+from paramtool.operations.gradients.refusals import failed_backward, failed_forward, failed_loss
+from paramtool.operations.gradients.splits import Splits
+from paramtool.operations.gradients.uses import Uses
+from paramtool.operations.listing.printing import printed
+from paramtool.records.gradient import MOST_PRINTED, Output
+
+Loss = str | Callable[[Any], Tensor]
+"""The name of a loss, or a function of what the model returns."""
+
+
+@dataclass
+class Passes:
+    """The passes: what they need, and what they leave."""
+
+    module: nn.Module
+    inputs: tuple[Any, ...]
+    named: dict[str, Any]
+    loss: Loss
+    seed: int
+    by_use: bool
+    with_layers: bool
+    splits: Splits | None = None
+    layers: Layers | None = None
+    value: float = 0.0
+    text: str = ""
+    outputs: tuple[Output, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called."""
+        return self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "a function")
+
+    def run(self, parameters: Sequence[nn.Parameter], steps: int) -> None:
+        """Run them all; the gradients are on the parameters."""
+        self.splits = Splits() if self.by_use else None
+        self.layers = Layers() if self.with_layers else None
+        calls = Calls(self.module, self.layers.leave if self.layers else None)
+        learned = [each for each in parameters if each.requires_grad]
+        with warnings.catch_warnings(record=True) as caught, calls.followed():
+            warnings.simplefilter("always")
+            for _ in range(steps):
+                calls.again()
+                if self.layers:
+                    self.layers.again()
+                uses = Uses(learned, calls, every=steps > 1) if self.splits is not None else None
+                self._one(calls, uses)
+                if self.splits is not None and uses is not None:
+                    self.splits.add(uses.collect())
+        self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
+
+    def _one(self, calls: Calls, uses: Uses | None) -> None:
+        output = self._forward(calls, uses)
+        try:
+            loss = self._loss(output)
+        except ParamtoolError:
+            raise
+        except Exception as error:
+            raise failed_loss(self.loss_name, error) from error
+        degeneracy = Degeneracy(output, self.loss)
+        if uses is not None:
+            uses.prepare(loss)
+        try:
+            loss.backward()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise failed_backward(error) from error
+        self.value, self.text = float(loss.detach()), str(loss)
+        self.outputs = tuple(_output(name, tensor) for name, tensor in output_tensors(output))
+        self.notes = degeneracy.notes()
+
+    def _forward(self, calls: Calls, uses: Uses | None) -> Any:
+        try:
+            if uses is None:
+                return self.module(*self.inputs, **self.named)
+            with uses.watched():
+                return self.module(*self.inputs, **self.named)
+        except Exception as error:
+            raise failed_forward(error, calls.failed(error), self.module) from error
+
+    def _loss(self, output: Any) -> Tensor:
+        if callable(self.loss):
+            loss = self.loss(output)
+            if loss.numel() != 1 or not loss.requires_grad:
+                raise ParamtoolError(f"the loss {self.loss_name} must return one number that requires grad")
+            return loss
+        outputs = [each for _, each in output_tensors(output) if each.requires_grad]
+        if not outputs:
+            message = "the output does not depend on a parameter that requires grad"
+            hint = "none of what the model returns has a grad_fn"
+            raise ParamtoolError(message, hint=hint)
+        return loss_of(self.loss, outputs, self.seed)
+
+
+def _output(name: str, tensor: Tensor) -> Output:
+    small = tensor.numel() <= MOST_PRINTED
+    return Output(
+        name=name,
+        shape=tuple(tensor.shape),
+        dtype=dtype_name(tensor),
+        grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
+        values=printed(tensor).values if small else None,
+        text=str(tensor) if small else None,
+    )

@@ -1,0 +1,94 @@
+"""Say where a pass failed, on what, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import Any
+
+from torch import Tensor, nn
+
+from paramtool.errors import ParamtoolError, first_line, shorten
+from paramtool.named_tensors import dtype_name
+from paramtool.operations.gradients.calls import Failure, has_forward
+
+_INTEGERS = "it takes integers: 'fill: randint' in the spec, or as in --input 2,4,randint=10"
+_LONGEST = 300
+"""Characters of a message of torch's."""
+
+_HINTS = (
+    ("Expected more than 1 value per channel", "a batch of 2 or more, or --eval"),
+    ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
+    (
+        "missing .* required positional argument",
+        "an --input for each, by order, or by name as in --input src=2,4",
+    ),
+    ("takes .* positional arguments? but|unexpected keyword argument", "leave out an input"),
+    ("'tuple' object|not tuple", "it got the tuple that the module before it returned, as an LSTM does"),
+    ("same dtype|expected scalar type", "inputs are of the spec's dtype; 'dtype' in the input sets another"),
+)
+
+
+def check_forward(module: nn.Module) -> None:
+    """Refuse a model that cannot be called, before anything is spent on it.
+
+    Raises:
+        ParamtoolError: for a container that only holds modules.
+    """
+    if not has_forward(module):
+        raise _no_forward(f"the model ({type(module).__name__})")
+
+
+def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -> ParamtoolError:
+    """Return what to tell of an `error` in the forward pass: the module, what it got, torch's message."""
+    module = failure.module if failure else root
+    path = failure.call.path if failure else ""
+    name = f"'{path}' ({type(module).__name__})" if path else f"the model ({type(module).__name__})"
+    if isinstance(error, NotImplementedError) and not has_forward(module):
+        return _no_forward(name)
+    own = ", ".join(
+        f"{name} {list(each.shape)}"
+        for name, each in islice(module._parameters.items(), 2)
+        if each is not None
+    )
+    name += f" with {own}" if own else ""
+    got = ", ".join(filter(None, (_described(each) for each in failure.arguments))) if failure else ""
+    return ParamtoolError(
+        f"{name} fails{f' on {got}' if got else ''}: {_message(error)}", hint=_hint(error, module)
+    )
+
+
+def _no_forward(name: str) -> ParamtoolError:
+    hint = "Module and the lists and dictionaries only write names down; Sequential runs what is in it"
+    return ParamtoolError(f"{name} has no forward", hint=hint)
+
+
+def failed_backward(error: Exception) -> ParamtoolError:
+    """Return what to tell of an `error` in the backward pass."""
+    return ParamtoolError(f"the backward pass fails: {_message(error)}")
+
+
+def failed_loss(name: str, error: Exception) -> ParamtoolError:
+    """Return what to tell of an `error` while the loss was made of the output."""
+    return ParamtoolError(f"the loss {name} of the output fails: {_message(error)}")
+
+
+def _message(error: Exception) -> str:
+    kind = "" if isinstance(error, (RuntimeError, ValueError)) else f"{type(error).__name__}: "
+    said = first_line(error).partition(" Hint:")[0]  # torch's own, about Python
+    return f"{kind}{shorten(said, _LONGEST).rstrip('.')}"  # torch may name every backend that there is
+
+
+def _hint(error: Exception, module: nn.Module) -> str | None:
+    text = str(error)
+    if "index out of range" in text and isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        return f"it has {module.num_embeddings:,} rows: as in --input 2,4,randint={module.num_embeddings}"
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), None)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{list(value.shape)} {dtype_name(value)}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(_described(each) for each in value)})"
+    return "" if value is None else type(value).__name__

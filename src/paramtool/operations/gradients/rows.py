@@ -1,0 +1,97 @@
+"""The rows of a parameter: what reached it, and what each use of it added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from paramtool.named_tensors import dtype_name
+from paramtool.operations.gradients.magnitude import Magnitude, magnitude
+from paramtool.operations.gradients.splits import Split, Splits
+from paramtool.operations.listing.printing import printed
+from paramtool.records.gradient import GradientRow
+from paramtool.records.parameter import Printed
+
+
+@dataclass(frozen=True)
+class NamedParameter:
+    """A parameter and all of its names."""
+
+    names: tuple[str, ...]
+    parameter: nn.Parameter
+
+
+def gradient_rows(
+    each: NamedParameter, splits: Splits | None, by_use: bool | None, most: int
+) -> list[GradientRow]:
+    """Return the row of a parameter, and those of its uses.
+
+    Args:
+        each: the parameter, with its gradient.
+        splits: the uses of all parameters; None where nobody looked.
+        by_use: show the uses; None where there are several.
+        most: elements of a gradient that are added whole.
+
+    Raises:
+        Bug: where the uses do not add up to the gradient.
+    """
+    parameter, gradient = each.parameter, each.parameter.grad
+    whole = None if gradient is None else magnitude(gradient)
+    weight_norm = None if whole is None else magnitude(parameter).norm
+    uses = splits.of(parameter) if splits is not None else []
+    if splits is not None and whole is not None:
+        splits.check(each.names[0], parameter, whole)
+    row = GradientRow(
+        kind="parameter",
+        name=each.names[0],
+        tied=each.names[1:],
+        shape=tuple(parameter.shape),
+        dtype=dtype_name(parameter),
+        numel=parameter.numel(),
+        requires_grad=parameter.requires_grad,
+        uses=len(uses) if splits is not None and parameter.requires_grad else None,
+        **_sizes(gradient, whole, weight_norm, most),
+    )
+    if not by_use and len(uses) < 2:
+        return [row]
+    return [row, *(_use_row(each.names[0], use, gradient, whole, weight_norm, most) for use in uses)]
+
+
+def _use_row(
+    name: str,
+    use: Split,
+    total: Tensor | None,
+    whole: Magnitude | None,
+    weight_norm: float | None,
+    most: int,
+) -> GradientRow:
+    mine = whole if use.gradient is total else use.magnitude  # a parameter's only use is all there is
+    share, cosine = (None, None) if total is None or whole is None else use.against(total, whole)
+    return GradientRow(
+        kind="use",
+        name=name,
+        module=use.call.path,
+        call=use.call.number,
+        operation=use.operation,
+        share=share,
+        cosine=cosine,
+        **_sizes(use.gradient, mine, weight_norm, most),
+    )
+
+
+def _sizes(
+    gradient: Tensor | None, whole: Magnitude | None, weight_norm: float | None, most: int
+) -> dict[str, Any]:
+    """Return the columns that a parameter and a use of it have in common."""
+    if gradient is None or whole is None:
+        return {"verdict": "none"}
+    elements: Printed | None = printed(gradient.to_dense()) if gradient.numel() <= most else None
+    return {
+        "norm": whole.norm,
+        "abs_max": whole.abs_max,
+        "ratio": whole.norm / weight_norm if weight_norm else None,
+        "verdict": whole.verdict,
+        "gradient": elements,
+    }

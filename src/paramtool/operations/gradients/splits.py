@@ -1,0 +1,101 @@
+"""Add up, over passes, what each use of a parameter gave, and check that it is the gradient."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from paramtool.errors import Bug
+from paramtool.operations.gradients.calls import Call
+from paramtool.operations.gradients.magnitude import Magnitude, distance, inner, magnitude
+from paramtool.operations.gradients.uses import Use
+
+FINITE = ("ok", "zero")
+
+_ROUNDINGS = 4
+"""Units in the last place, for each addition, that the sum of the uses may be off by."""
+
+
+@dataclass
+class Split:
+    """One use of a parameter, the same in every pass, and what it added in all of them."""
+
+    call: Call
+    operation: str
+    gradient: Tensor | None = None
+
+    @cached_property
+    def magnitude(self) -> Magnitude | None:
+        """The size of what it added, once all passes are over; None where nothing came back."""
+        return None if self.gradient is None else magnitude(self.gradient)
+
+    def add(self, gradient: Tensor | None) -> None:
+        """Add what the use gave in one more pass."""
+        if gradient is not None:
+            self.gradient = gradient if self.gradient is None else self.gradient + gradient
+
+    def against(self, total: Tensor, whole: Magnitude) -> tuple[float | None, float | None]:
+        """Return the share, ⟨use, total⟩ / ⟨total, total⟩, and the cosine of the angle to the total."""
+        mine = self.magnitude
+        if self.gradient is total and whole.verdict == "ok":
+            return 1.0, 1.0
+        if self.gradient is None or mine is None or mine.verdict not in FINITE or whole.verdict != "ok":
+            return None, None
+        product = inner(self.gradient, total) / whole.norm
+        cosine = max(-1.0, min(1.0, product / mine.norm)) if mine.norm else None
+        return product / whole.norm, cosine
+
+
+class Splits:
+    """The uses of each parameter, over all passes."""
+
+    def __init__(self) -> None:
+        self._splits: dict[int, dict[tuple[Call, str, int], Split]] = {}
+        self._passes = 0
+        self.residual = 0.0
+        """The largest ‖Σ uses - gradient‖ / Σ ‖use‖ so far; a parameter's only use is its gradient."""
+
+    def add(self, uses: Sequence[Use]) -> None:
+        """Add the uses of one pass."""
+        self._passes += 1
+        alike: Counter[tuple[int, Call, str]] = Counter()
+        for use in uses:
+            key = (id(use.parameter), use.call, use.operation)
+            alike[key] += 1
+            splits = self._splits.setdefault(id(use.parameter), {})
+            split = splits.setdefault((use.call, use.operation, alike[key]), Split(use.call, use.operation))
+            split.add(use.gradient)
+
+    def of(self, parameter: nn.Parameter) -> list[Split]:
+        """Return the uses of `parameter`, in the order of the forward pass."""
+        splits = list(self._splits.get(id(parameter), {}).values())
+        if len(splits) == 1 and splits[0].gradient is None:
+            splits[0].gradient = parameter.grad
+        return splits
+
+    def check(self, name: str, parameter: nn.Parameter, whole: Magnitude) -> None:
+        """Compare the sum of the uses with the gradient, whose magnitude is `whole`.
+
+        Raises:
+            Bug: where they differ by more than rounding.
+        """
+        splits = self.of(parameter)
+        if len(splits) < 2 or parameter.grad is None or whole.verdict not in FINITE:
+            return
+        sizes = [each.magnitude for each in splits if each.magnitude]
+        if any(each.verdict not in FINITE for each in sizes):
+            return  # of what is not finite there is no difference
+        off = distance(parameter.grad, [each.gradient for each in splits if each.gradient is not None])
+        norms = sum(each.norm for each in sizes)
+        residual = off / norms if norms else off
+        self.residual = max(self.residual, residual)
+        # each addition rounds, in the dtype of the gradient
+        additions = len(splits) * self._passes
+        if residual > _ROUNDINGS * additions * torch.finfo(parameter.grad.dtype).eps:
+            message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"
+            raise Bug(message, hint="please report it; --no-by-use leaves the uses out")

@@ -1,0 +1,1 @@
+"""Initialize by rules: plan, then act, in memory or straight to disk."""

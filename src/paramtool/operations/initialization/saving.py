@@ -1,0 +1,153 @@
+"""Initialize a model straight to disk, block by block, so that memory does not grow with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.weights import WeightsWriter
+from paramtool.fills import Fill
+from paramtool.named_tensors import named_tensors
+from paramtool.operations.elements.one_thread import one_thread
+from paramtool.operations.initialization.initialize import plan_row, totals_of
+from paramtool.operations.initialization.planning import plan
+from paramtool.operations.initialization.targets import Target
+from paramtool.operations.initialization.writing import Saved, write_all
+from paramtool.records.initialization import SAVED_COLUMNS, InitializationRow, InitializationTotals
+from paramtool.records.report import Report
+from paramtool.records.rule import Rule
+
+Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]
+
+
+def save(
+    module: nn.Module,
+    target: Path,
+    rules: Sequence[Rule] = (),
+    *,
+    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None = None,
+    done: Initialization | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    max_shard_size: int | None = None,
+    force: bool = False,
+    digests: bool = False,
+    model: str | None = None,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Initialization:
+    """Write the parameters and persistent buffers of `module`, filled by `rules`, to safetensors files.
+
+    Every complaint comes before anything is written.  A tied tensor is stored once, under its first
+    name; the metadata map its other names to that.
+
+    Args:
+        module: on the meta device, with `fills_of`; or with values.
+        target: a file, or with `max_shard_size` a folder.
+        rules: as of `initialize`.
+        fills_of: what the constructors filled a tensor with.
+        done: what `initialize` reported, where it has filled `module` already; then no rules are given.
+        seed: of every stream.
+        jobs: threads; the values do not depend on them.
+        max_shard_size: bytes of tensors in one file at most.
+        force: replace what is there.
+        digests: read every element back, and add the SHA-256 of each tensor.
+        model: what to call the model in the report.
+        progress: called with the bytes of each block that is written.
+
+    Raises:
+        NothingMatched: where a rule matches no parameter.
+        Problems: with everything that stands against the plan.
+        ParamtoolError: where the files cannot be written, or a plugin misbehaves.
+    """
+    targets = plan(module, rules)
+    touched = [each for each in targets if each.steps]
+    if any(each.effective for each in touched):
+        raise ValueError("a parametrized tensor is initialized before it is saved")
+    totals = done.totals if done else totals_of(touched, len(targets), rules, seed, "streams")
+    saved, tied = _saved(module, targets, fills_of)
+    writer = WeightsWriter(
+        target,
+        [each.entry for each in saved],
+        metadata={**tied, **_metadata(totals)},
+        max_shard_size=max_shard_size,
+        force=force,
+    )
+    if digests:
+        writer.read_elements(jobs)
+    with writer, one_thread():
+        write_all(saved, writer, seed, jobs, progress)
+    if done:
+        rows = done.rows
+    else:
+        by_name = {each.name: each for each in saved}
+        rows = tuple(plan_row(each, by_name[each.name].moments.result()) for each in touched)
+    if digests:  # an effective tensor is not in the file, and has its own
+        rows = tuple(replace(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
+    columns = SAVED_COLUMNS + (("sha256",) if digests else ())
+    totals = replace(totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
+    return Report("init", model or type(module).__name__, rows, totals, columns)
+
+
+def check(module: nn.Module, target: Path, *, max_shard_size: int | None = None, force: bool = False) -> int:
+    """Refuse what `save` would refuse of `target`, write nothing, and return the bytes of the tensors.
+
+    Raises:
+        ParamtoolError: where the files cannot be written.
+    """
+    saved, _ = _saved(module, (), None)
+    entries = [each.entry for each in saved]
+    writer = WeightsWriter(target, entries, max_shard_size=max_shard_size, force=force)
+    writer.check()
+    return writer.total_size
+
+
+def _metadata(totals: InitializationTotals) -> dict[str, str]:
+    """Return what every file says of how it came to be."""
+    record = {key: getattr(totals, key) for key in ("seed", "rng", "torch", "rules")}
+    return {"format": "pt", "paramtool": json.dumps(record)}
+
+
+def _saved(
+    module: nn.Module, targets: Sequence[Target], fills_of: Callable[[Tensor], tuple[Fill, ...]] | None
+) -> tuple[list[Saved], dict[str, str]]:
+    """Return what to store, and the names that stand for another."""
+    steps = {target.name: target.steps for target in targets}
+    found: dict[int, Saved] = {}
+    tied: dict[str, str] = {}
+    for named in named_tensors(module):
+        if not named.is_stored:
+            continue
+        if nn.parameter.is_lazy(named.tensor):
+            raise ParamtoolError(f"'{named.name}' is lazy and has no shape", hint="give the spec an 'input'")
+        first = found.get(id(named.tensor))
+        if first is not None:
+            tied[named.name] = first.name
+            continue
+        fills = fills_of(named.tensor) if fills_of else ()
+        found[id(named.tensor)] = Saved(named.name, named.tensor, fills, steps.get(named.name, ()))
+    return list(found.values()), tied
+
+
+def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
+    """Tell whether it is known of every tensor to store what its constructor filled it with.
+
+    It is not of parametrized ones: what a rule gives the forward is stored as something else.
+    """
+    return all(
+        fills_of(named.tensor) and not isinstance(named.owner, ParametrizationList)
+        for named in named_tensors(module)
+        if named.is_stored and named.tensor.numel()
+    )
+
+
+def byte_count(module: nn.Module) -> int:
+    """Return the bytes that a save of `module` writes."""
+    stored = {id(named.tensor): named.tensor for named in named_tensors(module) if named.is_stored}
+    return sum(each.nbytes for each in stored.values() if not nn.parameter.is_lazy(each))

@@ -1,0 +1,129 @@
+"""What rules act on: every tensor that the forward uses, once, under all of its names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from paramtool.errors import first_line
+from paramtool.initializers.laws import Law
+from paramtool.named_tensors import NamedTensor, named_tensors
+from paramtool.operations.initialization.effective import Effective, effective_of, old_style
+from paramtool.records.initialization import NORM
+from paramtool.records.rule import Rule
+
+_NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule on one tensor: a law for blocks, or a function for the whole."""
+
+    rule: Rule
+    law: Law | None
+    function: Callable[..., object]
+    arguments: Mapping[str, Any]
+
+    @property
+    def replaces(self) -> bool:
+        return self.law.replaces if self.law else True
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether an element that is 0 is still 0."""
+        is_zero = self.law is not None and (self.law.mean, self.law.std) == (0.0, 0.0)
+        return is_zero or self.rule.initializer == "mul"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A tensor, its names, the steps that run on it in order, and those that do not.
+
+    Attributes:
+        names: all of them, one for each owner; the first is that of the random stream and the table.  The
+            stored tensors that a parametrized one is computed from follow.
+        tensor: the parameter; of a parametrized one a copy of what the forward uses.
+        owners: the module of each name.
+        effective: how values are assigned where `tensor` is a copy.
+        refused: why no rule may fill it.
+    """
+
+    names: tuple[str, ...]
+    tensor: Tensor
+    owners: tuple[nn.Module, ...]
+    effective: Effective | None = None
+    refused: str | None = None
+    steps: tuple[Step, ...] = ()
+    skipped: tuple[Step, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    @property
+    def note(self) -> str | None:
+        """Say what the initializers took from the shape, and what to beware of."""
+        notes = [step.law.note for step in self.steps if step.law and step.law.note]
+        if len(self.owners) > 1:
+            more = f" and {len(self.owners) - 2:,} more" if len(self.owners) > 2 else ""
+            notes.append(f"tied: {self.names[1]}{more} too")
+        if self.effective is not None:
+            unsure = ", if that can represent it" if self.tensor.is_meta else ""  # without values to try
+            notes.append(f"assigned through {self.effective.parametrizations}{unsure}")
+        bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
+        if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
+            notes.append(NORM)
+        if not all(step.keeps_zero for step in self.steps):
+            notes.extend(f"row {row} is padding_idx, filled as well" for row in sorted(self._padding))
+        return "; ".join(notes) or None
+
+    @property
+    def _padding(self) -> set[int]:
+        """The rows that embeddings leave without gradient, so that what is in them stays."""
+        pairs = zip(self.names, self.owners, strict=False)
+        embeddings = [owner for name, owner in pairs if isinstance(owner, _EMBEDDINGS) and _is_weight(name)]
+        return {each.padding_idx for each in embeddings if each.padding_idx is not None}
+
+
+def _is_weight(name: str) -> bool:
+    return name.rpartition(".")[2] == "weight"
+
+
+def targets_of(module: nn.Module) -> list[Target]:
+    """Return every tensor of `module` that a rule may fill, in the order of their first names.
+
+    A tied parameter is one target.  So is a parametrized tensor: its first name is that of what the
+    forward uses, and the stored tensors that it is computed from are further names of it.
+    """
+    groups: dict[int, list[NamedTensor]] = {}
+    holders: dict[int, set[int]] = {}
+    for named in named_tensors(module):
+        if named.kind != "parameter":
+            continue
+        key = id(named.owner) if effective_of(named, module) else id(named.tensor)
+        groups.setdefault(key, []).append(named)
+        holders.setdefault(id(named.tensor), set()).add(key)
+    shared = {tensor for tensor, keys in holders.items() if len(keys) > 1}
+    return [_target(group, module, shared) for group in groups.values()]
+
+
+def _target(group: list[NamedTensor], module: nn.Module, shared: set[int]) -> Target:
+    stored = tuple(each.name for each in group)
+    tensor = group[0].tensor
+    refused = next((reason for reason in map(old_style, group) if reason), None)
+    if any(id(each.tensor) in shared for each in group):
+        refused = "it is tied to what another tensor is computed from"
+    computed = dict(filter(None, (effective_of(each, module) for each in group)))
+    if not computed:
+        return Target(stored, tensor, tuple(each.owner for each in group), None, refused)
+    names = (*computed, *stored)
+    effective = next(iter(computed.values()))
+    owners = tuple(each.owner for each in computed.values())
+    try:
+        return Target(names, effective.current(), owners, effective, refused)
+    except Exception as error:  # of the parametrization, which may be anybody's
+        return Target(names, tensor, owners, effective, f"it cannot be computed: {first_line(error)}")

@@ -1,0 +1,158 @@
+"""Fill tensors block by block on several threads, and write each block at its place."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from paramtool import streams
+from paramtool.files.weights import Entry, WeightsWriter
+from paramtool.fills import Fill, run_fills
+from paramtool.named_tensors import dtype_name
+from paramtool.operations.elements.statistics import Moments
+from paramtool.operations.initialization.filling import fill_whole, run_law
+from paramtool.operations.initialization.targets import Step
+from paramtool.scratch import Scratch
+
+
+@dataclass
+class Saved:
+    """One tensor on its way to the disk: what it was filled with, and what rules do to it.
+
+    Attributes:
+        fills: what the constructor did; empty where `tensor` holds the values itself.
+        steps: what rules do after that.
+        moments: what is known of the elements that are written.
+    """
+
+    name: str
+    tensor: Tensor
+    fills: tuple[Fill, ...]
+    steps: tuple[Step, ...] = ()
+    moments: Moments = field(default_factory=Moments)
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether some step needs to see the whole tensor at once."""
+        return any(step.law is None for step in self.steps)
+
+    def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
+        """Give `block`, flat and of the tensor's dtype, its values."""
+        if not (self.steps and self.steps[0].replaces):
+            self.construct(block, number, seed, scratch)
+        for step in self.steps:
+            self.run(step, block, number, seed, scratch)
+
+    def construct(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
+        """Give `block` what the constructor gave it."""
+        if self.fills:
+            run_fills(self.fills, block, number, seed, self.name, scratch)
+        else:
+            first = number * streams.BLOCK
+            block.copy_(self.tensor.detach().view(-1)[first : first + block.numel()])
+
+    def run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
+        """Run one elementwise step on `block`."""
+        assert step.law is not None
+        run_law(step.law, block, number, seed, self.name, scratch)
+
+
+def write_all(
+    saved: Sequence[Saved], writer: WeightsWriter, seed: int, jobs: int, progress: Callable[[int], object]
+) -> None:
+    """Share the blocks of all tensors out to threads, each with its own two buffers."""
+    tasks = _tasks(saved)
+    lock = threading.Lock()
+    stopped = threading.Event()
+
+    def work() -> None:
+        scratch, room = Scratch(), Scratch()
+        with torch.no_grad():
+            while not stopped.is_set():
+                with lock:
+                    task = next(tasks, None)
+                if task is None:
+                    return
+                each, number = task
+                size = (
+                    _write_whole(each, writer, seed)
+                    if number is None
+                    else _write_block(each, number, writer, seed, scratch, room, lock)
+                )
+                progress(size)
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        futures = [pool.submit(work) for _ in range(max(1, jobs))]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stopped.set()
+
+
+def _tasks(saved: Sequence[Saved]) -> Iterator[tuple[Saved, int | None]]:
+    for each in saved:
+        if each.is_whole:
+            yield each, None
+        else:
+            for number in range(-(-each.tensor.numel() // streams.BLOCK)):
+                yield each, number
+
+
+def _write_block(
+    each: Saved, number: int, writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch, lock: Any
+) -> int:
+    first = number * streams.BLOCK
+    count = min(streams.BLOCK, each.tensor.numel() - first)
+    size = each.tensor.dtype.itemsize
+    block = room.take(count, each.tensor.dtype)
+    each.fill(block, number, seed, scratch)
+    writer.write(each.name, first * size, _bytes(block))
+    _learn(each, block, lock)
+    return count * size
+
+
+def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
+    """Fill a tensor that some initializer must see as a whole, and write it."""
+    whole = torch.empty(each.tensor.shape, dtype=each.tensor.dtype)
+    scratch = Scratch()
+    if not each.steps[0].replaces:
+        for number, block in streams.blocks(whole):
+            each.construct(block, number, seed, scratch)
+    for step in each.steps:
+        if step.law is None:
+            fill_whole(step, whole, each.name, streams.stream(seed, each.name))
+        else:
+            for number, block in streams.blocks(whole):
+                each.run(step, block, number, seed, scratch)
+    writer.write(each.name, 0, _bytes(whole))
+    _learn(each, whole.view(-1), threading.Lock())
+    return whole.nbytes
+
+
+def _learn(each: Saved, flat: Tensor, lock: Any) -> None:
+    if not (each.steps and flat.is_floating_point()):
+        return
+    moments = Moments()
+    if flat.dtype == torch.float32:
+        moments.glance(flat)
+    else:
+        moments.take(flat)
+    with lock:
+        each.moments.merge(moments)
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """Return the memory of a contiguous tensor, without a copy and without NumPy."""
+    return memoryview((ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")

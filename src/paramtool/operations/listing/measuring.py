@@ -1,0 +1,50 @@
+"""Look at the elements of listed tensors, wherever they are, block by block."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from paramtool.operations.elements.elements import Elements
+from paramtool.operations.elements.one_thread import one_thread
+from paramtool.operations.elements.statistics import statistics_of
+from paramtool.operations.listing.printing import printed_elements
+from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.report import Report
+
+
+def measured(
+    report: Report[ParameterRow, ParameterTotals],
+    elements: Elements,
+    *,
+    stats: bool = False,
+    values: bool = False,
+    jobs: int = 1,
+) -> Report[ParameterRow, ParameterTotals]:
+    """Return `report` with statistics or elements of every row; each tensor is read once.
+
+    Args:
+        report: rows of tensors with a shape.
+        elements: what gives the elements by the rows' names.
+        stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
+        values: add the elements.
+        jobs: threads; no number depends on them.
+
+    Raises:
+        ParamtoolError: where elements cannot be read.
+    """
+    first = [row for row in report.rows if row.tied_to is None]
+
+    found: dict[str, dict[str, Any]] = {row.name: {} for row in first}
+    if stats:
+        with one_thread(), ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+            numbers = pool.map(lambda row: statistics_of(elements.blocks(row.name), row.numel or 0), first)
+            for row, number in zip(first, numbers, strict=True):
+                found[row.name].update(number)
+    if values:
+        for row in first:
+            found[row.name]["values"] = printed_elements(elements, row.name, row.shape or ())
+    rows = tuple(replace(row, **found[row.tensor]) for row in report.rows)
+    columns = (*report.columns, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
+    return replace(report, rows=rows, columns=columns)

@@ -1,0 +1,65 @@
+"""List what a snapshot remembers of a model.  No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from paramtool.errors import ParamtoolError
+from paramtool.operations.listing.stored import no_module
+from paramtool.operations.listing.totals import count_once, totals
+from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.report import Report
+
+
+def remembered(
+    report: Report[ParameterRow, ParameterTotals],
+    name: str,
+    *,
+    module: str | None = None,
+    stats: bool = False,
+    values: bool = False,
+) -> Report[ParameterRow, ParameterTotals]:
+    """Return `report`, or a part of it, with the columns that are asked for.
+
+    Args:
+        report: what the snapshot `name` was written from.
+        name: the snapshot, for messages.
+        module: only what this submodule has, by its own names.
+        stats: with statistics.
+        values: with the elements.
+
+    Raises:
+        ParamtoolError: where the snapshot has no such module, statistics or values.
+    """
+    wanted = {"statistics": (stats, "mean", "--stats"), "values": (values, "values", "--values")}
+    for what, (is_wanted, column, option) in wanted.items():
+        if is_wanted and report.rows and column not in report.columns:
+            raise ParamtoolError(f"the snapshot {name} has no {what}", hint=f"write it with {option} --json")
+    left_out = [*(() if stats else STATISTICS_COLUMNS), *(() if values else ("values",))]
+    rows = count_once(replace(row, **dict.fromkeys(left_out)) for row in report.rows)  # type: ignore[arg-type]
+    columns = (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
+    if not module:
+        return replace(report, rows=tuple(rows), columns=columns)
+    rows = _below(rows, module)
+    modules = {path[len(module) + 1 :]: kind for path, kind in _inside(report.modules, module).items()}
+    return replace(report, rows=tuple(rows), columns=columns, modules=modules, totals=totals(rows))
+
+
+def _inside(modules: Mapping[str, str], module: str) -> dict[str, str]:
+    return {path: kind for path, kind in modules.items() if path == module or path.startswith(f"{module}.")}
+
+
+def _below(rows: list[ParameterRow], module: str) -> list[ParameterRow]:
+    """Return what is below the path `module`; the first there of a tied tensor is its first name."""
+    start = f"{module}."
+    inside = [row for row in rows if row.name.startswith(start)]
+    if not inside:
+        raise no_module(module, [row.name for row in rows])
+    first: dict[tuple[str, str], str] = {}
+    found = []
+    for row in inside:
+        name = row.name[len(start) :]
+        earlier = first.setdefault((row.kind, row.tensor), name)
+        found.append(replace(row, name=name, tied_to=earlier if earlier != name else None))
+    return count_once(found)

@@ -1,0 +1,59 @@
+"""List the tensors of a checkpoint.  No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.operations.listing.totals import count_once, totals
+from paramtool.records.parameter import COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.report import Report
+from paramtool.suggestion import did_you_mean
+
+
+def stored(checkpoint: Checkpoint) -> Report[ParameterRow, ParameterTotals]:
+    """List every named tensor of `checkpoint`, in its order; then the names that are tied to one.
+
+    What a checkpoint does not say is None: the class of the module, and ``requires_grad``.
+    """
+    own = {each.name for each in checkpoint.tensors}
+    rows = count_once(
+        _row(name, each, None if name in own else each.name) for name, each in checkpoint.by_name.items()
+    )
+    return Report("inspect", checkpoint.name, tuple(rows), totals(rows), COLUMNS)
+
+
+def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
+    """Return what is below the dotted path `module`, by its own names.
+
+    Raises:
+        ParamtoolError: where nothing is.
+    """
+    part = checkpoint.below(module)
+    if not part.tensors:
+        raise no_module(module, checkpoint.by_name)
+    return part
+
+
+def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
+    """Return the error for a `module` that none of `names` is in."""
+    parts = [name.split(".") for name in names]
+    paths = dict.fromkeys(".".join(each[:end]) for each in parts for end in range(1, len(each)))
+    hint = did_you_mean(module, paths) or f"there are {', '.join(list(paths)[:5]) or 'none'}"
+    return ParamtoolError(f"no module '{module}'", hint=hint)
+
+
+def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:
+    return ParameterRow(
+        name=name,
+        type=None,
+        shape=each.shape,
+        dtype=each.dtype,
+        numel=math.prod(each.shape),
+        nbytes=each.nbytes,
+        requires_grad=each.requires_grad,
+        tied_to=tied_to,
+        kind="stored" if each.requires_grad is None else "parameter",
+    )
