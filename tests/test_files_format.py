@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.safetensors_format import DTYPES, Entry, layout
-from paramtool.files.safetensors_reading import read_safetensors
-from paramtool.files.weights import WeightsWriter
+from paramtool.files.writing.weights import WeightsWriter
 
 NAMES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),

@@ -22,7 +22,7 @@ from types import FrameType
 import pytest
 import safetensors
 
-from paramtool.files.weights import Entry, WeightsWriter
+from paramtool.files.writing.weights import Entry, WeightsWriter
 
 ENTRIES = [Entry(f"w{number}", "float32", (256,)) for number in range(3)]
 SCENARIOS = {

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.leftovers import lock, temporary_path
-from paramtool.files.replacing import Replacement, write_file
+from paramtool.files.writing.leftovers import lock, temporary_path
+from paramtool.files.writing.replacing import Replacement, write_file
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 
@@ -181,7 +181,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from paramtool.errors import ParamtoolError
-from paramtool.files.replacing import Replacement
+from paramtool.files.writing.replacing import Replacement
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     with Replacement(Path(sys.argv[1]), size=int(sys.argv[2]), force=True) as file:
@@ -267,6 +267,6 @@ def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
 
 def test_the_files_package_leaves_torch_out() -> None:
     """Writing a file needs neither torch nor numpy."""
-    code = "import sys, paramtool.files.weights; print({'torch', 'numpy'} & set(sys.modules))"
+    code = "import sys, paramtool.files.writing.weights; print({'torch', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.elements.elements import OfCheckpoint
 from paramtool.operations.listing.stored import stored
 from paramtool.sources.model import open_model

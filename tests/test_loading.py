@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems
-from paramtool.files.checkpoint import Checkpoint
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.loading import load
 from paramtool.sources.model import open_checkpoint
 from tests.conftest import CONFIGS, Run

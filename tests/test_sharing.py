@@ -23,7 +23,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 import paramtool
 from paramtool.errors import NothingMatched
-from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.selection import Selection
 from paramtool.operations.listing.stored import stored

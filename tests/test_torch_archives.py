@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.torch_archive import broken_members, read_archive
+from paramtool.files.reading.torch_archive import broken_members, read_archive
 from paramtool.operations.elements.elements import OfCheckpoint
 from paramtool.operations.elements.statistics import statistics
 from paramtool.records.parameter import STATISTICS_COLUMNS

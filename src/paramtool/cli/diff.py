@@ -12,7 +12,7 @@ from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.patterns import compile_pattern
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import Model

@@ -11,7 +11,7 @@ from paramtool.cli import console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import (
     KIND_COLUMNS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.sources.model import Model
 from paramtool.sources.snapshot import Snapshot
 

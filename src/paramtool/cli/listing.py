@@ -5,7 +5,7 @@ from __future__ import annotations
 from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
-from paramtool.files.checkpoint import Checkpoint
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.sources.model import Buildable, Model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint
-from paramtool.files.torch_archive import broken_members
+from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.torch_archive import broken_members
 from paramtool.sources.model import Model
 
 

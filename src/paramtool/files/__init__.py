@@ -1,1 +1,1 @@
-"""The door for files that are written: each is there whole, or what was there before is.  No torch."""
+"""Files of tensors: their layout, reading what strangers wrote, and writing our own.  No torch."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems, shorten
-from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.named_tensors import dtype_name, named_tensors
 from paramtool.operations.elements.elements import OfCheckpoint, as_bytes, dtype_of
 from paramtool.suggestion import did_you_mean

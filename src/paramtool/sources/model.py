@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint
-from paramtool.files.safetensors_reading import read_safetensors
-from paramtool.files.sharded import find_in_folder, read_index
-from paramtool.files.torch_archive import read_archive
+from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.safetensors import read_safetensors
+from paramtool.files.reading.sharded import find_in_folder, read_index
+from paramtool.files.reading.torch_archive import read_archive
 from paramtool.place import Text
 from paramtool.records.rule import Rule
 from paramtool.sources.documents import Document, read_document

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint, Stored, opened, read_into
+from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.named_tensors import named_tensors
 from paramtool.operations.elements.strided import Region, regions
 

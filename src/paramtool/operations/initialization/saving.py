@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.weights import WeightsWriter
+from paramtool.files.writing.weights import WeightsWriter
 from paramtool.fills import Fill
 from paramtool.named_tensors import named_tensors
 from paramtool.operations.elements.one_thread import one_thread

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from paramtool import streams
-from paramtool.files.weights import Entry, WeightsWriter
+from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.fills import Fill, run_fills
 from paramtool.named_tensors import dtype_name
 from paramtool.operations.elements.statistics import Moments

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.parameter import COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.report import Report

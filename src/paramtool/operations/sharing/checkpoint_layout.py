@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from math import prod
 
-from paramtool.files.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.operations.sharing.extent import Extent
 from paramtool.operations.sharing.grouping import Layout
 from paramtool.records.parameter import ParameterRow, ParameterTotals

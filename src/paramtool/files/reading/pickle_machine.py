@@ -12,8 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.pickled_calls import KNOWN, OTHER, Broken, Name, Opaque, Storage, called, dict_key
-from paramtool.files.pickled_globals import CONTAINERS, STORAGES
+from paramtool.files.reading.pickled_calls import (
+    KNOWN,
+    OTHER,
+    Broken,
+    Name,
+    Opaque,
+    Storage,
+    called,
+    dict_key,
+)
+from paramtool.files.reading.pickled_globals import CONTAINERS, STORAGES
 
 LARGEST = 1 << 27
 """Bytes of a pickle."""

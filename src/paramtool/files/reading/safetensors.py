@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.checkpoint import Checkpoint, Stored, opened
+from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened
+from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
-from paramtool.files.safetensors_header import Described, parse_header
 
 OTHER_METADATA = ("format", "paramtool")
 """Keys of the metadata that stand for no tensor, whatever their values."""

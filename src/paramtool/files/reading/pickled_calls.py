@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paramtool.files.pickled_globals import CONTAINERS, DTYPES, OPAQUE, STORAGES, UNREADABLE
+from paramtool.files.reading.pickled_globals import CONTAINERS, DTYPES, OPAQUE, STORAGES, UNREADABLE
 
 _SMALL = 1 << 32
 

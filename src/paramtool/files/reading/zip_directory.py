@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.checkpoint import read_into
+from paramtool.files.reading.checkpoint import read_into
 
 LARGEST_DIRECTORY = 1 << 26
 """Bytes; that of a million members is as large."""

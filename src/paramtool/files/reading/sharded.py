@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.checkpoint import Checkpoint, Stored
-from paramtool.files.safetensors_reading import tied_names
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.safetensors import tied_names
 from paramtool.files.shards import INDEX, WHOLE
 
 WEIGHT_MAP = "weight_map"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.pickled_calls import PickledTensor
+from paramtool.files.reading.pickled_calls import PickledTensor
 from paramtool.suggestion import did_you_mean
 
 USUAL_KEYS = (

@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.complaints import told_of
-from paramtool.files.destination import check_space
-from paramtool.files.digests import Written
-from paramtool.files.replacing import Replacement, sync_folder
+from paramtool.files.reading.safetensors import read_open_file
 from paramtool.files.safetensors_format import Entry, Layout, check, layout
-from paramtool.files.safetensors_reading import read_open_file
-from paramtool.files.shard_folder import ShardFolder
 from paramtool.files.shards import INDEX, index, pack
+from paramtool.files.writing.complaints import told_of
+from paramtool.files.writing.destination import check_space
+from paramtool.files.writing.digests import Written
+from paramtool.files.writing.replacing import Replacement, sync_folder
+from paramtool.files.writing.shard_folder import ShardFolder
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.checkpoint import Checkpoint, Stored, opened
-from paramtool.files.pickle_reading import LARGEST, read_pickle
-from paramtool.files.pickled_calls import PickledTensor, Storage
-from paramtool.files.pickled_globals import DTYPES
-from paramtool.files.safetensors_header import MOST_DIMENSIONS
-from paramtool.files.state_dict import find_state_dict
-from paramtool.files.zip_reading import Member, has_its_sum, read_member, read_members
+from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened
+from paramtool.files.reading.pickle_machine import LARGEST, read_pickle
+from paramtool.files.reading.pickled_calls import PickledTensor, Storage
+from paramtool.files.reading.pickled_globals import DTYPES
+from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
+from paramtool.files.reading.state_dict import find_state_dict
+from paramtool.files.reading.zip_directory import Member, has_its_sum, read_member, read_members
 
 _PICKLE = "/data.pkl"
 _SAVE_AGAIN = "load it where you trust it, and save its state_dict()"

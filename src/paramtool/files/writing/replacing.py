@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.complaints import told_of
-from paramtool.files.destination import already_there, check_space, destination
-from paramtool.files.leftovers import lock, remove_leftovers, temporary_path
+from paramtool.files.writing.complaints import told_of
+from paramtool.files.writing.destination import already_there, check_space, destination
+from paramtool.files.writing.leftovers import lock, remove_leftovers, temporary_path
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self

@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.complaints import told_of
-from paramtool.files.destination import already_there
-from paramtool.files.replacing import Replacement, sync_folder, write_file
 from paramtool.files.shards import INDEX, SHARD, WHOLE, is_ours
+from paramtool.files.writing.complaints import told_of
+from paramtool.files.writing.destination import already_there
+from paramtool.files.writing.replacing import Replacement, sync_folder, write_file
 
 _ASIDE = ".paramtool-aside-"
 
