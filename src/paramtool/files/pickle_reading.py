@@ -18,7 +18,7 @@ from paramtool.files.pickled_globals import CONTAINERS, STORAGES
 LARGEST = 1 << 27
 """Bytes of a pickle."""
 
-MOST_STEPS = 10_000_000
+MOST_STEPS = 5_000_000
 """Opcodes of a pickle; a tensor has about 35."""
 
 _HINT = "nothing was run; save its state_dict again, as in torch.save(model.state_dict(), …)"

@@ -106,7 +106,7 @@ def plain_file(folder: Path, name: str) -> Path:
     if path.is_symlink():
         try:
             is_inside = path.resolve(strict=True).parent == folder.resolve()
-        except OSError:
+        except (OSError, RuntimeError):  # a link to itself is a RuntimeError before Python 3.13
             is_inside = False
         if not is_inside:
             to = shorten(os.fspath(path.readlink()))

@@ -73,10 +73,13 @@ def flat(state: dict[Any, Any]) -> dict[str, PickledTensor]:
 def _candidates(root: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
     """Yield every dict that has tensors, the outermost of those that lie in each other."""
     inside: tuple[str, ...] | None = None
+    known: dict[int, bool] = {}
     for path, value in _walk(root, _HIGHEST):
-        if inside is not None and path[: len(inside)] == inside:
+        if not isinstance(value, dict) or (inside is not None and path[: len(inside)] == inside):
             continue
-        if isinstance(value, dict) and any(isinstance(each, PickledTensor) for each in value.values()):
+        if id(value) not in known:
+            known[id(value)] = any(isinstance(each, PickledTensor) for each in value.values())
+        if known[id(value)]:
             inside = path
             yield ".".join(path), value
 

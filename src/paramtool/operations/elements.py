@@ -13,12 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.errors import ParamtoolError
 from paramtool.files.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.named_tensors import named_tensors
 from paramtool.operations.strided import Region, regions
 
 BLOCK = 1 << 20
 """Elements in a block."""
+
+MOST_REPEATED = 1 << 30
+"""Elements that a view may say of a thousandth of them; a file of a few bytes may say any number."""
 
 EDGE = 3
 """Elements that torch prints at each end of a long row."""
@@ -145,7 +149,12 @@ def _blocks(stored: Stored) -> Iterator[Tensor]:
 def _strided_blocks(stored: Stored) -> Iterator[Tensor]:
     """Yield the elements of a view that are apart in the file, gathered into blocks of the usual size."""
     dtype = dtype_of(stored)
-    room = torch.empty(min(BLOCK, stored.nbytes // dtype.itemsize), dtype=dtype)
+    whole = Region(0, stored.shape, stored.strides or ())
+    count = stored.nbytes // dtype.itemsize
+    if count > MOST_REPEATED and count > 1000 * whole.span:
+        what = f"'{stored.name}' of {stored.path} repeats {whole.span:,} stored elements as {count:,}"
+        raise ParamtoolError(f"{what}, too many to read")
+    room = torch.empty(min(BLOCK, count), dtype=dtype)
     with opened(stored.path) as descriptor:
 
         def read(offset: int, count: int) -> Tensor:
@@ -153,7 +162,7 @@ def _strided_blocks(stored: Stored) -> Iterator[Tensor]:
             read_into(descriptor, stored.path, stored.position + offset * dtype.itemsize, as_bytes(span))
             return span
 
-        found = regions(Region(0, stored.shape, stored.strides or ()), BLOCK)
+        found = regions(whole, BLOCK)
         yield from _packed((part.gather(read).reshape(-1) for part in found), room)
 
 
