@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import compare
+from benchmarks.measure import compare, run
 from benchmarks.transformer import BY_HAND, RULES, RUN_BY_HAND, RUNNABLE, SPEC
+from paramtool.files.weights import Entry, WeightsWriter
 
 PARAMTOOL = str(Path(sys.executable).with_name("paramtool"))
 IMPORT_TORCH = (sys.executable, "-W", "ignore", "-c", "import torch")
@@ -38,9 +39,17 @@ for w in tensors:
 )
 
 
+SEVEN = """
+import sys
+from safetensors.torch import load_file
+for name, w in load_file(sys.argv[1]).items():
+    print(name, w.mean(), w.std(), w.min(), w.max(), w.norm(), (w == 0).sum(), w.isnan().sum())
+"""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One comparison; a goal of None is not set."""
+    """One comparison; a goal of None is not set; `before` makes what both of them read."""
 
     work: str
     against: str
@@ -48,6 +57,7 @@ class Row:
     other: Sequence[str]
     time_goal: float | None = None
     memory_goal: float | None = None
+    before: Sequence[str] | None = None
 
 
 def rows(folder: Path) -> list[Row]:
@@ -61,6 +71,8 @@ def rows(folder: Path) -> list[Row]:
     by_hand.write_text(BY_HAND)
     runnable = folder / "runnable.yaml"
     runnable.write_text(RUNNABLE)
+    thousand = folder / "thousand.safetensors"
+    write_thousand(thousand)
     ours, other = str(disk / "paramtool-ours.safetensors"), str(disk / "paramtool-other.safetensors")
     llama = str(ROOT / "configs" / "llama3_70b.yaml")
     python = (sys.executable, "-W", "ignore", "-c")
@@ -73,6 +85,13 @@ def rows(folder: Path) -> list[Row]:
             (PARAMTOOL, "inspect", str(ROOT / "configs/mlp.yaml")),
             IMPORT_TORCH,
         ),
+        Row(
+            "inspect of a 1,000-tensor safetensors file",
+            "import torch",
+            (PARAMTOOL, "inspect", str(thousand)),
+            IMPORT_TORCH,
+            0.25,
+        ),
         Row("inspect llama3_70b", "import torch", (PARAMTOOL, "inspect", llama), IMPORT_TORCH, 1.10, 1.15),
         Row(
             "init -o of 354 M float32 parameters",
@@ -81,6 +100,15 @@ def rows(folder: Path) -> list[Row]:
             (sys.executable, "-W", "ignore", str(by_hand), other),
             0.33,
             0.18,
+        ),
+        Row(
+            "inspect --stats of 354 M float32 parameters",
+            "load_file, seven reductions",
+            (PARAMTOOL, "inspect", ours, "--stats"),
+            (*python, SEVEN, ours),
+            0.35,
+            0.25,
+            (PARAMTOOL, "init", str(spec), *RULES, "--force", "-o", ours),
         ),
         *(
             Row(
@@ -108,6 +136,14 @@ def rows(folder: Path) -> list[Row]:
     ]
 
 
+def write_thousand(path: Path) -> None:
+    """Write a safetensors file of 1,000 small matrices under the names of a deep model."""
+    names = [f"model.layers.{block}.part{part}.weight" for block in range(100) for part in range(10)]
+    with WeightsWriter(path, [Entry(name, "float32", (16, 16)) for name in names]) as writer:
+        for name in names:
+            writer.write(name, 0, bytes(1024))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -120,6 +156,8 @@ def main() -> None:
             if options.only not in row.work:
                 continue
             try:
+                if row.before is not None:
+                    run(row.before)
                 ratio = compare(row.ours, row.other, options.pairs)
             finally:
                 for each in Path("/dev/shm").glob("paramtool-*.safetensors"):

@@ -22,6 +22,7 @@ from paramtool.render.formats import Format, as_text
 from paramtool.sources.documents import read_document
 from paramtool.sources.snapshot import read_snapshot
 from tests.conftest import CONFIGS, Run
+from tests.processes import watch
 from tests.strategies import trees
 
 Rows = Report[ParameterRow, ParameterTotals]
@@ -196,3 +197,12 @@ def test_a_spec_in_json_is_a_spec(run: Run, tmp_path: Path) -> None:
     """A spec may be written in JSON; it is told by its keys."""
     (tmp_path / "m.json").write_text('{"model": {"Linear": [2, 1]}}')
     assert "3 parameters in 2 tensors" in run("inspect", str(tmp_path / "m.json")).stdout
+
+
+def test_a_snapshot_needs_no_torch(run: Run, tmp_path: Path) -> None:
+    """The table of a snapshot is shown without importing torch, statistics too."""
+    file = tmp_path / "snapshot.json"
+    file.write_text(run("inspect", str(CONFIGS / "mlp.yaml"), "--stats", "--json").stdout)
+    ended = watch("inspect", str(file), "--stats", folder=tmp_path)
+    assert (ended.status, ended.torch) == (0, False)
+    assert ended.stdout == run("inspect", str(CONFIGS / "mlp.yaml"), "--stats").stdout

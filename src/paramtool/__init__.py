@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from paramtool.operations.initialize import initialize
     from paramtool.operations.parameters import parameters
     from paramtool.operations.sharing import sharing
+    from paramtool.reading import read
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
@@ -35,6 +36,7 @@ __all__ = [
     "gradients",
     "initialize",
     "parameters",
+    "read",
     "sharing",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "gradients": "operations.gradients",
     "initialize": "operations.initialize",
     "parameters": "operations.parameters",
+    "read": "reading",
     "sharing": "operations.sharing",
 }
 

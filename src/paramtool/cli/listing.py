@@ -6,6 +6,7 @@ from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
 from paramtool.files.checkpoint import Checkpoint
+from paramtool.reading import listed
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.sources.model import Buildable, Model
@@ -33,29 +34,12 @@ def list_model(
         ParamtoolError: where the model cannot be built or read, or has no such submodule.
     """
     refuse_weights(model, weights)
-    if isinstance(model, Checkpoint):
-        return _checkpoint(model, module, stats, values)
-    if isinstance(model, Snapshot):
-        from paramtool.operations.remembered import remembered
-
-        return remembered(model.report, model.name, module=module, stats=stats, values=values)
-    return _network(model, module, stats, values, weights)
-
-
-def _checkpoint(
-    checkpoint: Checkpoint, module: str | None, stats: bool, values: bool
-) -> Report[ParameterRow, ParameterTotals]:
-    from paramtool.operations.stored import part_of, stored
-
-    part = part_of(checkpoint, module) if module else checkpoint
-    report = stored(part)
-    if not (stats or values):
-        return report
-    with quick_import():
-        from paramtool.operations.elements import OfCheckpoint
-        from paramtool.operations.measuring import measured
-
-    return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=available_cores())
+    if not isinstance(model, (Checkpoint, Snapshot)):
+        return _network(model, module, stats, values, weights)
+    if isinstance(model, Checkpoint) and (stats or values):
+        with quick_import():
+            import paramtool.operations.measuring  # noqa: F401 - here it comes in quickly and quietly
+    return listed(model, module=module, stats=stats, values=values, jobs=available_cores())
 
 
 def _network(

@@ -1,0 +1,68 @@
+"""Read what a checkpoint or a snapshot has, from Python and for the command line."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.checkpoint import Checkpoint
+from paramtool.operations.remembered import remembered
+from paramtool.operations.stored import part_of, stored
+from paramtool.records.parameter import ParameterRow, ParameterTotals
+from paramtool.records.report import Report
+from paramtool.sources.model import open_model
+from paramtool.sources.snapshot import Snapshot
+
+
+def read(
+    path: str | PathLike[str],
+    *,
+    module: str | None = None,
+    stats: bool = False,
+    values: bool = False,
+    jobs: int = 1,
+) -> Report[ParameterRow, ParameterTotals]:
+    """List the named tensors of a checkpoint or a snapshot; torch is imported only for its elements.
+
+    Example:
+        >>> report = read("weights.safetensors")  # doctest: +SKIP
+        >>> [(row.name, row.shape) for row in report.rows]  # doctest: +SKIP
+        [('weight', (3, 4)), ('bias', (3,))]
+
+    Args:
+        path: a safetensors file, what ``torch.save`` wrote, a folder of shards, their index, or the JSON of
+            ``paramtool inspect``; ``checkpoint.pt:ema`` is one of several state_dicts.
+        module: only what is below this dotted path, by its own names.
+        stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
+        values: add the elements.
+        jobs: threads that compute statistics; no number depends on them.
+
+    Raises:
+        ParamtoolError: where the file is none of these, or broken.
+    """
+    model = open_model(fspath(path))
+    if not isinstance(model, (Checkpoint, Snapshot)):
+        hint = "paramtool.parameters lists those of a module"
+        raise ParamtoolError(f"{model.name} is no checkpoint and no snapshot", hint=hint)
+    return listed(model, module=module, stats=stats, values=values, jobs=jobs)
+
+
+def listed(
+    model: Checkpoint | Snapshot,
+    *,
+    module: str | None = None,
+    stats: bool = False,
+    values: bool = False,
+    jobs: int = 1,
+) -> Report[ParameterRow, ParameterTotals]:
+    """Do what `read` does with what is open already."""
+    if isinstance(model, Snapshot):
+        return remembered(model.report, model.name, module=module, stats=stats, values=values)
+    part = part_of(model, module) if module else model
+    report = stored(part)
+    if not (stats or values):
+        return report
+    from paramtool.operations.elements import OfCheckpoint
+    from paramtool.operations.measuring import measured
+
+    return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=jobs)
