@@ -185,6 +185,14 @@ def test_another_format_is_named(case: str, run: Run, tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_a_checkpoint_is_not_piped(tmp_path: Path) -> None:
+    """Standard input is a spec or a snapshot; the elements of a checkpoint are read here and there."""
+    ended = watch("inspect", "-", folder=tmp_path, stdin=safetensors_content())
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: <stdin> is not a text in UTF-8 (byte ")
+    assert ended.stderr.endswith("); a checkpoint is named, not piped\n")
+
+
 def test_old_formats_of_torch_are_named(run: Run, tmp_path: Path) -> None:
     """The pickle of torch before 1.6, the tar before 0.2, and TorchScript are refused: convert them."""
     legacy, tar, script = tmp_path / "legacy.pt", tmp_path / "tar.pt", tmp_path / "script.pt"

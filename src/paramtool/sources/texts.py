@@ -37,9 +37,8 @@ def read_text(name: str) -> Text:
     try:
         return Text(shown, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise ParamtoolError(
-            f"{shown} is not a text in UTF-8 (byte {error.start})", hint="is this a spec?"
-        ) from error
+        hint = "a checkpoint is named, not piped" if name == STDIN else "is this a spec?"
+        raise ParamtoolError(f"{shown} is not a text in UTF-8 (byte {error.start})", hint=hint) from error
 
 
 def _largest(start: bytes | bytearray) -> int:

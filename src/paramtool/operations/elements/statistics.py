@@ -11,8 +11,8 @@ from torch import Tensor
 
 from paramtool.operations.elements.one_thread import one_thread
 
-BLOCK = 1 << 16
-"""Elements in a block: 512 KiB as float64, which a core's own cache holds.
+BLOCK = 1 << 17
+"""Elements in a block: few enough for a core's cache, so many that calls of torch cost little.
 
 They are worked on by the calling thread; waking others for each block costs more than it brings, and
 very much more on a busy machine.
