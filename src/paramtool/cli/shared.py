@@ -44,7 +44,7 @@ def shared(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.FormatOption = Format.table,
+    format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:
     """Show which names of MODEL are one tensor, and which overlap in memory.
@@ -58,8 +58,6 @@ def shared(
     from paramtool.operations.sharing.grouping import share
 
     format = Format.json if json else format
-    if format is Format.tree:
-        raise ParamtoolError("shared has no tree", hint="'paramtool inspect --format tree' has one")
     selection = Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
