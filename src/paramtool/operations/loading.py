@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.named_tensors import dtype_name, named_tensors
-from paramtool.operations.elements.elements import OfCheckpoint, as_bytes, dtype_of
+from paramtool.operations.elements.elements import OfCheckpoint, dtype_of
+from paramtool.operations.elements.memory import as_bytes
 from paramtool.suggestion import did_you_mean
 
 

@@ -19,12 +19,12 @@ from paramtool.records.gradient import (
     ALL_COLUMNS,
     LAYER_COLUMNS,
     MOST_INLINE,
-    MOST_PRINTED,
     PARAMETER_COLUMNS,
     VERDICTS,
     GradientRow,
     GradientTotals,
 )
+from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Part, Report
 
 
