@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PureWindowsPath
 
-from paramtool.errors import Hint, ParamtoolError
+from paramtool.errors import Hint, ParamtoolError, shorten
 from paramtool.patterns import compile_pattern
 from paramtool.quantities import COUNTS, SIZES, Quantity, about, between
 from paramtool.records.expectation import Expectation
 from paramtool.sources.spec.arguments import mismatch
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
