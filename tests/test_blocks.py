@@ -17,8 +17,9 @@ from paramtool.operations.listing.depth import fold_depth
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.totals import count_once
 from paramtool.records.parameter import ParameterRow
-from paramtool.render.blocks import first_of, fold_blocks, parts_of
+from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import folded
+from paramtool.render.numbering import first_of, parts_of
 from tests.strategies import trees
 
 RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")

@@ -532,7 +532,7 @@ def times(opcode: bytes, count: int) -> bytes:
 PICKLE_BOMBS: dict[str, Callable[[], bytes]] = {
     "lists": lambda: times(b"]", 60_000_000),
     "marks": lambda: times(b"(", 20_000_000),
-    "calls": lambda: b"\x80\x02ccollections\nOrderedDict\nq\x000](" + b"]K\x01K\x02e" * 0 + b"N" * 100_000
+    "calls": lambda: b"\x80\x02ccollections\nOrderedDict\nq\x000](" + b"N" * 100_000
     + b"e\x85q\x01" + b"h\0h\x01R" * 3_000_000 + b".",
     "doubled": lambda: b"\x80\x02)" + b"q\x00h\x00\x86" * 1_000 + b"}N" + b"s.",
     "doubled key": lambda: b"\x80\x02})" + b"q\x00h\x00\x86" * 1_000 + b"Ns.",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.conftest import CONFIGS, ROOT
 README = ROOT / "README.md"
 BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
 NOT_RUN = ("pip ", "make ")
+WRITES = re.compile(r" -o | > ")  # and is followed by commands that read
 
 
 @pytest.fixture
@@ -44,6 +46,19 @@ def printed(command: str, folder: Path) -> str:
     ).stdout
 
 
+def printed_by(commands: list[str], folder: Path) -> list[str]:
+    """Return what each command prints; those that write nothing run side by side."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        running: list[Future[str]] = []
+        for command in commands:
+            if WRITES.search(command):
+                wait(running)
+            running.append(pool.submit(printed, command, folder))
+            if WRITES.search(command):
+                wait(running)
+        return [each.result() for each in running]
+
+
 def sessions(text: str) -> Iterator[tuple[str, str]]:
     """Yield each console block as it is, and its command."""
     for block in BLOCK.finditer(text):
@@ -58,8 +73,8 @@ def test_the_readme_shows_what_the_commands_print(folder: Path, request: pytest.
     found = list(sessions(text))
     assert len(found) > 8
     fresh = text
-    for block, command in found:
-        fresh = fresh.replace(block, f"```console\n$ {command}\n{printed(command, folder)}```\n")
+    for (block, command), output in zip(found, printed_by([each for _, each in found], folder), strict=True):
+        fresh = fresh.replace(block, f"```console\n$ {command}\n{output}```\n")
     if request.config.getoption("--snapshot-update"):
         README.write_text(fresh, "utf-8")
     else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 class NamedTensor(NamedTuple):
@@ -49,6 +50,21 @@ def named_tensors(module: nn.Module) -> Iterator[NamedTensor]:
         for name, value in vars(each).items():
             if isinstance(value, Tensor):
                 yield NamedTensor(prefix + name, value, each, "tensor")
+
+
+def by_tensor(named: Iterable[NamedTensor]) -> list[list[NamedTensor]]:
+    """Return the names of each tensor together, in the order of the first ones."""
+    groups: dict[int, list[NamedTensor]] = {}
+    for each in named:
+        groups.setdefault(id(each.tensor), []).append(each)
+    return list(groups.values())
+
+
+def check_values(module: nn.Module) -> None:
+    """Raise a ValueError where a tensor of `module` has a shape and no values: on the meta device."""
+    for named in named_tensors(module):
+        if named.tensor.is_meta and not is_lazy(named.tensor):
+            raise ValueError(f"'{named.name}' is on the meta device and has no values")
 
 
 def dtype_name(tensor: Tensor) -> str:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.place import Place
 
 LONGEST = 1000
@@ -55,7 +55,7 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
 
 
 def _quoted(pattern: str) -> str:
-    return f"'{pattern}'" if len(pattern) <= 60 else f"'{pattern[:59]}…'"
+    return f"'{shorten(pattern)}'"
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def check(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is broken.")] = False,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.VerdictFormat = Format.table,
+    format: Annotated[Format, options.format_of("check")] = Format.table,
     json: options.Json = False,
 ) -> None:
     """Hold MODEL to what is expected of it.

@@ -55,7 +55,7 @@ def diff(
         list[str] | None,
         typer.Option("--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object."),
     ] = None,
-    format: options.DifferenceFormat = Format.table,
+    format: Annotated[Format, options.format_of("diff")] = Format.table,
     json: options.Json = False,
 ) -> None:
     """Show in what model B differs from A, and whether a checkpoint of A would load into B.
@@ -67,7 +67,7 @@ def diff(
     from paramtool.operations.comparison.differences import differences
 
     format = Format.json if json else format
-    _check(a, b, values, atol, rtol, format)
+    _check(a, b, values, atol, rtol)
     patterns = [compile_pattern(each, option="--pattern") for each in pattern or ()]
     excluded = [compile_pattern(each, option="--exclude") for each in exclude or ()]
     model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
@@ -89,9 +89,7 @@ def diff(
         raise typer.Exit(1)
 
 
-def _check(
-    a: str, b: str | None, values: bool, atol: float | None, rtol: float | None, format: Format
-) -> None:
+def _check(a: str, b: str | None, values: bool, atol: float | None, rtol: float | None) -> None:
     """Refuse what contradicts itself before anything is opened."""
     if a == b == STDIN:
         raise ParamtoolError("A and B are both -, and stdin is read once")
@@ -100,8 +98,6 @@ def _check(
         raise ParamtoolError(
             f"{option} is a tolerance of values, which are not compared", hint="add --values"
         )
-    if format is Format.tree:
-        raise ParamtoolError("diff has no tree", hint="'paramtool inspect --format tree' has one")
 
 
 def _listed(model: Model) -> Parameters:

@@ -50,11 +50,9 @@ class OfModel:
 
     @cached_property
     def sharing(self) -> Mapping[str, str]:
-        from paramtool.operations.sharing.grouping import share
+        from paramtool.operations.sharing.grouping import representatives, share
 
-        first: dict[int | str, str] = {}
-        rows = share(laid_out(self._model)[0]).rows
-        return {row.name: first.setdefault(row.group, row.name) for row in rows}
+        return representatives(share(laid_out(self._model)[0]))
 
     @cached_property
     def unfilled(self) -> Collection[str]:

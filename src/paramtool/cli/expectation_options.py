@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation
 from paramtool.sources.spec import nodes
@@ -89,9 +89,7 @@ def _nodes(typed: Mapping[str, Sequence[str] | None]) -> Iterator[nodes.Mapping]
     for name in KINDS:
         for given in typed.get(name) or ():
             option = f"--{name.replace('_', '-')}"
-            text = Text(
-                option if name == "finite" else f"{option} {nodes.shorten(given)}", "", is_option=True
-            )
+            text = Text(option if name == "finite" else f"{option} {shorten(given)}", "", is_option=True)
             yield _mapping(text, [(name, _WRITTEN.get(KINDS[name], _word)(given, text))])
 
 
@@ -120,7 +118,7 @@ def _bounds(given: str, text: Text) -> Node:
     keys = [key.strip() for key, _, _ in pairs]
     for key in keys:
         if keys.count(key) > 1:
-            raise ParamtoolError(f"'{nodes.shorten(key)}' comes twice", Place(text, 1, 1))
+            raise ParamtoolError(f"'{shorten(key)}' comes twice", Place(text, 1, 1))
     return _mapping(
         text, [(key, _word(value.strip(), text)) for key, (_, _, value) in zip(keys, pairs, strict=True)]
     )

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
 
 from paramtool.errors import ParamtoolError
-from paramtool.render.formats import FOR_CI, Format
+from paramtool.render.formats import Format, formats_of, lacks
 from paramtool.sources.spec.limits import MAX_INTEGER
 
 
-def _format(*, without: Collection[Format]) -> Any:
-    """Return the option of a command that has every format but those `without` which it goes."""
+def format_of(command: str) -> Any:
+    """Return the option for the formats that `command` has."""
+    known = formats_of(command)
 
     def agree(context: typer.Context, format: Format) -> Format:
         """Refuse ``--json`` beside another ``--format``; called for each, of which the later sees both."""
-        if format in without:
-            other = FOR_CI.get(format, ("inspect",))[0]
-            message = f"{context.command.name} has no format {format.value}"
-            raise ParamtoolError(message, hint=f"'paramtool {other}' has it")
+        if format not in known:
+            raise lacks(command, format)
         _refuse_two(context, format, context.params.get("json", False))
         return format
 
-    known = "|".join(each.value for each in Format if each not in without)
-    help = "How to write the result."
-    return typer.Option("--format", "-f", metavar=f"<{known}>", callback=agree, help=help)
+    metavar = f"<{'|'.join(each.value for each in known)}>"
+    return typer.Option("--format", "-f", metavar=metavar, callback=agree, help="How to write the result.")
 
 
 def _agree_too(context: typer.Context, json: bool) -> bool:
@@ -62,9 +59,6 @@ Weights = Annotated[
     str | None,
     typer.Option("--weights", "-w", metavar="FILE", help="Load a checkpoint into a spec or object."),
 ]
-FormatOption = Annotated[Format, _format(without=FOR_CI)]
-DifferenceFormat = Annotated[Format, _format(without=(Format.junit,))]
-VerdictFormat = Annotated[Format, _format(without=(Format.tree,))]
 Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[
     list[str] | None,
@@ -81,6 +75,9 @@ Type = Annotated[
 Plugin = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE.py", help="Add the initializers of a Python file, which runs."),
+]
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
 ]
 All = Annotated[
     bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")

@@ -17,11 +17,11 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Text
 from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar
 from paramtool.sources.spec.nodes import Sequence as List
 from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.rules import SELECTOR, read_rule

@@ -16,7 +16,6 @@ from paramtool.records.report import Report
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.spec.document import Spec
-from paramtool.sources.spec.expectations import expected_sharing
 
 
 class FailOn(str, Enum):
@@ -44,7 +43,7 @@ def shared(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.FormatOption = Format.table,
+    format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:
     """Show which names of MODEL are one tensor, and which overlap in memory.
@@ -53,13 +52,11 @@ def shared(
     --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
     shared or distinct is checked: exit status 1 where it is not so.
     """
+    from paramtool.operations.expectations.expected_sharing import unmet
     from paramtool.operations.listing.selection import Selection
-    from paramtool.operations.sharing.expected_sharing import unmet
-    from paramtool.operations.sharing.grouping import share
+    from paramtool.operations.sharing.grouping import representatives, share
 
     format = Format.json if json else format
-    if format is Format.tree:
-        raise ParamtoolError("shared has no tree", hint="'paramtool inspect --format tree' has one")
     selection = Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
@@ -71,7 +68,8 @@ def shared(
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     expectations = opened.expectations if isinstance(opened, Spec) else ()
-    broken = [*unmet(layout, expected_sharing(expectations)), *_failed(report, fail_on)]
+    sharing = representatives(share(layout)) if expectations else {}
+    broken = [*unmet(expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]
     if broken:
         raise Unmet(broken)
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.named_tensors import dtype_name, named_tensors
-from paramtool.operations.elements.elements import OfCheckpoint, as_bytes, dtype_of
+from paramtool.named_tensors import by_tensor, dtype_name, named_tensors
+from paramtool.operations.elements.elements import OfCheckpoint, dtype_of
+from paramtool.operations.elements.memory import as_bytes
 from paramtool.suggestion import did_you_mean
 
 
@@ -53,14 +54,9 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
 
 
 def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
-    names: dict[int, list[str]] = {}
-    tensors: dict[int, Tensor] = {}
-    for named in named_tensors(module):
-        if named.is_stored:
-            names.setdefault(id(named.tensor), []).append(named.name)
-            tensors[id(named.tensor)] = named.tensor
-    for key, each in names.items():
-        yield _Target(tuple(each), tensors[key], tuple(name for name in each if name in stored))
+    for group in by_tensor(each for each in named_tensors(module) if each.is_stored):
+        names = tuple(each.name for each in group)
+        yield _Target(names, group[0].tensor, tuple(name for name in names if name in stored))
 
 
 def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[ParamtoolError]:

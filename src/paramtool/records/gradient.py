@@ -21,9 +21,6 @@ ALL_COLUMNS: tuple[str, ...] = (
 """For machines: parameters and their uses stand in one table, told apart by `kind`."""
 
 VERDICTS = ("none", "zero", "nan", "inf", "ok")
-MOST_PRINTED = 100
-"""Elements of a tensor that is small enough to be printed whole."""
-
 MOST_INLINE = 4
 """Elements of a gradient that fits into a cell."""
 

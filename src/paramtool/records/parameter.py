@@ -12,6 +12,9 @@ COLUMNS = ("name", "type", "shape", "dtype", "numel", "nbytes", "requires_grad",
 KIND_COLUMNS = ("kind", "persistent")
 STATISTICS_COLUMNS = ("mean", "std", "min", "max", "norm", "zeros", "nan", "inf", "histogram")
 
+MOST_PRINTED = 100
+"""Elements of a tensor that is small enough to be printed whole."""
+
 
 @dataclass(frozen=True)
 class Printed:

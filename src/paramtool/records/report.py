@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+SCHEMA = 1
+"""Version of the JSON: fields are added, never removed or renamed; readers pass over unknown ones."""
+
 Row = TypeVar("Row")
 Totals = TypeVar("Totals")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paramtool.place import Place
-
 SHARING_COLUMNS = (
     "group", "sharing", "name", "tied_to", "kind", "module", "type", "shape", "dtype", "nbytes",
     "start", "stop", "note",
@@ -82,12 +80,3 @@ class SharingTotals:
     savable_nbytes: int
     constant: int | None = None
     modules: tuple[SharedModule, ...] = ()
-
-
-@dataclass(frozen=True)
-class ExpectedSharing:
-    """What ``expect:`` says of some names: that they are shared, or that they are distinct."""
-
-    is_shared: bool
-    names: tuple[str, ...]
-    place: Place

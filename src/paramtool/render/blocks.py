@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from paramtool.render.folding import identity, merged
-
-_DOT = re.compile(r"(?<!\.)\.(?!\.)")  # torch refuses empty parts, so ".." is only ever ours
+from paramtool.render.numbering import FEWEST, NUMBERED, runs, span
 
 
 class Named(Protocol):
@@ -21,11 +19,6 @@ class Named(Protocol):
 
 
 Row = TypeVar("Row", bound=Named)
-
-FEWEST = 3
-"""Blocks that are worth folding."""
-
-_NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})")
 
 
 @dataclass
@@ -44,16 +37,6 @@ class _Line:
     name: tuple[str, ...]
     row: Any
     index: int
-
-
-def parts_of(name: str) -> list[str]:
-    """Split a name, folded or not, into its parts: ``h``, ``{0..11}``, ``weight``."""
-    return _DOT.split(name)
-
-
-def first_of(name: str) -> str:
-    """Return the first name that a folded one stands for: ``h.{0..11}.attn`` to ``h.0.attn``."""
-    return re.sub(r"\{([0-9]+)\.\.[0-9]+\}", r"\1", name)
 
 
 def fold_blocks(rows: Iterable[Row]) -> list[Row]:
@@ -79,7 +62,7 @@ def _lines(module: _Module, path: str) -> list[_Line]:
     blocks: dict[object, list[tuple[int, str, list[_Line]]]] = {}
     for part, inner in module.below.items():
         inner_lines = _lines(inner, f"{path}{part}.")
-        numbered = _NUMBERED.fullmatch(part)
+        numbered = NUMBERED.fullmatch(part)
         is_module = inner.below if inner.row is None else inner.row.count > 1
         if numbered and is_module:
             key = (numbered[1], _identity(inner_lines, f"{path}{part}."))
@@ -87,24 +70,13 @@ def _lines(module: _Module, path: str) -> list[_Line]:
         else:
             lines.extend(_below(part, inner_lines))
     for same in blocks.values():
-        for run in _runs(sorted(same, key=lambda block: block[0])):
+        for run in runs(sorted(same, key=lambda block: block[0])):
             lines.extend(_merge(run, path) if len(run) >= FEWEST else _unmerged(run))
     return lines
 
 
 def _identity(lines: list[_Line], path: str) -> tuple[object, ...]:
     return tuple((line.name, line.row.count, identity(line.row, path)) for line in lines)
-
-
-def _runs(blocks: list[tuple[int, str, list[_Line]]]) -> list[list[tuple[int, str, list[_Line]]]]:
-    """Split blocks in the order of their numbers into runs without a gap."""
-    runs = [[blocks[0]]]
-    for block in blocks[1:]:
-        if block[0] == runs[-1][-1][0] + 1:
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    return runs
 
 
 def _unmerged(run: list[tuple[int, str, list[_Line]]]) -> list[_Line]:
@@ -118,7 +90,7 @@ def _below(part: str, lines: list[_Line]) -> list[_Line]:
 def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
     (first, part, _), (last, _, _) = run[0], run[-1]
     prefix = part[: len(part) - len(str(first))]
-    name = f"{prefix}{{{first}..{last}}}"
+    name = f"{prefix}{span(first, last)}"
     parts = list(zip(*(lines for _, _, lines in run), strict=True))
     return [
         _Line(

@@ -7,15 +7,12 @@ in a layer does not tear the line of all layers apart.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from paramtool.records.difference import Aspect, DifferenceRow
-from paramtool.render.blocks import FEWEST, parts_of
-
-_NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})", re.DOTALL)
+from paramtool.render.numbering import FEWEST, NUMBERED, parts_of, runs, span
 
 _NAMES = {"renamed": ("now",), "tied": ("now",), "untied": ("was",)}
 """By change: what else than `name` is a name; `tied_to` always is."""
@@ -88,7 +85,7 @@ def _fold_at(position: int, lines: Sequence[_Line]) -> list[_Line]:
             key = (row.change, row.because, row.count, *_fields(row, position, number).values())
             groups.setdefault(key, []).append((number, line))
     for group in groups.values():
-        for run in _runs(sorted(group, key=lambda each: (each[0], each[1].index))):
+        for run in runs(sorted(group, key=lambda each: (each[0], each[1].index))):
             if len(run) < FEWEST:
                 folded.extend(line for _, line in run)
             else:
@@ -96,22 +93,12 @@ def _fold_at(position: int, lines: Sequence[_Line]) -> list[_Line]:
     return folded
 
 
-def _runs(group: Sequence[tuple[int, _Line]]) -> list[list[tuple[int, _Line]]]:
-    runs = [[group[0]]]
-    for each in group[1:]:
-        if each[0] == runs[-1][-1][0] + 1:
-            runs[-1].append(each)
-        else:
-            runs.append([each])
-    return runs
-
-
 def _merged(run: Sequence[tuple[int, _Line]], position: int) -> _Line:
     (first, line), (last, _) = run[0], run[-1]
     rows = [each.row for _, each in run]
-    span = f"{{{first}..{last}}}"
+    numbers = span(first, last)
     names: dict[str, Any] = {
-        key: f"{value.before}{span}{value.after}"
+        key: f"{value.before}{numbers}{value.after}"
         for key, value in _fields(line.row, position, first).items()
         if isinstance(value, _Around)
     }
@@ -165,12 +152,12 @@ def _elsewhere(name: str, own: Sequence[str], position: int, number: int) -> _Ar
 def _number(parts: Sequence[str], index: int) -> int | None:
     if not -len(parts) <= index < len(parts):
         return None
-    found = _NUMBERED.fullmatch(parts[index])
+    found = NUMBERED.fullmatch(parts[index])
     return int(found[2]) if found else None
 
 
 def _around(parts: Sequence[str], index: int) -> _Around:
-    found = _NUMBERED.fullmatch(parts[index])
+    found = NUMBERED.fullmatch(parts[index])
     assert found is not None
     before = "".join(f"{part}." for part in parts[:index])
     return _Around(before + found[1], "".join(f".{part}" for part in parts[index + 1 :]))

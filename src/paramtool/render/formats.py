@@ -27,8 +27,22 @@ class Format(str, Enum):
 
 
 FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
-FOR_CI = {Format.github: ("diff", "check"), Format.junit: ("check",)}
-"""What says whether something holds, and not what there is; and the commands that do."""
+FOR_CI = (Format.github, Format.junit)
+"""What says whether something holds, and not what there is."""
+
+_OF_SOME = {Format.tree: ("inspect",), Format.github: ("diff", "check"), Format.junit: ("check",)}
+"""The formats that only some commands have, and these commands."""
+
+
+def formats_of(command: str | None) -> list[Format]:
+    """Return the formats that `command` has, in the order of `Format`."""
+    return [each for each in Format if command in _OF_SOME.get(each, (command,))]
+
+
+def lacks(command: str | None, format: Format) -> ParamtoolError:
+    """Return the error for a format that `command` does not have, and which one has it."""
+    hint = f"'paramtool {_OF_SOME[format][0]}' has it"
+    return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
 
 
 def render(
@@ -46,8 +60,8 @@ def render(
         ParamtoolError: where a report of this command has no such format.
     """
     format = Format(format)
-    if report.command not in FOR_CI.get(format, (report.command,)):
-        raise ParamtoolError(f"{report.command} has no format {format.value}")
+    if format not in formats_of(report.command):
+        raise lacks(report.command, format)
     if format is Format.table:
         from paramtool.render.table import table
 

@@ -9,11 +9,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from paramtool.records.parameter import KIND_COLUMNS, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.report import SCHEMA, Report
 from paramtool.render.cells import for_delimited, for_machines, json_text
-
-SCHEMA = 1
-"""Version of the JSON: fields are added, never removed or renamed."""
 
 
 def json_document(report: Report[Any, Any]) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from paramtool.render.numbering import span
+
 COMMAND = re.compile(r"##(?=\w*\[)")
 """What a CI runner obeys, wherever it stands in a line."""
 
@@ -32,7 +34,7 @@ def together(names: Sequence[str]) -> str:
         found = parts[differing[0]]
         first = int(found[0]) if re.fullmatch("[0-9]{1,9}", found[0]) else 0
         if found == tuple(str(first + index) for index in range(len(names))):
-            folded = f"{{{found[0]}..{found[-1]}}}"
+            folded = span(first, first + len(found) - 1)
             return ".".join(folded if each is found else each[0] for each in parts)
     return ", ".join(names)
 

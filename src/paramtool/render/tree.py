@@ -9,9 +9,9 @@ from typing import Any
 from paramtool.files.sizes import byte_size
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow
 from paramtool.records.report import Report
-from paramtool.render.blocks import first_of, parts_of
 from paramtool.render.cells import for_people
 from paramtool.render.names import shown
+from paramtool.render.numbering import first_of, parts_of
 from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
 from paramtool.render.summary import counted, noun_of, summary

@@ -9,11 +9,10 @@ from dataclasses import replace
 from importlib.machinery import PathFinder
 
 from paramtool import plugin_file, plugins
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.records.initializer import ALL_COLUMNS, LIST_COLUMNS, InitializerRow, InitializerTotals
 from paramtool.records.report import Report
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import shorten
 from paramtool.sources.spec.rules import MAIN_ARGUMENT, initializer_signature
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.suggestion import did_you_mean

@@ -9,11 +9,8 @@ from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals, Printed
-from paramtool.records.report import Report
+from paramtool.records.report import SCHEMA, Report
 from paramtool.sources.documents import Document
-
-SCHEMA = 1
-"""The newest form that is read; within it fields are added, and unknown ones passed over."""
 
 KINDS = ("parameter", "buffer", "tensor", "stored")
 

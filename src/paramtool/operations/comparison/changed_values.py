@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 import torch
 from torch import Tensor
 
-from paramtool.operations.elements.elements import Elements, digest
+from paramtool.operations.elements.elements import Elements
+from paramtool.operations.elements.memory import digest, resolved
 from paramtool.records.difference import ValueChange
 
 BLOCK = 1 << 16
@@ -35,7 +36,7 @@ class ChangedValues:
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the SHA-256 of the named tensors of A and of B."""
-        return {name: digest(self._a, name) for name in a}, {name: digest(self._b, name) for name in b}
+        return _digests(self._a, a), _digests(self._b, b)
 
     def change(self, a: str, b: str) -> ValueChange | None:
         """Return how far the tensor `b` of B is from `a` of A, which has its shape; None where close."""
@@ -96,6 +97,10 @@ class _Sums:
         )
 
 
+def _digests(elements: Elements, names: Collection[str]) -> dict[str, str]:
+    return {name: digest(elements.blocks(name)) for name in names}
+
+
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return `tensor` as a copy into one of `dtype` leaves it."""
     if tensor.is_complex() and not dtype.is_complex:
@@ -113,7 +118,7 @@ def _same_bits(was: Tensor, now: Tensor) -> Tensor:
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    flat = tensor.resolve_conj().contiguous()
+    flat = resolved(tensor)
     if flat.numel() == 1:  # of which torch does not mind the stride, but view does
         flat = flat.as_strided((1,), (1,))
     return flat.view(torch.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from paramtool.named_tensors import check_values
 from paramtool.operations.comparison.changed_values import ChangedValues
 from paramtool.operations.comparison.differences import Differences, Parameters, differences
 from paramtool.operations.elements.elements import OfModule
@@ -41,16 +42,11 @@ def compare(
     if values:
         if not (isinstance(a, nn.Module) and isinstance(b, nn.Module)):
             raise TypeError("a listing has no values to compare; give two modules")
-        changed = ChangedValues(_elements(a), _elements(b), atol=atol, rtol=rtol)
+        for module in (a, b):
+            check_values(module)
+        changed = ChangedValues(OfModule(a), OfModule(b), atol=atol, rtol=rtol)
     return differences(_listed(a, "a"), _listed(b, "b"), changed)
 
 
 def _listed(model: nn.Module | Parameters, name: str) -> Parameters:
     return parameters(model, model=name) if isinstance(model, nn.Module) else model
-
-
-def _elements(module: nn.Module) -> OfModule:
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if tensor.is_meta:
-            raise ValueError(f"'{name}' is on the meta device and has no values")
-    return OfModule(module)

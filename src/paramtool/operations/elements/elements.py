@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from operator import mul
@@ -16,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.named_tensors import named_tensors
+from paramtool.operations.elements.memory import as_bytes
 from paramtool.operations.elements.strided import Region, regions
 
 BLOCK = 1 << 20
@@ -179,16 +178,3 @@ def _row_major(shape: tuple[int, ...]) -> Sequence[int]:
     for size in shape[:0:-1]:
         strides.insert(0, strides[0] * size)
     return strides[: len(shape)]
-
-
-def digest(elements: Elements, name: str) -> str:
-    """Return the SHA-256 of the elements in row-major order, as little-endian machines hold them."""
-    found = hashlib.sha256()
-    for block in elements.blocks(name):
-        found.update(as_bytes(block.contiguous()))
-    return found.hexdigest()
-
-
-def as_bytes(tensor: Tensor) -> memoryview:
-    """Return the memory of a contiguous tensor, without a copy and without NumPy; it must outlive this."""
-    return memoryview((ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.files.sizes import byte_size
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
+from paramtool.operations.expectations.expected_sharing import group_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.quantities import Quantity
 from paramtool.records.expectation import (
@@ -134,7 +135,7 @@ def _shared(expectation: Expectation, evidence: Evidence) -> Finding:
         return absent
     if len({tensors[name] for name in names}) == 1:
         return Finding(True, "one tensor")
-    groups = _grouped(names, evidence.sharing)
+    groups = group_names(names, evidence.sharing)
     if len(groups) == 1:
         return Finding(True, "overlapping tensors")
     return Finding(False, " and ".join(" = ".join(group) for group in groups) + " are apart", names)
@@ -145,7 +146,7 @@ def _distinct(expectation: Expectation, evidence: Evidence) -> Finding:
     absent = _absent(names, {row.name for row in evidence.listing.rows})
     if absent:
         return absent
-    shared = [group for group in _grouped(names, evidence.sharing) if len(group) > 1]
+    shared = [group for group in group_names(names, evidence.sharing) if len(group) > 1]
     if not shared:
         return Finding(True, f"{len(names)} tensors")
     found = "; ".join(" = ".join(group) for group in shared)
@@ -254,13 +255,6 @@ def _absent(names: Sequence[str], known: Collection[str]) -> Finding | None:
         return None
     hint = did_you_mean(absent[0], known)
     return Finding(False, f"there is no {_first(absent)}{f'; {hint}' if hint else ''}", absent)
-
-
-def _grouped(names: Sequence[str], sharing: Mapping[str, str]) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(sharing.get(name, name), []).append(name)
-    return list(groups.values())
 
 
 def _amiss(row: ParameterRow) -> str:

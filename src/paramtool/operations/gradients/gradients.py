@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
-from paramtool.named_tensors import NamedTensor, named_tensors
+from paramtool.named_tensors import by_tensor, named_tensors
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.passes import Loss, Passes
 from paramtool.operations.gradients.rows import NamedParameter, gradient_rows
@@ -19,12 +19,12 @@ from paramtool.records.gradient import (
     ALL_COLUMNS,
     LAYER_COLUMNS,
     MOST_INLINE,
-    MOST_PRINTED,
     PARAMETER_COLUMNS,
     VERDICTS,
     GradientRow,
     GradientTotals,
 )
+from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Part, Report
 
 
@@ -97,13 +97,10 @@ def gradients(
 
 
 def _parameters(module: nn.Module) -> list[NamedParameter]:
-    groups: dict[int, list[NamedTensor]] = {}
-    for named in named_tensors(module):
-        if named.kind == "parameter":
-            groups.setdefault(id(named.tensor), []).append(named)
+    parameters = by_tensor(each for each in named_tensors(module) if each.kind == "parameter")
     return [
         NamedParameter(tuple(each.name for each in group), group[0].tensor)  # type: ignore[arg-type]
-        for group in groups.values()
+        for group in parameters
     ]
 
 

@@ -19,7 +19,8 @@ from paramtool.operations.gradients.refusals import failed_backward, failed_forw
 from paramtool.operations.gradients.splits import Splits
 from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.listing.printing import printed
-from paramtool.records.gradient import MOST_PRINTED, Output
+from paramtool.records.gradient import Output
+from paramtool.records.parameter import MOST_PRINTED
 
 Loss = str | Callable[[Any], Tensor]
 """The name of a loss, or a function of what the model returns."""

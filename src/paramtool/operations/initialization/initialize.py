@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from paramtool import streams
 from paramtool.errors import ParamtoolError
 from paramtool.named_tensors import dtype_name
+from paramtool.operations.elements.memory import digest
 from paramtool.operations.elements.statistics import statistics
 from paramtool.operations.initialization.filling import failures, fill_whole, run_law
 from paramtool.operations.initialization.planning import offer, plan
@@ -27,13 +26,12 @@ from paramtool.records.initialization import (
     InitializationRow,
     InitializationTotals,
 )
+from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.scratch import Scratch
 
 _MOMENTS = ("mean", "std", "min", "max")
-
-MOST_PRINTED = 100  # elements of a tensor that is small
 
 
 def initialize(
@@ -227,12 +225,6 @@ def _row(target: Target, before: Mapping[str, Any] | None, values: bool, digests
     return replace(
         plan_row(target, statistics(tensor)),
         **moments,
-        sha256=_digest(tensor) if digests else None,
+        sha256=digest([tensor]) if digests else None,
         values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
     )
-
-
-def _digest(tensor: Tensor) -> str:
-    """Return the SHA-256 of the elements in order, as little-endian machines hold them."""
-    flat = tensor.cpu().contiguous()
-    return hashlib.sha256((ctypes.c_char * flat.nbytes).from_address(flat.data_ptr())).hexdigest()

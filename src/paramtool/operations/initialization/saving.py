@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import WeightsWriter
 from paramtool.fills import Fill
-from paramtool.named_tensors import named_tensors
+from paramtool.named_tensors import NamedTensor, by_tensor, named_tensors
 from paramtool.operations.elements.one_thread import one_thread
 from paramtool.operations.initialization.initialize import plan_row, totals_of
 from paramtool.operations.initialization.planning import plan
@@ -119,20 +120,19 @@ def _saved(
 ) -> tuple[list[Saved], dict[str, str]]:
     """Return what to store, and the names that stand for another."""
     steps = {target.name: target.steps for target in targets}
-    found: dict[int, Saved] = {}
+    found: list[Saved] = []
     tied: dict[str, str] = {}
-    for named in named_tensors(module):
-        if not named.is_stored:
-            continue
-        if nn.parameter.is_lazy(named.tensor):
-            raise ParamtoolError(f"'{named.name}' is lazy and has no shape", hint="give the spec an 'input'")
-        first = found.get(id(named.tensor))
-        if first is not None:
-            tied[named.name] = first.name
-            continue
-        fills = fills_of(named.tensor) if fills_of else ()
-        found[id(named.tensor)] = Saved(named.name, named.tensor, fills, steps.get(named.name, ()))
-    return list(found.values()), tied
+    for first, *others in _stored(module):
+        if is_lazy(first.tensor):
+            raise ParamtoolError(f"'{first.name}' is lazy and has no shape", hint="give the spec an 'input'")
+        fills = fills_of(first.tensor) if fills_of else ()
+        found.append(Saved(first.name, first.tensor, fills, steps.get(first.name, ())))
+        tied.update({each.name: first.name for each in others})
+    return found, tied
+
+
+def _stored(module: nn.Module) -> list[list[NamedTensor]]:
+    return by_tensor(each for each in named_tensors(module) if each.is_stored)
 
 
 def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
@@ -149,5 +149,4 @@ def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) 
 
 def byte_count(module: nn.Module) -> int:
     """Return the bytes that a save of `module` writes."""
-    stored = {id(named.tensor): named.tensor for named in named_tensors(module) if named.is_stored}
-    return sum(each.nbytes for each in stored.values() if not nn.parameter.is_lazy(each))
+    return sum(first.tensor.nbytes for first, *_ in _stored(module) if not is_lazy(first.tensor))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from paramtool import streams
 from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.fills import Fill, run_fills
 from paramtool.named_tensors import dtype_name
+from paramtool.operations.elements.memory import as_bytes
 from paramtool.operations.elements.statistics import Moments
 from paramtool.operations.initialization.filling import fill_whole, run_law
 from paramtool.operations.initialization.targets import Step
@@ -118,7 +118,7 @@ def _write_block(
     size = each.tensor.dtype.itemsize
     block = room.take(count, each.tensor.dtype)
     each.fill(block, number, seed, scratch)
-    writer.write(each.name, first * size, _bytes(block))
+    writer.write(each.name, first * size, as_bytes(block))
     _learn(each, block, lock)
     return count * size
 
@@ -136,7 +136,7 @@ def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
         else:
             for number, block in streams.blocks(whole):
                 each.run(step, block, number, seed, scratch)
-    writer.write(each.name, 0, _bytes(whole))
+    writer.write(each.name, 0, as_bytes(whole))
     _learn(each, whole.view(-1), threading.Lock())
     return whole.nbytes
 
@@ -151,8 +151,3 @@ def _learn(each: Saved, flat: Tensor, lock: Any) -> None:
         moments.take(flat)
     with lock:
         each.moments.merge(moments)
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    """Return the memory of a contiguous tensor, without a copy and without NumPy."""
-    return memoryview((ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")

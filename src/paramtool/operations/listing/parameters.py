@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from paramtool.named_tensors import NamedTensor, dtype_name, named_tensors
+from paramtool.named_tensors import NamedTensor, check_values, dtype_name, named_tensors
 from paramtool.operations.elements.statistics import statistics
 from paramtool.operations.listing.printing import printed
 from paramtool.operations.listing.totals import count_once, totals
@@ -36,6 +36,8 @@ def parameters(
     Raises:
         ValueError: where values are asked for of tensors on the meta device.
     """
+    if stats or values:
+        check_values(module)
     rows = []
     first: dict[int, ParameterRow] = {}
     bases: dict[type, tuple[str, ...]] = {}
@@ -61,8 +63,6 @@ def _row(
 ) -> ParameterRow:
     tensor = named.tensor
     lazy = is_lazy(tensor)
-    if (stats or values) and tensor.is_meta and not lazy:
-        raise ValueError(f"'{named.name}' is on the meta device and has no values")
     details = {}
     if stats and not lazy:
         shared = first and {column: getattr(first, column) for column in STATISTICS_COLUMNS}

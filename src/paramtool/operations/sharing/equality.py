@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Iterable
 from math import prod
 
 import torch
-from torch import Tensor
 
-from paramtool.operations.elements.elements import EDGE, Elements, as_bytes
+from paramtool.operations.elements.elements import EDGE, Elements
+from paramtool.operations.elements.memory import as_bytes, resolved
 from paramtool.operations.sharing.grouping import EqualValues
 from paramtool.records.parameter import ParameterRow
 
@@ -55,7 +55,7 @@ def _outline(elements: Elements, row: ParameterRow) -> bytes:
     """Return the elements at the edges, by which most tensors differ, so that the rest is not read."""
     if prod(min(size, 2 * EDGE + 1) for size in row.shape or ()) > MOST_OUTLINED:
         return b""
-    outline = _plain(elements.outline(row.name))  # held by its name while its memory is read
+    outline = resolved(elements.outline(row.name))  # held by its name while its memory is read
     return bytes(as_bytes(outline))
 
 
@@ -65,7 +65,7 @@ def _digest(elements: Elements, name: str) -> tuple[str, bool]:
     first = None
     is_constant = True
     for part in elements.blocks(name):
-        block = _plain(part)
+        block = resolved(part)
         found.update(as_bytes(block))
         if is_constant:
             size = block.itemsize
@@ -73,8 +73,3 @@ def _digest(elements: Elements, name: str) -> tuple[str, bool]:
             first = data[:size].clone() if first is None else first
             is_constant = torch.equal(data[:size], first) and torch.equal(data[size:], data[:-size])
     return found.hexdigest(), is_constant
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Return a tensor whose bytes in this machine's memory are those of the elements."""
-    return tensor.cpu().resolve_conj().resolve_neg().contiguous()

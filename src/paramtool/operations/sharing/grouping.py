@@ -88,6 +88,12 @@ def share(
     return Report("shared", listed.model, rows, totals, SHARING_COLUMNS, listed.modules)
 
 
+def representatives(report: Report[SharingRow, SharingTotals]) -> dict[str, str]:
+    """Return the first name of its group by each name in `report`."""
+    first: dict[int | str, str] = {}
+    return {row.name: first.setdefault(row.group, row.name) for row in report.rows}
+
+
 def _groups(
     rows: Iterable[ParameterRow], overlapping: Iterable[Sequence[str]], equal: Iterable[Sequence[str]]
 ) -> Iterator[_Group]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from paramtool.named_tensors import named_tensors
+from paramtool.named_tensors import check_values, named_tensors
 from paramtool.operations.elements.elements import OfModule
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.selection import Selection
@@ -65,9 +65,7 @@ def equal_in(module: nn.Module, layout: Layout) -> EqualValues:
     Raises:
         ValueError: where they are on the meta device.
     """
-    for named in named_tensors(module):
-        if named.tensor.is_meta and not is_lazy(named.tensor):
-            raise ValueError(f"'{named.name}' is on the meta device and has no values")
+    check_values(module)
     rows = [row for row in layout.listed.rows if row.tensor in layout.extents]
     return equal_values(rows, OfModule(module))
 

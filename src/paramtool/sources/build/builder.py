@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from paramtool import plugins
-from paramtool.errors import ParamtoolError, first_line
+from paramtool.errors import ParamtoolError, first_line, shorten
 from paramtool.place import Place
 from paramtool.sources.build.residual import Residual
 from paramtool.sources.build.tensors import make_tensor
-from paramtool.sources.spec.nodes import shorten
 from paramtool.sources.spec.tree import (
     Call,
     Child,

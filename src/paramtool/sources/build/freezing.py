@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.patterns import compile_pattern, matching
 from paramtool.sources.spec.document import Written
-from paramtool.sources.spec.nodes import shorten
 
 
 def freeze(module: nn.Module, patterns: tuple[Written, ...]) -> list[ParamtoolError]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from paramtool.errors import ParamtoolError, Problems
-from paramtool.named_tensors import named_tensors
+from paramtool.named_tensors import by_tensor, named_tensors
 from paramtool.sources.build.builder import Builder
 from paramtool.sources.build.freezing import freeze
 from paramtool.sources.build.recording import Recording, Sketch
@@ -102,8 +102,8 @@ def no_collection() -> Iterator[None]:
 
 def check_memory(module: nn.Module) -> None:
     """Raise where the tensors of `module` would not fit in this machine's memory."""
-    tensors = {id(named.tensor): named.tensor for named in named_tensors(module)}
-    needed = sum(each.nbytes for each in tensors.values() if not nn.parameter.is_lazy(each))
+    tensors = (first.tensor for first, *_ in by_tensor(named_tensors(module)))
+    needed = sum(each.nbytes for each in tensors if not nn.parameter.is_lazy(each))
     try:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every platform tells

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.sources.spec.document import Tie, Written
-from paramtool.sources.spec.nodes import shorten
 from paramtool.suggestion import suggest
 
 

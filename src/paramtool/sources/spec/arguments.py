@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from paramtool.errors import Hint, ParamtoolError
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
+from paramtool.errors import Hint, ParamtoolError, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value
 from paramtool.suggestion import did_you_mean, nearest, suggest

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from paramtool import plugins
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.sources.spec.arguments import bind, mismatch, missing
 from paramtool.sources.spec.nested import ReadsNodes
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, is_nothing, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, is_nothing
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tensors import read_tensor
 from paramtool.sources.spec.tree import Call, TensorNode, Value, bottom

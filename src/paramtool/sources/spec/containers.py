@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.sources.spec.nested import ReadsNodes
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.sources.spec.tree import Child, Container, TensorNode, bottom
 
 TENSORS = ("Parameter", "Buffer", "Tensor")

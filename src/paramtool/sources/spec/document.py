@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass, field
 
-from paramtool.errors import Hint, ParamtoolError, Problems
+from paramtool.errors import Hint, ParamtoolError, Problems, shorten
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation
@@ -14,7 +14,7 @@ from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.expectations import read_expectations
 from paramtool.sources.spec.modules import ModuleReader
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.sources.spec.overrides import Override
 from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.rules import read_rules

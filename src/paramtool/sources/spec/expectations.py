@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import PureWindowsPath
 
-from paramtool.errors import Hint, ParamtoolError
+from paramtool.errors import Hint, ParamtoolError, shorten
 from paramtool.patterns import compile_pattern
 from paramtool.quantities import COUNTS, SIZES, Quantity, about, between
 from paramtool.records.expectation import Expectation
-from paramtool.records.sharing import ExpectedSharing
 from paramtool.sources.spec.arguments import mismatch
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.sources.spec.signature import Argument
 from paramtool.sources.spec.tree import Value
 from paramtool.sources.spec.values import Mismatch, convert
@@ -64,15 +63,6 @@ def read_expectations(
         except ParamtoolError as error:
             problems.append(error)
     return tuple(found)
-
-
-def expected_sharing(expectations: Iterable[Expectation]) -> list[ExpectedSharing]:
-    """Return what is expected of names that share, or do not."""
-    return [
-        ExpectedSharing(each.name == "shared", each.value, each.place)
-        for each in expectations
-        if each.name in ("shared", "distinct") and isinstance(each.value, tuple)
-    ]
 
 
 def _read(key: Scalar, node: Node, kind: str, catalog: Catalog) -> Iterator[Expectation]:

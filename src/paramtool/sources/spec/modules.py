@@ -6,14 +6,14 @@ from collections.abc import Collection
 from functools import cached_property
 
 from paramtool import plugins
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.sources.spec import recipes
 from paramtool.sources.spec.arguments import bind, missing
 from paramtool.sources.spec.calls import read_call
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.containers import LISTS, NAMED, TENSORS, read_container
 from paramtool.sources.spec.limits import MAX_DEPTH
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tensors import read_tensor
 from paramtool.sources.spec.tree import (

@@ -8,8 +8,6 @@ from typing import TypeAlias
 from paramtool.errors import shorten
 from paramtool.place import Place, Text
 
-__all__ = ["Mapping", "Node", "Plain", "Scalar", "Sequence", "describe", "is_nothing", "shorten"]
-
 Plain: TypeAlias = "bool | int | float | str | None"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Place, Text
 from paramtool.sources.spec.limits import MAX_DEPTH
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.sources.spec.reader import read
 from paramtool.suggestion import did_you_mean
 

@@ -12,10 +12,10 @@ from typing import cast
 
 import yaml
 
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Place, Text
 from paramtool.sources.spec import limits
-from paramtool.sources.spec.nodes import Mapping, Node, Plain, Scalar, Sequence, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Plain, Scalar, Sequence
 from paramtool.sources.spec.scalars import resolve
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

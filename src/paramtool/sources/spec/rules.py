@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping as ReadOnly
 
 from paramtool import plugins
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.patterns import compile_pattern
 from paramtool.place import Text
 from paramtool.records.rule import Rule
 from paramtool.sources.spec.arguments import bind, mismatch, missing
 from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.signature import Argument, Signature
 from paramtool.sources.spec.tree import Value

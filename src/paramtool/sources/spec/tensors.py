@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.sources.spec.limits import MAX_INTEGER
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.sources.spec.tree import TensorNode, Values
 from paramtool.suggestion import suggest
 

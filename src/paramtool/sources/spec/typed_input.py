@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence as Given
 
-from paramtool.errors import ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Text
 from paramtool.sources.spec.document import Inputs
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, shorten
+from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence
 from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.tensors import FILLS, read_tensor
 from paramtool.sources.spec.tree import TensorNode
