@@ -195,7 +195,7 @@ def test_the_formats_agree(run: Run, options: tuple[str, ...]) -> None:
         assert [row["arguments"] for row in table] == [row["arguments"] for row in rows]
     markdown = run("initializers", *options, "-f", "markdown").stdout.splitlines()
     assert sum(line.startswith("|") for line in markdown) == len(rows) + 2
-    assert "initializers has no tree" in refused(run, "initializers", *options, "-f", "tree")
+    assert "initializers has no format tree" in refused(run, "initializers", *options, "-f", "tree")
 
 
 # the explanation

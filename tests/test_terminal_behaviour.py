@@ -129,6 +129,28 @@ def test_debug_shows_the_traceback(run: Run) -> None:
     assert debug.stderr.endswith(plain.stderr)
 
 
+def test_debug_after_the_command_is_told_its_place(run: Run) -> None:
+    """--debug is of paramtool, not of a command, and the error says where it goes."""
+    assert run("inspect", "bad.yaml", "--debug").stderr == (
+        "error: No such option: --debug; it comes first: 'paramtool --debug inspect …'\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["inspect", "init", "shared", "grad", "diff", "check", "initializers"])
+def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run) -> None:
+    """A command refuses each format that its help has not, and completion offers what the help has."""
+    listed = re.search(r"--format <([\w|]+)>", run(command, "--help").stdout)
+    assert listed
+    every = ["table", "tree", "json", "jsonl", "csv", "tsv", "markdown", "github", "junit"]
+    refused = [
+        each for each in every if f"{command} has no format {each};" in run(command, "x", "-f", each).stderr
+    ]
+    assert [each for each in every if each not in refused] == listed[1].split("|")
+    words = {"COMP_WORDS": f"paramtool {command} --format ", "COMP_CWORD": "3"}
+    offered = execute(env={"_PARAMTOOL_COMPLETE": "complete_bash", **words}).stdout
+    assert offered.split() == listed[1].split("|")
+
+
 def test_memory_that_runs_out_is_no_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory runs out, the model is too large for this machine."""
 

@@ -27,12 +27,19 @@ if TYPE_CHECKING:
 
 def diff(
     a: Annotated[
-        str, typer.Argument(metavar="A", show_default=False, help="What was: any MODEL, or - for stdin.")
+        str,
+        typer.Argument(
+            metavar="A",
+            show_default=False,
+            help="What was: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin.",
+        ),
     ],
     b: Annotated[
         str | None,
         typer.Argument(
-            metavar="B", show_default=False, help="What is now.  Left out: as MODEL of other commands."
+            metavar="B",
+            show_default=False,
+            help="What is now, likewise.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
         ),
     ] = None,
     pattern: options.Pattern = None,
@@ -53,12 +60,14 @@ def diff(
     ] = None,
     arg: Annotated[
         list[str] | None,
-        typer.Option("--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object."),
+        typer.Option(
+            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, in YAML."
+        ),
     ] = None,
     format: options.DifferenceFormat = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show in what model B differs from A, and whether a checkpoint of A would load into B.
+    """Show in what B differs from A, and whether A loads into B.
 
     A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
     Exit status 0 where they are the same, 1 where they differ.
@@ -67,7 +76,7 @@ def diff(
     from paramtool.operations.comparison.differences import differences
 
     format = Format.json if json else format
-    _check(a, b, values, atol, rtol, format)
+    _check(a, b, values, atol, rtol)
     patterns = [compile_pattern(each, option="--pattern") for each in pattern or ()]
     excluded = [compile_pattern(each, option="--exclude") for each in exclude or ()]
     model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
@@ -89,9 +98,7 @@ def diff(
         raise typer.Exit(1)
 
 
-def _check(
-    a: str, b: str | None, values: bool, atol: float | None, rtol: float | None, format: Format
-) -> None:
+def _check(a: str, b: str | None, values: bool, atol: float | None, rtol: float | None) -> None:
     """Refuse what contradicts itself before anything is opened."""
     if a == b == STDIN:
         raise ParamtoolError("A and B are both -, and stdin is read once")
@@ -100,8 +107,6 @@ def _check(
         raise ParamtoolError(
             f"{option} is a tolerance of values, which are not compared", hint="add --values"
         )
-    if format is Format.tree:
-        raise ParamtoolError("diff has no tree", hint="'paramtool inspect --format tree' has one")
 
 
 def _listed(model: Model) -> Parameters:

@@ -49,7 +49,7 @@ class Loss(str, Enum):
 @with_rule_options
 def grad(
     context: typer.Context,
-    model: options.Model = None,
+    model: options.Network = None,
     input: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,7 +85,7 @@ def grad(
         typer.Option(
             "--fail-on",
             metavar="VERDICTS",
-            help="End with 1 where one of none,zero,nan,inf,nonfinite is found.",
+            help="Exit status 1 where one of none,zero,nan,inf,nonfinite is found.",
         ),
     ] = None,
     values: Annotated[
@@ -96,15 +96,13 @@ def grad(
             help="Print small gradients whole; left out: where all together are small.",
         ),
     ] = None,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
-    ] = None,
+    recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     seed: options.Seed = None,
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.FormatOption = Format.table,
+    format: options.TableFormat = Format.table,
     json: options.Json = False,
 ) -> None:
     """Run MODEL forward and backward; show the gradients.
@@ -114,8 +112,6 @@ def grad(
     parameters first, as paramtool init does.
     """
     format = Format.json if json else format
-    if format is Format.tree:
-        raise ParamtoolError("grad has no tree", hint="'paramtool inspect --format tree' has one")
     failures = _failures(fail_on)
     if plugin:
         with quick_import():

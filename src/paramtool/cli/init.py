@@ -39,10 +39,8 @@ class Rng(str, Enum):
 @with_rule_options
 def init(
     context: typer.Context,
-    model: options.Model = None,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
-    ] = None,
+    model: options.Network = None,
+    recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan, fill nothing.")] = False,
     seed: options.Seed = None,
@@ -64,14 +62,14 @@ def init(
         int | None,
         typer.Option("--jobs", "-j", min=1, metavar="N", help="With -o: threads; they change no value."),
     ] = None,
-    values: Annotated[bool, typer.Option("--values", help="Print small tensors whole.")] = False,
-    all: Annotated[
-        bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")
+    values: Annotated[
+        bool, typer.Option("--values", help="Print the values afterwards, as torch does.")
     ] = False,
+    all: options.All = False,
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.FormatOption = Format.table,
+    format: options.TableFormat = Format.table,
     json: options.Json = False,
 ) -> None:
     """Initialize the parameters of MODEL by rules.
@@ -81,8 +79,6 @@ def init(
     is two rules.
     """
     format = Format.json if json else format
-    if format is Format.tree:
-        raise ParamtoolError("init has no tree", hint="'paramtool inspect --format tree' has one")
     saving = _saving(output, max_shard_size, force, jobs)
     if values and saving:
         raise ParamtoolError("--values prints what is in memory, and --output writes past it")

@@ -8,7 +8,6 @@ import typer
 
 from paramtool.cli import console, options
 from paramtool.cli.rule_options import INITIALIZERS
-from paramtool.errors import ParamtoolError
 from paramtool.render.explanation import explanation
 from paramtool.render.formats import Format, render
 from paramtool.sources import initializers as source
@@ -21,16 +20,14 @@ def initializers(
         typer.Argument(metavar="NAME", show_default=False, help="Explain this one."),
     ] = None,
     plugin: options.Plugin = None,
-    format: options.FormatOption = Format.table,
+    format: options.TableFormat = Format.table,
     json: options.Json = False,
 ) -> None:
     """List every initializer, or explain one.
 
-    With its arguments and where it comes from.  Plugins are read and not run.
+    With its arguments and where it comes from.  An installed plugin is read and not run.
     """
     format = Format.json if json else format
-    if format is Format.tree:
-        raise ParamtoolError("initializers has no tree", hint="leave out --format tree")
     options_of = {each.name: f"{each.option} {each.metavar}".rstrip() for each in INITIALIZERS}
     report = source.initializers(shipped(), name, files=plugin or (), options=options_of)
     for_people = name is not None and format is Format.table

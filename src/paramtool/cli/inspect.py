@@ -63,7 +63,7 @@ def inspect(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.FormatOption = Format.table,
+    format: options.ListingFormat = Format.table,
     json: options.Json = False,
 ) -> None:
     """List the named parameters of MODEL.

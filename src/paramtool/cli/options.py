@@ -24,9 +24,15 @@ def _format(*, without: Collection[Format]) -> Any:
         _refuse_two(context, format, context.params.get("json", False))
         return format
 
-    known = "|".join(each.value for each in Format if each not in without)
-    help = "How to write the result."
-    return typer.Option("--format", "-f", metavar=f"<{known}>", callback=agree, help=help)
+    known = [each.value for each in Format if each not in without]
+    return typer.Option(
+        "--format",
+        "-f",
+        metavar=f"<{'|'.join(known)}>",
+        callback=agree,
+        autocompletion=lambda incomplete: [each for each in known if each.startswith(incomplete)],
+        help="How to write the result.",
+    )
 
 
 def _agree_too(context: typer.Context, json: bool) -> bool:
@@ -50,6 +56,15 @@ Model = Annotated[
         " $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
+Network = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A spec, package.module:object, or - for stdin.  Left out: $PARAMTOOL_MODEL, else model.yaml"
+        " here.",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec by its dotted path."),
@@ -62,8 +77,9 @@ Weights = Annotated[
     str | None,
     typer.Option("--weights", "-w", metavar="FILE", help="Load a checkpoint into a spec or object."),
 ]
-FormatOption = Annotated[Format, _format(without=FOR_CI)]
-DifferenceFormat = Annotated[Format, _format(without=(Format.junit,))]
+ListingFormat = Annotated[Format, _format(without=FOR_CI)]
+TableFormat = Annotated[Format, _format(without=(Format.tree, *FOR_CI))]
+DifferenceFormat = Annotated[Format, _format(without=(Format.tree, Format.junit))]
 VerdictFormat = Annotated[Format, _format(without=(Format.tree,))]
 Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[
@@ -78,6 +94,9 @@ Type = Annotated[
     list[str] | None,
     typer.Option("--type", "-t", metavar="CLASS", help="Keep what a module of CLASS owns, subclasses too."),
 ]
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
+]
 Plugin = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE.py", help="Add the initializers of a Python file, which runs."),
@@ -87,5 +106,11 @@ All = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of the initial values."),
+    typer.Option(
+        "--seed",
+        min=0,
+        max=MAX_INTEGER,
+        metavar="N",
+        help="Seed of the initial values; left out: that of the spec, else 0.",
+    ),
 ]

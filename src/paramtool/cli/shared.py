@@ -37,19 +37,19 @@ def shared(
     ] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="End with exit status 1 where a group is listed, or an aliased one."),
+        typer.Option("--fail-on", help="Exit status 1 where a group is listed, or an aliased one."),
     ] = None,
     seed: options.Seed = None,
     all: options.All = False,
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    format: options.FormatOption = Format.table,
+    format: options.TableFormat = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show which names of MODEL are one tensor, and which overlap in memory.
+    """Show which names of MODEL are one tensor, and which overlap.
 
-    Names of one tensor are tied; different tensors over the same bytes are aliased.  --pattern,
+    Names of one tensor are tied; different tensors over the same memory are aliased.  --pattern,
     --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
     shared or distinct is checked: exit status 1 where it is not so.
     """
@@ -58,8 +58,6 @@ def shared(
     from paramtool.operations.sharing.grouping import share
 
     format = Format.json if json else format
-    if format is Format.tree:
-        raise ParamtoolError("shared has no tree", hint="'paramtool inspect --format tree' has one")
     selection = Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
