@@ -261,7 +261,7 @@ def test_nothing_that_a_stranger_wrote_is_a_command(run: Run, folder: Path) -> N
         )
         assert "##[" not in text
     assert annotation("error", "a%\r\nb", "x,y:z", 1, 2, "t") == (
-        "::error file=x%2Cy%3Az,line=1,col=2,title=t::a%25\\r\\nb\n"
+        "::error file=x%2Cy%3Az,line=1,col=2,title=t::a%25\\r%0Ab\n"
     )
 
 

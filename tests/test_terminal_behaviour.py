@@ -491,6 +491,31 @@ def test_nothing_is_cut_at_a_narrow_terminal(folder: Path) -> None:
         assert name in unfolded
 
 
+@pytest.mark.parametrize(("width", "below"), [(60, "requires_grad True"), (80, None)])
+def test_what_is_alike_is_said_once_where_a_table_is_too_wide(
+    width: int, below: str | None, folder: Path
+) -> None:
+    """A column that says the same in every row goes below the table, where it makes the table fit."""
+    (folder / "two.yaml").write_text("model: {Sequential: [{Linear: [4, 3]}, {Linear: [3, 1]}]}\n")
+    _, screen = at_a_terminal(width, "inspect", "two.yaml")
+    lines = [line.rstrip() for line in SGR.sub("", screen).splitlines()]
+    head = next(line for line in lines if line.startswith(" name "))
+    assert head.split()[-1] == ("requires_grad" if below is None else "nbytes")
+    assert [line for line in lines if line.startswith(" each line:")] == (
+        [] if below is None else [f" each line: {below}"]
+    )
+    assert all(len(line) <= width for line in lines)
+
+
+def test_one_row_is_stacked_as_ever(folder: Path) -> None:
+    """Of a single row nothing is alike, and everything it says stays with it."""
+    (folder / "one.yaml").write_text("model: {Linear: {in_features: 4, out_features: 3, bias: false}}\n")
+    _, screen = at_a_terminal(50, "inspect", "one.yaml")
+    text = SGR.sub("", screen)
+    assert "each line" not in text
+    assert "Linear  [3, 4]  float32  numel 12  48 B" in text
+
+
 # torch
 
 
