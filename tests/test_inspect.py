@@ -16,7 +16,7 @@ from torch import nn
 from paramtool.operations.listing.parameters import parameters
 from paramtool.records.parameter import COLUMNS, KIND_COLUMNS, STATISTICS_COLUMNS
 from paramtool.render.formats import FOR_CI, Format
-from tests.conftest import Run
+from tests.conftest import CONFIGS, Run
 
 SPEC = """\
 model:
@@ -149,6 +149,23 @@ def test_a_module_that_is_not_there_is_refused(run: Run) -> None:
     )
     text = refusal(run, "tagger.yaml", "--module", "?")
     assert "there are embedding, blocks, blocks.0, blocks.0.self_attn" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("net[0]", "did you mean '0'?"),
+        ("[2]", "did you mean '2'?"),
+        ("net.2", "did you mean '2'?"),
+        ("2.bias", "it is a tensor, which --pattern '^2.bias$' lists"),
+        ("net[1][1]", "there are 0, 1, 2"),
+        ("net[]", "there are 0, 1, 2"),
+    ],
+)
+def test_a_module_that_is_written_as_in_python_gets_its_path(typed: str, hint: str, run: Run) -> None:
+    """What a notebook writes is no path, and the hint says which one it means."""
+    mlp = str(CONFIGS / "mlp.yaml")
+    assert refusal(run, mlp, "--module", typed) == f"error: no module '{typed}'; {hint}\n"
 
 
 # more to see

@@ -129,6 +129,28 @@ def test_debug_shows_the_traceback(run: Run) -> None:
     assert debug.stderr.endswith(plain.stderr)
 
 
+def test_debug_after_the_command_is_told_its_place(run: Run) -> None:
+    """--debug is of paramtool, not of a command, and the error says where it goes."""
+    assert run("inspect", "bad.yaml", "--debug").stderr == (
+        "error: No such option: --debug; it comes first: 'paramtool --debug inspect …'\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["inspect", "init", "shared", "grad", "diff", "check", "initializers"])
+def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run) -> None:
+    """A command refuses each format that its help has not, and completion offers what the help has."""
+    listed = re.search(r"--format <([\w|]+)>", run(command, "--help").stdout)
+    assert listed
+    every = ["table", "tree", "json", "jsonl", "csv", "tsv", "markdown", "github", "junit"]
+    refused = [
+        each for each in every if f"{command} has no format {each};" in run(command, "x", "-f", each).stderr
+    ]
+    assert [each for each in every if each not in refused] == listed[1].split("|")
+    words = {"COMP_WORDS": f"paramtool {command} --format ", "COMP_CWORD": "3"}
+    offered = execute(env={"_PARAMTOOL_COMPLETE": "complete_bash", **words}).stdout
+    assert offered.split() == listed[1].split("|")
+
+
 def test_memory_that_runs_out_is_no_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory runs out, the model is too large for this machine."""
 
@@ -467,6 +489,31 @@ def test_nothing_is_cut_at_a_narrow_terminal(folder: Path) -> None:
     unfolded = re.sub(r"\s+", "", text)
     for name in names:
         assert name in unfolded
+
+
+@pytest.mark.parametrize(("width", "below"), [(60, "requires_grad True"), (80, None)])
+def test_what_is_alike_is_said_once_where_a_table_is_too_wide(
+    width: int, below: str | None, folder: Path
+) -> None:
+    """A column that says the same in every row goes below the table, where it makes the table fit."""
+    (folder / "two.yaml").write_text("model: {Sequential: [{Linear: [4, 3]}, {Linear: [3, 1]}]}\n")
+    _, screen = at_a_terminal(width, "inspect", "two.yaml")
+    lines = [line.rstrip() for line in SGR.sub("", screen).splitlines()]
+    head = next(line for line in lines if line.startswith(" name "))
+    assert head.split()[-1] == ("requires_grad" if below is None else "nbytes")
+    assert [line for line in lines if line.startswith(" each line:")] == (
+        [] if below is None else [f" each line: {below}"]
+    )
+    assert all(len(line) <= width for line in lines)
+
+
+def test_one_row_is_stacked_as_ever(folder: Path) -> None:
+    """Of a single row nothing is alike, and everything it says stays with it."""
+    (folder / "one.yaml").write_text("model: {Linear: {in_features: 4, out_features: 3, bias: false}}\n")
+    _, screen = at_a_terminal(50, "inspect", "one.yaml")
+    text = SGR.sub("", screen)
+    assert "each line" not in text
+    assert "Linear  [3, 4]  float32  numel 12  48 B" in text
 
 
 # torch

@@ -178,9 +178,9 @@ def test_a_hook_that_changes_the_gradient_is_no_bug(kind: str) -> None:
 
     module = Written(lambda m, x: x @ m.w + x @ m.w)
     if kind == "gradient":
-        module.w.register_hook(lambda gradient: gradient * 2)
+        module.w.register_hook(lambda gradient: gradient * 2)  # type: ignore[no-untyped-call]
     else:
-        module.w.register_post_accumulate_grad_hook(double)
+        module.w.register_post_accumulate_grad_hook(double)  # type: ignore[no-untyped-call]
     report = gradients(module, [torch.ones(2, 3, dtype=torch.float64)])
     assert [each.abs_max for each in report.rows] == [8.0, 2.0, 2.0]
     assert report.totals.notes == (

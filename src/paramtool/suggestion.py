@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 LONGEST_WORD = 100  # difflib is quadratic in the length of what a stranger wrote
@@ -29,3 +29,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 def suggest(word: str, known: Collection[str], otherwise: str | None = None) -> Callable[[], str | None]:
     """Return a hint that is looked for when it is read: `did_you_mean`, else `otherwise`."""
     return lambda: did_you_mean(word, known) or otherwise
+
+
+def hint_of_module(path: str, modules: Sequence[str], names: Collection[str]) -> str:
+    """Return what to type for a module `path` that there is not.
+
+    Args:
+        path: what was typed: nearly a path, the name of a tensor, or Python, as ``net[0]``.
+        modules: the paths that there are.
+        names: those of the tensors.
+    """
+    if path in names:
+        return f"it is a tensor, which --pattern '^{path}$' lists"
+    as_path = path.replace("[", ".").replace("]", "")
+    for each in (as_path, as_path.partition(".")[2]):
+        if each in modules and each:
+            return f"did you mean '{each}'?"
+    return did_you_mean(path, modules) or f"there are {', '.join(modules[:5]) or 'none'}"

@@ -36,7 +36,8 @@ def check(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
-            help="One or several.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+            help="One or several: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin."
+            "  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
         ),
     ] = None,
     parameters: expected.Parameters = None,

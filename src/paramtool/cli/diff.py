@@ -27,12 +27,19 @@ if TYPE_CHECKING:
 
 def diff(
     a: Annotated[
-        str, typer.Argument(metavar="A", show_default=False, help="What was: any MODEL, or - for stdin.")
+        str,
+        typer.Argument(
+            metavar="A",
+            show_default=False,
+            help="What was: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin.",
+        ),
     ],
     b: Annotated[
         str | None,
         typer.Argument(
-            metavar="B", show_default=False, help="What is now.  Left out: as MODEL of other commands."
+            metavar="B",
+            show_default=False,
+            help="What is now, likewise.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
         ),
     ] = None,
     pattern: options.Pattern = None,
@@ -53,12 +60,14 @@ def diff(
     ] = None,
     arg: Annotated[
         list[str] | None,
-        typer.Option("--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object."),
+        typer.Option(
+            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, in YAML."
+        ),
     ] = None,
     format: Annotated[Format, options.format_of("diff")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show in what model B differs from A, and whether a checkpoint of A would load into B.
+    """Show in what B differs from A, and whether A loads into B.
 
     A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
     Exit status 0 where they are the same, 1 where they differ.

@@ -49,7 +49,7 @@ class Loss(str, Enum):
 @with_rule_options
 def grad(
     context: typer.Context,
-    model: options.Model = None,
+    model: options.Network = None,
     input: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,7 +85,7 @@ def grad(
         typer.Option(
             "--fail-on",
             metavar="VERDICTS",
-            help="End with 1 where one of none,zero,nan,inf,nonfinite is found.",
+            help="Exit status 1 where one of none,zero,nan,inf,nonfinite is found.",
         ),
     ] = None,
     values: Annotated[

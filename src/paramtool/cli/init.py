@@ -39,7 +39,7 @@ class Rng(str, Enum):
 @with_rule_options
 def init(
     context: typer.Context,
-    model: options.Model = None,
+    model: options.Network = None,
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan, fill nothing.")] = False,
@@ -62,7 +62,9 @@ def init(
         int | None,
         typer.Option("--jobs", "-j", min=1, metavar="N", help="With -o: threads; they change no value."),
     ] = None,
-    values: Annotated[bool, typer.Option("--values", help="Print small tensors whole.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Print the values afterwards, as torch does.")
+    ] = False,
     all: options.All = False,
     weights: options.Weights = None,
     set: options.Set = None,

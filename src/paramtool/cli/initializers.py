@@ -25,7 +25,7 @@ def initializers(
 ) -> None:
     """List every initializer, or explain one.
 
-    With its arguments and where it comes from.  Plugins are read and not run.
+    With its arguments and where it comes from.  An installed plugin is read and not run.
     """
     format = Format.json if json else format
     options_of = {each.name: f"{each.option} {each.metavar}".rstrip() for each in INITIALIZERS}

@@ -12,6 +12,7 @@ import typer
 
 from paramtool.cli import console
 from paramtool.cli.check import check
+from paramtool.cli.command import Command
 from paramtool.cli.diff import diff
 from paramtool.cli.grad import grad
 from paramtool.cli.init import init
@@ -29,16 +30,16 @@ app = typer.Typer(
     help="Look at, initialize and compare the parameters of PyTorch networks.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command()(inspect)
-app.command()(shared)
-app.command()(diff)
-app.command()(check)
+app.command(cls=Command)(inspect)
+app.command(cls=Command)(shared)
+app.command(cls=Command)(diff)
+app.command(cls=Command)(check)
 app.command(cls=RuleCommand)(init)
 app.command(cls=RuleCommand)(grad)
-app.command()(initializers)
-app.command()(schema)
+app.command(cls=Command)(initializers)
+app.command(cls=Command)(schema)
 
 
 def _print_version(wanted: bool) -> None:
@@ -118,7 +119,10 @@ def _usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "paramtool"
     message = error.format_message().rstrip(".").replace("Value error, ", "")
-    console.complain(ParamtoolError(message, hint=f"see '{command} --help'"))
+    hint = f"see '{command} --help'"
+    if getattr(error, "option_name", None) == "--debug":
+        hint = f"it comes first: '{command.replace(' ', ' --debug ', 1)} …'"
+    console.complain(ParamtoolError(message, hint=hint))
     return USAGE
 
 

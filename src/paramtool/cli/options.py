@@ -22,8 +22,15 @@ def format_of(command: str) -> Any:
         _refuse_two(context, format, context.params.get("json", False))
         return format
 
-    metavar = f"<{'|'.join(each.value for each in known)}>"
-    return typer.Option("--format", "-f", metavar=metavar, callback=agree, help="How to write the result.")
+    names = [each.value for each in known]
+    return typer.Option(
+        "--format",
+        "-f",
+        metavar=f"<{'|'.join(names)}>",
+        callback=agree,
+        autocompletion=lambda incomplete: [each for each in names if each.startswith(incomplete)],
+        help="How to write the result.",
+    )
 
 
 def _agree_too(context: typer.Context, json: bool) -> bool:
@@ -45,6 +52,15 @@ Model = Annotated[
         show_default=False,
         help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Left out:"
         " $PARAMTOOL_MODEL, else model.yaml here.",
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A spec, package.module:object, or - for stdin.  Left out: $PARAMTOOL_MODEL, else model.yaml"
+        " here.",
     ),
 ]
 Set = Annotated[
@@ -84,5 +100,11 @@ All = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", min=0, max=MAX_INTEGER, metavar="N", help="Seed of the initial values."),
+    typer.Option(
+        "--seed",
+        min=0,
+        max=MAX_INTEGER,
+        metavar="N",
+        help="Seed of the initial values; left out: that of the spec, else 0.",
+    ),
 ]

@@ -15,8 +15,8 @@ from functools import wraps
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand
 
+from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Text
 from paramtool.records.rule import Rule
@@ -88,7 +88,9 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     shown = {
         "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names in which REGEX is found."),
         "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names in which REGEX is found."),
-        "type": _shown("-t", "--type", metavar="CLASS", help="Select what a module of CLASS owns."),
+        "type": _shown(
+            "-t", "--type", metavar="CLASS", help="Select what a module of CLASS owns, subclasses too."
+        ),
         "ndim": _shown("--ndim", metavar="N", help="Select tensors of N dimensions."),
         **{each.name: _initializer_shown(each) for each in INITIALIZERS},
         "with_": _shown(
@@ -121,7 +123,7 @@ def _initializer_shown(each: InitializerOption) -> Any:
     return Annotated[bool, typer.Option(each.option, help=each.help)]
 
 
-class RuleCommand(TyperCommand):
+class RuleCommand(Command):
     """A command that takes the options of rules out of its arguments, in the order typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -36,7 +36,7 @@ def shared(
     ] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="End with exit status 1 where a group is listed, or an aliased one."),
+        typer.Option("--fail-on", help="Exit status 1 where a group is listed, or an aliased one."),
     ] = None,
     seed: options.Seed = None,
     all: options.All = False,
@@ -46,9 +46,9 @@ def shared(
     format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show which names of MODEL are one tensor, and which overlap in memory.
+    """Show which names of MODEL are one tensor, and which overlap.
 
-    Names of one tensor are tied; different tensors over the same bytes are aliased.  --pattern,
+    Names of one tensor are tied; different tensors over the same memory are aliased.  --pattern,
     --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
     shared or distinct is checked: exit status 1 where it is not so.
     """

@@ -41,6 +41,10 @@ _USUAL = {"shared": {"kind": ("parameter", "stored")}}
 """By command: a column in which every row has one of these says nothing."""
 
 
+_SAID_IN_WORDS = ("diff", "shared")
+"""Commands of which the totals say that there is nothing."""
+
+
 @dataclass(frozen=True)
 class Section:
     """One table for people."""
@@ -52,7 +56,7 @@ class Section:
 
 def sections(report: Report[Any, Any]) -> Iterator[Section]:
     """Yield the tables of `report`, each with the columns in which some row says something."""
-    if report.command == "diff" and not report.rows:  # a sentence says it
+    if report.command in _SAID_IN_WORDS and not report.rows:
         return
     if not report.parts:
         yield Section(columns_for_people(report), report.rows)
@@ -76,7 +80,7 @@ def inline(value: Printed) -> str | None:
 
 def _columns(command: str, columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
-    if command == "diff" and not rows:  # a sentence says it
+    if command in _SAID_IN_WORDS and not rows:
         return []
     columns = [column for column in columns if column not in ("values", "count", *_FOR_MACHINES)]
     columns.insert(columns.index("name") + 1 if "name" in columns else 1, "count")

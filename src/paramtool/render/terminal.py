@@ -26,23 +26,18 @@ _ALARMS = ("nan", "inf")
 _VERDICTS = {"ok": "green", "none": "yellow", "zero": "yellow"}
 _SELF_EXPLAINING = ("change", "count", "sharing", "type", "kind", "shape", "dtype", "nbytes", "histogram")
 _GAP = 2
+_SAY_LEAST = ("requires_grad", "verdict", "dtype")
 
 
 def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Screen) -> Iterator[str]:
     """Yield the table laid out for the screen.
 
-    Where it is too wide, names fold over lines; where that is not enough, a row is stacked: its name
-    on one line, the rest below.
+    Where it is too wide, what is the same in every row goes below, once; where that is not enough, names
+    fold over lines; and where that is not, a row is stacked: its name on one line, the rest below.
     """
     width = (screen.width or WIDEST) - 1  # each line begins with a space
-    rows = [list(columns), *cells]
-    widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
-    lead = _lead(columns)
-    least = [
-        min(each, NARROWEST) if index == lead or columns[index] in _FOLDED else each
-        for index, each in enumerate(widths)
-    ]
-    too_wide = sum(least) > width
+    narrower, shorter, alike = _without_what_is_alike(columns, cells, width)
+    too_wide = sum(_widths(narrower, shorter, folded=True)) > width
     file = io.StringIO()
     console = Console(
         file=file,
@@ -57,10 +52,57 @@ def terminal_table(columns: Sequence[str], cells: list[list[str]], screen: Scree
         for row in cells:
             console.print(_stacked(columns, row, width), soft_wrap=True)
     else:
-        console.print(_layout(columns, cells, screen))
+        console.print(_layout(narrower, shorter, screen))
+        if alike:
+            text = ", ".join(f"{column} {cell}" for column, cell in alike)
+            console.print(Text(f"each line: {text}", "dim"), soft_wrap=True)
     for line in file.getvalue().splitlines():
         yield f" {line.rstrip()}\n"
     yield "\n"
+
+
+def _widths(columns: Sequence[str], cells: list[list[str]], *, folded: bool) -> list[int]:
+    """Return the width of each column with its gap; of those that fold the least, if `folded`."""
+    rows = [list(columns), *cells]
+    widths = [max(cell_len(row[index]) for row in rows) + _GAP for index in range(len(columns))]
+    if not folded:
+        return widths
+    lead = _lead(columns)
+    return [
+        min(each, NARROWEST) if index == lead or columns[index] in _FOLDED else each
+        for index, each in enumerate(widths)
+    ]
+
+
+def _without_what_is_alike(
+    columns: Sequence[str], cells: list[list[str]], width: int
+) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
+    """Take columns whose rows all say the same out of a table, if it fits then; return these apart."""
+    kept, rows, alike = list(columns), cells, []
+    candidates = _same_in_all(columns, cells)
+    while sum(_widths(kept, rows, folded=False)) > width:
+        if not candidates:
+            return list(columns), cells, []
+        column = candidates.pop(0)
+        index = kept.index(column)
+        alike.append((column, rows[0][index]))
+        kept.pop(index)
+        rows = [[*row[:index], *row[index + 1 :]] for row in rows]
+    return kept, rows, alike
+
+
+def _same_in_all(columns: Sequence[str], cells: list[list[str]]) -> list[str]:
+    """Return the columns in which all rows, of several, have the same; those that say least come first."""
+    if len(cells) < 2:
+        return []
+    lead = _lead(columns)
+    found = [
+        column
+        for index, column in enumerate(columns)
+        if index != lead and cells[0][index] and all(row[index] == cells[0][index] for row in cells)
+    ]
+    least = [column for column in _SAY_LEAST if column in found]
+    return [*least, *(column for column in reversed(found) if column not in least)]
 
 
 def _lead(columns: Sequence[str]) -> int:

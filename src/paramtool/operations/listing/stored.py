@@ -10,7 +10,7 @@ from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.parameter import COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.report import Report
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import hint_of_module
 
 
 def stored(checkpoint: Checkpoint) -> Report[ParameterRow, ParameterTotals]:
@@ -39,10 +39,10 @@ def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
 
 def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
     """Return the error for a `module` that none of `names` is in."""
-    parts = [name.split(".") for name in names]
+    known = list(names)
+    parts = [name.split(".") for name in known]
     paths = dict.fromkeys(".".join(each[:end]) for each in parts for end in range(1, len(each)))
-    hint = did_you_mean(module, paths) or f"there are {', '.join(list(paths)[:5]) or 'none'}"
-    return ParamtoolError(f"no module '{module}'", hint=hint)
+    return ParamtoolError(f"no module '{module}'", hint=hint_of_module(module, list(paths), known))
 
 
 def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:

@@ -20,7 +20,7 @@ from paramtool.sources.build.settling import settle
 from paramtool.sources.build.structure import StructureOnly, default_dtype
 from paramtool.sources.build.tying import tie
 from paramtool.sources.spec.document import Spec
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import hint_of_module
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,6 @@ def submodule(module: nn.Module, path: str) -> nn.Module:
     found = modules.get(path)
     if found is None:
         paths = [each for each in modules if each]
-        hint = did_you_mean(path, paths) or f"there are {', '.join(paths[:5]) or 'none'}"
-        raise ParamtoolError(f"no module '{path}'", hint=hint)
+        names = {each.name for each in named_tensors(module)}
+        raise ParamtoolError(f"no module '{path}'", hint=hint_of_module(path, paths, names))
     return found
