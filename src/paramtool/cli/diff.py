@@ -11,9 +11,9 @@ from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
+from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.patterns import compile_pattern
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import Model
 from paramtool.sources.snapshot import Snapshot
@@ -77,16 +77,15 @@ def diff(
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol)
-    patterns = [compile_pattern(each, option="--pattern") for each in pattern or ()]
-    excluded = [compile_pattern(each, option="--exclude") for each in exclude or ()]
+    selection = selected_by(pattern, exclude)
     model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
     listed_a, listed_b = _listed(model_a), _listed(model_b)
     _tell_of_what_is_left_out(listed_a, listed_b)
     compared = _values(model_a, model_b, atol or 0.0, rtol or 0.0) if values else None
     report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
-    if patterns or excluded:
+    if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
-        report = choose_differences(report, names, patterns, excluded)
+        report = choose_differences(report, names, selection)
     if format in FOR_CI and isinstance(model_b, Spec):
         from paramtool.cli.locating import located
         from paramtool.sources.build.places import places

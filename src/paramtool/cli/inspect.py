@@ -10,9 +10,9 @@ import typer
 from paramtool.cli import console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
+from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import (
     KIND_COLUMNS,
     STATISTICS_COLUMNS,
@@ -70,14 +70,9 @@ def inspect(
 
     A tensor under several names has a line for each and counts once in the totals.
     """
-    from paramtool.operations.listing.selection import Selection
     from paramtool.operations.listing.selection import sort as sorted_rows
 
-    selection = Selection(
-        [compile_pattern(each, option="--pattern") for each in pattern or ()],
-        [compile_pattern(each, option="--exclude") for each in exclude or ()],
-        type or (),
-    )
+    selection = selected_by(pattern, exclude, type)
     _check(sort, depth, stats, values)
     opened = open_chosen(model, set, seed, arg)
     if type and isinstance(opened, Checkpoint):

@@ -10,8 +10,8 @@ import typer
 from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.laying_out import laid_out
+from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.patterns import compile_pattern
 from paramtool.records.report import Report
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -53,15 +53,10 @@ def shared(
     shared or distinct is checked: exit status 1 where it is not so.
     """
     from paramtool.operations.expectations.expected_sharing import unmet
-    from paramtool.operations.listing.selection import Selection
     from paramtool.operations.sharing.grouping import representatives, share
 
     format = Format.json if json else format
-    selection = Selection(
-        [compile_pattern(each, option="--pattern") for each in pattern or ()],
-        [compile_pattern(each, option="--exclude") for each in exclude or ()],
-        type or (),
-    )
+    selection = selected_by(pattern, exclude, type)
     opened = open_chosen(model, set, seed, arg)
     layout, equal = laid_out(opened, by_value=by_value, weights=weights)
     report = share(layout, equal=equal, selection=selection)
