@@ -8,8 +8,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.listing.remembered import remembered
 from paramtool.operations.listing.stored import part_of, stored
-from paramtool.records.parameter import ParameterRow, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.parameter import Listing
 from paramtool.sources.model import open_model
 from paramtool.sources.snapshot import Snapshot
 
@@ -21,7 +20,7 @@ def read(
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """List the named tensors of a checkpoint or a snapshot; torch is imported only for its elements.
 
     Example:
@@ -54,7 +53,7 @@ def listed(
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """Do what `read` does with what is open already."""
     if isinstance(model, Snapshot):
         return remembered(model.report, model.name, module=module, stats=stats, values=values)

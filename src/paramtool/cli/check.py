@@ -19,8 +19,7 @@ from paramtool.operations.expectations.expectations import sums
 from paramtool.records.expectation import (
     PEOPLE_COLUMNS,
     Expectation,
-    ExpectationRow,
-    ExpectationTotals,
+    Expectations,
 )
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, render
@@ -85,12 +84,9 @@ def check(
         raise typer.Exit(BROKEN)
 
 
-Found = Report[ExpectationRow, ExpectationTotals]
-
-
 def _each(
     models: Sequence[Callable[[], Model]], added: Sequence[Expectation], allow_none: bool
-) -> list[Found]:
+) -> list[Expectations]:
     """Return the report of each model; what is wrong with one does not hide what is with the next."""
     reports = []
     refused: list[ParamtoolError] = []
@@ -106,7 +102,7 @@ def _each(
     return reports
 
 
-def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Found:
+def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Expectations:
     written = model.expectations if isinstance(model, Spec) else ()
     expectations = (*written, *added)
     if not expectations:
@@ -118,7 +114,7 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Found:
     return hold(expectations, OfModel(model), model=model.name)
 
 
-def _together(reports: list[Found], format: Format) -> Found:
+def _together(reports: list[Expectations], format: Format) -> Expectations:
     rows = tuple(row for report in reports for row in report.rows)
     report = Report("check", reports[0].model, rows, sums(rows), reports[0].columns)
     if format in (Format.table, Format.markdown):

@@ -14,6 +14,7 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.records.parameter import Listing
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import Model
 from paramtool.sources.snapshot import Snapshot
@@ -21,7 +22,7 @@ from paramtool.sources.spec.document import Spec
 from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
-    from paramtool.operations.comparison.differences import Parameters, Values
+    from paramtool.operations.comparison.differences import Values
     from paramtool.operations.elements.elements import Elements
 
 
@@ -108,12 +109,12 @@ def _check(a: str, b: str | None, values: bool, atol: float | None, rtol: float 
         )
 
 
-def _listed(model: Model) -> Parameters:
+def _listed(model: Model) -> Listing:
     """Return what the model has, under its own name: a snapshot's listing has that of what it is of."""
     return replace(list_model(model), model=model.name)
 
 
-def _tell_of_what_is_left_out(*listings: Parameters) -> None:
+def _tell_of_what_is_left_out(*listings: Listing) -> None:
     from paramtool.operations.comparison.differences import left_out
 
     for listed in listings:

@@ -12,8 +12,7 @@ from paramtool.cli.chosen import open_chosen
 from paramtool.cli.laying_out import laid_out
 from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.records.report import Report
-from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.spec.document import Spec
 
@@ -69,7 +68,7 @@ def shared(
         raise Unmet(broken)
 
 
-def _failed(report: Report[SharingRow, SharingTotals], fail_on: FailOn | None) -> list[ParamtoolError]:
+def _failed(report: Sharing, fail_on: FailOn | None) -> list[ParamtoolError]:
     count = report.totals.aliased if fail_on is FailOn.aliased else report.totals.groups
     if fail_on is None or not count:
         return []

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from paramtool.errors import NothingMatched
-from paramtool.operations.comparison.differences import Differences, count_changes
+from paramtool.operations.comparison.differences import count_changes
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import matching
-from paramtool.records.difference import DifferenceRow
+from paramtool.records.difference import DifferenceRow, Differences
 
 
 def choose_differences(report: Differences, names: Iterable[str], selection: Selection) -> Differences:

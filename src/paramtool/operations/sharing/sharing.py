@@ -13,13 +13,12 @@ from paramtool.operations.listing.selection import Selection
 from paramtool.operations.sharing.equality import equal_values
 from paramtool.operations.sharing.extent import Extent
 from paramtool.operations.sharing.grouping import EqualValues, Layout, share
-from paramtool.records.report import Report
-from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.records.sharing import Sharing
 
 
 def sharing(
     module: nn.Module, *, by_value: bool = False, selection: Selection | None = None, model: str | None = None
-) -> Report[SharingRow, SharingTotals]:
+) -> Sharing:
     """Return a row for each name of `module` that shares its tensor, or memory, with another.
 
     Example:
