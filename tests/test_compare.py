@@ -22,7 +22,7 @@ from paramtool.operations.comparison.changed_values import BLOCK, ChangedValues
 from paramtool.operations.comparison.compare import compare
 from paramtool.operations.comparison.differences import differences
 from paramtool.operations.comparison.renames import MOST_COMPARISONS, pair_names
-from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.elements.elements import ModuleElements
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.difference import DifferenceRow, Differences
@@ -394,7 +394,7 @@ def test_close_is_what_torch_calls_close(
     assert (change.differing if change else 0) == int((~close).sum())
 
 
-class One(OfModule):
+class One(ModuleElements):
     """The elements of one tensor, whatever it is called."""
 
     def __init__(self, tensor: torch.Tensor) -> None:

@@ -61,7 +61,7 @@ def listed(
     report = stored(part)
     if not (stats or values):
         return report
-    from paramtool.operations.elements.elements import OfCheckpoint
+    from paramtool.operations.elements.elements import CheckpointElements
     from paramtool.operations.listing.measuring import measured
 
-    return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=jobs)
+    return measured(report, CheckpointElements(part), stats=stats, values=values, jobs=jobs)

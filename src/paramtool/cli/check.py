@@ -12,7 +12,7 @@ import typer
 from paramtool.cli import console, options
 from paramtool.cli import expectation_options as expected
 from paramtool.cli.chosen import open_chosen
-from paramtool.cli.evidence import OfModel
+from paramtool.cli.evidence import ModelEvidence
 from paramtool.errors import ParamtoolError
 from paramtool.operations.expectations.expectations import check as hold
 from paramtool.operations.expectations.expectations import sums
@@ -111,7 +111,7 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Expect
             hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise ParamtoolError(message, hint=hint)
         console.note(message)
-    return hold(expectations, OfModel(model), model=model.name)
+    return hold(expectations, ModelEvidence(model), model=model.name)
 
 
 def _together(reports: list[Expectations], format: Format) -> Expectations:

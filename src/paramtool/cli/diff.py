@@ -140,12 +140,12 @@ def _absent(model: Model) -> list[str]:
 
 
 def _elements(model: Model) -> Elements:
-    from paramtool.operations.elements.elements import OfCheckpoint, OfModule
+    from paramtool.operations.elements.elements import CheckpointElements, ModuleElements
     from paramtool.sources import networks
 
     if isinstance(model, Checkpoint):
-        return OfCheckpoint(model)
+        return CheckpointElements(model)
     if isinstance(model, Snapshot):
         hint = "a spec, a checkpoint or package.module:object has"
         raise ParamtoolError(f"{model.name} is a snapshot and has no values to compare", hint=hint)
-    return OfModule(networks.values(model).module)
+    return ModuleElements(networks.values(model).module)

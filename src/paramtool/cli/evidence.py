@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
 
-class OfModel:
+class ModelEvidence:
     """What a model tells: of its structure without a value, of its values as `init` would leave them."""
 
     def __init__(self, model: Model) -> None:

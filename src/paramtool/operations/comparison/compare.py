@@ -7,7 +7,7 @@ from torch import nn
 from paramtool.named_tensors import check_values
 from paramtool.operations.comparison.changed_values import ChangedValues
 from paramtool.operations.comparison.differences import differences
-from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.elements.elements import ModuleElements
 from paramtool.operations.listing.parameters import parameters
 from paramtool.records.difference import Differences
 from paramtool.records.parameter import Listing
@@ -46,7 +46,7 @@ def compare(
             raise TypeError("a listing has no values to compare; give two modules")
         for module in (a, b):
             check_values(module)
-        changed = ChangedValues(OfModule(a), OfModule(b), atol=atol, rtol=rtol)
+        changed = ChangedValues(ModuleElements(a), ModuleElements(b), atol=atol, rtol=rtol)
     return differences(_listed(a, "a"), _listed(b, "b"), changed)
 
 

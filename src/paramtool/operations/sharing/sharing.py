@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.named_tensors import check_values, named_tensors
-from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.elements.elements import ModuleElements
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.selection import Selection
 from paramtool.operations.sharing.equality import equal_values
@@ -66,7 +66,7 @@ def equal_in(module: nn.Module, layout: Layout) -> EqualValues:
     """
     check_values(module)
     rows = [row for row in layout.listed.rows if row.tensor in layout.extents]
-    return equal_values(rows, OfModule(module))
+    return equal_values(rows, ModuleElements(module))
 
 
 def extent_of(tensor: Tensor) -> Extent | None:
