@@ -24,8 +24,9 @@ def read(
     """List the named tensors of a checkpoint or a snapshot; torch is imported only for its elements.
 
     Example:
-        >>> report = read("weights.safetensors")  # doctest: +SKIP
-        >>> [(row.name, row.shape) for row in report.rows]  # doctest: +SKIP
+        >>> import torch
+        >>> torch.save(torch.nn.Linear(4, 3).state_dict(), "linear.pt")
+        >>> [(row.name, row.shape) for row in read("linear.pt").rows]
         [('weight', (3, 4)), ('bias', (3,))]
 
     Args:

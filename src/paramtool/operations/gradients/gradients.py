@@ -49,6 +49,7 @@ def gradients(
     The module is left as it was: its gradients, modes, buffers, and torch's generator.
 
     Example:
+        >>> import torch
         >>> layer = nn.Linear(1, 1, bias=False)
         >>> _ = nn.init.constant_(layer.weight, 3)
         >>> report = gradients(nn.Sequential(layer, layer), [torch.ones(1, 1)])
