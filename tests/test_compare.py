@@ -20,13 +20,13 @@ import paramtool
 from paramtool.operations.comparison import renames
 from paramtool.operations.comparison.changed_values import BLOCK, ChangedValues
 from paramtool.operations.comparison.compare import compare
-from paramtool.operations.comparison.differences import Differences, Parameters, differences
+from paramtool.operations.comparison.differences import differences
 from paramtool.operations.comparison.renames import MOST_COMPARISONS, pair_names
-from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.elements.elements import ModuleElements
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.totals import count_once, totals
-from paramtool.records.difference import DifferenceRow
-from paramtool.records.parameter import COLUMNS, ParameterRow
+from paramtool.records.difference import DifferenceRow, Differences
+from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.render.difference_lines import fold_differences
 from tests.strategies import trees
@@ -37,7 +37,7 @@ def row(name: str, shape: tuple[int, ...] = (2,), **fields: Any) -> ParameterRow
     return ParameterRow(name=name, shape=shape, **{**known, "requires_grad": True, **fields})
 
 
-def listing(*rows: ParameterRow) -> Parameters:
+def listing(*rows: ParameterRow) -> Listing:
     counted = count_once(rows)
     return Report("inspect", "model", tuple(counted), totals(counted), COLUMNS)
 
@@ -48,7 +48,7 @@ def told(report: Differences) -> list[tuple[object, ...]]:
     return [tuple(cell for cell in row if cell is not None) for row in cells]
 
 
-def changed(a: nn.Module | Parameters, b: nn.Module | Parameters, **options: Any) -> list[tuple[object, ...]]:
+def changed(a: nn.Module | Listing, b: nn.Module | Listing, **options: Any) -> list[tuple[object, ...]]:
     return told(compare(a, b, **options))
 
 
@@ -394,7 +394,7 @@ def test_close_is_what_torch_calls_close(
     assert (change.differing if change else 0) == int((~close).sum())
 
 
-class One(OfModule):
+class One(ModuleElements):
     """The elements of one tensor, whatever it is called."""
 
     def __init__(self, tensor: torch.Tensor) -> None:

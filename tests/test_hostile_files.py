@@ -20,7 +20,7 @@ import torch
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.operations.elements.elements import OfCheckpoint
+from paramtool.operations.elements.elements import CheckpointElements
 from paramtool.operations.listing.stored import stored
 from paramtool.sources.model import open_model
 from tests.conftest import Run
@@ -578,7 +578,7 @@ def ends_well(path: Path) -> bool:
         model = open_model(str(path))
         assert isinstance(model, Checkpoint)
         stored(model)
-        elements = OfCheckpoint(model)
+        elements = CheckpointElements(model)
         for name in model.by_name:
             for _ in elements.blocks(name):
                 pass

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.torch_archive import broken_members, read_archive
-from paramtool.operations.elements.elements import OfCheckpoint
+from paramtool.operations.elements.elements import CheckpointElements
 from paramtool.operations.elements.statistics import statistics
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from tests.conftest import Run
@@ -38,7 +38,7 @@ VIEWS = {
 
 def elements(path: Path, name: str, shape: torch.Size) -> Tensor:
     """Return a tensor of a file, read block by block."""
-    blocks = [block.clone() for block in OfCheckpoint(read_archive(path)).blocks(name)]
+    blocks = [block.clone() for block in CheckpointElements(read_archive(path)).blocks(name)]
     return torch.cat(blocks).reshape(shape) if blocks else torch.empty(shape)
 
 

@@ -1,6 +1,15 @@
 """Look at, initialize and compare the parameters of PyTorch networks.
 
-The Python API is what the commands call:
+The Python API is what the commands call.  Each function returns a `Report`, and raises
+`ParamtoolError` for what is wrong with its arguments:
+
+    read        what a checkpoint or a snapshot has       paramtool inspect weights.safetensors
+    parameters  what a module has                         paramtool inspect
+    sharing     which names are one tensor, or overlap    paramtool shared
+    compare     in what one module differs from another   paramtool diff
+    initialize  fill parameters by each `Rule`            paramtool init
+    gradients   what a backward pass leaves               paramtool grad
+    as_text     a report in any `Format`
 
     >>> import paramtool, torch
     >>> report = paramtool.parameters(torch.nn.Linear(4, 3))

@@ -76,6 +76,12 @@ def first_line(error: object) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def told(error: BaseException) -> str:
+    """Return what somebody else's code raised, on one line: ``ValueError: no such size``."""
+    kind, line = type(error).__name__, first_line(error)
+    return kind if line == kind else f"{kind}: {line}"
+
+
 def shorten(text: str, width: int = 60) -> str:
     """Cut a stranger's text for a message."""
     return text if len(text) <= width else text[: width - 1] + "…"

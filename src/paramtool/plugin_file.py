@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, told
 from paramtool.place import Place, Text
 
 FIRST = "tensor"
@@ -92,9 +92,7 @@ def _import(file: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-        message = f"the plugin {file} cannot be imported: {reason}"
+        message = f"the plugin {file} cannot be imported: {told(error)}"
         raise ParamtoolError(message, _raised_at(error, file)) from error
     return module
 

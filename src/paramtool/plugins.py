@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from paramtool import plugin_file
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, told
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -125,10 +125,8 @@ def load(offer: Offer) -> object:
     try:
         return offer.load()
     except (Exception, SystemExit) as error:
-        raise ParamtoolError(
-            f"the plugin '{offer.name}' of {distribution(offer)} cannot be imported:"
-            f" {type(error).__name__}: {error}"
-        ) from error
+        message = f"the plugin '{offer.name}' of {distribution(offer)} cannot be imported: {told(error)}"
+        raise ParamtoolError(message) from error
 
 
 def distribution(offer: Offer) -> str:

@@ -8,8 +8,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.listing.remembered import remembered
 from paramtool.operations.listing.stored import part_of, stored
-from paramtool.records.parameter import ParameterRow, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.parameter import Listing
 from paramtool.sources.model import open_model
 from paramtool.sources.snapshot import Snapshot
 
@@ -21,12 +20,13 @@ def read(
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """List the named tensors of a checkpoint or a snapshot; torch is imported only for its elements.
 
     Example:
-        >>> report = read("weights.safetensors")  # doctest: +SKIP
-        >>> [(row.name, row.shape) for row in report.rows]  # doctest: +SKIP
+        >>> import torch
+        >>> torch.save(torch.nn.Linear(4, 3).state_dict(), "linear.pt")
+        >>> [(row.name, row.shape) for row in read("linear.pt").rows]
         [('weight', (3, 4)), ('bias', (3,))]
 
     Args:
@@ -54,7 +54,7 @@ def listed(
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """Do what `read` does with what is open already."""
     if isinstance(model, Snapshot):
         return remembered(model.report, model.name, module=module, stats=stats, values=values)
@@ -62,7 +62,7 @@ def listed(
     report = stored(part)
     if not (stats or values):
         return report
-    from paramtool.operations.elements.elements import OfCheckpoint
+    from paramtool.operations.elements.elements import CheckpointElements
     from paramtool.operations.listing.measuring import measured
 
-    return measured(report, OfCheckpoint(part), stats=stats, values=values, jobs=jobs)
+    return measured(report, CheckpointElements(part), stats=stats, values=values, jobs=jobs)

@@ -12,15 +12,14 @@ import typer
 from paramtool.cli import console, options
 from paramtool.cli import expectation_options as expected
 from paramtool.cli.chosen import open_chosen
-from paramtool.cli.evidence import OfModel
+from paramtool.cli.evidence import ModelEvidence
 from paramtool.errors import ParamtoolError
 from paramtool.operations.expectations.expectations import check as hold
 from paramtool.operations.expectations.expectations import sums
 from paramtool.records.expectation import (
     PEOPLE_COLUMNS,
     Expectation,
-    ExpectationRow,
-    ExpectationTotals,
+    Expectations,
 )
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, render
@@ -85,12 +84,9 @@ def check(
         raise typer.Exit(BROKEN)
 
 
-Found = Report[ExpectationRow, ExpectationTotals]
-
-
 def _each(
     models: Sequence[Callable[[], Model]], added: Sequence[Expectation], allow_none: bool
-) -> list[Found]:
+) -> list[Expectations]:
     """Return the report of each model; what is wrong with one does not hide what is with the next."""
     reports = []
     refused: list[ParamtoolError] = []
@@ -106,7 +102,7 @@ def _each(
     return reports
 
 
-def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Found:
+def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Expectations:
     written = model.expectations if isinstance(model, Spec) else ()
     expectations = (*written, *added)
     if not expectations:
@@ -115,10 +111,10 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Found:
             hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise ParamtoolError(message, hint=hint)
         console.note(message)
-    return hold(expectations, OfModel(model), model=model.name)
+    return hold(expectations, ModelEvidence(model), model=model.name)
 
 
-def _together(reports: list[Found], format: Format) -> Found:
+def _together(reports: list[Expectations], format: Format) -> Expectations:
     rows = tuple(row for report in reports for row in report.rows)
     report = Report("check", reports[0].model, rows, sums(rows), reports[0].columns)
     if format in (Format.table, Format.markdown):

@@ -11,9 +11,10 @@ from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
+from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.patterns import compile_pattern
+from paramtool.records.parameter import Listing
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import Model
 from paramtool.sources.snapshot import Snapshot
@@ -21,7 +22,7 @@ from paramtool.sources.spec.document import Spec
 from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
-    from paramtool.operations.comparison.differences import Parameters, Values
+    from paramtool.operations.comparison.differences import Values
     from paramtool.operations.elements.elements import Elements
 
 
@@ -77,16 +78,15 @@ def diff(
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol)
-    patterns = [compile_pattern(each, option="--pattern") for each in pattern or ()]
-    excluded = [compile_pattern(each, option="--exclude") for each in exclude or ()]
+    selection = selected_by(pattern, exclude)
     model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
     listed_a, listed_b = _listed(model_a), _listed(model_b)
     _tell_of_what_is_left_out(listed_a, listed_b)
     compared = _values(model_a, model_b, atol or 0.0, rtol or 0.0) if values else None
     report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
-    if patterns or excluded:
+    if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
-        report = choose_differences(report, names, patterns, excluded)
+        report = choose_differences(report, names, selection)
     if format in FOR_CI and isinstance(model_b, Spec):
         from paramtool.cli.locating import located
         from paramtool.sources.build.places import places
@@ -109,12 +109,12 @@ def _check(a: str, b: str | None, values: bool, atol: float | None, rtol: float 
         )
 
 
-def _listed(model: Model) -> Parameters:
+def _listed(model: Model) -> Listing:
     """Return what the model has, under its own name: a snapshot's listing has that of what it is of."""
     return replace(list_model(model), model=model.name)
 
 
-def _tell_of_what_is_left_out(*listings: Parameters) -> None:
+def _tell_of_what_is_left_out(*listings: Listing) -> None:
     from paramtool.operations.comparison.differences import left_out
 
     for listed in listings:
@@ -140,12 +140,12 @@ def _absent(model: Model) -> list[str]:
 
 
 def _elements(model: Model) -> Elements:
-    from paramtool.operations.elements.elements import OfCheckpoint, OfModule
+    from paramtool.operations.elements.elements import CheckpointElements, ModuleElements
     from paramtool.sources import networks
 
     if isinstance(model, Checkpoint):
-        return OfCheckpoint(model)
+        return CheckpointElements(model)
     if isinstance(model, Snapshot):
         hint = "a spec, a checkpoint or package.module:object has"
         raise ParamtoolError(f"{model.name} is a snapshot and has no values to compare", hint=hint)
-    return OfModule(networks.values(model).module)
+    return ModuleElements(networks.values(model).module)

@@ -11,8 +11,9 @@ from paramtool.cli.laying_out import laid_out
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
-from paramtool.operations.expectations.evidence import CannotTell, Listing
+from paramtool.operations.expectations.evidence import CannotTell
 from paramtool.place import Place
+from paramtool.records.parameter import Listing
 from paramtool.sources.model import Buildable, Model, buildable, open_model
 from paramtool.sources.snapshot import Snapshot
 from paramtool.sources.spec.document import Spec
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
 
-class OfModel:
+class ModelEvidence:
     """What a model tells: of its structure without a value, of its values as `init` would leave them."""
 
     def __init__(self, model: Model) -> None:

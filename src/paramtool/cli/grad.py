@@ -17,8 +17,7 @@ from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.records.gradient import GradientRow, GradientTotals
-from paramtool.records.report import Report
+from paramtool.records.gradient import GradientRow, Gradients
 from paramtool.records.rule import Rule
 from paramtool.render.formats import Format, render
 from paramtool.render.names import shown
@@ -150,7 +149,7 @@ def _run(
     layers: bool,
     training: bool,
     values: bool | None,
-) -> Report[GradientRow, GradientTotals]:
+) -> Gradients:
     """Build, fill and run the model; torch comes in here."""
     with quick_import():
         from paramtool.operations.gradients.gradients import gradients

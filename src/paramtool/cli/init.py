@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +20,10 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.errors import ParamtoolError
 from paramtool.files.sizes import byte_size, parse_size
-from paramtool.records.initialization import NORM, InitializationRow, InitializationTotals
-from paramtool.records.report import Report
+from paramtool.records.initialization import NORM, Initialization
 from paramtool.records.rule import Rule
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.model import Buildable, buildable
-
-Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]
 
 
 class Rng(str, Enum):

@@ -10,16 +10,14 @@ import typer
 from paramtool.cli import console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
+from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import (
     KIND_COLUMNS,
     STATISTICS_COLUMNS,
-    ParameterRow,
-    ParameterTotals,
+    Listing,
 )
-from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
@@ -70,14 +68,9 @@ def inspect(
 
     A tensor under several names has a line for each and counts once in the totals.
     """
-    from paramtool.operations.listing.selection import Selection
     from paramtool.operations.listing.selection import sort as sorted_rows
 
-    selection = Selection(
-        [compile_pattern(each, option="--pattern") for each in pattern or ()],
-        [compile_pattern(each, option="--exclude") for each in exclude or ()],
-        type or (),
-    )
+    selection = selected_by(pattern, exclude, type)
     _check(sort, depth, stats, values)
     opened = open_chosen(model, set, seed, arg)
     if type and isinstance(opened, Checkpoint):
@@ -109,7 +102,7 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
         raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
 
 
-def _tell_of_plain_tensors(report: Report[ParameterRow, ParameterTotals], module: str | None) -> None:
+def _tell_of_plain_tensors(report: Listing, module: str | None) -> None:
     """Point out what only looks like a parameter, and a model that has none."""
     plain = [row for row in report.rows if row.kind == "tensor"]
     for row in plain[:MOST_NOTES]:
@@ -124,11 +117,11 @@ def _tell_of_plain_tensors(report: Report[ParameterRow, ParameterTotals], module
 
 
 def _arranged(
-    report: Report[ParameterRow, ParameterTotals],
+    report: Listing,
     selection: Selection,
     buffers: bool,
     depth: int | None,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """Select the rows and fold deep ones; the totals are those of what was selected."""
     from paramtool.operations.listing import depth as depths
     from paramtool.operations.listing import selection as selections

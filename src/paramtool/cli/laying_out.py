@@ -48,10 +48,10 @@ def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualVa
     if not by_value:
         return layout, None
     with quick_import():
-        from paramtool.operations.elements.elements import OfCheckpoint
+        from paramtool.operations.elements.elements import CheckpointElements
         from paramtool.operations.sharing.equality import equal_values
 
-    return layout, equal_values(layout.listed.rows, OfCheckpoint(checkpoint))
+    return layout, equal_values(layout.listed.rows, CheckpointElements(checkpoint))
 
 
 def _network(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:

@@ -7,8 +7,7 @@ from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.reading import listed
-from paramtool.records.parameter import ParameterRow, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.parameter import Listing
 from paramtool.sources.model import Buildable, Model
 from paramtool.sources.snapshot import Snapshot
 
@@ -20,7 +19,7 @@ def list_model(
     stats: bool = False,
     values: bool = False,
     weights: str | None = None,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """Return every named tensor of `model`; torch comes in here, where the model needs it.
 
     Args:
@@ -42,9 +41,7 @@ def list_model(
     return listed(model, module=module, stats=stats, values=values, jobs=available_cores())
 
 
-def _network(
-    model: Buildable, module: str | None, stats: bool, values: bool, weights: str | None
-) -> Report[ParameterRow, ParameterTotals]:
+def _network(model: Buildable, module: str | None, stats: bool, values: bool, weights: str | None) -> Listing:
     built = build(model, values=values or stats, weights=weights)
     with quick_import():
         from paramtool.operations.listing.parameters import parameters

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from paramtool.operations.comparison.differences import Differences
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
-from paramtool.records.difference import DifferenceRow
+from paramtool.records.difference import DifferenceRow, Differences
 from paramtool.sources.spec.document import Spec
 
 

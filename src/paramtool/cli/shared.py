@@ -10,10 +10,9 @@ import typer
 from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.laying_out import laid_out
+from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.patterns import compile_pattern
-from paramtool.records.report import Report
-from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 from paramtool.sources.spec.document import Spec
 
@@ -53,15 +52,10 @@ def shared(
     shared or distinct is checked: exit status 1 where it is not so.
     """
     from paramtool.operations.expectations.expected_sharing import unmet
-    from paramtool.operations.listing.selection import Selection
     from paramtool.operations.sharing.grouping import representatives, share
 
     format = Format.json if json else format
-    selection = Selection(
-        [compile_pattern(each, option="--pattern") for each in pattern or ()],
-        [compile_pattern(each, option="--exclude") for each in exclude or ()],
-        type or (),
-    )
+    selection = selected_by(pattern, exclude, type)
     opened = open_chosen(model, set, seed, arg)
     layout, equal = laid_out(opened, by_value=by_value, weights=weights)
     report = share(layout, equal=equal, selection=selection)
@@ -74,7 +68,7 @@ def shared(
         raise Unmet(broken)
 
 
-def _failed(report: Report[SharingRow, SharingTotals], fail_on: FailOn | None) -> list[ParamtoolError]:
+def _failed(report: Sharing, fail_on: FailOn | None) -> list[ParamtoolError]:
     count = report.totals.aliased if fail_on is FailOn.aliased else report.totals.groups
     if fail_on is None or not count:
         return []

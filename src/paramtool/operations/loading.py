@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.named_tensors import by_tensor, dtype_name, named_tensors
-from paramtool.operations.elements.elements import OfCheckpoint, dtype_of
+from paramtool.operations.elements.elements import CheckpointElements, dtype_of
 from paramtool.operations.elements.memory import as_bytes
 from paramtool.suggestion import did_you_mean
 
@@ -42,7 +42,7 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
     problems = [*_unpaired(targets, checkpoint), *_unlike(targets, stored, checkpoint.name)]
     if problems:
         raise Problems(problems)
-    elements = OfCheckpoint(checkpoint)
+    elements = CheckpointElements(checkpoint)
     for target in targets:
         _check_tie(target, stored, elements, checkpoint.name)
     notes = list(_casts(targets, stored, checkpoint.name))
@@ -103,7 +103,7 @@ def _loses(old: torch.dtype, new: torch.dtype) -> bool:
     return (old.is_complex and not new.is_complex) or (old.is_floating_point and not is_fraction)
 
 
-def _check_tie(target: _Target, stored: dict[str, Stored], elements: OfCheckpoint, file: str) -> None:
+def _check_tie(target: _Target, stored: dict[str, Stored], elements: CheckpointElements, file: str) -> None:
     first, *others = target.found
     for name in others:
         if stored[name] is not stored[first] and not _are_equal(first, name, stored, elements):
@@ -113,7 +113,7 @@ def _check_tie(target: _Target, stored: dict[str, Stored], elements: OfCheckpoin
             )
 
 
-def _are_equal(one: str, other: str, stored: dict[str, Stored], elements: OfCheckpoint) -> bool:
+def _are_equal(one: str, other: str, stored: dict[str, Stored], elements: CheckpointElements) -> bool:
     if stored[one].dtype != stored[other].dtype:
         return False
     blocks = zip(elements.blocks(one), elements.blocks(other), strict=True)
@@ -132,7 +132,7 @@ def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iter
 
 
 @torch.no_grad()
-def _fill(target: _Target, elements: OfCheckpoint) -> bool:
+def _fill(target: _Target, elements: CheckpointElements) -> bool:
     """Copy the elements block by block, and tell whether all of them are finite."""
     tensor = target.tensor.detach()
     whole = tensor if tensor.is_contiguous() else torch.empty(tensor.shape, dtype=tensor.dtype)

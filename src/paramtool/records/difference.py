@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.place import Place
+from paramtool.records.report import Report
 
 Aspect: TypeAlias = "str | tuple[int, ...] | None"
 
@@ -103,3 +104,6 @@ class DifferenceTotals:
     loads: bool
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
+Differences: TypeAlias = Report[DifferenceRow, DifferenceTotals]

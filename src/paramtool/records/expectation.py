@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from paramtool.place import Place
 from paramtool.quantities import Quantity
+from paramtool.records.report import Report
 
 Expected: TypeAlias = "Quantity | str | tuple[str, ...]"
 
@@ -75,3 +76,6 @@ class ExpectationTotals:
     expectations: int
     kept: int
     broken: int
+
+
+Expectations: TypeAlias = Report[ExpectationRow, ExpectationTotals]

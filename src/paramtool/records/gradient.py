@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from paramtool.records.parameter import Printed, Values
+from paramtool.records.report import Report
 
 PARAMETER_COLUMNS: tuple[str, ...] = (
     "name", "tied", "shape", "uses", "call", "operation", "share", "cosine",
@@ -127,3 +129,6 @@ class GradientTotals:
     uses: int | None
     residual: float | None
     notes: tuple[str, ...] = ()
+
+
+Gradients: TypeAlias = Report[GradientRow, GradientTotals]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from paramtool.records.parameter import Printed
+from paramtool.records.report import Report
 
 PLAN_COLUMNS: tuple[str, ...] = (
     "name", "shape", "dtype", "rule", "skipped", "expected_mean", "expected_std", "note",
@@ -86,3 +88,6 @@ class InitializationTotals:
     rules: tuple[str, ...]
     files: tuple[str, ...] = ()
     nbytes: int | None = None
+
+
+Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]

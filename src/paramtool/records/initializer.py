@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from paramtool.records.report import Report
 
 LIST_COLUMNS = ("name", "arguments", "origin")
 ALL_COLUMNS = (*LIST_COLUMNS, "signature", "doc", "option", "typed", "spec")
@@ -45,3 +48,6 @@ class InitializerTotals:
 
     initializers: int
     plugins: int
+
+
+Initializers: TypeAlias = Report[InitializerRow, InitializerTotals]

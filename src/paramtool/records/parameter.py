@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from paramtool.records.report import Report
+
 Number: TypeAlias = "bool | int | float"
 Values: TypeAlias = "Number | tuple[Values, ...]"
 
@@ -14,6 +16,11 @@ STATISTICS_COLUMNS = ("mean", "std", "min", "max", "norm", "zeros", "nan", "inf"
 
 MOST_PRINTED = 100
 """Elements of a tensor that is small enough to be printed whole."""
+
+
+def listing_columns(stats: bool, values: bool) -> tuple[str, ...]:
+    """Return the columns of a listing, with those of statistics and values where these are asked for."""
+    return (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
 
 
 @dataclass(frozen=True)
@@ -112,3 +119,6 @@ class ParameterTotals:
     buffer_nbytes: int
     plain_tensors: int
     uninitialized: int
+
+
+Listing: TypeAlias = Report[ParameterRow, ParameterTotals]

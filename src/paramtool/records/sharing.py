@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from paramtool.records.report import Report
 
 SHARING_COLUMNS = (
     "group", "sharing", "name", "tied_to", "kind", "module", "type", "shape", "dtype", "nbytes",
@@ -80,3 +83,6 @@ class SharingTotals:
     savable_nbytes: int
     constant: int | None = None
     modules: tuple[SharedModule, ...] = ()
+
+
+Sharing: TypeAlias = Report[SharingRow, SharingTotals]

@@ -56,8 +56,6 @@ class Section:
 
 def sections(report: Report[Any, Any]) -> Iterator[Section]:
     """Yield the tables of `report`, each with the columns in which some row says something."""
-    if report.command in _SAID_IN_WORDS and not report.rows:
-        return
     if not report.parts:
         yield Section(columns_for_people(report), report.rows)
     for part in report.parts:

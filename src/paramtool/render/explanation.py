@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paramtool.records.initializer import InitializerRow, InitializerTotals
-from paramtool.records.report import Report
+from paramtool.records.initializer import Initializers
 from paramtool.render.names import shown
 
 
-def explanation(report: Report[InitializerRow, InitializerTotals]) -> Iterator[str]:
+def explanation(report: Initializers) -> Iterator[str]:
     """Yield the signature, the docstring, and how to write a rule, for each row."""
     for number, row in enumerate(report.rows):
         yield "\n" if number else ""

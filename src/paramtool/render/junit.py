@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from paramtool.records.expectation import ExpectationRow, ExpectationTotals
-from paramtool.records.report import Report
+from paramtool.records.expectation import ExpectationRow, Expectations
 from paramtool.render.names import shown
 
 
-def junit(report: Report[ExpectationRow, ExpectationTotals]) -> Iterator[str]:
+def junit(report: Expectations) -> Iterator[str]:
     """Yield one suite with a case for each row."""
     broken = sum(not row.holds for row in report.rows)
     counts = f'tests="{len(report.rows)}" failures="{broken}" errors="0" skipped="0"'

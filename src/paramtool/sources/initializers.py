@@ -10,7 +10,13 @@ from importlib.machinery import PathFinder
 
 from paramtool import plugin_file, plugins
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.records.initializer import ALL_COLUMNS, LIST_COLUMNS, InitializerRow, InitializerTotals
+from paramtool.records.initializer import (
+    ALL_COLUMNS,
+    LIST_COLUMNS,
+    InitializerRow,
+    Initializers,
+    InitializerTotals,
+)
 from paramtool.records.report import Report
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.rules import MAIN_ARGUMENT, initializer_signature
@@ -30,7 +36,7 @@ def initializers(
     *,
     files: Iterable[str] = (),
     options: Mapping[str, str] | None = None,
-) -> Report[InitializerRow, InitializerTotals]:
+) -> Initializers:
     """Return a row for every initializer that is installed, or that a file has.
 
     Args:

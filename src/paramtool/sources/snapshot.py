@@ -8,7 +8,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals, Printed
+from paramtool.records.parameter import (
+    COLUMNS,
+    Listing,
+    ParameterRow,
+    ParameterTotals,
+    Printed,
+    listing_columns,
+)
 from paramtool.records.report import SCHEMA, Report
 from paramtool.sources.documents import Document
 
@@ -30,7 +37,7 @@ class Snapshot:
     """
 
     name: str
-    report: Report[ParameterRow, ParameterTotals]
+    report: Listing
 
 
 def read_snapshot(document: Document) -> Snapshot:
@@ -56,11 +63,7 @@ def read_snapshot(document: Document) -> Snapshot:
     modules = _mapping(content.get("modules", {}), f"{where}: 'modules'", _is_text)
     rows = _rows(content.get("rows"), where, {kind: tuple(words) for kind, words in bases.items()})
     first = content["rows"][0] if rows else {}
-    columns = (
-        *COLUMNS,
-        *(STATISTICS_COLUMNS if "mean" in first else ()),
-        *(("values",) if "values" in first else ()),
-    )
+    columns = listing_columns("mean" in first, "values" in first)
     model = _field(content, "model", _is_text_or_none, "a text", where)
     totals = _totals(content.get("totals"), f"{where}: 'totals'")
     return Snapshot(where, Report("inspect", model, tuple(rows), totals, columns, modules))

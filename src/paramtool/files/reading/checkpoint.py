@@ -124,3 +124,10 @@ def read_into(descriptor: int, path: Path, position: int, room: memoryview) -> N
             raise ParamtoolError(f"{path} ends too early; it was cut off while it was read")
         position += count
         room = room[count:]
+
+
+def read_bytes(descriptor: int, path: Path, position: int, size: int) -> bytes:
+    """Return `size` bytes of an open file from `position` on; raises as `read_into` does."""
+    room = bytearray(size)
+    read_into(descriptor, path, position, memoryview(room))
+    return bytes(room)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened
+from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
 
@@ -38,12 +38,14 @@ def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str,
     """
     try:
         size = os.fstat(descriptor).st_size
-        length = int.from_bytes(_read(descriptor, 8, 0), "little")
+        if size < 8:
+            raise ValueError("it ends too early")
+        length = int.from_bytes(read_bytes(descriptor, path, 0, 8), "little")
         if length > LONGEST_HEADER:
             raise ValueError(f"a header of {length:,} bytes; at most {LONGEST_HEADER:,}")
         if 8 + length > size:
             raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
-        found, metadata = parse_header(_read(descriptor, length, 8).decode())
+        found, metadata = parse_header(read_bytes(descriptor, path, 8, length).decode())
         _check_data(found, size - 8 - length)
     except OSError as error:
         raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
@@ -83,15 +85,3 @@ def _check_data(found: Sequence[Described], size: int) -> None:
         raise ValueError(f"its tensors need {position:,} bytes, and it has {size:,}; it was cut off")
     if position < size:
         raise ValueError(f"{size - position:,} bytes follow its last tensor")
-
-
-def _read(descriptor: int, length: int, position: int) -> bytes:
-    pieces = []
-    while length:
-        piece = os.pread(descriptor, min(length, 2**30), position)
-        if not piece:
-            raise ValueError("it ends too early")
-        pieces.append(piece)
-        length -= len(piece)
-        position += len(piece)
-    return b"".join(pieces)

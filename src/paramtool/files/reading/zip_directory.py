@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import read_into
+from paramtool.files.reading.checkpoint import read_bytes, read_into
 
 LARGEST_DIRECTORY = 1 << 26
 """Bytes; that of a million members is as large."""
@@ -58,7 +58,7 @@ def read_members(descriptor: int, path: Path) -> dict[str, Member]:
     try:
         size = os.fstat(descriptor).st_size
         start, length, count = _find_directory(descriptor, path, size)
-        directory = _read(descriptor, path, start, length)
+        directory = read_bytes(descriptor, path, start, length)
         entries = list(_entries(directory))
         if len(entries) != count:
             raise ValueError(f"its directory has {len(entries):,} members, where it says {count:,}")
@@ -80,13 +80,13 @@ def has_its_sum(descriptor: int, path: Path, member: Member) -> bool:
 
 def read_member(descriptor: int, path: Path, member: Member) -> bytes:
     """Return the bytes of `member`."""
-    return _read(descriptor, path, member.position, member.size)
+    return read_bytes(descriptor, path, member.position, member.size)
 
 
 def _find_directory(descriptor: int, path: Path, size: int) -> tuple[int, int, int]:
     """Return where the directory begins, its length, and how many members it has."""
     tail_start = max(0, size - _LONGEST_COMMENT - _END.size - _LOCATOR.size)
-    tail = _read(descriptor, path, tail_start, size - tail_start)
+    tail = read_bytes(descriptor, path, tail_start, size - tail_start)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0:
         raise ValueError("it ends without a directory; it was cut off")
@@ -98,7 +98,7 @@ def _find_directory(descriptor: int, path: Path, size: int) -> tuple[int, int, i
         _, _, end, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
         if disks != 1 or end + _END_64.size > size:
             raise ValueError("its directory is not where it says")
-        record = _END_64.unpack(_read(descriptor, path, end, _END_64.size))
+        record = _END_64.unpack(read_bytes(descriptor, path, end, _END_64.size))
         signature, _, _, _, disk, first_disk, here, count, length, start = record
         if signature != b"PK\x06\x06":
             raise ValueError("its directory is not where it says")
@@ -155,7 +155,9 @@ def _placed(entries: list[_Entry], descriptor: int, path: Path, end: int) -> dic
             raise ValueError(f"{shown} is in it twice")
         if each.offset < free:
             raise ValueError(f"{shown} overlaps another member")
-        head = _read(descriptor, path, each.offset, min(_LOCAL.size + len(each.name), end - each.offset))
+        if each.offset > end:
+            raise ValueError("its directory is broken")
+        head = read_bytes(descriptor, path, each.offset, min(_LOCAL.size + len(each.name), end - each.offset))
         signature, _, flags, method, *_, name_size, extra_size = _LOCAL.unpack_from(head)
         is_same = (
             signature == b"PK\x03\x04" and head[_LOCAL.size :] == each.name and name_size == len(each.name)
@@ -171,11 +173,3 @@ def _placed(entries: list[_Entry], descriptor: int, path: Path, end: int) -> dic
         for each in entries
         for name in [each.name.decode()]
     }
-
-
-def _read(descriptor: int, path: Path, position: int, size: int) -> bytes:
-    if size < 0:
-        raise ValueError("its directory is broken")
-    room = bytearray(size)
-    read_into(descriptor, path, position, memoryview(room))
-    return bytes(room)

@@ -6,29 +6,28 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from paramtool.errors import NothingMatched
-from paramtool.operations.comparison.differences import Differences, count_changes
-from paramtool.operations.listing.selection import Patterns
+from paramtool.operations.comparison.differences import count_changes
+from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import matching
-from paramtool.records.difference import DifferenceRow
+from paramtool.records.difference import DifferenceRow, Differences
 
 
-def choose_differences(
-    report: Differences, names: Iterable[str], patterns: Patterns, exclude: Patterns
-) -> Differences:
-    """Return `report` with the differences of names that the patterns keep; the verdict is of all.
+def choose_differences(report: Differences, names: Iterable[str], selection: Selection) -> Differences:
+    """Return `report` with the differences of names that `selection` keeps; the verdict is of all.
+
+    A pattern is to be found in the old or the new name, and one that excludes in neither.
 
     Args:
         report: what differs.
         names: all that A and B have.
-        patterns: one of them is found in a name of what is kept, be it the old or the new one.
-        exclude: none of them is found in either.
+        selection: without types, which a difference has none of.
 
     Raises:
-        NothingMatched: where they keep no name, whether it differs or not.
+        NothingMatched: where it keeps no name, whether it differs or not.
     """
     known = dict.fromkeys(names)
-    kept = matching(patterns, known) if patterns else set(known)
-    dropped = matching(exclude, known) if exclude else set()
+    kept = matching(selection.patterns, known) if selection.patterns else set(known)
+    dropped = matching(selection.exclude, known) if selection.exclude else set()
     if not kept - dropped:
         raise NothingMatched("no name matches the selection", hint=f"there are {len(known):,} names")
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)

@@ -6,14 +6,16 @@ from torch import nn
 
 from paramtool.named_tensors import check_values
 from paramtool.operations.comparison.changed_values import ChangedValues
-from paramtool.operations.comparison.differences import Differences, Parameters, differences
-from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.comparison.differences import differences
+from paramtool.operations.elements.elements import ModuleElements
 from paramtool.operations.listing.parameters import parameters
+from paramtool.records.difference import Differences
+from paramtool.records.parameter import Listing
 
 
 def compare(
-    a: nn.Module | Parameters,
-    b: nn.Module | Parameters,
+    a: nn.Module | Listing,
+    b: nn.Module | Listing,
     *,
     values: bool = False,
     atol: float = 0.0,
@@ -44,9 +46,9 @@ def compare(
             raise TypeError("a listing has no values to compare; give two modules")
         for module in (a, b):
             check_values(module)
-        changed = ChangedValues(OfModule(a), OfModule(b), atol=atol, rtol=rtol)
+        changed = ChangedValues(ModuleElements(a), ModuleElements(b), atol=atol, rtol=rtol)
     return differences(_listed(a, "a"), _listed(b, "b"), changed)
 
 
-def _listed(model: nn.Module | Parameters, name: str) -> Parameters:
+def _listed(model: nn.Module | Listing, name: str) -> Listing:
     return parameters(model, model=name) if isinstance(model, nn.Module) else model

@@ -15,14 +15,12 @@ from paramtool.records.difference import (
     COLUMNS,
     VALUE_COLUMNS,
     DifferenceRow,
+    Differences,
     DifferenceTotals,
     ValueChange,
 )
-from paramtool.records.parameter import ParameterRow, ParameterTotals
+from paramtool.records.parameter import Listing, ParameterRow
 from paramtool.records.report import Report
-
-Parameters = Report[ParameterRow, ParameterTotals]
-Differences = Report[DifferenceRow, DifferenceTotals]
 
 
 class Values(Protocol):
@@ -44,8 +42,8 @@ class Pair(NamedTuple):
 
 
 def differences(
-    a: Parameters,
-    b: Parameters,
+    a: Listing,
+    b: Listing,
     values: Values | None = None,
     *,
     absent_a: Collection[str] = (),
@@ -96,14 +94,14 @@ def _breaks(row: DifferenceRow, verdict: Verdict) -> bool:
     return row.change in aspects and not verdict.breaking.isdisjoint((row.name, row.new_name or row.name))
 
 
-def left_out(report: Parameters) -> set[str]:
+def left_out(report: Listing) -> set[str]:
     """Return the kinds that a listing counts and does not list, as a snapshot without ``--buffers``."""
     counts = {"buffer": report.totals.buffers, "tensor": report.totals.plain_tensors}
     kinds = {row.kind for row in report.rows}
     return {kind for kind, count in counts.items() if count and kind not in kinds}
 
 
-def _listed(report: Parameters, other: Parameters) -> dict[str, ParameterRow]:
+def _listed(report: Listing, other: Listing) -> dict[str, ParameterRow]:
     """Return the rows by name, without the kinds that the other side leaves out."""
     unknown, others = left_out(other), {row.name for row in other.rows}
     return {row.name: row for row in report.rows if row.kind not in unknown or row.name in others}

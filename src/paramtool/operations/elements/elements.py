@@ -41,7 +41,7 @@ class Elements(Protocol):
         """Return the tensor with at most 7 of each dimension: the first 4 and the last 3."""
 
 
-class OfModule:
+class ModuleElements:
     """The elements of the parameters, buffers and plain tensors of a module; lazy ones have none."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -60,7 +60,7 @@ class OfModule:
         return tensor
 
 
-class OfCheckpoint:
+class CheckpointElements:
     """The elements of the tensors in a checkpoint's files, read into one buffer that is used again."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from paramtool.errors import ParamtoolError
 from paramtool.place import Place
-from paramtool.records.parameter import ParameterRow, ParameterTotals
-from paramtool.records.report import Report
-
-Listing: TypeAlias = "Report[ParameterRow, ParameterTotals]"
+from paramtool.records.parameter import Listing
 
 
 class CannotTell(ParamtoolError):

@@ -17,6 +17,7 @@ from paramtool.records.expectation import (
     MACHINE_COLUMNS,
     Expectation,
     ExpectationRow,
+    Expectations,
     ExpectationTotals,
 )
 from paramtool.records.parameter import ParameterRow, ParameterTotals
@@ -38,7 +39,7 @@ class Finding:
 
 def check(
     expectations: Sequence[Expectation], evidence: Evidence, *, model: str | None = None
-) -> Report[ExpectationRow, ExpectationTotals]:
+) -> Expectations:
     """Return a row for each of `expectations`, kept or broken.
 
     Args:

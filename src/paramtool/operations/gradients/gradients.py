@@ -23,6 +23,7 @@ from paramtool.records.gradient import (
     PARAMETER_COLUMNS,
     VERDICTS,
     GradientRow,
+    Gradients,
     GradientTotals,
 )
 from paramtool.records.parameter import MOST_PRINTED
@@ -42,12 +43,13 @@ def gradients(
     values: bool | None = None,
     seed: int = 0,
     model: str | None = None,
-) -> Report[GradientRow, GradientTotals]:
+) -> Gradients:
     """Return the gradient that `steps` forward and backward passes add up on each parameter.
 
     The module is left as it was: its gradients, modes, buffers, and torch's generator.
 
     Example:
+        >>> import torch
         >>> layer = nn.Linear(1, 1, bias=False)
         >>> _ = nn.init.constant_(layer.weight, 3)
         >>> report = gradients(nn.Sequential(layer, layer), [torch.ones(1, 1)])

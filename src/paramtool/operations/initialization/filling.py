@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from paramtool import streams
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, told
 from paramtool.initializers.laws import Law
 from paramtool.operations.elements.one_thread import one_thread
 from paramtool.operations.initialization.planning import offer
@@ -62,7 +62,7 @@ def failures(step: Step, name: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        message = f"{step.rule} failed on '{name}': {type(error).__name__}: {error}"
+        message = f"{step.rule} failed on '{name}': {told(error)}"
         raise ParamtoolError(message, step.rule.place) from error
 
 

@@ -23,6 +23,7 @@ from paramtool.operations.listing.printing import printed
 from paramtool.records.initialization import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
+    Initialization,
     InitializationRow,
     InitializationTotals,
 )
@@ -44,7 +45,7 @@ def initialize(
     values: bool = False,
     digests: bool = False,
     model: str | None = None,
-) -> Report[InitializationRow, InitializationTotals]:
+) -> Initialization:
     """Fill the parameters of `module` in place, as `rules` say from top to bottom.
 
     Every complaint comes before the first tensor is touched, those of plugins that misbehave apart.

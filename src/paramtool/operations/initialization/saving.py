@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -21,11 +20,13 @@ from paramtool.operations.initialization.initialize import plan_row, totals_of
 from paramtool.operations.initialization.planning import plan
 from paramtool.operations.initialization.targets import Target
 from paramtool.operations.initialization.writing import Saved, write_all
-from paramtool.records.initialization import SAVED_COLUMNS, InitializationRow, InitializationTotals
+from paramtool.records.initialization import (
+    SAVED_COLUMNS,
+    Initialization,
+    InitializationTotals,
+)
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
-
-Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]
 
 
 def save(

@@ -10,18 +10,17 @@ from paramtool.operations.elements.elements import Elements
 from paramtool.operations.elements.one_thread import one_thread
 from paramtool.operations.elements.statistics import statistics_of
 from paramtool.operations.listing.printing import printed_elements
-from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.parameter import Listing, listing_columns
 
 
 def measured(
-    report: Report[ParameterRow, ParameterTotals],
+    report: Listing,
     elements: Elements,
     *,
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """Return `report` with statistics or elements of every row; each tensor is read once.
 
     Args:
@@ -46,5 +45,4 @@ def measured(
         for row in first:
             found[row.name]["values"] = printed_elements(elements, row.name, row.shape or ())
     rows = tuple(replace(row, **found[row.tensor]) for row in report.rows)
-    columns = (*report.columns, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
-    return replace(report, rows=rows, columns=columns)
+    return replace(report, rows=rows, columns=listing_columns(stats, values))

@@ -10,13 +10,18 @@ from paramtool.named_tensors import NamedTensor, check_values, dtype_name, named
 from paramtool.operations.elements.statistics import statistics
 from paramtool.operations.listing.printing import printed
 from paramtool.operations.listing.totals import count_once, totals
-from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.parameter import (
+    STATISTICS_COLUMNS,
+    Listing,
+    ParameterRow,
+    listing_columns,
+)
 from paramtool.records.report import Report
 
 
 def parameters(
     module: nn.Module, *, stats: bool = False, values: bool = False, model: str | None = None
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """List every named tensor of `module`: parameters, buffers and plain tensor attributes.
 
     Names and order are those of ``named_parameters(remove_duplicate=False)``, then the buffers',
@@ -49,7 +54,7 @@ def parameters(
         first.setdefault(id(named.tensor), row)
         rows.append(row)
     rows = count_once(rows)
-    columns = (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
+    columns = listing_columns(stats, values)
     modules = {name: type(each).__name__ for name, each in module.named_modules(remove_duplicate=False)}
     return Report("inspect", model or type(module).__name__, tuple(rows), totals(rows), columns, modules)
 

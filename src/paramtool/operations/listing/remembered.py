@@ -8,18 +8,22 @@ from dataclasses import replace
 from paramtool.errors import ParamtoolError
 from paramtool.operations.listing.stored import no_module
 from paramtool.operations.listing.totals import count_once, totals
-from paramtool.records.parameter import COLUMNS, STATISTICS_COLUMNS, ParameterRow, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.parameter import (
+    STATISTICS_COLUMNS,
+    Listing,
+    ParameterRow,
+    listing_columns,
+)
 
 
 def remembered(
-    report: Report[ParameterRow, ParameterTotals],
+    report: Listing,
     name: str,
     *,
     module: str | None = None,
     stats: bool = False,
     values: bool = False,
-) -> Report[ParameterRow, ParameterTotals]:
+) -> Listing:
     """Return `report`, or a part of it, with the columns that are asked for.
 
     Args:
@@ -38,7 +42,7 @@ def remembered(
             raise ParamtoolError(f"the snapshot {name} has no {what}", hint=f"write it with {option} --json")
     left_out = [*(() if stats else STATISTICS_COLUMNS), *(() if values else ("values",))]
     rows = count_once(replace(row, **dict.fromkeys(left_out)) for row in report.rows)  # type: ignore[arg-type]
-    columns = (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
+    columns = listing_columns(stats, values)
     if not module:
         return replace(report, rows=tuple(rows), columns=columns)
     rows = _below(rows, module)

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.operations.listing.totals import count_once, totals
-from paramtool.records.parameter import COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.suggestion import hint_of_module
 
 
-def stored(checkpoint: Checkpoint) -> Report[ParameterRow, ParameterTotals]:
+def stored(checkpoint: Checkpoint) -> Listing:
     """List every named tensor of `checkpoint`, in its order; then the names that are tied to one.
 
     What a checkpoint does not say is None: the class of the module, and ``requires_grad``.

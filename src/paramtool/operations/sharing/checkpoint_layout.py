@@ -9,11 +9,10 @@ from math import prod
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.operations.sharing.extent import Extent
 from paramtool.operations.sharing.grouping import Layout
-from paramtool.records.parameter import ParameterRow, ParameterTotals
-from paramtool.records.report import Report
+from paramtool.records.parameter import Listing, ParameterRow
 
 
-def layout_of_checkpoint(checkpoint: Checkpoint, listed: Report[ParameterRow, ParameterTotals]) -> Layout:
+def layout_of_checkpoint(checkpoint: Checkpoint, listed: Listing) -> Layout:
     """Return the names that `listed` has of a checkpoint, and where their tensors are.
 
     Names of tied tensors are told by the file.  One that tells storages instead has a tied tensor as

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from paramtool.operations.listing.selection import Selection, select
 from paramtool.operations.sharing.extent import Extent, covered
 from paramtool.operations.sharing.overlap import Groups, overlaps
-from paramtool.records.parameter import ParameterRow, ParameterTotals
+from paramtool.records.parameter import Listing, ParameterRow
 from paramtool.records.report import Report
-from paramtool.records.sharing import SHARING_COLUMNS, SharedModule, SharingRow, SharingTotals
+from paramtool.records.sharing import SHARING_COLUMNS, SharedModule, Sharing, SharingRow, SharingTotals
 
 UNCERTAIN = "may overlap"
 
@@ -26,7 +26,7 @@ class Layout:
         modules: the first path of each module, by every path that it has.
     """
 
-    listed: Report[ParameterRow, ParameterTotals]
+    listed: Listing
     extents: Mapping[str, Extent] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,9 +53,7 @@ class _Group:
         return "tied" if len(self.memories[0]) == 1 else "aliased"
 
 
-def share(
-    layout: Layout, *, equal: EqualValues | None = None, selection: Selection | None = None
-) -> Report[SharingRow, SharingTotals]:
+def share(layout: Layout, *, equal: EqualValues | None = None, selection: Selection | None = None) -> Sharing:
     """Return a row for each name that shares its tensor, or memory, with another.
 
     A group is of one tensor under several names, or of tensors that are connected by common bytes.  A
@@ -88,7 +86,7 @@ def share(
     return Report("shared", listed.model, rows, totals, SHARING_COLUMNS, listed.modules)
 
 
-def representatives(report: Report[SharingRow, SharingTotals]) -> dict[str, str]:
+def representatives(report: Sharing) -> dict[str, str]:
     """Return the first name of its group by each name in `report`."""
     first: dict[int | str, str] = {}
     return {row.name: first.setdefault(row.group, row.name) for row in report.rows}

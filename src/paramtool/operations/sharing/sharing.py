@@ -7,19 +7,18 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.named_tensors import check_values, named_tensors
-from paramtool.operations.elements.elements import OfModule
+from paramtool.operations.elements.elements import ModuleElements
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.selection import Selection
 from paramtool.operations.sharing.equality import equal_values
 from paramtool.operations.sharing.extent import Extent
 from paramtool.operations.sharing.grouping import EqualValues, Layout, share
-from paramtool.records.report import Report
-from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.records.sharing import Sharing
 
 
 def sharing(
     module: nn.Module, *, by_value: bool = False, selection: Selection | None = None, model: str | None = None
-) -> Report[SharingRow, SharingTotals]:
+) -> Sharing:
     """Return a row for each name of `module` that shares its tensor, or memory, with another.
 
     Example:
@@ -67,7 +66,7 @@ def equal_in(module: nn.Module, layout: Layout) -> EqualValues:
     """
     check_values(module)
     rows = [row for row in layout.listed.rows if row.tensor in layout.extents]
-    return equal_values(rows, OfModule(module))
+    return equal_values(rows, ModuleElements(module))
 
 
 def extent_of(tensor: Tensor) -> Extent | None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramtool.errors import ParamtoolError, first_line, shorten
+from paramtool.errors import ParamtoolError, first_line, shorten, told
 from paramtool.sources.build.recording import Recording, Sketch
 from paramtool.sources.build.structure import StructureOnly
 from paramtool.sources.objects import PythonObject
@@ -111,7 +111,7 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
             warnings.simplefilter("default")
             made = found(**_arguments(wanted))
     except _ENDS as error:
-        raise ParamtoolError(f"{wanted.name} failed: {type(error).__name__}: {first_line(error)}") from error
+        raise ParamtoolError(f"{wanted.name} failed: {told(error)}") from error
     if not isinstance(made, nn.Module):
         raise ParamtoolError(f"{wanted.name} made {_described(made)}, no module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))
@@ -166,7 +166,7 @@ def _not_imported(wanted: PythonObject, error: BaseException) -> ParamtoolError:
     if missing and (wanted.module == missing or wanted.module.startswith(f"{missing}.")):
         hint = "it is neither installed nor in the current folder"
         return ParamtoolError(f"no module '{missing}' to import", hint=hint)
-    return ParamtoolError(f"importing {wanted.module} failed: {type(error).__name__}: {first_line(error)}")
+    return ParamtoolError(f"importing {wanted.module} failed: {told(error)}")
 
 
 def _described(value: Any) -> str:
