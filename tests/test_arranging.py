@@ -120,6 +120,13 @@ def test_nothing_matched_is_told_with_a_hint(
     assert caught.value.status == 1
 
 
+def test_of_one_name_the_hint_is_that_name(rows: list[ParameterRow]) -> None:
+    """Where there is one name it is told, and not counted."""
+    with pytest.raises(NothingMatched) as caught:
+        select(rows[:1], Selection([re.compile("nothing")]))
+    assert caught.value.hint == "the only name is 'embedding.weight'"
+
+
 # order
 
 

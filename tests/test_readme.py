@@ -81,6 +81,16 @@ def test_the_readme_shows_what_the_commands_print(folder: Path, request: pytest.
         assert fresh == text
 
 
+def test_what_a_notebook_does_is_a_line(folder: Path) -> None:
+    """Each command in the table of what a notebook does is done, without a word of error."""
+    section = README.read_text("utf-8").partition("## What a notebook does")[2].partition("\n## ")[0]
+    commands = re.findall(r"\| `(paramtool [^`]+)` \|$", section, re.MULTILINE)
+    assert len(commands) == section.count("\n| ") - 1
+    for command in commands:
+        lines = printed(f"{command}; echo $?", folder).splitlines()
+        assert (lines[-1], "error" in "".join(lines)) == ("0", False), command
+
+
 def test_the_readme_python_runs() -> None:
     """The Python in the README runs as it stands."""
     code = [

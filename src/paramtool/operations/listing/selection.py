@@ -67,6 +67,8 @@ def _hint(rows: list[ParameterRow], selection: Selection) -> str:
     if selection.types and not any(kind in known for kind in selection.types):
         classes = sorted({row.type for row in rows if row.type})
         return f"the classes are {', '.join(classes[:5])}" if classes else "there are no parameters"
+    if len(rows) == 1:
+        return f"the only name is '{rows[0].name}'"
     return (
         f"there are {len(rows):,} names, the first is '{rows[0].name}'" if rows else "there are no parameters"
     )
