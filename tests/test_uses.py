@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 from torch.utils.checkpoint import checkpoint
 
+from paramtool.operations.gradients.gradients import gradients
 from tests.gradient_check import check, split
 
 
@@ -165,6 +166,40 @@ def test_a_hook_stays_on_the_parameter() -> None:
     assert len(seen) == 1
     assert gradient is not None
     assert torch.equal(seen[0], gradient)
+
+
+@pytest.mark.parametrize("kind", ["gradient", "accumulated"])
+def test_a_hook_that_changes_the_gradient_is_no_bug(kind: str) -> None:
+    """The uses are what reached the hook, and a note says so; the gradient is what the hook left."""
+
+    def double(parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        parameter.grad *= 2
+
+    module = Written(lambda m, x: x @ m.w + x @ m.w)
+    if kind == "gradient":
+        module.w.register_hook(lambda gradient: gradient * 2)  # type: ignore[no-untyped-call]
+    else:
+        module.w.register_post_accumulate_grad_hook(double)  # type: ignore[no-untyped-call]
+    report = gradients(module, [torch.ones(2, 3, dtype=torch.float64)])
+    assert [each.abs_max for each in report.rows] == [8.0, 2.0, 2.0]
+    assert report.totals.notes == (
+        "'w' has a hook, which may change its gradient: its uses are what reached the hook",
+    )
+
+
+def test_a_parameter_of_a_subclass_of_tensor_has_its_uses_once() -> None:
+    """The view of such a parameter takes two nodes, and neither of them is a use of its own."""
+
+    class Special(Tensor):
+        pass
+
+    module = Written(lambda m, x: x @ m.w + (x @ m.w).tanh())
+    module.w = nn.Parameter(module.w.detach().as_subclass(Special))
+    gradient, uses = split(module, [reals(2, 3)])["w"]
+    assert [each.operation for each in uses] == ["matmul", "matmul"]
+    assert gradient is not None
+    torch.testing.assert_close(uses[0].gradient + uses[1].gradient, gradient)  # type: ignore[operator]
 
 
 # what no mode sees

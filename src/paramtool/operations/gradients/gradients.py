@@ -14,6 +14,7 @@ from paramtool.named_tensors import NamedTensor, named_tensors
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.passes import Loss, Passes
 from paramtool.operations.gradients.rows import NamedParameter, gradient_rows
+from paramtool.operations.gradients.splits import is_hooked
 from paramtool.operations.gradients.undisturbed import undisturbed
 from paramtool.records.gradient import (
     ALL_COLUMNS,
@@ -144,5 +145,13 @@ def _totals(
         verdicts={verdict: found[verdict] for verdict in VERDICTS},
         uses=sum(row.uses or 0 for row in learned) if counted else None,
         residual=passes.splits.residual if passes.splits is not None else None,
-        notes=tuple(dict.fromkeys(passes.notes)),
+        notes=tuple(dict.fromkeys([*passes.notes, *_hooks(parameters)])),
     )
+
+
+def _hooks(parameters: Sequence[NamedParameter]) -> list[str]:
+    return [
+        f"'{each.names[0]}' has a hook, which may change its gradient: its uses are what reached the hook"
+        for each in parameters
+        if is_hooked(each.parameter)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -31,6 +31,14 @@ def nodes(loss: Tensor) -> list[Node]:
                 found[following] = None
                 waiting.append(following)
     return list(found)
+
+
+def down_from(view: Tensor) -> Iterator[Node]:
+    """Yield the nodes from a view down to its parameter: one, and for a subclass of Tensor two."""
+    node = view.grad_fn
+    while node is not None and node.next_functions:
+        yield node
+        node = node.next_functions[0][0]
 
 
 def reached(result: Any, views: Mapping[int, Tensor]) -> list[int]:

@@ -85,6 +85,8 @@ class Splits:
             Bug: where they differ by more than rounding.
         """
         splits = self.of(parameter)
+        if is_hooked(parameter):
+            return  # a hook makes of the sum whatever it likes
         if len(splits) < 2 or parameter.grad is None or whole.verdict not in FINITE:
             return
         sizes = [each.magnitude for each in splits if each.magnitude]
@@ -99,3 +101,8 @@ class Splits:
         if residual > _ROUNDINGS * additions * torch.finfo(parameter.grad.dtype).eps:
             message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"
             raise Bug(message, hint="please report it; --no-by-use leaves the uses out")
+
+
+def is_hooked(parameter: nn.Parameter) -> bool:
+    """Tell whether a hook of the parameter's own may change its gradient, after the uses were added up."""
+    return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)

@@ -121,7 +121,7 @@ class Uses:
 
     def _find_unseen(self, nodes: Sequence[Node]) -> None:
         """Watch the nodes that hand a gradient straight to a parameter and are no view of ours."""
-        ours = {each.view.grad_fn for each in self._found if each.view is not None}
+        ours = {node for each in self._found if each.view is not None for node in graph.down_from(each.view)}
         for node in nodes:
             if node in ours:
                 continue
