@@ -291,7 +291,7 @@ def test_a_terminal_has_the_text_of_a_file(report: Parameters) -> None:
 @given(reports(), st.integers(20, 200), st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_nothing_is_lost_on_a_narrow_terminal(report: Parameters, width: int, unicode: bool) -> None:
-    """At any width each cell is there; a table that keeps its columns has no character more or less."""
+    """At any width each cell is there; a table that keeps all its columns has no character more or less."""
     text = "".join(render(report, "table", Screen(width=width, unicode=unicode)))
     dense = re.sub(r"\s", "", text)
     columns = columns_for_people(report)
@@ -301,10 +301,11 @@ def test_nothing_is_lost_on_a_narrow_terminal(report: Parameters, width: int, un
             cell = for_people(row, column, unicode)
             assert re.sub(r"\s", "", cell) in dense or (column, cell) == ("requires_grad", "True")
     if not is_stacked:
-        plain = "".join(render(report, "table", Screen(unicode=unicode)))
-        assert _characters(text) == _characters(plain)
         rule = text.splitlines()[1]
         assert cell_len(rule) <= width
+        if "\n each line: " not in text:  # which says once what is alike in all of them
+            plain = "".join(render(report, "table", Screen(unicode=unicode)))
+            assert _characters(text) == _characters(plain)
 
 
 def _characters(text: str) -> Counter[str]:
