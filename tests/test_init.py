@@ -314,6 +314,8 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
         (["--with", "normal:sdt=1"], "normal has no argument 'sdt'; did you mean 'std'?"),
         (["--with", "kaiming_normal:mode=fan_up"], "must be 'fan_in' | 'fan_out', got the string 'fan_up'"),
         (["--normal", "abc"], "'std' of normal must be float, got the string 'abc'"),
+        (["--uniform", "0.1"], "--uniform takes LOW,HIGH, got '0.1'"),
+        (["--clamp=0"], "--clamp takes MIN,MAX, got '0'"),
         (["--normal", ""], "--normal needs a value"),
         (["--normal="], "--normal needs a value"),
         (["--xavier-uniform="], "--xavier-uniform needs a value"),

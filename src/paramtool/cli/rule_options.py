@@ -165,6 +165,9 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         may_lack = known is not None and (known.optional or not known.metavar)
         if (given is None and not may_lack) or (given == "" and option not in _SELECTORS):
             raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
+        if known is not None and given is not None and given.count(",") < known.metavar.count(","):
+            # torch's uniform_(tensor, 0.1) is U(0.1, 1), which nobody means
+            raise ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
         key = known.name if known else _SELECTORS.get(option, _WITH)
         typed.append(Typed(key, given, f"{option} {given}" if given is not None else option))
     return typed, rest
