@@ -339,6 +339,31 @@ def test_a_catastrophic_freeze_is_stopped_at_its_place(
     )
 
 
+def test_patterns_share_one_budget(run: Run, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many expressions that each stop just in time are stopped together: a spec has room for thousands."""
+    monkeypatch.setattr(patterns, "SECONDS", 60.0)
+    monkeypatch.setattr(patterns, "SECONDS_OF_ALL", 0.5)
+    freeze = ", ".join(f"'(a|a)+{each}$'" for each in range(1_000))  # each searches for 20 ms and more
+    (folder / "model.yaml").write_text(
+        f"freeze: [{freeze}]\nmodel: {{Module: {{{'a' * 17}: {{Parameter: 1}}}}}}\n"
+    )
+    result = run("inspect", "model.yaml")
+    assert (result.status, result.stdout) == (2, "")
+    assert "and all patterns together took 0.5 s; avoid nested repeats as in (a+)+" in result.stderr
+
+
+def test_a_pattern_is_compiled_in_bounded_time(
+    run: Run, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To fold the case of wide ranges takes seconds, before anything is searched."""
+    monkeypatch.setattr(patterns, "SECONDS", 0.2)
+    (folder / "model.yaml").write_text("model: {Linear: [1, 1]}")
+    ranges = "".join(f"{chr(0x100 + each)}-{chr(0x10FFFF)}" for each in range(300))
+    result = run("inspect", "model.yaml", "--pattern", f"(?i)[{ranges}]")
+    assert (result.status, result.stdout) == (2, "")
+    assert "was still compiled after 0.2 s" in result.stderr
+
+
 def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: Folder) -> None:
     """A warning of `re`, as of '[[', is no part of the output."""
     (folder / "model.yaml").write_text("model: {Linear: [1, 1]}")

@@ -6,13 +6,17 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
+from paramtool.name_parts import MOST_PARTS
 from paramtool.operations.listing.depth import fold_depth
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.totals import count_once
@@ -20,6 +24,7 @@ from paramtool.records.parameter import ParameterRow
 from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import folded
 from paramtool.render.numbering import first_of, parts_of
+from tests.conftest import Run
 from tests.strategies import trees
 
 RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
@@ -280,3 +285,17 @@ def test_any_order_folds(rows: list[ParameterRow], random: Random) -> None:
     """Sorted rows fold as well, each standing where its first name stood."""
     random.shuffle(rows)
     check_fold(rows)
+
+
+@pytest.mark.parametrize("format", ["table", "tree", "markdown"])
+@pytest.mark.parametrize("options", [(), ("--all",)])
+def test_names_of_any_depth_are_shown(
+    format: str, options: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    """A stranger's name may have more parts than Python's stack has room; it is shown whole all the same."""
+    deep = "a." * 5_000 + "weight"
+    save_file({deep: torch.ones(1), "b": torch.ones(1)}, tmp_path / "w.safetensors")
+    result = run("inspect", str(tmp_path / "w.safetensors"), "--format", format, *options)
+    assert (result.status, result.stderr) == (0, "")
+    assert format == "tree" or deep in result.stdout
+    assert format != "tree" or f"{'a.' * (5_000 - MOST_PARTS)}weight" in result.stdout

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -360,3 +361,25 @@ def test_read_inputs_refuses_a_name_twice() -> None:
     """One keyword has one value."""
     with pytest.raises(ParamtoolError, match="'a' comes twice"):
         read_inputs(["a=2", "a=3"], shipped().dtypes)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "place"),
+    [
+        ("{shape: [1000000000000, 2]}", (), "{model}:2:8"),
+        ("[{shape: [1, 2]}, {shape: [500000000000, 2], dtype: float64}]", (), "{model}:2:9"),
+        ("{shape: [1, 2]}", ("--input", "1000000000000,2"), "--input 1000000000000,2"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused(
+    given: str, options: tuple[str, ...], place: str, run: Run, spec: Any
+) -> None:
+    """An input beyond this machine's memory is refused before the first is drawn, at its place."""
+    model = spec(f"{LAYER}input: {given}\n")
+    result = run("grad", model, *options)
+    assert (result.status, result.stdout) == (2, "")
+    first = result.stderr.splitlines()[0]
+    before = re.escape(f"{place.format(model=model)}: error: the inputs need 8,000 GB and ")
+    assert re.fullmatch(rf"{before}[0-9,]+ GB are free", first)
+    if not options:
+        assert run("check", model, "--gradients", "reach-all").status == 2

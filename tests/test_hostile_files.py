@@ -19,8 +19,12 @@ import safetensors.torch
 import torch
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading import safetensors as safetensors_file
+from paramtool.files.reading import safetensors_header, sharded, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.operations.elements import repeated
 from paramtool.operations.elements.elements import CheckpointElements
+from paramtool.operations.elements.strided import Region
 from paramtool.operations.listing.stored import stored
 from paramtool.sources.model import open_model
 from tests.conftest import Run
@@ -665,3 +669,105 @@ def test_mutated_files_end_well(
         path.write_bytes(mutated(good, dice, head))
         outcomes.add(ends_well(path))
     assert outcomes == {True, False}
+
+
+# files that describe far more than they hold
+
+JSON_BOMBS: dict[str, tuple[bytes, str]] = {
+    "lists": (b"[]" * 30_000_000, "1,000,000 objects and lists"),
+    "objects": (b"{}" * 30_000_000, "1,000,000 objects and lists"),
+    "numbers": (b"12," * 21_000_000, "6,000,000 values"),
+    "keys": (b"{" + b",".join(b'"%07d":1' % each for each in range(5_000_000)), "1,000,000 different keys"),
+}
+
+
+@pytest.mark.parametrize("case", JSON_BOMBS)
+def test_json_of_any_number_of_values_is_not_read(case: str, tmp_path: Path) -> None:
+    """Python makes an object of every value: 60 MB of brackets would take 1.6 GB."""
+    inside, what = JSON_BOMBS[case]
+    (tmp_path / "m.json").write_bytes(b'{"schema": 1, "command": "inspect", "rows": [' + inside)
+    ended = watch("inspect", "m.json", folder=tmp_path)
+    assert (ended.status, ended.stdout, ended.torch) == (2, "", False)
+    assert ended.stderr == f"error: m.json is JSON of more than {what}\n"
+    assert ended.megabytes < 2 * 64 + MEGABYTES
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "json"])
+def test_a_checkpoint_has_a_bounded_number_of_names(
+    suffix: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million empty tensors, tied names or entries of an index are refused where they are read."""
+    for module in (safetensors_header, state_dict, sharded):
+        monkeypatch.setattr(module, "MOST_NAMES", 3)
+    tensors = {f"w{each}": torch.ones(1) for each in range(4)}
+    safetensors.torch.save_file(tensors, tmp_path / "w.safetensors")
+    torch.save(tensors, tmp_path / "w.pt")
+    index = {"weight_map": dict.fromkeys(tensors, "w.safetensors")}
+    (tmp_path / "w.json").write_text(json.dumps(index))
+    result = run("inspect", str(tmp_path / f"w.{suffix}"))
+    assert (result.status, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "more than 3 tensors" in result.stderr or "or 3 tensors" in result.stderr
+
+
+def test_metadata_have_a_bounded_number_of_entries(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each entry may be the name of a tied tensor."""
+    monkeypatch.setattr(safetensors_header, "MOST_NAMES", 3)
+    metadata = {f"w{each}": "w" for each in range(4)}
+    safetensors.torch.save_file({"w": torch.ones(1)}, tmp_path / "w.safetensors", metadata)
+    result = run("inspect", str(tmp_path / "w.safetensors"))
+    assert (result.status, result.stdout) == (2, "")
+    assert result.stderr.endswith("its metadata have more than 3 entries\n")
+
+
+def test_an_index_of_many_links_to_one_shard_is_left_at_the_second(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 links to one large header are not 10,000 headers to read, whether it has a tensor or none."""
+    links = [f"{each:04}.safetensors" for each in range(100)]
+    index = shards(tmp_path / "model", {f"w{link}": link for link in links} | {"x": links[0]}, real=["x"])
+    opened: list[Path] = []
+    read = safetensors_file.read_open_file
+
+    def counting(descriptor: int, path: Path) -> Any:
+        opened.append(path)
+        return read(descriptor, path)
+
+    monkeypatch.setattr(safetensors_file, "read_open_file", counting)
+    for link in links:
+        (tmp_path / "model" / link).symlink_to("real.safetensors")
+    result = run("inspect", str(index))
+    assert (result.status, len(opened)) == (2, 2)
+    assert result.stderr.endswith("'x' is in 0000.safetensors and in 0001.safetensors\n")
+    (tmp_path / "model" / "real.safetensors").write_bytes(safetensor({}))
+    result = run("inspect", str(index))
+    assert (result.status, len(opened)) == (2, 3)
+    assert result.stderr.endswith("0000.safetensors has no tensor\n")
+
+
+def test_views_that_say_the_same_bytes_again_and_again_are_not_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of many views may be small for itself; together they would be read for hours."""
+    base = torch.arange(4096.0)
+    path = tmp_path / "w.pt"
+    torch.save({f"w{each}": base[each : each + 4000] for each in range(64)}, path)
+    assert run("inspect", str(path), "--stats").status == 0
+    monkeypatch.setattr(repeated, "MOST_REPEATED", 1 << 16)
+    assert run("inspect", str(path)).status == 0
+    result = run("inspect", str(path), "--stats")
+    assert (result.status, result.stdout) == (2, "")
+    held = f"{4 * 4063:,} bytes"
+    assert result.stderr == (
+        f"error: the views in {path} say the same {held} again and again, too often to read\n"
+    )
+
+
+def test_elements_far_apart_count_as_what_could_be_read_meanwhile() -> None:
+    """A view of few elements may take a read for each; a transposed matrix, or part of one, does not."""
+    assert Region(0, (3, 2), (1, 3)).reads == 1
+    assert Region(0, (1000, 1000), (1, 1000)).reads == 1
+    assert Region(0, (1000, 10), (10**6, 1)).reads == 1000
+    assert Region(0, (10, 1000), (1, 10**6)).reads == 1000
+    assert Region(0, (100, 100), (10**9, 10**6)).reads == 10_000

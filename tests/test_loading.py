@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.operations import loading
 from paramtool.operations.loading import load
 from paramtool.sources.model import open_checkpoint
+from paramtool.suggestion import did_you_mean
 from tests.conftest import CONFIGS, Run
 
 TIED = (
@@ -196,3 +199,20 @@ def test_weights_go_into_what_can_be_built(run: Run, tmp_path: Path) -> None:
         f"error: {file} holds tensors and no module;"
         f" this takes a spec or package.module:object, with --weights {file}\n"
     )
+
+
+def test_hints_are_looked_for_where_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for what each of 20,000 names may have meant would take minutes, and 50 are shown."""
+    looked: list[str] = []
+
+    def counting(word: str, known: Iterable[str]) -> str | None:
+        looked.append(word)
+        return did_you_mean(word, known)
+
+    monkeypatch.setattr(loading, "did_you_mean", counting)
+    checkpoint = save({f"linear.wieght{each}": torch.ones(1) for each in range(20_000)}, tmp_path)
+    with pytest.raises(Problems) as raised:
+        load(Model(), checkpoint)
+    errors = raised.value.errors
+    assert (len(errors), looked) == (20_004, [])
+    assert (errors[4].hint, looked) == ("did you mean 'linear.weight'?", ["linear.wieght0"])

@@ -19,6 +19,7 @@ import termios
 from pathlib import Path
 
 import pytest
+import torch
 
 from paramtool.cli import console
 from paramtool.cli.main import BUG, INTERRUPTED
@@ -151,10 +152,13 @@ def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run
     assert offered.split() == listed[1].split("|")
 
 
-def test_memory_that_runs_out_is_no_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where memory runs out, the model is too large for this machine."""
+@pytest.mark.parametrize("of_torch", [False, True])
+def test_memory_that_runs_out_is_no_bug(of_torch: bool, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory runs out, the model is too large for this machine, whoever says so."""
 
     def open_model(*_: object) -> None:
+        if of_torch:
+            torch.empty(2**50)
         raise MemoryError
 
     monkeypatch.setattr(importlib.import_module("paramtool.cli.chosen"), "open_model", open_model)

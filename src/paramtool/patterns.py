@@ -8,8 +8,11 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic
 
-from paramtool.errors import ParamtoolError, shorten
+from paramtool.errors import ParamtoolError
 from paramtool.place import Place
 
 LONGEST = 1000
@@ -17,6 +20,30 @@ LONGEST = 1000
 
 SECONDS = 1.5
 """How long one selection may search; a catastrophic expression would search for years."""
+
+SECONDS_OF_ALL = 6.0
+"""How long all of a run may, beyond what is usual: a spec may hold thousands that just do not run away."""
+
+_USUAL = 3e-6
+"""Seconds to search one name for one pattern, which no budget is charged for."""
+
+
+@dataclass
+class _Budget:
+    left: float
+
+
+_budget: ContextVar[_Budget | None] = ContextVar("_budget", default=None)
+
+
+@contextmanager
+def one_budget() -> Iterator[None]:
+    """Give all patterns within `SECONDS_OF_ALL` together, as for one run of the command line."""
+    token = _budget.set(_Budget(SECONDS_OF_ALL))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
 
 
 def compile_pattern(pattern: str, place: Place | None = None, option: str | None = None) -> re.Pattern[str]:
@@ -28,13 +55,13 @@ def compile_pattern(pattern: str, place: Place | None = None, option: str | None
         option: the option that gave it, on the command line.
 
     Raises:
-        ParamtoolError: where it is not an expression.
+        ParamtoolError: where it is not an expression, or takes `SECONDS` seconds to compile.
     """
     given = f"{option} " if option else ""
     if len(pattern) > LONGEST:
         raise ParamtoolError(f"{given}a pattern of {len(pattern):,} characters; at most {LONGEST:,}", place)
     try:
-        with warnings.catch_warnings():
+        with _time_limit(f"{_quoted(pattern)} was still compiled", place), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a later Python may read otherwise
             return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
@@ -49,32 +76,44 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
     Raises:
         ParamtoolError: after `SECONDS` seconds, where the platform has timers.
     """
-    patterns = list(patterns)
-    with _time_limit(", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])):
+    patterns, names = list(patterns), list(names)
+    which = ", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])
+    with _time_limit(f"{which} was still searching", usual=_USUAL * len(patterns) * len(names)):
         return {name for name in names if any(pattern.search(name) for pattern in patterns)}
 
 
 def _quoted(pattern: str) -> str:
-    return f"'{shorten(pattern)}'"
+    return f"'{pattern}'" if len(pattern) <= 60 else f"'{pattern[:59]}…'"
 
 
 @contextmanager
-def _time_limit(what: str) -> Iterator[None]:
-    """Interrupt the search: `re` looks for signals on its way, on the main thread only."""
+def _time_limit(what: str, place: Place | None = None, usual: float = 0.0) -> Iterator[None]:
+    """Interrupt what `re` does: it looks for signals on its way, on the main thread only.
+
+    Args:
+        what: the end of a sentence on the pattern.
+        place: where the pattern is written.
+        usual: seconds that are not charged to the budget of all patterns.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    budget = _budget.get() or _Budget(SECONDS_OF_ALL)
+    seconds = min(SECONDS, budget.left + usual)
 
     def stop(*_: object) -> None:
-        raise ParamtoolError(
-            f"the pattern {what} was still searching after {SECONDS} s",
-            hint="avoid nested repeats as in (a+)+",
-        )
+        together = "" if seconds == SECONDS else f", and all patterns together took {SECONDS_OF_ALL:g} s"
+        message = f"the pattern {what} after {seconds:.1f} s{together}"
+        raise ParamtoolError(message, place, "avoid nested repeats as in (a+)+")
 
+    if seconds <= 0:
+        stop()
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    began = monotonic()
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        budget.left -= max(0.0, monotonic() - began - usual)

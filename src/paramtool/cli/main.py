@@ -22,6 +22,7 @@ from paramtool.cli.rule_options import RuleCommand
 from paramtool.cli.schema import schema
 from paramtool.cli.shared import shared
 from paramtool.errors import ParamtoolError
+from paramtool.patterns import one_budget
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
 
@@ -85,7 +86,8 @@ def _run(arguments: list[str]) -> int:
     """Return the exit status; every error of every command is printed here."""
     debug = arguments[:1] == ["--debug"]
     try:
-        status = app(arguments, prog_name="paramtool", standalone_mode=False)
+        with one_budget():
+            status = app(arguments, prog_name="paramtool", standalone_mode=False)
         if status == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
             console.say("interrupted")
         return status if isinstance(status, int) else DONE
@@ -109,7 +111,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         console.say("interrupted")
         return INTERRUPTED
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # as torch says it
         console.complain(ParamtoolError("out of memory"))
         return USAGE
     return _bug(error)

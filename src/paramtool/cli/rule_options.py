@@ -215,7 +215,7 @@ SELECTOR_KEYS = frozenset(each.name for each in SELECTOR.arguments)
 
 def _node(typed: Sequence[Typed]) -> Mapping:
     """Write one rule as the mapping that a spec has for it."""
-    text = Text(" ".join(each.written for each in typed), "", is_option=True)
+    text = Text(" ".join(shorten(each.written, 100) for each in typed), "", is_option=True)
     rule = Mapping(text, 1, 1)
     for each in typed:
         name, value = (each.key, each.value) if each.key != _WITH else _named(each, text)

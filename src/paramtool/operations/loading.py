@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -60,24 +61,26 @@ def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
 
 
 def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[ParamtoolError]:
+    """Yield what has no partner; hints are looked for only where they are shown, each among all names."""
     known = {name for target in targets for name in target.names}
-    unexpected = [name for name in checkpoint.by_name if name not in known]
+    unexpected = {name: stored for name, stored in checkpoint.by_name.items() if name not in known}
     for target in targets:
         if not target.found:
             name = target.names[0]
-            hint = _prefixed(name, unexpected)
-            yield ParamtoolError(
-                f"{checkpoint.name} lacks '{shorten(name)}' {_shape(target.tensor)}", hint=hint
-            )
+            message = f"{checkpoint.name} lacks '{shorten(name)}' {_shape(target.tensor)}"
+            yield ParamtoolError(message, hint=partial(_prefixed, name, unexpected))
     missing = [target.names[0] for target in targets if not target.found]
-    for name in unexpected:
-        hint = None if any(name.endswith(f".{each}") for each in missing) else did_you_mean(name, missing)
-        shape = list(checkpoint.by_name[name].shape)
-        message = f"{checkpoint.name} has '{shorten(name)}' {shape}, which the model has not"
-        yield ParamtoolError(message, hint=hint)
+    for name, stored in unexpected.items():
+        message = f"{checkpoint.name} has '{shorten(name)}' {list(stored.shape)}, which the model has not"
+        yield ParamtoolError(message, hint=partial(_misspelt, name, missing))
 
 
-def _prefixed(name: str, unexpected: list[str]) -> str | None:
+def _misspelt(name: str, missing: list[str]) -> str | None:
+    """Find the name that is meant, where that one's own line does not say so."""
+    return None if any(name.endswith(f".{each}") for each in missing) else did_you_mean(name, missing)
+
+
+def _prefixed(name: str, unexpected: Iterable[str]) -> str | None:
     """Find the same name behind the ``module.`` of a DataParallel, or another prefix."""
     found = next((each for each in unexpected if each.endswith(f".{name}")), None)
     return f"it has '{shorten(found)}'" if found else None

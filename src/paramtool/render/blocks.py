@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
+from paramtool.name_parts import MOST_PARTS
 from paramtool.render.folding import identity, merged
 from paramtool.render.numbering import FEWEST, NUMBERED, runs, span
 
@@ -48,7 +49,7 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     roots: dict[str, _Module] = {}
     for index, row in enumerate(rows):
         module = roots.setdefault(getattr(row, "kind", ""), _Module())
-        for part in row.name.split("."):
+        for part in row.name.split(".", MOST_PARTS):
             module = module.below.setdefault(part, _Module())
         module.row, module.index = row, index
     lines = [line for root in roots.values() for line in _lines(root, "")]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from paramtool.name_parts import MOST_PARTS
+
 FEWEST = 3
 """Numbers in a row that are worth folding."""
 
@@ -20,7 +22,7 @@ Numbered = TypeVar("Numbered", bound="tuple[Any, ...]")
 
 def parts_of(name: str) -> list[str]:
     """Split a name, folded or not, into its parts: ``h``, ``{0..11}``, ``weight``."""
-    return _DOT.split(name)
+    return _DOT.split(name, MOST_PARTS)
 
 
 def first_of(name: str) -> str:

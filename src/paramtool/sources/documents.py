@@ -10,6 +10,17 @@ from typing import Any
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.place import Text
 
+MOST_VALUES = 6_000_000
+"""Commas of a document: Python makes an object of what is behind each."""
+
+MOST_CONTAINERS = 1_000_000
+"""Objects and lists, which take more: a line of a snapshot is two or three."""
+
+MOST_KEYS = 1_000_000
+"""Keys beyond `USUAL_KEYS` an object: these are the same again and again, and cost little."""
+
+USUAL_KEYS = 32
+
 
 @dataclass(frozen=True)
 class Document:
@@ -47,15 +58,20 @@ class Document:
 
 
 def read_document(text: Text) -> Document | None:
-    """Return the JSON object in `text`, or None where it holds something else: a spec may begin like one."""
+    """Return the JSON object in `text`, or None where it holds something else: a spec may begin like one.
+
+    Raises:
+        ParamtoolError: where it has more values than fit in bounded memory.
+    """
     if text.content.lstrip(" \t\r\n")[:1] != "{":
         return None
+    _check_size(text)
     problems: list[str] = []
 
     def once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key, value in pairs:
-            if key in made:
+            if key in made and not problems:
                 problems.append(f"'{shorten(key)}' comes twice in an object")
             made[key] = value
         return made
@@ -69,3 +85,16 @@ def read_document(text: Text) -> Document | None:
     except (ValueError, RecursionError):
         return None
     return Document(text.name, content, problems[0] if problems else None)
+
+
+def _check_size(text: Text) -> None:
+    """Raise where there is too much; what stands in texts counts as well, which is little in a snapshot."""
+    content = text.content
+    objects, keys = content.count("{"), content.count(":")
+    for what, count, most in (
+        ("values", content.count(","), MOST_VALUES),
+        ("objects and lists", objects + content.count("["), MOST_CONTAINERS),
+        ("different keys", keys - USUAL_KEYS * objects, MOST_KEYS),
+    ):
+        if count > most:
+            raise ParamtoolError(f"{text.name} is JSON of more than {most:,} {what}")

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError
 
+MOST_NAMES = 1 << 18
+"""Names of a checkpoint: 60 MB may describe a million empty tensors, and each costs time later on."""
+
 
 @dataclass(frozen=True)
 class Stored:

@@ -17,7 +17,6 @@ from paramtool.files.reading.pickled_calls import (
     OTHER,
     Broken,
     Name,
-    Opaque,
     Storage,
     called,
     dict_key,
@@ -223,7 +222,7 @@ _OPCODES: dict[int, Callable[[_Machine], None]] = {
         "U": _Machine.short_binstring, "Q": _Machine.binpersid, "h": _Machine.binget,
         "j": _Machine.long_binget, "q": _Machine.binput, "r": _Machine.long_binput, "\x8a": _Machine.long1,
         "N": _push(lambda: None), "\x88": _push(lambda: True), "\x89": _push(lambda: False),
-        ")": _push(tuple), "]": _push(list), "}": _push(dict), "\x8f": _push(Opaque),
+        ")": _push(tuple), "]": _push(list), "}": _push(dict), "\x8f": _push(lambda: OTHER),
         "J": _push_number(_I32), "K": _push_number(_U8), "M": _push_number(_U16), "G": _push_number(_F64),
     }.items()
 }  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramtool.errors import shorten
+from paramtool.files.reading.checkpoint import MOST_NAMES
 from paramtool.files.safetensors_format import DTYPES, METADATA
 
 MOST_DIMENSIONS = 64
@@ -53,6 +54,8 @@ def parse_header(text: str) -> tuple[list[Described], dict[str, str]]:
             metadata = _metadata(cursor)
         elif name in found:
             raise ValueError(f"the tensor '{shorten(name)}' comes twice")
+        elif len(found) == MOST_NAMES:
+            raise ValueError(f"it has more than {MOST_NAMES:,} tensors")
         else:
             found[name] = _described(name, cursor)
     cursor.end()
@@ -64,6 +67,8 @@ def _metadata(cursor: _Cursor) -> dict[str, str]:
     for key in cursor.items():
         if key in texts:
             raise ValueError(f"'{shorten(key)}' comes twice in its metadata")
+        if len(texts) == MOST_NAMES:
+            raise ValueError(f"its metadata have more than {MOST_NAMES:,} entries")
         texts[key] = cursor.string()
     return texts
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.files.reading.checkpoint import MOST_NAMES
 from paramtool.files.reading.pickled_calls import PickledTensor
 from paramtool.suggestion import did_you_mean
 
@@ -66,6 +67,8 @@ def flat(state: dict[Any, Any]) -> dict[str, PickledTensor]:
             name = ".".join(path)
             if name in found:
                 raise ParamtoolError(f"two of its tensors are called '{shorten(name)}'")
+            if len(found) == MOST_NAMES:
+                raise ParamtoolError(f"it has more than {MOST_NAMES:,} tensors")
             found[name] = value
     return found
 

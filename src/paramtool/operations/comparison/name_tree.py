@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-MOST_PARTS = 64
-"""Levels that are told apart; what is deeper is one last part, so that walks need no deep stack."""
+from paramtool.name_parts import MOST_PARTS
 
 Nodes: TypeAlias = "dict[str, Node]"
 

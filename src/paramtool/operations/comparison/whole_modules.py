@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from paramtool.operations.comparison.name_tree import MOST_PARTS
+from paramtool.name_parts import MOST_PARTS
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import ParameterRow
 

@@ -15,13 +15,11 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.named_tensors import named_tensors
 from paramtool.operations.elements.memory import as_bytes
+from paramtool.operations.elements.repeated import refusal
 from paramtool.operations.elements.strided import Region, regions
 
 BLOCK = 1 << 20
 """Elements in a block."""
-
-MOST_REPEATED = 1 << 30
-"""Elements that a view may say of a thousandth of them; a file of a few bytes may say any number."""
 
 EDGE = 3
 """Elements that torch prints at each end of a long row."""
@@ -65,14 +63,17 @@ class CheckpointElements:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._tensors = checkpoint.by_name
+        self._refusal = refusal(checkpoint)
 
     def blocks(self, name: str) -> Iterator[Tensor]:
         """Yield blocks that are read one after the other.
 
         Raises:
-            ParamtoolError: where the file cannot be read.
+            ParamtoolError: where the file cannot be read, or says too often what it has but once.
         """
         stored = self._tensors[name]
+        if self._refusal is not None:
+            raise ParamtoolError(self._refusal)
         return _blocks(stored) if stored.strides is None else _strided_blocks(stored)
 
     def outline(self, name: str) -> Tensor:
@@ -150,9 +151,6 @@ def _strided_blocks(stored: Stored) -> Iterator[Tensor]:
     dtype = dtype_of(stored)
     whole = Region(0, stored.shape, stored.strides or ())
     count = stored.nbytes // dtype.itemsize
-    if count > MOST_REPEATED and count > 1000 * whole.span:
-        what = f"'{stored.name}' of {stored.path} repeats {whole.span:,} stored elements as {count:,}"
-        raise ParamtoolError(f"{what}, too many to read")
     room = torch.empty(min(BLOCK, count), dtype=dtype)
     with opened(stored.path) as descriptor:
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from paramtool import streams
+from paramtool.sources.build.free_memory import check_fits
 from paramtool.sources.build.structure import default_dtype
 from paramtool.sources.build.tensors import make_tensor
 from paramtool.sources.spec.document import Inputs
@@ -34,13 +36,24 @@ def make_inputs(inputs: Inputs, dtype: str | None = None, seed: int = 0) -> Argu
         dtype: of floating-point numbers, where an input does not say; they are drawn in float32 and
             cast, so that the dtype does not change them.
         seed: of the streams.
+
+    Raises:
+        ParamtoolError: where they do not fit in this machine's memory.
     """
+    nodes = (*inputs.positional, *inputs.named.values())
+    if nodes:
+        check_fits("the inputs", sum(map(_nbytes, nodes)), nodes[0].place)
     with torch.random.fork_rng(devices=[]), default_dtype(dtype):
         positional = tuple(
             _make(node, seed, f"{STREAM}.{index}") for index, node in enumerate(inputs.positional)
         )
         named = {name: _make(node, seed, f"{STREAM}.{name}") for name, node in inputs.named.items()}
     return Arguments(positional, named)
+
+
+def _nbytes(node: TensorNode) -> int:
+    """Return about how many bytes it takes; literal values are as few as a spec is long."""
+    return math.prod(node.shape or ()) * (getattr(torch, node.dtype).itemsize if node.dtype else 4)
 
 
 def _make(node: TensorNode, seed: int, name: str) -> Tensor:

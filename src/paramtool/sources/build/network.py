@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import nn
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.named_tensors import by_tensor, named_tensors
 from paramtool.sources.build.builder import Builder
+from paramtool.sources.build.free_memory import check_fits
 from paramtool.sources.build.freezing import freeze
 from paramtool.sources.build.recording import Recording, Sketch
 from paramtool.sources.build.settling import settle
@@ -104,15 +104,8 @@ def check_memory(module: nn.Module) -> None:
     """Raise where the tensors of `module` would not fit in this machine's memory."""
     tensors = (first.tensor for first, *_ in by_tensor(named_tensors(module)))
     needed = sum(each.nbytes for each in tensors if not nn.parameter.is_lazy(each))
-    try:
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every platform tells
-        return
-    if needed > available:
-        raise ParamtoolError(
-            f"the values need {needed / 1e9:,.0f} GB and {available / 1e9:,.0f} GB are free",
-            hint="names, shapes and plans need no values; init -o writes them block by block",
-        )
+    hint = "names, shapes and plans need no values; init -o writes them block by block"
+    check_fits("the values", needed, hint=hint)
 
 
 def submodule(module: nn.Module, path: str) -> nn.Module:
