@@ -15,13 +15,13 @@ class Scratch:
     """Room for one flat tensor at a time; each thread has its own."""
 
     def __init__(self) -> None:
-        self._room = torch.empty(0, dtype=torch.uint8)
+        self._room = torch.empty(0, dtype=torch.uint8, device="cpu")
 
     def take(self, numel: int, dtype: torch.dtype) -> Tensor:
         """Return a tensor of unknown values, which is good until the next is taken."""
         size = numel * dtype.itemsize
         if self._room.numel() < size:
-            self._room = torch.empty(size, dtype=torch.uint8)
+            self._room = torch.empty(size, dtype=torch.uint8, device="cpu")
         return self._room[:size].view(dtype)
 
     def draw_for(self, block: Tensor) -> Tensor:
