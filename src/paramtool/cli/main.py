@@ -11,16 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool.cli import console
-from paramtool.cli.check import check
-from paramtool.cli.command import Command
-from paramtool.cli.diff import diff
-from paramtool.cli.grad import grad
-from paramtool.cli.init import init
-from paramtool.cli.initializers import initializers
-from paramtool.cli.inspect import inspect
-from paramtool.cli.rule_options import RuleCommand
-from paramtool.cli.schema import schema
-from paramtool.cli.shared import shared
+from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
 from paramtool.patterns import one_budget
 
@@ -28,19 +19,12 @@ DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
 
 app = typer.Typer(
     name="paramtool",
+    cls=CommandGroup,
     help="Look at, initialize and compare the parameters of PyTorch networks.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command(cls=Command)(inspect)
-app.command(cls=Command)(shared)
-app.command(cls=Command)(diff)
-app.command(cls=Command)(check)
-app.command(cls=RuleCommand)(init)
-app.command(cls=RuleCommand)(grad)
-app.command(cls=Command)(initializers)
-app.command(cls=Command)(schema)
 
 
 def _print_version(wanted: bool) -> None:

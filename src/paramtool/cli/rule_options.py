@@ -110,6 +110,7 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature([*parameters, *signature])  # type: ignore[attr-defined]
     command.__annotations__ = {**hints, **shown}
+    command.command_class = RuleCommand  # type: ignore[attr-defined]
     return command
 
 

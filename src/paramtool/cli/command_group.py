@@ -1,0 +1,45 @@
+"""All commands by name; only the one that is typed is imported, so that every start is quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from paramtool.cli.command import Command
+
+SUMMARIES = {
+    "inspect": "List the named parameters of MODEL.",
+    "shared": "Show which names of MODEL are one tensor, and which overlap.",
+    "diff": "Show in what B differs from A, and whether A loads into B.",
+    "check": "Hold MODEL to what is expected of it.",
+    "init": "Initialize the parameters of MODEL by rules.",
+    "grad": "Run MODEL forward and backward; show the gradients.",
+    "initializers": "List every initializer, or explain one.",
+    "schema": "Print the JSON Schema of specs.",
+}
+"""The first line of each command's help."""
+
+
+class CommandGroup(TyperGroup):
+    """A group that lists its commands by their summaries, and loads the one that is to run."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in SUMMARIES.items():
+            self.add_command(TyperCommand(name, help=summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the name, the whole command, and its own arguments."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in SUMMARIES else found, rest
+
+
+def load(name: str) -> Any:
+    """Import a command's module and return the command."""
+    function = getattr(import_module(f"paramtool.cli.commands.{name}"), name)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=getattr(function, "command_class", Command))(function)
+    return typer.main.get_command(app)
