@@ -51,7 +51,7 @@ class ParameterRow:
         mean, std, min, max, norm: over the finite elements; std with Bessel's correction.
         zeros, nan, inf: counts of elements.
         histogram: counts of finite elements in equal bins from `min` to `max`; of a tensor with more than
-            2^18 elements, of that many or half as many that are evenly spaced.
+            2^17 elements, of a third of that many or more that are evenly spaced.
         values: the elements, where they were asked for.
         counted: whether the totals count it: not where an earlier row of its kind is the same tensor.
         bases: the class names that `type` derives from, itself included; for selection.
