@@ -49,7 +49,12 @@ for name, w in load_file(sys.argv[1]).items():
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison; a goal of None is not set; `before` makes what both of them read."""
+    """One comparison; a goal of None is not set.
+
+    Attributes:
+        before: makes what both of them read.
+        makes: the file that both of them write.
+    """
 
     work: str
     against: str
@@ -58,6 +63,7 @@ class Row:
     time_goal: float | None = None
     memory_goal: float | None = None
     before: Sequence[str] | None = None
+    makes: Path | None = None
 
 
 def rows(folder: Path) -> list[Row]:
@@ -73,7 +79,8 @@ def rows(folder: Path) -> list[Row]:
     runnable.write_text(RUNNABLE)
     thousand = folder / "thousand.safetensors"
     write_thousand(thousand)
-    ours, other = str(disk / "paramtool-ours.safetensors"), str(disk / "paramtool-other.safetensors")
+    made = disk / "paramtool-benchmark.safetensors"
+    ours = (PARAMTOOL, "init", str(spec), *RULES, "-o", str(made))
     llama = str(ROOT / "configs" / "llama3_70b.yaml")
     python = (sys.executable, "-W", "ignore", "-c")
     return [
@@ -96,19 +103,20 @@ def rows(folder: Path) -> list[Row]:
         Row(
             "init -o of 354 M float32 parameters",
             "build, loop, save_file",
-            (PARAMTOOL, "init", str(spec), *RULES, "--force", "-o", ours),
-            (sys.executable, "-W", "ignore", str(by_hand), other),
+            ours,
+            (sys.executable, "-W", "ignore", str(by_hand), str(made)),
             0.33,
             0.18,
+            makes=made,
         ),
         Row(
             "inspect --stats of 354 M float32 parameters",
             "load_file, seven reductions",
-            (PARAMTOOL, "inspect", ours, "--stats"),
-            (*python, SEVEN, ours),
+            (PARAMTOOL, "inspect", str(made), "--stats"),
+            (*python, SEVEN, str(made)),
             0.35,
             0.25,
-            (PARAMTOOL, "init", str(spec), *RULES, "--force", "-o", ours),
+            before=ours,
         ),
         *(
             Row(
@@ -158,7 +166,7 @@ def main() -> None:
             try:
                 if row.before is not None:
                     run(row.before)
-                ratio = compare(row.ours, row.other, options.pairs)
+                ratio = compare(row.ours, row.other, options.pairs, row.makes)
             finally:
                 for each in Path("/dev/shm").glob("paramtool-*.safetensors"):
                     each.unlink()

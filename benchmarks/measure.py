@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Ratio:
     memory: float
 
 
-def run(command: Sequence[str]) -> Cost:
-    """Run `command` to its end, with its output thrown away.
+def run(command: Sequence[str], makes: Path | None = None) -> Cost:
+    """Run `command` to its end, with its output thrown away; what it `makes` is not there before.
 
     Raises:
         RuntimeError: where it fails.
     """
+    if makes is not None:
+        makes.unlink(missing_ok=True)
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -44,11 +47,11 @@ def run(command: Sequence[str]) -> Cost:
     return Cost(seconds, usage.ru_maxrss / 1024)
 
 
-def compare(ours: Sequence[str], other: Sequence[str], pairs: int) -> Ratio:
+def compare(ours: Sequence[str], other: Sequence[str], pairs: int, makes: Path | None = None) -> Ratio:
     """Run both once to warm up, then `pairs` times in turn, and return the medians."""
-    run(ours)
-    run(other)
-    costs = [(run(ours), run(other)) for _ in range(pairs)]
+    run(ours, makes)
+    run(other, makes)
+    costs = [(run(ours, makes), run(other, makes)) for _ in range(pairs)]
     return Ratio(
         _median([ours for ours, _ in costs]),
         _median([other for _, other in costs]),
