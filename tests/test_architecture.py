@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import paramtool
+from paramtool.cli.command_group import SUMMARIES, load
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "paramtool"
@@ -58,6 +59,25 @@ def test_what_needs_no_torch_imports_none() -> None:
     """Help, version, schema and usage errors are answered without importing torch."""
     lines = python(RUN.format(commands=QUICK)).splitlines()
     assert lines == [f"{arguments} False" for arguments in QUICK]
+
+
+def test_only_the_command_that_is_typed_is_imported() -> None:
+    """The list of commands needs none of them, and each of them no other."""
+    code = (
+        "import io, sys; from paramtool.cli.main import _run; sys.stdout = io.StringIO(); _run({!r});"
+        "print(*(each for each in sys.modules if each.startswith('paramtool.cli.commands.')),"
+        " file=sys.__stdout__)"
+    )
+    assert python(code.format(["--help"])) == "\n"
+    for name in SUMMARIES:
+        assert python(code.format([name, "--help"])).split() == [f"paramtool.cli.commands.{name}"]
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    """A summary is the first line of the command's own help, and every file of the folder is listed."""
+    assert {name: load(name).help.splitlines()[0] for name in SUMMARIES} == SUMMARIES
+    files = {path.stem for path in (SOURCE / "cli" / "commands").glob("*.py")}
+    assert files == {*SUMMARIES, "__init__"}
 
 
 def test_torch_is_imported_where_it_is_needed() -> None:

@@ -112,7 +112,7 @@ class Moments:
     def take(self, flat: Tensor) -> None:
         """Take the elements of a flat, real tensor, which is left as it is."""
         is_ready = flat.dtype in (torch.float32, torch.float64) and flat.device.type == "cpu"
-        for source in flat.split(BLOCK) if flat.numel() else ():
+        for source in torch.split(flat, BLOCK) if flat.numel() else ():
             wide = self._wide.take(source.numel(), torch.float64)
             ready = source if is_ready else wide.copy_(source)
             self._add(ready, wide, self._room.take(source.numel(), ready.dtype))
