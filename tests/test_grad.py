@@ -67,7 +67,7 @@ def test_rules_run_in_the_order_spec_recipe_typed(run: Run, spec: Any, tmp_path:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("- {pattern: weight, add: 3}\n")
     path = spec(LAYER + "input: {shape: [1, 2], fill: ones}\ninit: [{pattern: weight, constant: 2}]\n")
-    (row,) = document(run, path, "--recipe", str(recipe), "--mul", "2")["rows"]
+    (row,) = document(run, path, "--recipe", str(recipe), "-p", ".", "--mul", "2")["rows"]
     assert row["ratio"] == pytest.approx(math.sqrt(2) / (10 * math.sqrt(2)))
 
 
@@ -76,7 +76,7 @@ def test_a_plugin_from_a_file_fills_as_well(run: Run, spec: Any, tmp_path: Path)
     plugin = tmp_path / "seven.py"
     plugin.write_text("def seven(tensor):\n    tensor.fill_(7)\n")
     path = spec(LAYER + "input: {shape: [1, 2], fill: ones}\n")
-    assert document(run, path, "--plugin", str(plugin), "--with", "seven:")["totals"]["loss"] == 14
+    assert document(run, path, "--plugin", str(plugin), "-p", ".", "--with", "seven:")["totals"]["loss"] == 14
 
 
 # inputs

@@ -117,14 +117,14 @@ def test_a_selector_closes_with_its_initializer(run: Run) -> None:
     }
 
 
-def test_a_rule_without_a_selector_is_for_everything(run: Run) -> None:
-    """An initializer alone touches every tensor, and after another rule its selector is forgotten."""
-    assert rules_of(run, "--zeros") == dict.fromkeys(NAMES, "zeros()")
-    found = rules_of(run, "-p", "norm", "--ones", "--add", "1")
+def test_an_initializer_closes_its_selector(run: Run) -> None:
+    """A pattern that is found in every name touches every tensor; the rule before it is over."""
+    assert rules_of(run, "-p", ".", "--zeros") == dict.fromkeys(NAMES, "zeros()")
+    found = rules_of(run, "-p", "norm", "--ones", "-p", ".", "--add", "1")
     assert found["norm.bias"] == "ones(), add(value=1)"
     assert found["conv.bias"] == "add(value=1)"
-    totals = document(run, "-n", "-p", "norm", "--ones", "--add", "1")["totals"]
-    assert totals["rules"] == ["--pattern norm ones()", "everything add(value=1)"]
+    totals = document(run, "-n", "-p", "norm", "--ones", "-p", ".", "--add", "1")["totals"]
+    assert totals["rules"] == ["--pattern norm ones()", "--pattern . add(value=1)"]
 
 
 def test_the_conditions_of_a_selector_all_hold(run: Run) -> None:
@@ -161,20 +161,9 @@ def test_rules_run_from_top_to_bottom() -> None:
 def test_a_fill_that_is_overwritten_is_skipped_and_said(run: Run) -> None:
     """What a later fill replaces does not run, with everything before it; the plan says so."""
     options = (
-        "-p",
-        "conv",
-        "--normal",
-        "1",
-        "--add",
-        "1",
-        "-p",
-        "conv.w",
-        "--zeros",
-        "-p",
-        "conv",
-        "--mul",
-        "2",
-    )
+        "-p", "conv", "--normal", "1", "-p", ".", "--add", "1", "-p", "conv.w", "--zeros",
+        "-p", "conv", "--mul", "2",
+    )  # fmt: skip
     found = rows(run, "-n", *options)
     assert (found["conv.weight"]["rule"], found["conv.weight"]["skipped"]) == (
         "zeros(), mul(value=2)",
@@ -187,9 +176,12 @@ def test_a_fill_that_is_overwritten_is_skipped_and_said(run: Run) -> None:
     assert found["norm.bias"]["expected_std"] is None
     table = run("init", MODEL, "-n", *options).stdout
     assert "skipped" in table.splitlines()[0]
-    assert "skipped" not in run("init", MODEL, "-n", "--zeros").stdout
+    assert "skipped" not in run("init", MODEL, "-n", "-p", ".", "--zeros").stdout
     alone = rows(run, "-p", "conv.w", "--normal", "1")["conv.weight"]["sha256"]
-    assert rows(run, "--uniform", "0,1", "-p", "conv.w", "--normal", "1")["conv.weight"]["sha256"] == alone
+    assert (
+        rows(run, "-p", ".", "--uniform", "0,1", "-p", "conv.w", "--normal", "1")["conv.weight"]["sha256"]
+        == alone
+    )
 
 
 def test_a_tied_parameter_matches_by_any_name_and_is_filled_once(run: Run) -> None:
@@ -301,42 +293,51 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
     ("options", "said"),
     [
         (["--pattern", "weight"], "--pattern weight selects parameters, and no initializer follows it"),
-        (["--zeros", "-t", "Linear"], "-t Linear selects parameters, and no initializer follows it"),
+        (
+            ["-p", ".", "--zeros", "-t", "Linear"],
+            "-t Linear selects parameters, and no initializer follows it",
+        ),
+        (["--zeros", "-t", "Linear"], "--zeros has no selector before it; --pattern . --zeros fills every"),
+        (["-p", "bias", "--ones", "--normal=1"], "--normal 1 has no selector before it"),
+        (["--with", "eye"], "--with eye has no selector before it"),
         ([], "no rules; as in --pattern weight --normal 0.01"),
         (["--pattern"], "--pattern needs a value"),
         (["--normal"], "--normal needs a value"),
         (["--with"], "--with needs a value"),
         (["-p", "weight", "-p", "bias", "--zeros"], "-p bias comes twice in one rule"),
-        (["--with", "norml:std=1"], "unknown initializer 'norml'; did you mean 'normal'?"),
+        (["-p", ".", "--with", "norml:std=1"], "unknown initializer 'norml'; did you mean 'normal'?"),
         (["--with", ""], "--with needs a value"),
-        (["--with", "normal:std"], "expected key=value, got 'std'"),
-        (["--with", "normal:std=1,std=2"], "'std' comes twice"),
-        (["--with", "normal:sdt=1"], "normal has no argument 'sdt'; did you mean 'std'?"),
-        (["--with", "kaiming_normal:mode=fan_up"], "must be 'fan_in' | 'fan_out', got the string 'fan_up'"),
-        (["--normal", "abc"], "'std' of normal must be float, got the string 'abc'"),
+        (["-p", ".", "--with", "normal:std"], "expected key=value, got 'std'"),
+        (["-p", ".", "--with", "normal:std=1,std=2"], "'std' comes twice"),
+        (["-p", ".", "--with", "normal:sdt=1"], "normal has no argument 'sdt'; did you mean 'std'?"),
+        (
+            ["-p", ".", "--with", "kaiming_normal:mode=fan_up"],
+            "must be 'fan_in' | 'fan_out', got the string 'fan_up'",
+        ),
+        (["-p", ".", "--normal", "abc"], "'std' of normal must be float, got the string 'abc'"),
         (["--uniform", "0.1"], "--uniform takes LOW,HIGH, got '0.1'"),
         (["--clamp=0"], "--clamp takes MIN,MAX, got '0'"),
         (["--normal", ""], "--normal needs a value"),
         (["--normal="], "--normal needs a value"),
         (["--xavier-uniform="], "--xavier-uniform needs a value"),
-        (["--normal", "1,2,3"], "normal takes at most 2 arguments by position, got 3"),
-        (["--normal", ".nan"], "normal expects std >= 0.0, but found std nan"),
-        (["--normal", "1e400"], "nothing can be drawn with the mean 0 and the std inf"),
-        (["--normal", ".nan,1"], "nothing can be drawn with the mean nan and the std 1"),
+        (["-p", ".", "--normal", "1,2,3"], "normal takes at most 2 arguments by position, got 3"),
+        (["-p", ".", "--normal", ".nan"], "normal expects std >= 0.0, but found std nan"),
+        (["-p", ".", "--normal", "1e400"], "nothing can be drawn with the mean 0 and the std inf"),
+        (["-p", ".", "--normal", ".nan,1"], "nothing can be drawn with the mean nan and the std 1"),
         (["-p", "head.w", "--xavier-normal", ".inf"], "nothing can be drawn with the mean 0 and the std inf"),
-        (["--constant", "1e39"], "value cannot be converted to type float without overflow"),
-        (["--set", "dtype=float16", "--normal", "1e5"], "its dtype ends at 65504"),
-        (["--normal", "-1"], "normal expects std >= 0.0, but found std -1"),
-        (["--uniform", "1,0"], "uniform_ expects to return a [from, to) range"),
-        (["--uniform", "0,.inf"], "cannot fill"),
-        (["--trunc-normal", "0"], "std must be above 0, got 0"),
-        (["--trunc-normal", ".nan"], "std must be above 0, got nan"),
-        (["--trunc-normal", "0,1,3,2"], "has next to nothing within [3, 2]"),
-        (["--trunc-normal", "0,1,9,10"], "has next to nothing within [9, 10]"),
-        (["--constant", "a"], "'val' of constant must be float"),
-        (["--clamp", "1,0"], "nothing is in [1, 0]"),
-        (["--with", "clamp"], "clamp needs 'min' or 'max'"),
-        (["--zeros=3"], "zeros takes no arguments, got 1"),
+        (["-p", ".", "--constant", "1e39"], "value cannot be converted to type float without overflow"),
+        (["--set", "dtype=float16", "-p", ".", "--normal", "1e5"], "its dtype ends at 65504"),
+        (["-p", ".", "--normal", "-1"], "normal expects std >= 0.0, but found std -1"),
+        (["-p", ".", "--uniform", "1,0"], "uniform_ expects to return a [from, to) range"),
+        (["-p", ".", "--uniform", "0,.inf"], "cannot fill"),
+        (["-p", ".", "--trunc-normal", "0"], "std must be above 0, got 0"),
+        (["-p", ".", "--trunc-normal", ".nan"], "std must be above 0, got nan"),
+        (["-p", ".", "--trunc-normal", "0,1,3,2"], "has next to nothing within [3, 2]"),
+        (["-p", ".", "--trunc-normal", "0,1,9,10"], "has next to nothing within [9, 10]"),
+        (["-p", ".", "--constant", "a"], "'val' of constant must be float"),
+        (["-p", ".", "--clamp", "1,0"], "nothing is in [1, 0]"),
+        (["-p", ".", "--with", "clamp"], "clamp needs 'min' or 'max'"),
+        (["-p", ".", "--zeros=3"], "zeros takes no arguments, got 1"),
         (
             ["-p", "bias", "--xavier-uniform"],
             "cannot fill 'conv.bias': Fan in and fan out can not be computed",
@@ -373,7 +374,7 @@ def test_what_is_wrong_is_refused_before_anything_is_filled(
 )
 def test_a_rule_that_matches_nothing_is_a_no(run: Run, selector: list[str], dry: bool) -> None:
     """The exit status is 1, nothing is printed, and the rule is named."""
-    said = refusal(run, "--ones", *selector, "--zeros", *(["-n"] if dry else []), status=1)
+    said = refusal(run, "-p", ".", "--ones", *selector, "--zeros", *(["-n"] if dry else []), status=1)
     assert said.startswith(f"{' '.join([*selector, '--zeros'])}: error: ")
     assert "matches no parameter; the first name is 'embedding.weight'" in said or "Conv3d" in said
 
@@ -459,7 +460,7 @@ def test_a_lazy_parameter_is_refused(run: Run, folder: Path) -> None:
     """Without a shape nothing can be filled; an input settles it."""
     (folder / "lazy.yaml").write_text("model: {LazyLinear: 3}\n")
     assert "it is lazy and has no shape; give the spec an 'input'" in refusal(
-        run, "--zeros", model="lazy.yaml"
+        run, "-p", ".", "--zeros", model="lazy.yaml"
     )
     (folder / "lazy.yaml").write_text("model: {Sequential: [{LazyLinear: 3}]}\ninput: [2, 4]\n")
     assert rows(run, "--ndim", "2", "--xavier-normal", model="lazy.yaml")["0.weight"]["shape"] == [3, 4]
@@ -541,7 +542,7 @@ def test_a_norm_layer_that_gets_random_numbers_is_told_on_stderr(run: Run) -> No
     assert result.stderr == "note: norm.weight of a norm layer gets normal(std=0.01); --exclude spares it\n"
     many = run("init", str(CONFIGS / "bert_base.yaml"), "-n", "-p", "weight", "--normal", "0.02").stderr
     assert many.startswith("note: embeddings.LayerNorm.weight and 24 more of norm layers get normal(")
-    for options in (["--ones"], ["-p", "weight", "--exclude", "norm", "--normal", "1"]):
+    for options in (["-p", ".", "--ones"], ["-p", "weight", "--exclude", "norm", "--normal", "1"]):
         assert run("init", MODEL, "-n", *options).stderr == ""
 
 
@@ -634,7 +635,7 @@ def test_values_are_printed_for_small_tensors(run: Run) -> None:
     assert found["norm.weight"]["values"] == [0.5] * 4
     assert (
         "tensor([0.5000, 0.5000, 0.5000, 0.5000])"
-        in run("init", MODEL, "--constant", "0.5", "--values").stdout
+        in run("init", MODEL, "-p", ".", "--constant", "0.5", "--values").stdout
     )
 
 
@@ -645,7 +646,9 @@ def test_one_seed_has_one_result(run: Run, folder: Path) -> None:
     """The digests repeat with the seed of the spec or the option, and another seed changes every one."""
 
     def digests(*options: str, model: str = MODEL) -> list[str]:
-        return [row["sha256"] for row in rows(run, "--normal", "1", *options, model=model).values()]
+        return [
+            row["sha256"] for row in rows(run, "-p", ".", "--normal", "1", *options, model=model).values()
+        ]
 
     (folder / "seven.yaml").write_text(SPEC + "seed: 7\n")
     first = digests()
@@ -654,7 +657,7 @@ def test_one_seed_has_one_result(run: Run, folder: Path) -> None:
     assert set(digests("--seed", "7")).isdisjoint(first)
     assert digests("--seed", "0", model="seven.yaml") == first
     assert len(set(first)) == len(NAMES)
-    assert document(run, "--zeros", "--seed", "7")["totals"]["seed"] == 7
+    assert document(run, "-p", ".", "--zeros", "--seed", "7")["totals"]["seed"] == 7
 
 
 def test_the_global_generator_is_left_alone() -> None:

@@ -278,7 +278,7 @@ def test_an_element_that_comes_back_otherwise_is_refused(run: Run, monkeypatch: 
 def kills(count: int) -> None:
     """Kill the command `count` times while it writes, and look at the file each time."""
     Path("model.yaml").write_text("model: {Repeat: {times: 20, module: {Linear: [1000, 1000]}}}\n")
-    command = [sys.executable, "-m", "paramtool", "init", "model.yaml", "--normal", "1", "--force"]
+    command = [sys.executable, "-m", "paramtool", "init", "model.yaml", "-p", ".", "--normal", "1", "--force"]
     target, choice = Path("out/w"), random.Random(0)
     subprocess.run([*command, "-o", "new"], check=True, stdout=subprocess.DEVNULL)
     new = Path("new").read_bytes()

@@ -297,18 +297,22 @@ def test_two_distributions_with_one_name_are_listed_and_refused_when_used(run: R
     assert run("initializers", "ramp").stdout.count("Fill with start") == 2
     said = "'ramp' is offered by first-laws and second-laws; uninstall one of them"
     assert said in refused(run, "init", "-p", "weight", "--with", "ramp")
-    assert "'normal' is offered by paramtool and second-laws" in refused(run, "init", "--normal", "1")
-    assert run("init", "-n", "--zeros").status == 0
+    assert "'normal' is offered by paramtool and second-laws" in refused(
+        run, "init", "-p", ".", "--normal", "1"
+    )
+    assert run("init", "-n", "-p", ".", "--zeros").status == 0
 
 
 def test_a_plugin_that_cannot_be_imported_hurts_only_who_uses_it(run: Run, install: Install) -> None:
     """An import that fails, or a thing that is not callable, is told when a rule names it."""
     install("laws", "pt_laws", LAWS, word="pt_laws:word")
     install("broken", "pt_broken", "1 / 0", bad="pt_broken:bad")
-    assert run("init", "-n", "--zeros").status == 0
-    assert "the initializer 'word' of laws is not callable" in refused(run, "init", "-n", "--with", "word")
+    assert run("init", "-n", "-p", ".", "--zeros").status == 0
+    assert "the initializer 'word' of laws is not callable" in refused(
+        run, "init", "-n", "-p", ".", "--with", "word"
+    )
     assert ("the plugin 'bad' of broken cannot be imported: ZeroDivisionError: division by zero") in refused(
-        run, "init", "-n", "--with", "bad"
+        run, "init", "-n", "-p", ".", "--with", "bad"
     )
     assert listed(run)["bad"]["arguments"] == "…"
 
@@ -364,9 +368,9 @@ def test_several_files_are_taken_and_one_twice_is_one(run: Run, plugin: Write) -
     """--plugin may be repeated; two files with one name are refused where it is used."""
     file = plugin("def law(tensor): tensor.fill_(1)")
     both = ("--plugin", file, "--plugin", SPLIT, "--plugin", file)
-    assert run("init", *both, "--with", "law", "-p", "^m", "--with", "split_uniform").status == 0
+    assert run("init", *both, "-p", ".", "--with", "law", "-p", "^m", "--with", "split_uniform").status == 0
     Path("more.py").write_text("def law(tensor): tensor.fill_(2)")
-    said = refused(run, "init", *both, "--plugin", "more.py", "--with", "law")
+    said = refused(run, "init", *both, "--plugin", "more.py", "-p", ".", "--with", "law")
     assert "'law' is offered by laws.py and more.py; give the function another name" in said
     assert (
         len([row for row in initializers(shipped(), files=[file, "more.py"]).rows if row.name == "law"]) == 2
@@ -391,7 +395,7 @@ def test_a_file_that_is_no_plugin_is_refused_listed_or_run(
 ) -> None:
     """What can be told from the source is told by both commands, alike, in one line."""
     file = plugin(code)
-    used = refused(run, "init", "--plugin", file, "--zeros")
+    used = refused(run, "init", "--plugin", file, "-p", ".", "--zeros")
     assert said in used
     assert refused(run, "initializers", "--plugin", file) == used
 
@@ -416,14 +420,14 @@ def test_a_file_that_fails_is_refused_at_the_line_that_fails(
 ) -> None:
     """An exception at import is an error of one line, at its place, and nothing stays behind."""
     before = set(sys.modules)
-    assert refused(run, "init", "--plugin", plugin(code), "--zeros").startswith(said)
+    assert refused(run, "init", "--plugin", plugin(code), "-p", ".", "--zeros").startswith(said)
     assert not [name for name in set(sys.modules) - before if name.startswith("_paramtool")]
 
 
 def test_a_missing_file_is_refused(run: Run) -> None:
     """A file that is not there, or a folder, is an error of both commands."""
     Path("sub").mkdir()
-    for command in (("init", "--zeros"), ("initializers",)):
+    for command in (("init", "-p", ".", "--zeros"), ("initializers",)):
         assert refused(run, *command, "--plugin", "no.py") == (
             "error: cannot read the plugin no.py: No such file or directory"
         )
@@ -434,7 +438,7 @@ def test_a_file_is_read_anew_and_leaves_no_bytecode(run: Run, plugin: Write, fol
     """Two texts of one length in one second are two plugins, and nothing is written beside them."""
     for value in (1, 2, 3):
         file = plugin(f"def law(tensor): tensor.fill_({value})")
-        rows = json.loads(run("init", "--plugin", file, "--with", "law", "--json").stdout)["rows"]
+        rows = json.loads(run("init", "--plugin", file, "-p", ".", "--with", "law", "--json").stdout)["rows"]
         assert {row["mean"] for row in rows} == {value}
     assert not list(folder.rglob("*.pyc"))
 
@@ -489,7 +493,7 @@ def test_arguments_of_a_plugin_are_checked_before_anything_is_filled(run: Run, p
     """An argument that is missing, unknown or without a name is an error, in a dry run too."""
     file = plugin("def law(tensor, scale, power=1): tensor.fill_(scale)")
     for dry in ((), ("-n",)):
-        given = ("init", "--plugin", file, *dry, "--zeros", "-p", "m.w", "--with")
+        given = ("init", "--plugin", file, *dry, "-p", ".", "--zeros", "-p", "m.w", "--with")
         assert refused(run, *given, "law").endswith(
             "error: law() cannot fill 'm.weight': missing a required argument: 'scale'"
         )

@@ -146,11 +146,11 @@ def test_the_command_writes_and_refuses_to_write_twice(tmp_path: Path, run: Run)
     first = run("init", str(model), "--ndim", "2", "--normal", "0.02", "-o", str(target))
     assert (first.status, first.stderr) == (0, "")
     assert first.stdout.splitlines()[-1].endswith(f"to {target}")
-    again = run("init", str(model), "--zeros", "-o", str(target))
+    again = run("init", str(model), "-p", ".", "--zeros", "-o", str(target))
     assert (again.status, again.stdout) == (2, "")
     assert "--force" in again.stderr
     folder = tmp_path / "shards"
-    result = run("init", str(model), "--zeros", "-o", str(folder), "--max-shard-size", "4KB")
+    result = run("init", str(model), "-p", ".", "--zeros", "-o", str(folder), "--max-shard-size", "4KB")
     assert result.status == 0
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     assert set(index["weight_map"]) == set(load_file(target))
@@ -180,6 +180,8 @@ def test_an_interrupted_write_leaves_nothing_behind(number: signal.Signals, tmp_
         "paramtool",
         "init",
         str(model),
+        "-p",
+        ".",
         "--normal",
         "1",
         "-o",

@@ -188,7 +188,7 @@ def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:
     """Return the rules that were typed.
 
     Raises:
-        ParamtoolError: for a selector without an initializer.
+        ParamtoolError: for a selector without an initializer, or an initializer without a selector.
         Problems: with everything that is wrong in a rule.
     """
     rules: list[Rule] = []
@@ -198,6 +198,9 @@ def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:
         pending.append(each)
         if each.key in SELECTOR_KEYS:
             continue
+        if len(pending) == 1:  # likely the wrong way round, as in --normal 0.01 --pattern weight
+            message = f"{each.written} has no selector before it"
+            raise ParamtoolError(message, hint=f"--pattern . {each.written} fills every parameter")
         node = _node(pending)
         rule = read_rule(node, catalog, problems)
         if rule is not None:

@@ -73,7 +73,7 @@ def init(
 
     Rules run top to bottom: those of the spec's init, of --recipe, then those typed.  Each
     initializer closes the selector before it: --pattern weight --normal 0.01 --pattern bias --zeros
-    is two rules.
+    is two rules; --pattern . selects every parameter.
     """
     format = Format.json if json else format
     saving = _saving(output, max_shard_size, force, jobs)
