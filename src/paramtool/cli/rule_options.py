@@ -68,6 +68,7 @@ INITIALIZERS = (
     InitializerOption("add", "VALUE", "Add VALUE to what is there."),
     InitializerOption("mul", "VALUE", "Multiply what is there by VALUE."),
     InitializerOption("clamp", "MIN,MAX", "Move what is there into [MIN, MAX]."),
+    InitializerOption("put", "INDEX=VALUE", "Set an element, as 0,0=42; or a row, 0=42."),
 )
 _BY_OPTION = {each.option: each for each in INITIALIZERS}
 _SELECTORS = {
@@ -239,6 +240,12 @@ def _entry(each: Typed, place: Place) -> tuple[str, Node]:
         return name, _mapping(read_pairs(given, place) if given else (), place)
     if each.key in SELECTOR_KEYS and each.key != "ndim":
         return each.key, Scalar(place.text, 1, 1, value, value)
+    if each.key == "put":
+        index, equals, given = value.rpartition("=")
+        if not equals:
+            raise ParamtoolError(f"--put takes {_BY_OPTION['--put'].metavar}, got '{shorten(value)}'")
+        pairs = (("index", _values(index, place)), ("value", read_word(given.strip(), place)))
+        return each.key, _mapping(pairs, place)
     return each.key, _values(value, place) if each.value is not None else read_value("", place)
 
 
