@@ -76,7 +76,7 @@ def apply(tensor: Tensor, rules: str, rng: str = "streams") -> Tensor:
         {"w": nn.Parameter(tensor.clone(), requires_grad=tensor.dtype.is_floating_point)}
     )
     initialize(module, read_recipe(Text("r.yaml", rules), shipped()), rng=rng)
-    return module["w"].detach()
+    return module.get_parameter("w").detach()
 
 
 def rule(name: str) -> str:

@@ -97,6 +97,9 @@ def failures(step: Step, name: str) -> Iterator[None]:
     """Tell what a function raises as an error of the rule that named it."""
     try:
         yield
+    except ParamtoolError as error:
+        message = f"{step.rule} failed on '{name}': {error.message}"
+        raise ParamtoolError(message, step.rule.place, error.hint) from error
     except (Exception, SystemExit) as error:
         message = f"{step.rule} failed on '{name}': {told(error)}"
         raise ParamtoolError(message, step.rule.place) from error

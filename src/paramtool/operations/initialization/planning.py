@@ -124,13 +124,17 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
             inspect.signature(function).bind(target.tensor, **offered)
             _check_complex(target, rule.initializer in _COMPLEX or not getattr(function, "replaces", True))
             check = getattr(function, "check", _nothing_to_check)
-            check(tuple(target.tensor.shape), **offer(check, arguments, parameter=target.name))
+            known = offer(check, arguments, parameter=target.name, dtype=target.tensor.dtype)
+            check(tuple(target.tensor.shape), **known)
             return Step(rule, None, function, arguments)
         law: Law = function(tuple(target.tensor.shape), **arguments)
         _check_complex(target, law.complex)
         dtype = drawn_in(target.tensor.dtype) if law.random else target.tensor.dtype
         law.draw(torch.zeros(1, dtype=dtype), torch.Generator())
         _check_range(law, target.tensor.dtype)
+    except ParamtoolError as error:
+        message = f"{rule} cannot fill '{target.name}': {error.message}"
+        raise ParamtoolError(message, rule.place, error.hint) from error
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
         message = f"{rule} cannot fill '{target.name}': {first_line(error)}"
         raise ParamtoolError(message, rule.place) from error
