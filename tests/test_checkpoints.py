@@ -50,6 +50,18 @@ class Holder(nn.Module):
             self.register_buffer(f"b{number}", tensor)
 
 
+@pytest.mark.parametrize("length", [128, 384, 640, 896, 1152, 1408])
+def test_a_header_whose_length_begins_like_a_pickle_is_a_header(
+    run: Run, tmp_path: Path, length: int
+) -> None:
+    """The bytes 80 00 to 80 05 begin a pickle, and every header of 128 bytes more than some 256."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).ljust(length)
+    for name in ("w.safetensors", "w"):
+        path = tmp_path / name
+        path.write_bytes(length.to_bytes(8, "little") + header.encode() + bytes(8))
+        assert list(rows(run("inspect", str(path), "--json").stdout)) == ["w"]
+
+
 def test_every_number_is_that_of_torch(run: Run, tmp_path: Path) -> None:
     """Shapes, dtypes, statistics and values of a file are those of the tensors that torch loads from it."""
     path = tmp_path / "weights.safetensors"

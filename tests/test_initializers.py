@@ -37,7 +37,7 @@ OF_TORCH = sorted(
     for name, value in vars(nn.init).items()
     if inspect.isfunction(value) and name.endswith("_") and not name.startswith("_")
 )
-OWN = ["add", "clamp", "copy", "mul"]
+OWN = ["add", "clamp", "copy", "mul", "put"]
 BUILT_IN = sorted([*OF_TORCH, *OWN])
 
 SPEC = "model: {Module: {m: {Linear: [4, 3]}, c: {Conv1d: [4, 2, 3]}}}\n"
@@ -156,7 +156,7 @@ def test_every_initializer_is_listed_with_its_arguments_and_origin(run: Run) -> 
     assert rows["zeros"]["arguments"] == ""
     table = run("initializers").stdout
     assert " xavier_uniform   gain=1.0" in table
-    assert table.endswith(" 18 initializers; with a NAME one is explained\n")
+    assert table.endswith(" 19 initializers; with a NAME one is explained\n")
 
 
 def test_the_listing_needs_neither_torch_nor_plugins(install: Install, plugin: Write) -> None:
@@ -273,7 +273,7 @@ def test_an_installed_plugin_is_listed_explained_and_used(run: Run, install: Ins
     assert rows["ramp"]["arguments"] == "start=0.0, step=1.0, reverse=False"
     assert rows["ninth"]["arguments"] == "…"  # no function of that name is in the source
     assert "pt_laws" not in sys.modules
-    assert "20 initializers, 2 of them by plugins" in run("initializers").stdout
+    assert "21 initializers, 2 of them by plugins" in run("initializers").stdout
     text = run("initializers", "ramp").stdout
     assert text.startswith(
         "ramp(start: float = 0.0, step: any = 1.0, *, reverse: bool = False)\n  from laws 2.5"

@@ -1,4 +1,8 @@
-"""One Python file of initializers, as ``--plugin FILE`` names it: read without running it, and run."""
+"""One Python file of initializers, as ``--plugin FILE`` names it: read without running it, and run.
+
+An initializer is a function ``(tensor, **options)`` that fills its tensor in place.  With the attribute
+``replaces = False`` it is given the present values, and changes some; else NaN, all of which it replaces.
+"""
 
 from __future__ import annotations
 

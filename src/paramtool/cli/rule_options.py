@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
@@ -18,13 +18,13 @@ import typer
 
 from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError, Problems, shorten
-from paramtool.place import Text
+from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar
 from paramtool.sources.spec.nodes import Sequence as List
-from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.rules import SELECTOR, read_rule
+from paramtool.sources.spec.typed_value import read_pairs, read_value, read_word
 
 RULES = "paramtool.rules"
 """Where the context keeps what was typed."""
@@ -68,6 +68,7 @@ INITIALIZERS = (
     InitializerOption("add", "VALUE", "Add VALUE to what is there."),
     InitializerOption("mul", "VALUE", "Multiply what is there by VALUE."),
     InitializerOption("clamp", "MIN,MAX", "Move what is there into [MIN, MAX]."),
+    InitializerOption("put", "INDEX=VALUE", "Set an element, as 0,0=42; or a row, 0=42."),
 )
 _BY_OPTION = {each.option: each for each in INITIALIZERS}
 _SELECTORS = {
@@ -222,45 +223,45 @@ def _node(typed: Sequence[Typed]) -> Mapping:
     text = Text(" ".join(shorten(each.written, 100) for each in typed), "", is_option=True)
     rule = Mapping(text, 1, 1)
     for each in typed:
-        name, value = (each.key, each.value) if each.key != _WITH else _named(each, text)
+        name, node = _entry(each, rule.place)
         if any(key.raw == name for key, _ in rule.entries):
             raise ParamtoolError(
                 f"{each.written} comes twice in one rule", hint="an initializer closes a rule"
             )
-        node: Node
-        if isinstance(value, Mapping):
-            node = value
-        elif each.key in SELECTOR_KEYS and name != "ndim":
-            node = Scalar(text, 1, 1, str(value), str(value))
-        else:
-            node = _values(value, text)
         rule.entries.append((Scalar(text, 1, 1, name, name), node))
     return rule
 
 
-def _named(each: Typed, text: Text) -> tuple[str, Mapping]:
-    """Read ``NAME:key=value,key=value``."""
-    name, _, given = str(each.value).partition(":")
-    arguments = Mapping(text, 1, 1)
-    for pair in given.split(",") if given else ():
-        key, equals, value = pair.partition("=")
+def _entry(each: Typed, place: Place) -> tuple[str, Node]:
+    """Return the key and the value that an option stands for in a rule."""
+    value = each.value or ""
+    if each.key == _WITH:
+        name, _, given = value.partition(":")
+        return name, _mapping(read_pairs(given, place) if given else (), place)
+    if each.key in SELECTOR_KEYS and each.key != "ndim":
+        return each.key, Scalar(place.text, 1, 1, value, value)
+    if each.key == "put":
+        index, equals, given = value.rpartition("=")
         if not equals:
-            message = f"{each.written}: expected key=value, got '{shorten(pair)}'"
-            raise ParamtoolError(message, hint="as in --with normal:mean=0,std=0.01")
-        if any(known.raw == key.strip() for known, _ in arguments.entries):
-            raise ParamtoolError(f"{each.written}: '{key.strip()}' comes twice")
-        arguments.entries.append((Scalar(text, 1, 1, key.strip(), key.strip()), _values(value, text)))
-    return name, arguments
+            raise ParamtoolError(f"--put takes {_BY_OPTION['--put'].metavar}, got '{shorten(value)}'")
+        pairs = (("index", _values(index, place)), ("value", read_word(given.strip(), place)))
+        return each.key, _mapping(pairs, place)
+    return each.key, _values(value, place) if each.value is not None else read_value("", place)
 
 
-def _values(given: str | None, text: Text) -> Node:
-    """Read a number, or numbers with commas between them."""
-    if given is None:
-        return Scalar(text, 1, 1, "", None)
-    parts = [_scalar(part.strip(), text) for part in given.split(",")]
-    return parts[0] if len(parts) == 1 else List(text, 1, 1, list(parts))
+def _mapping(pairs: Iterable[tuple[str, Node]], place: Place) -> Mapping:
+    """Write arguments as the mapping that a spec has for them."""
+    arguments = Mapping(place.text, 1, 1)
+    for key, node in pairs:
+        if arguments.get(key) is not None:
+            raise ParamtoolError(f"'{key}' comes twice", place)
+        arguments.entries.append((Scalar(place.text, 1, 1, key, key), node))
+    return arguments
 
 
-def _scalar(word: str, text: Text) -> Node:
-    node = read(Text(text.name, word or "null", is_option=True))
-    return node if isinstance(node, Scalar) else Scalar(text, 1, 1, word, word)
+def _values(given: str, place: Place) -> Node:
+    """Read a value, or values with commas between them, in brackets or without."""
+    if given.startswith("["):
+        return read_value(given, place)
+    parts = [read_word(part.strip(), place) for part in given.split(",")]
+    return parts[0] if len(parts) == 1 else List(place.text, 1, 1, parts)

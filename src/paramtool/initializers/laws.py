@@ -18,12 +18,14 @@ class Law:
     Attributes:
         draw: fills, or changes, a flat block in place: float32, or complex64, where the law is random,
             else of the tensor's own dtype.
-        mean, std: of the law; None where they depend on what was there.  The std of complex numbers is
-            that of their distance from the mean.
+        mean, std: of what it fills; None where they depend on what was there.  The std of complex
+            numbers is that of their distance from the mean.
         note: what the law took from the shape, such as ``fan_in 4``.
         replaces: whether nothing of the earlier values is left.
         random: whether `draw` uses its generator.
         complex: whether there is such a law of complex numbers; `draw` then takes complex64 too.
+        span: the first element that it is for, and the one after the last, in row-major order; None for
+            all.  Only a law that is not random may have one.
     """
 
     draw: Draw
@@ -33,6 +35,14 @@ class Law:
     replaces: bool = True
     random: bool = True
     complex: bool = True
+    span: tuple[int, int] | None = None
+
+    def part(self, block: Tensor, first: int = 0) -> Tensor:
+        """Return what the law is for of a flat block, whose first element is number `first`."""
+        if self.span is None:
+            return block
+        begin, end = (max(0, each - first) for each in self.span)
+        return block[begin:end]
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:

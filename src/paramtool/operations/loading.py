@@ -47,7 +47,8 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
     for target in targets:
         _check_tie(target, stored, elements, checkpoint.name)
     notes = list(_casts(targets, stored, checkpoint.name))
-    not_finite = [each.found[0] for each in targets if not each.tensor.is_meta and not _fill(each, elements)]
+    filled = [each for each in targets if not each.tensor.is_meta]
+    not_finite = [each.found[0] for each in filled if not fill(each.tensor, elements, each.found[0])]
     if not_finite:
         more = f" and {len(not_finite) - 1:,} more" if len(not_finite) > 1 else ""
         notes.append(f"{shorten(not_finite[0])}{more} of {checkpoint.name} has NaN or infinities")
@@ -135,13 +136,17 @@ def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iter
 
 
 @torch.no_grad()
-def _fill(target: _Target, elements: CheckpointElements) -> bool:
-    """Copy the elements block by block, and tell whether all of them are finite."""
-    tensor = target.tensor.detach()
+def fill(target: Tensor, elements: CheckpointElements, name: str) -> bool:
+    """Copy the elements of `name` block by block, and tell whether all of them are finite.
+
+    Raises:
+        ParamtoolError: where the file cannot be read.
+    """
+    tensor = target.detach()
     whole = tensor if tensor.is_contiguous() else torch.empty(tensor.shape, dtype=tensor.dtype)
     flat = whole.view(-1)
     start, is_finite = 0, True
-    for block in elements.blocks(target.found[0]):
+    for block in elements.blocks(name):
         room = flat[start : start + block.numel()]
         room.copy_(block)
         start += block.numel()

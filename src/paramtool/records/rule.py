@@ -31,7 +31,7 @@ class Rule:
     ndim: int | None = None
 
     def __str__(self) -> str:
-        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        arguments = ", ".join(f"{name}={_written(value)}" for name, value in self.arguments.items())
         return f"{self.initializer}({arguments})"
 
     @property
@@ -42,3 +42,8 @@ class Rule:
             " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
             or "everything"
         )
+
+
+def _written(value: object) -> object:
+    """Return a list as rules have it: a spec's reader makes tuples, which torch takes for sizes."""
+    return [_written(each) for each in value] if isinstance(value, (list, tuple)) else value

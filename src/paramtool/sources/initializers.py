@@ -27,7 +27,7 @@ UNKNOWN = "…"
 TORCH = "torch.nn.init"
 OWN_ORIGIN = "paramtool"
 _OFFERED = ("generator", "parameter")  # arguments that no rule gives: the tensor's stream and name
-_EXAMPLES = {"int": "1", "bool": "true", "str": "weights.safetensors"}
+_EXAMPLES = {"int": "1", "bool": "true", "str": "weights.safetensors", "int | [int]": "[0,0]"}
 
 
 def initializers(
@@ -143,7 +143,8 @@ def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -
             each.name if each.required else f"{each.name}={each.default}" for each in signature.arguments
         )
         written, example = str(replace(signature, name=name)), _example(name, signature)
-    typed = ",".join(f"{argument}={value}" for argument, value in example)
+    given = ",".join(f"{argument}={value}" for argument, value in example)
+    typed = shlex.quote(f"{name}:{given}" if given else name)
     spec = ", ".join(f"{argument}: {value}" for argument, value in example)
     return InitializerRow(
         name=name,
@@ -152,7 +153,7 @@ def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -
         signature=written,
         doc=doc,
         option=None,
-        typed=f"--pattern weight --with {name}{':' if typed else ''}{typed}",
+        typed=f"--pattern weight --with {typed}",
         spec=f"{{pattern: weight, {name}: {{{spec}}}}}",
     )
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.place import Place, Text
 from paramtool.sources.recognizing import OBJECT
-from paramtool.sources.spec.reader import read
+from paramtool.sources.spec.typed_value import read_value
 from paramtool.sources.spec.values import Mismatch, plain
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ def _argument(typed: str) -> tuple[str, Any]:
     if not equals or not key.isidentifier():
         raise ParamtoolError("expected KEY=VALUE", place, "as in nhead=4 or sizes=[3,4]")
     try:
-        return key, plain(read(Text(text.name, value or "null", is_option=True)))
-    except Problems as error:
-        raise ParamtoolError(error.message, place, error.hint) from error
+        return key, plain(read_value(value, place))
     except Mismatch as error:
         raise ParamtoolError("an argument is a scalar or a list", place) from error

@@ -18,12 +18,14 @@ from paramtool.operations.initialization.targets import Step
 from paramtool.scratch import Scratch
 
 _ONE_AT_A_TIME = threading.Lock()
+_NO_BLOCK = 1 << 32
+"""From here on no number is that of a block, of which no tensor has so many."""
 
 
 def run_law(law: Law, block: Tensor, number: int, seed: int, name: str, scratch: Scratch) -> None:
     """Run a law on block `number`, flat, of the tensor `name`; random ones draw in float32 and cast."""
     if not law.random:
-        law.draw(block, None)
+        law.draw(law.part(block, number * streams.BLOCK), None)
         return
     drawn = scratch.draw_for(block)
     law.draw(drawn, streams.stream(seed, name, number))
@@ -31,29 +33,63 @@ def run_law(law: Law, block: Tensor, number: int, seed: int, name: str, scratch:
         block.copy_(drawn)
 
 
-def fill_whole(step: Step, tensor: Tensor, name: str, generator: torch.Generator) -> None:
-    """Let a function fill a copy that is all NaN, and look at what it did.
+def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) -> None:
+    """Let a function fill a copy, and look at what it did.
 
-    The copy is float32, so that what is drawn does not depend on the dtype; a function with the
-    attribute ``exact`` gets the tensor's own dtype.  One fill runs at a time, for the global generator.
+    The copy is all NaN and float32, so that what is drawn does not depend on the dtype; a function with
+    the attribute ``exact`` gets the tensor's own dtype.  One whose attribute ``replaces`` is False gets
+    the present values, in float32 or what is wider, so that those it leaves keep every bit.  Either may
+    leave no NaN where none was before; only one that is exact may write it.  One fill runs at a time,
+    for the global generator.
+
+    Args:
+        step: what to run.
+        number: the how manieth it is of the steps of this tensor.
+        tensor: contiguous.
+        seed, name: what the stream is told by.
+
+    Raises:
+        ParamtoolError: where the function raises, or does not fill in place, or leaves NaN.
     """
+    # the stream of the present values would give a noise that is these values once more
+    generator = streams.stream(seed, name, 0 if step.replaces else _NO_BLOCK + number)
     exact = getattr(step.function, "exact", False)
-    dtype = tensor.dtype if exact else torch.float32
-    scratch = torch.full(tensor.shape, torch.nan, dtype=dtype)
-    data = scratch.data_ptr()
+    scratch = _copy_for(step, tensor, exact)
+    known = None if step.replaces or exact else scratch.isnan()
+    data, dtype = scratch.data_ptr(), scratch.dtype
     arguments = offer(step.function, step.arguments, generator=generator, parameter=name)
     with _ONE_AT_A_TIME, _global_stream(generator), one_thread(), failures(step, name):
         step.function(scratch, **arguments)
     if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != dtype:
         raise ParamtoolError(f"{step.rule} did not fill '{name}' in place", step.rule.place)
-    unfilled = int(scratch.isnan().sum())
-    if unfilled and not exact:
-        message = f"{step.rule} left {unfilled:,} of {scratch.numel():,} elements of '{name}' NaN"
-        nothing = unfilled == scratch.numel()
-        raise ParamtoolError(
-            message, step.rule.place, "it is to fill its tensor in place" if nothing else None
-        )
+    if not exact:
+        _refuse_nan(step, scratch, known, name)
     tensor.detach().copy_(scratch)
+
+
+def _copy_for(step: Step, tensor: Tensor, exact: bool) -> Tensor:
+    """Return what a function is to fill: NaN, or the present values."""
+    narrow = tensor.is_floating_point() and tensor.dtype.itemsize < torch.float32.itemsize
+    if step.replaces:
+        return torch.full(tensor.shape, torch.nan, dtype=tensor.dtype if exact else torch.float32)
+    dtype = torch.float32 if narrow and not exact else tensor.dtype
+    return torch.empty(tensor.shape, dtype=dtype).copy_(tensor.detach())
+
+
+def _refuse_nan(step: Step, filled: Tensor, known: Tensor | None, name: str) -> None:
+    """Refuse what a function has left, or made, NaN; `known` are those that were so before.
+
+    Raises:
+        ParamtoolError: with how many there are.
+    """
+    found = filled.isnan() if known is None else filled.isnan() & ~known
+    count = int(found.sum())
+    if not count:
+        return
+    done = "left" if step.replaces else "made"
+    message = f"{step.rule} {done} {count:,} of {filled.numel():,} elements of '{name}' NaN"
+    nothing = step.replaces and count == filled.numel()
+    raise ParamtoolError(message, step.rule.place, "it is to fill its tensor in place" if nothing else None)
 
 
 @contextmanager
@@ -61,6 +97,9 @@ def failures(step: Step, name: str) -> Iterator[None]:
     """Tell what a function raises as an error of the rule that named it."""
     try:
         yield
+    except ParamtoolError as error:
+        message = f"{step.rule} failed on '{name}': {error.message}"
+        raise ParamtoolError(message, step.rule.place, error.hint) from error
     except (Exception, SystemExit) as error:
         message = f"{step.rule} failed on '{name}': {told(error)}"
         raise ParamtoolError(message, step.rule.place) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -135,14 +135,21 @@ def _act(rules: Sequence[Rule], targets: Sequence[Target], seed: int, rng: str) 
 
 def _fill(target: Target, result: Tensor, seed: int) -> None:
     """Run the steps of a target on `result`, from the streams of its name."""
-    tensor = result if result.is_contiguous() else result.contiguous()
-    for step in target.steps:
-        if step.law is None:
-            fill_whole(step, tensor, target.name, streams.stream(seed, target.name))
-        else:
-            _fill_blocks(step, tensor, target.name, seed)
-    if tensor is not result:
-        result.copy_(tensor)
+    with _contiguous(result) as tensor:
+        for number, step in enumerate(target.steps):
+            if step.law is None:
+                fill_whole(step, number, tensor, seed, target.name)
+            else:
+                _fill_blocks(step, tensor, target.name, seed)
+
+
+@contextmanager
+def _contiguous(tensor: Tensor) -> Iterator[Tensor]:
+    """Give a tensor, or a copy that becomes it, whose elements lie in row-major order."""
+    whole = tensor if tensor.is_contiguous() else tensor.contiguous()
+    yield whole
+    if whole is not tensor:
+        tensor.copy_(whole)
 
 
 def _fill_blocks(step: Step, tensor: Tensor, name: str, seed: int) -> None:
@@ -167,7 +174,8 @@ def _act_as_torch(rules: Sequence[Rule], targets: Sequence[Target], seed: int) -
 def _as_torch(step: Step, target: Target) -> None:
     function = getattr(nn.init, f"{step.rule.initializer}_", None)
     if function is None and step.law is not None:
-        step.law.draw(target.tensor, None)
+        with _contiguous(target.tensor.detach()) as whole:
+            step.law.draw(step.law.part(whole.view(-1)), None)
         return
     arguments = dict(step.arguments)
     if function is None:
@@ -200,7 +208,8 @@ def totals_of(
 
 def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> InitializationRow:
     """Return the row of a target: what the rules do to it, and the statistics of the result."""
-    law = target.steps[0].law if len(target.steps) == 1 else None
+    only = target.steps[0] if len(target.steps) == 1 else None
+    law = only.law if only and only.replaces else None
     tensor = target.tensor
     moments: dict[str, Any] = {key: (after or {}).get(key) for key in _MOMENTS}
     return InitializationRow(

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from paramtool import plugins
-from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line
+from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
 from paramtool.initializers.laws import Law
 from paramtool.named_tensors import dtype_name
 from paramtool.operations.initialization.targets import Step, Target, targets_of
@@ -60,7 +60,7 @@ def find_initializer(name: str) -> Callable[..., Any]:
     """Return the initializer that an installed distribution, or this tool, offers as `name`.
 
     Raises:
-        ParamtoolError: where nobody does, or it cannot be imported.
+        ParamtoolError: where nobody does, it cannot be imported, or its attribute ``replaces`` is no bool.
     """
     entry = plugins.find(plugins.INITIALIZERS, name)
     if entry is None:
@@ -69,6 +69,11 @@ def find_initializer(name: str) -> Callable[..., Any]:
     found = plugins.load(entry)
     if not callable(found):
         raise ParamtoolError(f"the initializer '{name}' of {plugins.distribution(entry)} is not callable")
+    replaces = getattr(found, "replaces", True)
+    if not isinstance(replaces, bool):
+        owner = f"the initializer '{name}' of {plugins.distribution(entry)}"
+        message = f"the attribute 'replaces' of {owner} must be bool, got {shorten(repr(replaces))}"
+        raise ParamtoolError(message, hint=f"{name}.replaces = False says that it acts on what is there")
     return found
 
 
@@ -117,15 +122,19 @@ def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:
         if not getattr(function, "is_law", False):
             offered = offer(function, arguments, generator=None, parameter=target.name)
             inspect.signature(function).bind(target.tensor, **offered)
-            _check_complex(target, rule.initializer in _COMPLEX)
+            _check_complex(target, rule.initializer in _COMPLEX or not getattr(function, "replaces", True))
             check = getattr(function, "check", _nothing_to_check)
-            check(tuple(target.tensor.shape), **offer(check, arguments, parameter=target.name))
+            known = offer(check, arguments, parameter=target.name, dtype=target.tensor.dtype)
+            check(tuple(target.tensor.shape), **known)
             return Step(rule, None, function, arguments)
         law: Law = function(tuple(target.tensor.shape), **arguments)
         _check_complex(target, law.complex)
         dtype = drawn_in(target.tensor.dtype) if law.random else target.tensor.dtype
         law.draw(torch.zeros(1, dtype=dtype), torch.Generator())
         _check_range(law, target.tensor.dtype)
+    except ParamtoolError as error:
+        message = f"{rule} cannot fill '{target.name}': {error.message}"
+        raise ParamtoolError(message, rule.place, error.hint) from error
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError, OverflowError) as error:
         message = f"{rule} cannot fill '{target.name}': {first_line(error)}"
         raise ParamtoolError(message, rule.place) from error

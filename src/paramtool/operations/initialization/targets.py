@@ -30,13 +30,21 @@ class Step:
 
     @property
     def replaces(self) -> bool:
-        return self.law.replaces if self.law else True
+        """Whether nothing of the earlier values is left: so it is where a function says nothing."""
+        return self.law.replaces if self.law else bool(getattr(self.function, "replaces", True))
 
     @property
     def keeps_zero(self) -> bool:
         """Whether an element that is 0 is still 0."""
         is_zero = self.law is not None and (self.law.mean, self.law.std) == (0.0, 0.0)
         return is_zero or self.rule.initializer == "mul"
+
+    def touches(self, row: int, length: int) -> bool:
+        """Tell whether it is for an element of a row of a matrix with rows of `length`."""
+        if self.law is None or self.law.span is None:
+            return True
+        start, stop = self.law.span
+        return start < (row + 1) * length and row * length < stop
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,9 @@ class Target:
         bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
         if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
             notes.append(NORM)
-        if not all(step.keeps_zero for step in self.steps):
-            notes.extend(f"row {row} is padding_idx, filled as well" for row in sorted(self._padding))
+        for row in sorted(self._padding):
+            if any(step.touches(row, self.tensor.shape[-1]) and not step.keeps_zero for step in self.steps):
+                notes.append(f"row {row} is padding_idx, filled as well")
         return "; ".join(notes) or None
 
     @property

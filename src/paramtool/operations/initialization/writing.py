@@ -130,9 +130,9 @@ def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
     if not each.steps[0].replaces:
         for number, block in streams.blocks(whole):
             each.construct(block, number, seed, scratch)
-    for step in each.steps:
+    for position, step in enumerate(each.steps):
         if step.law is None:
-            fill_whole(step, whole, each.name, streams.stream(seed, each.name))
+            fill_whole(step, position, whole, seed, each.name)
         else:
             for number, block in streams.blocks(whole):
                 each.run(step, block, number, seed, scratch)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.place import Place, Text
 from paramtool.sources.spec.limits import MAX_DEPTH
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence, describe
-from paramtool.sources.spec.reader import read
+from paramtool.sources.spec.typed_value import read_value
 from paramtool.suggestion import did_you_mean
 
 
@@ -32,11 +32,7 @@ class Override:
         path, equals, value = given.partition("=")
         if not equals or not path or not all(path.split(".")):
             raise ParamtoolError("expected KEY=VALUE", place, "as in seed=1 or model.Linear.bias=false")
-        try:
-            node = read(Text(text.name, value or "null", is_option=True))
-        except Problems as error:
-            raise ParamtoolError(error.message, place, error.hint) from error
-        return cls(path, node, place)
+        return cls(path, read_value(value, place), place)
 
     def apply(self, root: Node) -> Node:
         """Return `root` with the value set in it; the nodes are changed in place.

@@ -34,6 +34,7 @@ OWN = {
     "clamp": Signature(
         "clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))
     ),
+    "put": Signature("put", (Argument("index", "int | [int]"), Argument("value", "float"))),
     "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str", "'{name}'"))),
 }
 """The initializers that torch.nn.init lacks."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence as Given
 
-from paramtool.errors import ParamtoolError, Problems, shorten
-from paramtool.place import Text
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.place import Place, Text
 from paramtool.sources.spec.document import Inputs
 from paramtool.sources.spec.nodes import Mapping, Node, Scalar, Sequence
 from paramtool.sources.spec.reader import read
 from paramtool.sources.spec.tensors import FILLS, read_tensor
 from paramtool.sources.spec.tree import TensorNode
+from paramtool.sources.spec.typed_value import read_value
 from paramtool.suggestion import suggest
 
 EXAMPLE = "as in 2,4 or 2,16,randint=1000"
@@ -48,10 +49,7 @@ def read_inputs(given: Given[str], dtypes: tuple[str, ...]) -> Inputs:
 def _node(written: str, text: Text) -> Node:
     """Write what was typed as the node that a spec has for it."""
     if written[:1] in ("{", "["):
-        try:
-            return read(Text(text.name, written, is_option=True))
-        except Problems as error:
-            raise ParamtoolError(error.message, error.place, error.hint) from error
+        return read_value(written, Place(text, 1, 1))
     parts = [part.strip() for part in written.split(",")]
     sizes = [part for part in parts if _SIZE.fullmatch(part)]
     tensor = Mapping(text, 1, 1)
