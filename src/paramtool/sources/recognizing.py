@@ -90,13 +90,15 @@ def _of_content(path: Path) -> Form:
             head = file.read(_HEAD)
     except OSError:  # told where it is read
         return Form.text
+    # before signatures: a header of 384 bytes begins with \x80\x01, as pickles do
+    if int.from_bytes(head[:8], "little") <= LONGEST_HEADER and head[8:9] == b"{":
+        return Form.safetensors
     for signature, what, hint in _SIGNATURES:
         if re.match(signature, head, re.DOTALL):
             raise ParamtoolError(f"{path} is {what}", hint=hint)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") and path.suffix not in _BY_NAME:
         return Form.archive
-    is_header = int.from_bytes(head[:8], "little") <= LONGEST_HEADER and head[8:9] == b"{"
-    if is_header or path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
         return Form.safetensors
     if path.suffix in _BY_NAME:
         hint = "paramtool reads specs, safetensors and what torch.save writes"
