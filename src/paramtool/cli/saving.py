@@ -12,10 +12,10 @@ from paramtool.cli.cores import available_cores
 from paramtool.cli.progress import progress_bar
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.sizes import parse_size
 from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule
 from paramtool.sources.model import Buildable, open_checkpoint
+from paramtool.sources.spec.typed_size import read_size
 
 if TYPE_CHECKING:
     from paramtool.sources.build.network import Network
@@ -45,7 +45,7 @@ def read_saving(
             if is_given:
                 raise ParamtoolError(f"{option} is of --output PATH, which is not given")
         return None
-    size = parse_size(max_shard_size) if max_shard_size is not None else None
+    size = read_size("--max-shard-size", max_shard_size, "init") if max_shard_size is not None else None
     return Saving(Path(output), size, force, jobs or available_cores())
 
 
