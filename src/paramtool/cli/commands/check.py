@@ -29,6 +29,10 @@ from paramtool.sources.spec.document import Spec
 BROKEN = 1
 
 
+class _NothingExpected(ParamtoolError):
+    """Say that nothing is expected of a model."""
+
+
 def check(
     models: Annotated[
         list[str] | None,
@@ -109,11 +113,18 @@ def _each(
             reports.append(_one(model(), added, allow_none, weights))
         except ParamtoolError as error:
             refused.append(error)
+    refused = _hinted_once(refused)
     for each in refused[:-1]:
         console.complain(each)
     if refused:
         raise refused[-1]
     return reports
+
+
+def _hinted_once(refused: list[ParamtoolError]) -> list[ParamtoolError]:
+    """Leave the hint that is the same for all models to the last of them."""
+    repeated = [each for each in refused if isinstance(each, _NothingExpected)][:-1]
+    return [ParamtoolError(each.message) if each in repeated else each for each in refused]
 
 
 def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
@@ -123,7 +134,7 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
         message = f"nothing is expected of {model.name}"
         if not allow_none:
             hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
-            raise ParamtoolError(message, hint=hint)
+            raise _NothingExpected(message, hint=hint)
         console.note(message)
     evidence = ModelEvidence(model, weights)
     if weights is not None:

@@ -11,7 +11,7 @@ from paramtool.cli import console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.cli.selecting import selected_by
-from paramtool.errors import ParamtoolError
+from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.records.parameter import (
     KIND_COLUMNS,
@@ -128,7 +128,10 @@ def _arranged(
     from paramtool.operations.listing.totals import totals
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
-    kept = selections.select(listed, selection)
+    try:
+        kept = selections.select(listed, selection)
+    except NothingMatched as error:
+        raise NothingMatched(error.message, hint=_unlisted(report, selection) or error.hint) from None
     sums = totals(kept) if selection else report.totals
     columns = report.columns
     if buffers:
@@ -137,3 +140,17 @@ def _arranged(
         kept = depths.fold_depth(kept, depth, report.modules)
         columns = (columns[0], "count", *columns[1:])
     return replace(report, rows=tuple(kept), totals=sums, columns=columns)
+
+
+def _unlisted(report: Listing, selection: Selection) -> str | None:
+    """Find what was selected and is no parameter; None where it is listed as well, or there is none."""
+    from paramtool.operations.listing.selection import select
+
+    try:
+        first, *more = select(report.rows, selection)
+    except NothingMatched:
+        return None
+    kind = {"buffer": "a buffer", "tensor": "a plain tensor"}[first.kind]
+    if more:
+        return f"'{first.name}' is {kind}, and {len(more):,} more are no parameters; --buffers lists them"
+    return f"'{first.name}' is {kind}; --buffers lists it"
