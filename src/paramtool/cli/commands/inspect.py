@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import console, options, verifying
+from paramtool.cli import completing, console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.cli.selecting import selected_by
@@ -34,7 +34,13 @@ def inspect(
     type: options.Type = None,
     module: Annotated[
         str | None,
-        typer.Option("--module", "-m", metavar="PATH", help="List one submodule, by its own names."),
+        typer.Option(
+            "--module",
+            "-m",
+            metavar="PATH",
+            autocompletion=completing.submodules,
+            help="List one submodule, by its own names.",
+        ),
     ] = None,
     buffers: Annotated[
         bool,
@@ -51,7 +57,12 @@ def inspect(
     seed: options.Seed = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="FIELD", help="Sort by a column: largest first, or A to Z."),
+        typer.Option(
+            "--sort",
+            metavar="FIELD",
+            autocompletion=completing.sort_fields,
+            help="Sort by a column: largest first, or A to Z.",
+        ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order around.")] = False,
     depth: Annotated[
