@@ -104,6 +104,22 @@ def test_nothing_to_check_is_an_error(run: Run) -> None:
     assert run("check", "plain.yaml", "--set", "expect.finite=false").status == 2
 
 
+def test_what_is_the_same_for_all_models_is_said_once(run: Run, folder: Path) -> None:
+    """Each model of which nothing is expected has its line, the last of them the hint."""
+    for name in ("other.yaml", "third.yaml"):
+        (folder / name).write_text("model: {Linear: [1, 1]}\n")
+    (folder / "wrong.yaml").write_text("model: Liner\n")
+    result = run("check", "plain.yaml", "tied.yaml", "other.yaml", "third.yaml", "wrong.yaml")
+    assert (result.status, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[:4] == [
+        "error: nothing is expected of plain.yaml",
+        "error: nothing is expected of other.yaml",
+        "error: nothing is expected of third.yaml; as in expect: {parameters: 124M} in the spec, or"
+        " --parameters 124M",
+        "wrong.yaml:1:8: error: unknown module 'Liner'; did you mean 'Linear'?",
+    ]
+
+
 def test_nothing_to_check_can_be_allowed(run: Run) -> None:
     """With --allow-none a model without expectations is passed over."""
     result = run("check", "plain.yaml", "--allow-none")

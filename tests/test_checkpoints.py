@@ -19,6 +19,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.operations.listing.parameters import parameters
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.render.formats import Format, as_text
+from paramtool.sources.recognizing import Form, recognize
 from tests.conftest import Run
 
 TENSORS: Mapping[str, Tensor] = {
@@ -122,6 +123,15 @@ def test_a_file_is_told_by_its_content(name: str, run: Run, tmp_path: Path) -> N
     """What a safetensors file is called does not matter."""
     safetensors.torch.save_file({"w": torch.ones(2)}, tmp_path / name)
     assert "2 elements in 1 tensor, 8 B\n" in run("inspect", str(tmp_path / name)).stdout
+
+
+def test_a_header_of_any_length_is_one(run: Run, tmp_path: Path) -> None:
+    """Some lengths begin with the bytes of a pickle or another format, and are lengths all the same."""
+    for padding in range(0, 1600, 8):  # a header is filled up to eight bytes
+        path = tmp_path / "w"
+        safetensors.torch.save_file({"a": torch.ones(1)}, path, {"note": "x" * padding})
+        assert recognize(str(path)) is Form.safetensors, padding
+    assert rows(run("inspect", str(path), "--json").stdout)["a"]["shape"] == [1]
 
 
 def test_the_tree_and_selections_work_on_names_alone(run: Run, tmp_path: Path) -> None:

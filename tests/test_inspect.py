@@ -423,3 +423,22 @@ def test_a_model_without_parameters_is_no_error(folder: Path, run: Run) -> None:
     result = run("inspect", "relu.yaml")
     assert (result.status, result.stderr) == (0, "note: the model has no parameters\n")
     assert "0 parameters in 0 tensors, 0 B" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["my_model.yaml", "-p", "weight2"], "'weight2' is a plain tensor; --buffers lists it"),
+        (
+            ["resnet18.yaml", "-p", "^bn1.(running|num)"],
+            "'bn1.running_mean' is a buffer, and 2 more are no parameters; --buffers lists them",
+        ),
+        (["resnet18.yaml", "-p", "runing"], "there are 62 names, the first is 'conv1.weight'"),
+        (["resnet18.yaml", "-p", "runing", "--buffers"], "there are 122 names, the first is 'conv1.weight'"),
+    ],
+)
+def test_what_is_selected_and_not_listed_is_pointed_out(arguments: list[str], hint: str, run: Run) -> None:
+    """A pattern that only buffers or plain tensors match has no row, status 1, and a way to see them."""
+    result = run("inspect", str(CONFIGS / arguments[0]), *arguments[1:])
+    assert (result.status, result.stdout) == (1, "")
+    assert result.stderr.endswith(f"error: no parameter matches the selection; {hint}\n")

@@ -19,6 +19,7 @@ import termios
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from paramtool.cli import console
@@ -150,6 +151,31 @@ def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run
     words = {"COMP_WORDS": f"paramtool {command} --format ", "COMP_CWORD": "3"}
     offered = execute(env={"_PARAMTOOL_COMPLETE": "complete_bash", **words}).stdout
     assert offered.split() == listed[1].split("|")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("initializers xavier", ["xavier_normal", "xavier_uniform"]),
+        ("inspect --sort na", ["name", "nan"]),
+        ("inspect w.safetensors --module ", ["h", "h.0", "h.0.mlp", "h.1"]),
+        ("inspect --module h.1 --type MaxUnpool2", ["MaxUnpool2d"]),
+        ("inspect nothing.safetensors --module ", []),
+        ("inspect bad.yaml --module ", []),
+        ("inspect - --module ", []),
+        ("init --pattern weight --zeros --type LayerN", ["LayerNorm"]),
+        ("init --pattern weight --with spar", ["sparse"]),
+        ("grad -f mark", ["markdown"]),
+    ],
+)
+def test_values_are_completed_without_torch(typed: str, offered: list[str], folder: Path) -> None:
+    """The shell offers initializers, fields, classes and the modules of a file, at once."""
+    tensors = {name: torch.zeros(1) for name in ("h.0.mlp.weight", "h.1.bias", "top", "$(x).a", "\x1b[.a")}
+    safetensors.torch.save_file(tensors, folder / "w.safetensors")
+    words = f"paramtool {typed}"
+    env = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_PARAMTOOL_COMPLETE": "complete_bash"}
+    ended = watch(folder=folder, env=env)
+    assert (ended.stdout.split(), ended.stderr, ended.torch) == (offered, "", False)
 
 
 @pytest.mark.parametrize("of_torch", [False, True])

@@ -24,7 +24,7 @@ def copy(tensor: Tensor, file: str, name: str = "{name}", *, parameter: str) -> 
     In `name`, ``{name}`` stands for the name of the parameter: ``transformer.{name}``.  Values are
     cast to the dtype of the parameter.
     """
-    fill(tensor, _opened(file).elements, _mapped(name, parameter))
+    fill(tensor, _opened(file).elements.blocks(_mapped(name, parameter)))
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from paramtool.sources.build.network import Network
 
 
-def build(model: Model, *, values: bool, weights: str | None = None, rng: str = "streams") -> Network:
+def build(
+    model: Model,
+    *,
+    values: bool,
+    weights: str | None = None,
+    rng: str = "streams",
+    tell: Callable[[str], object] = console.note,
+) -> Network:
     """Return the network of `model`; torch comes in here.
 
     Args:
@@ -23,6 +31,7 @@ def build(model: Model, *, values: bool, weights: str | None = None, rng: str = 
         values: with values on the CPU, or names and shapes only.
         weights: the checkpoint to load; without `values` only its names and shapes are compared.
         rng: where the initial values come from.
+        tell: takes what there is to say.
 
     Raises:
         ParamtoolError: for a model that is no module; where it cannot be built or the weights do not fit.
@@ -35,9 +44,9 @@ def build(model: Model, *, values: bool, weights: str | None = None, rng: str = 
 
     built = networks.values(source, rng) if values else networks.structure(source)
     for text in built.notes:
-        console.note(text)
+        tell(text)
     for text in load(built.module, checkpoint) if checkpoint is not None else ():
-        console.note(text)
+        tell(text)
     return built
 
 

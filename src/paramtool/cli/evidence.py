@@ -5,63 +5,69 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from paramtool.cli.construction import Construction
 from paramtool.cli.laying_out import laid_out
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.expectations.evidence import CannotTell
 from paramtool.place import Place
 from paramtool.records.parameter import Listing
 from paramtool.sources.model import Buildable, Model, buildable, open_model
 from paramtool.sources.snapshot import Snapshot
-from paramtool.sources.spec.document import Spec
-
-if TYPE_CHECKING:
-    from paramtool.sources.build.network import Network
 
 _WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
 
 class ModelEvidence:
-    """What a model tells: of its structure without a value, of its values as `init` would leave them."""
+    """What a model tells: of its structure without a value, of its values as `init` would leave them.
 
-    def __init__(self, model: Model) -> None:
+    Args:
+        model: what MODEL named.
+        weights: a checkpoint to load into a spec or object, whose values are then those of the model.
+
+    Raises:
+        ParamtoolError: for weights of a model that is not built.
+    """
+
+    def __init__(self, model: Model, weights: str | None = None) -> None:
         self._model = model
-        self._network: Network | None = None
+        self._construction = Construction(model, weights)
 
     @cached_property
     def listing(self) -> Listing:
-        return list_model(self._model)
+        return list_model(self._model) if self._is_listed else self._construction.listing()
 
     @cached_property
     def statistics(self) -> Listing:
-        """Return the statistics of what is stored, or what constructors draw and a spec's rules then fill."""
-        if isinstance(self._model, Snapshot):
-            try:
-                return list_model(self._model, stats=True)
-            except ParamtoolError as error:
-                raise CannotTell(error.message, hint=error.hint) from error
-        if not (isinstance(self._model, Spec) and self._model.rules):
+        """Return the statistics of what is stored or loaded, or else drawn and filled by a spec's rules."""
+        if not self._is_listed:
+            return self._construction.listing(stats=True)
+        try:
             return list_model(self._model, stats=True)
-        with quick_import():
-            from paramtool.operations.listing.parameters import parameters
-        return parameters(self._filled(self._model).module, stats=True)
+        except ParamtoolError as error:
+            if not isinstance(self._model, Snapshot):
+                raise
+            raise CannotTell(error.message, hint=error.hint) from error
 
     @cached_property
     def sharing(self) -> Mapping[str, str]:
         from paramtool.operations.sharing.grouping import representatives, share
 
-        return representatives(share(laid_out(self._model)[0]))
+        if self._is_listed:
+            return representatives(share(laid_out(self._model)[0]))
+        with quick_import():
+            from paramtool.operations.sharing.sharing import layout_of
+        return representatives(share(layout_of(self._construction.structure.module)))
 
     @cached_property
     def unfilled(self) -> Collection[str]:
         source = self._source()
         with quick_import():
             from paramtool.operations.initialization.planning import plan
-            from paramtool.sources import networks
-        targets = plan(networks.structure(source).module, source.rules)
+        targets = plan(self._construction.structure.module, source.rules)
         return [each.name for each in targets if not any(step.replaces for step in each.steps)]
 
     @cached_property
@@ -80,7 +86,7 @@ class ModelEvidence:
         check_forward(networks.structure(spec).module)
         given = make_inputs(spec.inputs, spec.dtype, spec.seed)
         report = gradients(
-            self._filled(spec).module,
+            self._construction.filled.module,
             given.positional,
             given.named,
             loss=spec.loss or "sum",
@@ -96,16 +102,10 @@ class ModelEvidence:
 
         return [sentence(row) for row in differences(_listed(snapshot, place), self.listing).rows]
 
-    def _filled(self, source: Buildable) -> Network:
-        """Return the network with its values, as `init` would leave it; built once."""
-        with quick_import():
-            from paramtool.operations.initialization.initialize import initialize
-            from paramtool.sources import networks
-        if self._network is None:
-            self._network = networks.values(source)
-            if source.rules:
-                initialize(self._network.module, source.rules, seed=source.seed)
-        return self._network
+    @property
+    def _is_listed(self) -> bool:
+        """Whether the model is a file that says what a module has."""
+        return isinstance(self._model, (Checkpoint, Snapshot))
 
     def _source(self) -> Buildable:
         try:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from paramtool.cli import completing
 from paramtool.errors import ParamtoolError
 from paramtool.render.formats import Format, formats_of, lacks
 from paramtool.sources.spec.limits import MAX_INTEGER
@@ -86,7 +87,13 @@ Exclude = Annotated[
 ]
 Type = Annotated[
     list[str] | None,
-    typer.Option("--type", "-t", metavar="CLASS", help="Keep what a module of CLASS owns, subclasses too."),
+    typer.Option(
+        "--type",
+        "-t",
+        metavar="CLASS",
+        autocompletion=completing.class_names,
+        help="Keep what a module of CLASS owns, subclasses too.",
+    ),
 ]
 Plugin = Annotated[
     list[str] | None,

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from paramtool.cli import completing
 from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.place import Place, Text
@@ -90,7 +91,11 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
         "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names in which REGEX is found."),
         "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names in which REGEX is found."),
         "type": _shown(
-            "-t", "--type", metavar="CLASS", help="Select what a module of CLASS owns, subclasses too."
+            "-t",
+            "--type",
+            metavar="CLASS",
+            help="Select what a module of CLASS owns, subclasses too.",
+            offered=completing.class_names,
         ),
         "ndim": _shown("--ndim", metavar="N", help="Select tensors of N dimensions."),
         **{each.name: _initializer_shown(each) for each in INITIALIZERS},
@@ -98,6 +103,7 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
             "--with",
             metavar="NAME:KEY=VALUE,…",
             help="Any initializer, a plugin's too, by all its arguments.",
+            offered=completing.initializer_names,
         ),
     }
     parameters = [
@@ -115,8 +121,9 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _shown(*names: str, metavar: str, help: str) -> Any:
-    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=help)]
+def _shown(*names: str, metavar: str, help: str, offered: Callable[[str], list[str]] | None = None) -> Any:
+    option = typer.Option(*names, metavar=metavar, help=help, autocompletion=offered)
+    return Annotated[str | None, option]
 
 
 def _initializer_shown(each: InitializerOption) -> Any:
@@ -129,6 +136,8 @@ class RuleCommand(Command):
     """A command that takes the options of rules out of its arguments, in the order typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # of what a shell is to complete, which lacks its end
+            return super().parse_args(ctx, args)
         typed, rest = split(args)
         ctx.meta[RULES] = typed
         return super().parse_args(ctx, rest)

@@ -38,21 +38,66 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
         Problems: with every missing, unexpected and reshaped name; the module is left as it was.
         ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
     """
-    stored = checkpoint.by_name
-    targets = list(_targets(module, stored))
-    problems = [*_unpaired(targets, checkpoint), *_unlike(targets, stored, checkpoint.name)]
-    if problems:
-        raise Problems(problems)
-    elements = CheckpointElements(checkpoint)
-    for target in targets:
-        _check_tie(target, stored, elements, checkpoint.name)
-    notes = list(_casts(targets, stored, checkpoint.name))
-    filled = [each for each in targets if not each.tensor.is_meta]
-    not_finite = [each.found[0] for each in filled if not fill(each.tensor, elements, each.found[0])]
-    if not_finite:
-        more = f" and {len(not_finite) - 1:,} more" if len(not_finite) > 1 else ""
-        notes.append(f"{shorten(not_finite[0])}{more} of {checkpoint.name} has NaN or infinities")
-    return notes
+    values = LoadedValues(module, checkpoint)
+    for target in values.targets:
+        if not target.tensor.is_meta:
+            fill(target.tensor, values.blocks(target.names[0]))
+    return [*values.notes, *values.warnings]
+
+
+class LoadedValues:
+    """The elements that a strict load gives each tensor of a module, read in blocks where they are stored.
+
+    Args:
+        module: of which nothing is changed.
+        checkpoint: what is loaded into it.
+
+    Attributes:
+        targets: every tensor that is loaded.
+        notes: what there is to say of the casts.
+
+    Raises:
+        Problems: with every missing, unexpected and reshaped name.
+        ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
+    """
+
+    def __init__(self, module: nn.Module, checkpoint: Checkpoint) -> None:
+        stored = checkpoint.by_name
+        self.targets = list(_targets(module, stored))
+        problems = [*_unpaired(self.targets, checkpoint), *_unlike(self.targets, stored, checkpoint.name)]
+        if problems:
+            raise Problems(problems)
+        self._file = checkpoint.name
+        self._elements = CheckpointElements(checkpoint)
+        for target in self.targets:
+            _check_tie(target, stored, self._elements, checkpoint.name)
+        self._by_name = {target.names[0]: target for target in self.targets}
+        self._not_finite: set[str] = set()
+        self.notes = list(_casts(self.targets, stored, checkpoint.name))
+
+    def blocks(self, name: str) -> Iterator[Tensor]:
+        """Yield the elements of the tensor of that first name, in the module's dtype, as `Elements` does.
+
+        Raises:
+            ParamtoolError: where they cannot be read.
+        """
+        target = self._by_name[name]
+        for stored in self._elements.blocks(target.found[0]):
+            block = stored.to(target.tensor.dtype)
+            if block.is_floating_point() and name not in self._not_finite:
+                total = float(block.sum(dtype=torch.float32))
+                if not (math.isfinite(total) or bool(block.isfinite().all())):
+                    self._not_finite.add(name)
+            yield block
+
+    @property
+    def warnings(self) -> list[str]:
+        """What there is to say of the elements that were read."""
+        found = [target.found[0] for target in self.targets if target.names[0] in self._not_finite]
+        if not found:
+            return []
+        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        return [f"{shorten(found[0])}{more} of {self._file} has NaN or infinities"]
 
 
 def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
@@ -136,26 +181,17 @@ def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iter
 
 
 @torch.no_grad()
-def fill(target: Tensor, elements: CheckpointElements, name: str) -> bool:
-    """Copy the elements of `name` block by block, and tell whether all of them are finite.
-
-    Raises:
-        ParamtoolError: where the file cannot be read.
-    """
+def fill(target: Tensor, blocks: Iterable[Tensor]) -> None:
+    """Copy the elements, which come in flat blocks in row-major order, into `target`."""
     tensor = target.detach()
     whole = tensor if tensor.is_contiguous() else torch.empty(tensor.shape, dtype=tensor.dtype)
     flat = whole.view(-1)
-    start, is_finite = 0, True
-    for block in elements.blocks(name):
-        room = flat[start : start + block.numel()]
-        room.copy_(block)
+    start = 0
+    for block in blocks:
+        flat[start : start + block.numel()] = block
         start += block.numel()
-        if is_finite and tensor.is_floating_point():
-            total = float(room.sum(dtype=torch.float32))
-            is_finite = math.isfinite(total) or bool(room.isfinite().all())
     if whole is not tensor:
         tensor.copy_(whole)
-    return is_finite
 
 
 def _shape(tensor: Tensor) -> str:

@@ -58,10 +58,12 @@ def _(totals: ParameterTotals) -> list[str]:
 
 @_sentences.register
 def _(totals: InitializationTotals) -> list[str]:
-    lines = [
-        f"{counted(totals.parameters, 'parameter')} in {counted(totals.tensors, 'tensor')} by"
-        f" {counted(len(totals.rules), 'rule')}; {counted(totals.untouched, 'tensor')} untouched"
-    ]
+    touched = "no rules"
+    if totals.rules:
+        tensors = counted(totals.tensors, "tensor")
+        rules = counted(len(totals.rules), "rule")
+        touched = f"{counted(totals.parameters, 'parameter')} in {tensors} by {rules}"
+    lines = [f"{touched}; {counted(totals.untouched, 'tensor')} untouched"]
     if totals.nbytes is not None:
         first = shown(totals.files[0])
         more = f" and {len(totals.files) - 1} more" if len(totals.files) > 1 else ""

@@ -29,6 +29,10 @@ from paramtool.sources.spec.document import Spec
 BROKEN = 1
 
 
+class _NothingExpected(ParamtoolError):
+    """Say that nothing is expected of a model."""
+
+
 def check(
     models: Annotated[
         list[str] | None,
@@ -51,6 +55,15 @@ def check(
     init: expected.Init = None,
     gradients: expected.Gradients = None,
     same_as: expected.SameAs = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="FILE",
+            help="Load a checkpoint into a spec or object, in place of the values that init: leaves.",
+        ),
+    ] = None,
     seed: options.Seed = None,
     allow_none: Annotated[
         bool, typer.Option("--allow-none", help="A MODEL of which nothing is expected is fine.")
@@ -74,7 +87,9 @@ def check(
     format = Format.json if json else format
     added = expected.read_options(typed, finite, spec_catalog())
     chosen: Sequence[str | None] = models or (None,)
-    reports = _each([partial(open_chosen, each, set, seed, arg) for each in chosen], added, allow_none)
+    reports = _each(
+        [partial(open_chosen, each, set, seed, arg) for each in chosen], added, allow_none, weights
+    )
     report = _together(reports, format)
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
@@ -85,16 +100,20 @@ def check(
 
 
 def _each(
-    models: Sequence[Callable[[], Model]], added: Sequence[Expectation], allow_none: bool
+    models: Sequence[Callable[[], Model]],
+    added: Sequence[Expectation],
+    allow_none: bool,
+    weights: str | None,
 ) -> list[Expectations]:
     """Return the report of each model; what is wrong with one does not hide what is with the next."""
     reports = []
     refused: list[ParamtoolError] = []
     for model in models:
         try:
-            reports.append(_one(model(), added, allow_none))
+            reports.append(_one(model(), added, allow_none, weights))
         except ParamtoolError as error:
             refused.append(error)
+    refused = _hinted_once(refused)
     for each in refused[:-1]:
         console.complain(each)
     if refused:
@@ -102,16 +121,25 @@ def _each(
     return reports
 
 
-def _one(model: Model, added: Sequence[Expectation], allow_none: bool) -> Expectations:
+def _hinted_once(refused: list[ParamtoolError]) -> list[ParamtoolError]:
+    """Leave the hint that is the same for all models to the last of them."""
+    repeated = [each for each in refused if isinstance(each, _NothingExpected)][:-1]
+    return [ParamtoolError(each.message) if each in repeated else each for each in refused]
+
+
+def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
     written = model.expectations if isinstance(model, Spec) else ()
     expectations = (*written, *added)
     if not expectations:
         message = f"nothing is expected of {model.name}"
         if not allow_none:
             hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
-            raise ParamtoolError(message, hint=hint)
+            raise _NothingExpected(message, hint=hint)
         console.note(message)
-    return hold(expectations, ModelEvidence(model), model=model.name)
+    evidence = ModelEvidence(model, weights)
+    if weights is not None:
+        _ = evidence.listing  # which compares the names and shapes, whatever is expected
+    return hold(expectations, evidence, model=model.name)
 
 
 def _together(reports: list[Expectations], format: Format) -> Expectations:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
+from paramtool.cli.construction import Construction
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.selecting import selected_by
@@ -24,6 +25,9 @@ from paramtool.sources.texts import STDIN
 if TYPE_CHECKING:
     from paramtool.operations.comparison.differences import Values
     from paramtool.operations.elements.elements import Elements
+
+NOT_BUILT = (Checkpoint, Snapshot)
+"""Models that only tell what a module has."""
 
 
 def diff(
@@ -45,7 +49,12 @@ def diff(
     ] = None,
     pattern: options.Pattern = None,
     exclude: options.Exclude = None,
-    values: Annotated[bool, typer.Option("--values", help="Compare the elements as well.")] = False,
+    values: Annotated[
+        bool,
+        typer.Option(
+            "--values", help="Compare the elements as well, those of a spec as init would leave them."
+        ),
+    ] = False,
     atol: Annotated[
         float | None,
         typer.Option("--atol", min=0, metavar="X", help="Absolute tolerance of --values; 0 if left out."),
@@ -53,6 +62,15 @@ def diff(
     rtol: Annotated[
         float | None,
         typer.Option("--rtol", min=0, metavar="X", help="Relative tolerance of --values; 0 if left out."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="FILE",
+            help="With --values: load a checkpoint into B; into A where B is no spec or object.",
+        ),
     ] = None,
     all: options.All = False,
     set: Annotated[
@@ -77,12 +95,13 @@ def diff(
     from paramtool.operations.comparison.differences import differences
 
     format = Format.json if json else format
-    _check(a, b, values, atol, rtol)
+    _check(a, b, values, atol, rtol, weights)
     selection = selected_by(pattern, exclude)
     model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
-    listed_a, listed_b = _listed(model_a), _listed(model_b)
+    side_a, side_b = _sides(model_a, model_b, weights)
+    listed_a, listed_b = side_a.listing(), side_b.listing()
     _tell_of_what_is_left_out(listed_a, listed_b)
-    compared = _values(model_a, model_b, atol or 0.0, rtol or 0.0) if values else None
+    compared = _values(side_a, side_b, atol or 0.0, rtol or 0.0) if values else None
     report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
     if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
@@ -98,7 +117,50 @@ def diff(
         raise typer.Exit(1)
 
 
-def _check(a: str, b: str | None, values: bool, atol: float | None, rtol: float | None) -> None:
+@dataclass(frozen=True)
+class _Side:
+    """One of the two models; what is built of it is built once."""
+
+    model: Model
+    construction: Construction | None = None
+
+    def listing(self) -> Listing:
+        """Return what the model has, under its own name: a snapshot's listing has that of what it is of."""
+        listed = self.construction.listing() if self.construction else list_model(self.model)
+        return replace(listed, model=self.model.name)
+
+    def elements(self) -> Elements:
+        """Return what is stored or loaded, or what `init` would leave."""
+        from paramtool.operations.elements.elements import CheckpointElements, ModuleElements
+
+        if self.construction is not None:
+            return ModuleElements(self.construction.filled.module)
+        if isinstance(self.model, Checkpoint):
+            return CheckpointElements(self.model)
+        hint = "a spec, a checkpoint or package.module:object has"
+        raise ParamtoolError(f"{self.model.name} is a snapshot and has no values to compare", hint=hint)
+
+
+def _sides(a: Model, b: Model, weights: str | None) -> tuple[_Side, _Side]:
+    """Return both models, with the weights in the one that they are for.
+
+    Raises:
+        ParamtoolError: for weights where neither model is built.
+    """
+    into_b = not isinstance(b, NOT_BUILT)
+    if weights is not None and isinstance(a, NOT_BUILT) and not into_b:
+        message = f"--weights loads into a spec or package.module:object; {a.name} and {b.name} are none"
+        raise ParamtoolError(message)
+    return _side(a, None if into_b else weights), _side(b, weights if into_b else None)
+
+
+def _side(model: Model, weights: str | None) -> _Side:
+    return _Side(model) if isinstance(model, NOT_BUILT) else _Side(model, Construction(model, weights))
+
+
+def _check(
+    a: str, b: str | None, values: bool, atol: float | None, rtol: float | None, weights: str | None
+) -> None:
     """Refuse what contradicts itself before anything is opened."""
     if a == b == STDIN:
         raise ParamtoolError("A and B are both -, and stdin is read once")
@@ -107,11 +169,8 @@ def _check(a: str, b: str | None, values: bool, atol: float | None, rtol: float 
         raise ParamtoolError(
             f"{option} is a tolerance of values, which are not compared", hint="add --values"
         )
-
-
-def _listed(model: Model) -> Listing:
-    """Return what the model has, under its own name: a snapshot's listing has that of what it is of."""
-    return replace(list_model(model), model=model.name)
+    if not values and weights is not None:
+        raise ParamtoolError("--weights gives values, which are not compared", hint="add --values")
 
 
 def _tell_of_what_is_left_out(*listings: Listing) -> None:
@@ -124,11 +183,11 @@ def _tell_of_what_is_left_out(*listings: Listing) -> None:
             console.note(f"{listed.model} does not list its {missing}, so these are not compared")
 
 
-def _values(a: Model, b: Model, atol: float, rtol: float) -> Values:
+def _values(a: _Side, b: _Side, atol: float, rtol: float) -> Values:
     with quick_import():
         from paramtool.operations.comparison.changed_values import ChangedValues
 
-    return ChangedValues(_elements(a), _elements(b), atol=atol, rtol=rtol)
+    return ChangedValues(a.elements(), b.elements(), atol=atol, rtol=rtol)
 
 
 def _absent(model: Model) -> list[str]:
@@ -137,15 +196,3 @@ def _absent(model: Model) -> list[str]:
         return []
     tensors = model.by_name
     return [name for name in model.tied if tensors[name].path.suffix == ".safetensors"]
-
-
-def _elements(model: Model) -> Elements:
-    from paramtool.operations.elements.elements import CheckpointElements, ModuleElements
-    from paramtool.sources import networks
-
-    if isinstance(model, Checkpoint):
-        return CheckpointElements(model)
-    if isinstance(model, Snapshot):
-        hint = "a spec, a checkpoint or package.module:object has"
-        raise ParamtoolError(f"{model.name} is a snapshot and has no values to compare", hint=hint)
-    return ModuleElements(networks.values(model).module)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,12 +13,11 @@ from paramtool.cli import console, options
 from paramtool.cli.all_rules import all_rules
 from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
-from paramtool.cli.cores import available_cores
-from paramtool.cli.progress import progress_bar
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
+from paramtool.cli.saving import Saving, read_saving, write_weights
 from paramtool.errors import ParamtoolError
-from paramtool.files.sizes import byte_size, parse_size
+from paramtool.files.sizes import byte_size
 from paramtool.records.initialization import NORM, Initialization
 from paramtool.records.rule import Rule
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -73,10 +71,11 @@ def init(
 
     Rules run top to bottom: those of the spec's init, of --recipe, then those typed.  Each
     initializer closes the selector before it: --pattern weight --normal 0.01 --pattern bias --zeros
-    is two rules; --pattern . selects every parameter.
+    is two rules; --pattern . selects every parameter.  Without any rule, --weights and --output
+    convert a checkpoint.
     """
     format = Format.json if json else format
-    saving = _saving(output, max_shard_size, force, jobs)
+    saving = read_saving(output, max_shard_size, force, jobs)
     if values and saving:
         raise ParamtoolError("--values prints what is in memory, and --output writes past it")
     if values and dry_run:
@@ -86,42 +85,25 @@ def init(
             context.with_resource(plugins.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
     rules = all_rules(source, recipe, context)
-    if not rules:
-        raise ParamtoolError("no rules", hint="as in --pattern weight --normal 0.01, or init: in the spec")
-    report = _initialize(source, weights, rules, rng, saving, dry_run, values, digests=format is Format.json)
+    if not rules and not (weights is not None and saving):
+        hint = "as in --pattern weight --normal 0.01, or init: in the spec"
+        raise ParamtoolError("no rules", hint="-o FILE writes the weights as they are" if weights else hint)
+    report = _initialize(
+        source, weights, rules, rng.value, saving, dry_run, values, digests=format is Format.json
+    )
     _warn_of_norms(report)
     if format in FOR_PEOPLE and not all:
         report = folded(report)
+    if not report.rows and format is Format.table:
+        report = replace(report, columns=())  # the sentence says all
     console.write(render(report, format, console.screen()))
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Where to write, and how."""
-
-    target: Path
-    max_shard_size: int | None
-    force: bool
-    jobs: int
-
-
-def _saving(output: str | None, max_shard_size: str | None, force: bool, jobs: int | None) -> Saving | None:
-    """Return what the options say of the file; without one these say nothing, and are refused."""
-    if output is None:
-        given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}
-        for option, is_given in given.items():
-            if is_given:
-                raise ParamtoolError(f"{option} is of --output PATH, which is not given")
-        return None
-    size = parse_size(max_shard_size) if max_shard_size is not None else None
-    return Saving(Path(output), size, force, jobs or available_cores())
 
 
 def _initialize(
     source: Buildable,
     weights: str | None,
     rules: list[Rule],
-    rng: Rng,
+    rng: str,
     saving: Saving | None,
     dry_run: bool,
     values: bool,
@@ -132,13 +114,13 @@ def _initialize(
         from paramtool.operations.initialization.initialize import initialize
 
     if saving and not dry_run:
-        return _save(source, weights, rules, rng, saving, digests)
-    built = build(source, values=not dry_run, weights=weights, rng=rng.value)
+        return write_weights(source, weights, rules, rng, saving, digests)
+    built = build(source, values=not dry_run, weights=weights, rng=rng)
     report = initialize(
         built.module,
         rules,
         seed=source.seed,
-        rng=rng.value,
+        rng=rng,
         dry_run=dry_run,
         values=values,
         digests=digests,
@@ -160,34 +142,3 @@ def _warn_of_norms(report: Initialization) -> None:
     elif caught:
         first, more = caught[0], len(caught) - 1
         console.note(f"{first.name} and {more:,} more of norm layers get {first.rule}; --exclude spares them")
-
-
-def _save(
-    source: Buildable, weights: str | None, rules: list[Rule], rng: Rng, saving: Saving, digests: bool
-) -> Initialization:
-    """Write the weights: straight to disk where every fill is known, else from memory."""
-    from paramtool.operations.initialization.initialize import initialize
-    from paramtool.operations.initialization.saving import byte_count, check, is_known, save
-    from paramtool.sources import networks
-
-    common: dict[str, Any] = {"digests": digests, "model": source.name, **vars(saving)}
-    built, sketch = networks.sketch(source)
-    if weights is None and rng is Rng.streams and is_known(built.module, sketch.fills_of):
-        for text in built.notes:
-            console.note(text)
-        with progress_bar(byte_count(built.module)) as progress:
-            return save(
-                built.module,
-                rules=rules,
-                fills_of=sketch.fills_of,
-                seed=source.seed,
-                progress=progress,
-                **common,
-            )
-    check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
-    built = build(source, values=True, weights=weights, rng=rng.value)
-    done = initialize(
-        built.module, rules, seed=source.seed, rng=rng.value, digests=digests, model=source.name
-    )
-    with progress_bar(byte_count(built.module)) as progress:
-        return save(built.module, done=done, progress=progress, **common)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from paramtool.cli import console, options
+from paramtool.cli import completing, console, options
 from paramtool.cli.rule_options import INITIALIZERS
 from paramtool.render.explanation import explanation
 from paramtool.render.formats import Format, render
@@ -17,7 +17,12 @@ from paramtool.sources.spec.catalog import shipped
 def initializers(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", show_default=False, help="Explain this one."),
+        typer.Argument(
+            metavar="NAME",
+            show_default=False,
+            autocompletion=completing.initializer_names,
+            help="Explain this one.",
+        ),
     ] = None,
     plugin: options.Plugin = None,
     format: Annotated[Format, options.format_of("initializers")] = Format.table,

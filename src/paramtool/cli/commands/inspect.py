@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import console, options, verifying
+from paramtool.cli import completing, console, options, verifying
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.listing import list_model
 from paramtool.cli.selecting import selected_by
-from paramtool.errors import ParamtoolError
+from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.records.parameter import (
     KIND_COLUMNS,
@@ -34,7 +34,13 @@ def inspect(
     type: options.Type = None,
     module: Annotated[
         str | None,
-        typer.Option("--module", "-m", metavar="PATH", help="List one submodule, by its own names."),
+        typer.Option(
+            "--module",
+            "-m",
+            metavar="PATH",
+            autocompletion=completing.submodules,
+            help="List one submodule, by its own names.",
+        ),
     ] = None,
     buffers: Annotated[
         bool,
@@ -51,7 +57,12 @@ def inspect(
     seed: options.Seed = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="FIELD", help="Sort by a column: largest first, or A to Z."),
+        typer.Option(
+            "--sort",
+            metavar="FIELD",
+            autocompletion=completing.sort_fields,
+            help="Sort by a column: largest first, or A to Z.",
+        ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order around.")] = False,
     depth: Annotated[
@@ -128,7 +139,10 @@ def _arranged(
     from paramtool.operations.listing.totals import totals
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
-    kept = selections.select(listed, selection)
+    try:
+        kept = selections.select(listed, selection)
+    except NothingMatched as error:
+        raise NothingMatched(error.message, hint=_unlisted(report, selection) or error.hint) from None
     sums = totals(kept) if selection else report.totals
     columns = report.columns
     if buffers:
@@ -137,3 +151,17 @@ def _arranged(
         kept = depths.fold_depth(kept, depth, report.modules)
         columns = (columns[0], "count", *columns[1:])
     return replace(report, rows=tuple(kept), totals=sums, columns=columns)
+
+
+def _unlisted(report: Listing, selection: Selection) -> str | None:
+    """Find what was selected and is no parameter; None where it is listed as well, or there is none."""
+    from paramtool.operations.listing.selection import select
+
+    try:
+        first, *more = select(report.rows, selection)
+    except NothingMatched:
+        return None
+    kind = {"buffer": "a buffer", "tensor": "a plain tensor"}[first.kind]
+    if more:
+        return f"'{first.name}' is {kind}, and {len(more):,} more are no parameters; --buffers lists them"
+    return f"'{first.name}' is {kind}; --buffers lists it"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -35,6 +36,7 @@ def save(
     rules: Sequence[Rule] = (),
     *,
     fills_of: Callable[[Tensor], tuple[Fill, ...]] | None = None,
+    loaded: Callable[[str], Iterator[Tensor]] | None = None,
     done: Initialization | None = None,
     seed: int = 0,
     jobs: int = 1,
@@ -50,10 +52,11 @@ def save(
     name; the metadata map its other names to that.
 
     Args:
-        module: on the meta device, with `fills_of`; or with values.
+        module: on the meta device, with `fills_of` or `loaded`; or with values.
         target: a file, or with `max_shard_size` a folder.
         rules: as of `initialize`.
         fills_of: what the constructors filled a tensor with.
+        loaded: reads the elements of a tensor, by its first name, from the file that they come from.
         done: what `initialize` reported, where it has filled `module` already; then no rules are given.
         seed: of every stream.
         jobs: threads; the values do not depend on them.
@@ -73,7 +76,7 @@ def save(
     if any(each.effective for each in touched):
         raise ValueError("a parametrized tensor is initialized before it is saved")
     totals = done.totals if done else totals_of(touched, len(targets), rules, seed, "streams")
-    saved, tied = _saved(module, targets, fills_of)
+    saved, tied = _saved(module, targets, fills_of, loaded)
     writer = WeightsWriter(
         target,
         [each.entry for each in saved],
@@ -117,7 +120,10 @@ def _metadata(totals: InitializationTotals) -> dict[str, str]:
 
 
 def _saved(
-    module: nn.Module, targets: Sequence[Target], fills_of: Callable[[Tensor], tuple[Fill, ...]] | None
+    module: nn.Module,
+    targets: Sequence[Target],
+    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None,
+    loaded: Callable[[str], Iterator[Tensor]] | None = None,
 ) -> tuple[list[Saved], dict[str, str]]:
     """Return what to store, and the names that stand for another."""
     steps = {target.name: target.steps for target in targets}
@@ -127,7 +133,8 @@ def _saved(
         if is_lazy(first.tensor):
             raise ParamtoolError(f"'{first.name}' is lazy and has no shape", hint="give the spec an 'input'")
         fills = fills_of(first.tensor) if fills_of else ()
-        found.append(Saved(first.name, first.tensor, fills, steps.get(first.name, ())))
+        read = partial(loaded, first.name) if loaded else None
+        found.append(Saved(first.name, first.tensor, fills, steps.get(first.name, ()), read))
         tied.update({each.name: first.name for each in others})
     return found, tied
 
@@ -141,11 +148,13 @@ def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) 
 
     It is not of parametrized ones: what a rule gives the forward is stored as something else.
     """
-    return all(
-        fills_of(named.tensor) and not isinstance(named.owner, ParametrizationList)
-        for named in named_tensors(module)
-        if named.is_stored and named.tensor.numel()
-    )
+    stored = (named for named in named_tensors(module) if named.is_stored and named.tensor.numel())
+    return is_plain(module) and all(fills_of(named.tensor) for named in stored)
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Tell whether every tensor is stored as the forward uses it, so that rules may act on what is stored."""
+    return not any(isinstance(named.owner, ParametrizationList) for named in named_tensors(module))
 
 
 def byte_count(module: nn.Module) -> int:

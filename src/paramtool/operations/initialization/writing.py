@@ -27,8 +27,9 @@ class Saved:
     """One tensor on its way to the disk: what it was filled with, and what rules do to it.
 
     Attributes:
-        fills: what the constructor did; empty where `tensor` holds the values itself.
+        fills: what the constructor did; empty where `tensor` holds the values itself, or `loaded` gives them.
         steps: what rules do after that.
+        loaded: reads the elements from a file, in the tensor's dtype and in blocks.
         moments: what is known of the elements that are written.
     """
 
@@ -36,6 +37,7 @@ class Saved:
     tensor: Tensor
     fills: tuple[Fill, ...]
     steps: tuple[Step, ...] = ()
+    loaded: Callable[[], Iterator[Tensor]] | None = None
     moments: Moments = field(default_factory=Moments)
 
     @property
@@ -46,6 +48,17 @@ class Saved:
     def is_whole(self) -> bool:
         """Whether some step needs to see the whole tensor at once."""
         return any(step.law is None for step in self.steps)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether what a file holds comes into what is written."""
+        return self.loaded is not None and not (self.steps and self.steps[0].replaces)
+
+    def read(self) -> Iterator[Tensor]:
+        """Yield what the file holds in the blocks of random streams, each good until the next."""
+        assert self.loaded is not None
+        for block in self.loaded():
+            yield from torch.split(block, streams.BLOCK)
 
     def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Give `block`, flat and of the tensor's dtype, its values."""
@@ -85,12 +98,15 @@ def write_all(
                 if task is None:
                     return
                 each, number = task
-                size = (
-                    _write_whole(each, writer, seed)
-                    if number is None
-                    else _write_block(each, number, writer, seed, scratch, room, lock)
-                )
-                progress(size)
+                if number is not None:
+                    progress(_write_block(each, number, writer, seed, scratch, room, lock))
+                elif each.is_whole:
+                    progress(_write_whole(each, writer, seed))
+                else:
+                    for size in _write_read(each, writer, seed, scratch, room, lock):
+                        progress(size)
+                        if stopped.is_set():
+                            return
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         futures = [pool.submit(work) for _ in range(max(1, jobs))]
@@ -103,7 +119,7 @@ def write_all(
 
 def _tasks(saved: Sequence[Saved]) -> Iterator[tuple[Saved, int | None]]:
     for each in saved:
-        if each.is_whole:
+        if each.is_whole or each.is_read:
             yield each, None
         else:
             for number in range(-(-each.tensor.numel() // streams.BLOCK)):
@@ -123,11 +139,31 @@ def _write_block(
     return count * size
 
 
+def _write_read(
+    each: Saved, writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch, lock: Any
+) -> Iterator[int]:
+    """Write what a file holds, and what elementwise steps make of it, from the first block to the last."""
+    first = 0
+    for number, read in enumerate(each.read()):
+        block = read
+        if each.steps:
+            block = room.take(read.numel(), read.dtype).copy_(read)
+        for step in each.steps:
+            each.run(step, block, number, seed, scratch)
+        writer.write(each.name, first, as_bytes(block))
+        _learn(each, block, lock)
+        first += block.nbytes
+        yield block.nbytes
+
+
 def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
     """Fill a tensor that some initializer must see as a whole, and write it."""
     whole = torch.empty(each.tensor.shape, dtype=each.tensor.dtype)
     scratch = Scratch()
-    if not each.steps[0].replaces:
+    if each.is_read:
+        for (_, block), read in zip(streams.blocks(whole), each.read(), strict=True):
+            block.copy_(read)
+    elif not each.steps[0].replaces:
         for number, block in streams.blocks(whole):
             each.construct(block, number, seed, scratch)
     for position, step in enumerate(each.steps):

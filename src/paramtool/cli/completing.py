@@ -1,0 +1,66 @@
+"""What the shell offers where a value is typed; nothing here imports torch or runs what it finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import typer
+
+from paramtool.errors import ParamtoolError
+
+_PLAIN = re.compile(r"[\w.-]+")
+"""What a shell takes as it is: a stranger's names may hold anything."""
+
+
+def initializer_names(incomplete: str) -> list[str]:
+    """Return every initializer that is installed."""
+    from paramtool import plugins
+
+    return _beginning(incomplete, plugins.names(plugins.INITIALIZERS))
+
+
+def class_names(incomplete: str) -> list[str]:
+    """Return the module classes of torch.nn."""
+    from paramtool.sources.spec.catalog import shipped
+
+    return _beginning(incomplete, shipped().modules)
+
+
+def sort_fields(incomplete: str) -> list[str]:
+    """Return the fields that a listing is sorted by."""
+    from paramtool.operations.listing.selection import SORT_KEYS
+
+    return _beginning(incomplete, SORT_KEYS)
+
+
+def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the modules in the names of MODEL, where it is a file that says them without being built."""
+    from paramtool.files.reading.checkpoint import Checkpoint
+    from paramtool.reading import listed
+    from paramtool.sources.choosing import choose
+    from paramtool.sources.model import open_model
+    from paramtool.sources.snapshot import Snapshot
+    from paramtool.sources.texts import STDIN
+
+    given = ctx.args[0] if ctx.args else None  # where an option still lacks its value, no argument is named
+    try:
+        name = choose(given).name
+        if name == STDIN:  # the command is to read it
+            return []
+        model = open_model(name)
+        rows = listed(model).rows if isinstance(model, (Checkpoint, Snapshot)) else ()
+    except ParamtoolError:  # told when the command runs
+        return []
+    return _beginning(incomplete, sorted({path for row in rows for path in _around(row.name)}))
+
+
+def _around(name: str) -> Iterator[str]:
+    """Yield the paths of the modules that a tensor is in."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
+    return [each for each in words if each.startswith(incomplete) and _PLAIN.fullmatch(each)]
