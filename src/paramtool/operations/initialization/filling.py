@@ -44,7 +44,7 @@ def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) ->
 
     Args:
         step: what to run.
-        number: the how manieth it is of the steps of this tensor.
+        number: its place among the steps of this tensor, from 0.
         tensor: contiguous.
         seed, name: what the stream is told by.
 
