@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,20 @@ def document(run: Run, *arguments: str) -> dict[str, dict[str, Any]]:
     result = run("inspect", *arguments, "--json")
     assert result.status == 0, result.stderr
     return {row["name"]: row for row in json.loads(result.stdout)["rows"]}
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn, torch.float8_e5m2]
+)
+@pytest.mark.parametrize("value", [1.0, torch.nan])
+def test_what_is_not_finite_is_told_in_every_dtype(dtype: torch.dtype, value: float, tmp_path: Path) -> None:
+    """A NaN is told of, also in dtypes for which torch has little; large numbers are not."""
+    model = nn.Module()
+    model.register_buffer("x", torch.zeros(3, dtype=dtype))
+    checkpoint = save({"x": torch.tensor([400.0, 400.0, value]).to(dtype)}, tmp_path)
+    is_nan = math.isnan(value)
+    assert load(model, checkpoint) == ([f"x of {checkpoint.name} has NaN or infinities"] if is_nan else [])
+    assert model.get_buffer("x").float().isnan().tolist() == [False, False, is_nan]
 
 
 def test_a_spec_is_inspected_with_its_weights(run: Run, tmp_path: Path) -> None:

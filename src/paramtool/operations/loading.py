@@ -84,10 +84,8 @@ class LoadedValues:
         target = self._by_name[name]
         for stored in self._elements.blocks(target.found[0]):
             block = stored.to(target.tensor.dtype)
-            if block.is_floating_point() and name not in self._not_finite:
-                total = float(block.sum(dtype=torch.float32))
-                if not (math.isfinite(total) or bool(block.isfinite().all())):
-                    self._not_finite.add(name)
+            if block.is_floating_point() and name not in self._not_finite and not _is_finite(block):
+                self._not_finite.add(name)
             yield block
 
     @property
@@ -178,6 +176,14 @@ def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iter
         if old != new:
             tensors = "1 tensor is" if count == 1 else f"{count:,} tensors are"
             yield f"{tensors} {old} in {file} and {new} in the model"
+
+
+def _is_finite(block: Tensor) -> bool:
+    """Tell whether all elements are, by their sum first, which is quick."""
+    if math.isfinite(float(block.sum(dtype=torch.float32))):
+        return True
+    wide = block.float() if block.itemsize == 1 else block  # torch has no isfinite for float8
+    return bool(wide.isfinite().all())
 
 
 @torch.no_grad()
