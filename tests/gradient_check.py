@@ -45,8 +45,8 @@ def split(
 ) -> dict[str, tuple[Tensor | None, list[Split]]]:
     """Return for each parameter its gradient, and its uses with what each of them added."""
     passes = Passes(module, tuple(inputs), dict(named or {}), loss, 0, True, False)
-    with undisturbed(module, None, 0):
-        passes.run(list(module.parameters()), steps)
+    with undisturbed(module, None, 0) as kept:
+        passes.run(list(module.parameters()), steps, kept)
         assert passes.splits is not None
         return {name: (each.grad, passes.splits.of(each)) for name, each in module.named_parameters()}
 
