@@ -127,7 +127,8 @@ class Calls:
             self._failure = Failure(error, frame.call, module, frame.arguments)
         self._mark()
         if self._leave and not failed:
-            self._leave(frame.call, module, output)
+            with torch._C.DisableTorchFunction():  # what is measured there is no part of the pass
+                self._leave(frame.call, module, output)
 
     def _mark(self) -> None:
         self._history.append((torch._C._autograd._get_sequence_nr(), self.current))

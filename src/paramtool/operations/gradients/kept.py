@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paramtool.operations.gradients.opened import Opening
-from paramtool.operations.gradients.writes import written
+from paramtool.operations.gradients.opened import Opening, answers_itself
+from paramtool.operations.gradients.writes import tensors, written
 
 Storage = torch.UntypedStorage
 
@@ -23,12 +23,12 @@ class Kept(Opening):
     torch counted it.
 
     Args:
-        tensors: whose memory it is; several may share it.
+        those: the tensors whose memory it is; several may share it.
     """
 
-    def __init__(self, tensors: Iterable[Tensor]) -> None:
+    def __init__(self, those: Iterable[Tensor]) -> None:
         super().__init__()
-        self._tensors = {id(each): each for each in tensors if not each.is_meta}
+        self._tensors = {id(each): each for each in those if not each.is_meta}
         self._seen = {key: (_version(each), _keys(each)) for key, each in self._tensors.items()}
         self._whole = {
             storage._cdata: storage for each in self._tensors.values() for storage in _storages(each)
@@ -43,7 +43,9 @@ class Kept(Opening):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        for each in written(func, args, kwargs):
+        # what a class that answers for itself does with its tensors is hidden from modes
+        hidden = any(map(answers_itself, types))
+        for each in tensors((args, kwargs)) if hidden else written(func, args, kwargs):
             self.keep(each)
         if self.opens(func, types):
             return self.inside(func, args, kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -16,6 +16,9 @@ def same_surroundings(seed: int) -> Iterator[None]:
 
     torch's default generator, those of Python and NumPy, the number of threads, the default dtype and
     whether algorithms are deterministic are put back.
+
+    What a person has compiled runs as it was written: compiled operations are seen by no mode, and the
+    modes of a pass would have it compiled anew.
 
     Args:
         seed: of Python's and NumPy's generators in the block, as of layers that are dropped by chance.
@@ -28,8 +31,12 @@ def same_surroundings(seed: int) -> Iterator[None]:
     random.seed(seed)
     if numpy:
         numpy.seed(seed % 2**32)
+    compiled = "torch._dynamo" in sys.modules
     try:
-        with torch.random.fork_rng(devices=[]):
+        with (
+            torch.random.fork_rng(devices=[]),
+            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
+        ):
             yield
     finally:
         random.setstate(drawn)

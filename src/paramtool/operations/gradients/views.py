@@ -43,10 +43,8 @@ class Views(Opening):
         kwargs = dict(kwargs or {})
         if func in BACKWARD:
             return self._backward(func, types, args, kwargs)
-        if not self._takes(args, kwargs):
-            return func(*args, **kwargs)
         self._uses.foreign |= _is_meddling(func)
-        if not _is_open() or _is_a_look(func):
+        if not _is_open() or not self._takes(args, kwargs) or _is_a_look(func, args):
             return func(*args, **kwargs)
         if self.opens(func, types):
             return self.inside(func, args, kwargs)
@@ -102,16 +100,18 @@ def _is_open() -> bool:
     return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 
-def _is_a_look(func: Callable[..., Any]) -> bool:
+def _is_a_look(func: Callable[..., Any], args: Sequence[Any]) -> bool:
     """Tell whether `func` is about the tensor itself and not about its values."""
     name = getattr(func, "__name__", "")
+    if name == "view_as" and args[0] is args[-1]:  # so torch.autograd.graph finds the node of a leaf
+        return True
     if name == "__get__":
         return getattr(func.__self__, "__name__", "") not in _DIFFERENTIABLE  # type: ignore[attr-defined]
     return name in _ON_THE_TENSOR_ITSELF
 
 
 def _is_meddling(func: Callable[..., Any]) -> bool:
-    """Tell whether `func` sets a parameter's gradient, or a hook that may."""
+    """Tell whether `func` sets a tensor's gradient, or a hook that may do so with that of any other."""
     name = getattr(func, "__name__", "")
     return name.startswith("register_") or (name == "__set__" and func.__self__.__name__ == "grad")  # type: ignore[attr-defined]
 

@@ -13,8 +13,11 @@ from torch._ops import OpOverload, OpOverloadPacket
 _IN_PLACE = re.compile(
     r".*[^_]_|__setitem__|__i(add|sub|mul|div|truediv|floordiv|mod|pow|and|or|xor|lshift|rshift|matmul)__"
 )
-_OF_SEVERAL = re.compile(r"_(foreach|fused)_.*_|.*(batch|instance)_norm.*")
-"""What writes lists of tensors, or running statistics among its arguments."""
+_OF_SEVERAL = re.compile(r"_(foreach|fused)_.*_")
+"""What writes several of its arguments."""
+
+_OF_STATISTICS = re.compile(r".*(batch|instance)_norm.*")
+"""What writes running statistics among its arguments: those that do not require grad."""
 
 _HARMLESS = frozenset(("requires_grad_", "detach_"))
 """What is called like a write, and changes no element."""
@@ -36,6 +39,8 @@ def written(func: Callable[..., Any], arguments: Sequence[Any], named: Mapping[s
         yield from tensors(named["out"])
     if _OF_SEVERAL.fullmatch(name):
         yield from tensors((arguments, named))
+    elif _OF_STATISTICS.fullmatch(name):
+        yield from (each for each in tensors((arguments, named)) if not each.requires_grad)
     elif name in _HANDING_OUT or (name not in _HARMLESS and _IN_PLACE.fullmatch(name)):
         yield from tensors(arguments[0] if arguments else named)
 
