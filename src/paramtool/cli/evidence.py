@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from paramtool.cli.laying_out import laid_out
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
+from paramtool.cli.running import filled, run
 from paramtool.errors import ParamtoolError
 from paramtool.operations.expectations.evidence import CannotTell
 from paramtool.place import Place
@@ -72,22 +73,7 @@ class ModelEvidence:
             raise CannotTell(
                 f"{spec.name} has no input to run on", hint="a spec has, as in input: {shape: [2, 4]}"
             )
-        with quick_import():
-            from paramtool.operations.gradients.gradients import gradients
-            from paramtool.operations.gradients.refusals import check_forward
-            from paramtool.sources import networks
-            from paramtool.sources.build.inputs import make_inputs
-        check_forward(networks.structure(spec).module)
-        given = make_inputs(spec.inputs, spec.dtype, spec.seed)
-        report = gradients(
-            self._filled(spec).module,
-            given.positional,
-            given.named,
-            loss=spec.loss or "sum",
-            by_use=False,
-            values=False,
-            seed=spec.seed,
-        )
+        report = run(spec, lambda: self._filled(spec), by_use=False, values=False)
         return {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
 
     def differences(self, snapshot: str, place: Place) -> Sequence[str]:
@@ -99,12 +85,9 @@ class ModelEvidence:
     def _filled(self, source: Buildable) -> Network:
         """Return the network with its values, as `init` would leave it; built once."""
         with quick_import():
-            from paramtool.operations.initialization.initialize import initialize
             from paramtool.sources import networks
         if self._network is None:
-            self._network = networks.values(source)
-            if source.rules:
-                initialize(self._network.module, source.rules, seed=source.seed)
+            self._network = filled(source, networks.values(source), source.rules)
         return self._network
 
     def _source(self) -> Buildable:

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.named_tensors import by_tensor, named_tensors
+from paramtool.nesting import check_nesting, room_for
 from paramtool.operations.gradients.kept import Kept
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.passes import Loss, Passes
@@ -77,10 +78,11 @@ def gradients(
         ParamtoolError: where there is nothing to run or to differentiate, or a pass fails.
         Bug: where the uses of a parameter do not add up to its gradient.
     """
+    levels = check_nesting(module)
     parameters = _parameters(module)
     _check(parameters)
     passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, by_use is not False, layers)
-    with undisturbed(module, training, seed, (inputs, named)) as kept:
+    with room_for(levels), undisturbed(module, training, seed, (inputs, named)) as kept:
         is_training = module.training
         passes.run([each.parameter for each in parameters], steps, kept)
         passes.notes.extend(_lost(parameters, kept))
