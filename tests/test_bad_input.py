@@ -19,7 +19,6 @@ from paramtool import patterns
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Text
-from paramtool.sources.model import open_spec
 from paramtool.sources.spec import limits, reader
 from paramtool.sources.spec.catalog import shipped
 from paramtool.sources.spec.document import read_spec
@@ -27,6 +26,7 @@ from paramtool.sources.spec.overrides import Override
 from tests.bad_specs import CASES
 from tests.conftest import CONFIGS, Run
 from tests.processes import execute, watch
+from tests.specs import open_spec
 
 MEGABYTES = 100
 """What a refusal without torch may need; the interpreter and typer are about 25 of them."""
@@ -570,7 +570,10 @@ HOSTILE: dict[str, tuple[Callable[[], str], str]] = {
     "a bomb of merge keys": (merge_bomb, "error: merge keys ('<<') are refused; write the keys out"),
     "a bomb of defines": (define_bomb, "error: this makes 1,111,111 modules; at most 131,072"),
     "a bomb of arguments": (argument_bomb, "error: the aliases expand to more than 200,000 nodes"),
-    "a chain of defines": (define_chain, "error: modules nested deeper than 100 levels"),
+    "a chain of defines": (
+        define_chain,
+        "error: modules and defines nested deeper than 100 levels",
+    ),
     "100,000 brackets": (lambda: "[" * 100_000, "error: nested deeper than 100 levels"),
     "100,000 braces": (lambda: "{a: " * 100_000, "error: nested deeper than 100 levels"),
     "100,000 dashes": (lambda: "- " * 100_000, "error: nested deeper than 100 levels"),

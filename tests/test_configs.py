@@ -14,7 +14,7 @@ from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.sources.build import network
 from paramtool.sources.build.tensors import make_tensor
-from paramtool.sources.model import open_spec
+from tests.specs import open_spec
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

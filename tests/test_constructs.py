@@ -442,7 +442,7 @@ def test_defines_nest_no_deeper_than_modules_may(recipe: str) -> None:
     """Thousands of defines, each within the next, are refused where they get too deep."""
     chain = "".join(f"  d{index}: {recipe.format(f'd{index + 1}')}\n" for index in range(2000))
     said = refused(f"define:\n{chain}  d2000: ReLU\nmodel: d0")
-    assert "modules nested deeper than 100 levels" in said.splitlines()[0]
+    assert "modules and defines nested deeper than 100 levels" in said.splitlines()[0]
 
 
 # anchors

@@ -17,9 +17,9 @@ from torch import nn
 
 from paramtool.render.github import annotation
 from paramtool.sources.build import network
-from paramtool.sources.model import open_spec
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
+from tests.specs import open_spec
 
 SPEC = """\
 model:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from paramtool.operations.gradients.gradients import gradients
 from paramtool.operations.gradients.losses import output_tensors
-from tests.gradient_check import check
+from tests.gradient_check import check, state
 from tests.test_every_module import FORMS, NAMES
 
 WITHOUT_FORWARD = (
@@ -126,13 +127,16 @@ def runnable(make: Callable[[], nn.Module]) -> tuple[nn.Module, tuple[Tensor, ..
 def test_gradients_are_those_of_torch_and_the_sums_of_their_uses(
     name: str, make: Callable[[], nn.Module]
 ) -> None:
-    """For every class, its gradients are those of plain torch, and its uses add up to them."""
+    """For every class, its gradients are torch's, its uses add up to them, and it is left as it was."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecated classes
         found = runnable(make)
         assert found, name
         module, inputs = found
         uses = check(module, inputs)
+        before = state(module, *inputs)
+        gradients(module, inputs, steps=2)
+        assert state(module, *inputs) == before
     reached = [key for key, each in uses.items() if each]
     assert reached
 

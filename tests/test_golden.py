@@ -18,8 +18,8 @@ from paramtool.operations.sharing.sharing import sharing
 from paramtool.render.formats import Format, folded, render
 from paramtool.render.screen import Screen
 from paramtool.sources.build import network
-from paramtool.sources.model import open_spec
 from tests.conftest import CONFIGS, ROOT, Run
+from tests.specs import open_spec
 
 SMALL = ("mlp", "shared", "my_model")
 RESIDUAL = re.compile(r"(?<=residual )[\d.e-]+")  # rounding, which differs between processors

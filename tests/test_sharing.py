@@ -35,8 +35,8 @@ from paramtool.patterns import compile_pattern
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.sharing import SharedModule, SharingRow
 from paramtool.sources.build import network
-from paramtool.sources.model import open_spec
 from tests.conftest import CONFIGS, Run
+from tests.specs import open_spec
 from tests.strategies import trees
 
 

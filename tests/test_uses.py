@@ -14,26 +14,7 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.utils.checkpoint import checkpoint
 
 from paramtool.operations.gradients.gradients import gradients
-from tests.gradient_check import check, split
-
-
-def reals(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.rand(shape, dtype=torch.float64, generator=generator)
-
-
-class Written(nn.Module):
-    """A module with a forward that a test writes, and the parameter ``w`` of 3 by 3."""
-
-    def __init__(self, forward: Callable[[Any, Tensor], Any], **modules: nn.Module) -> None:
-        super().__init__()
-        self.w = nn.Parameter(reals(3, 3))
-        self.written = forward
-        for name, module in modules.items():
-            self.add_module(name, module.double())
-
-    def forward(self, x: Tensor) -> Any:
-        return self.written(self, x)
+from tests.gradient_check import Written, check, reals, split
 
 
 class Times(torch.autograd.Function):
@@ -240,6 +221,184 @@ def test_a_checkpoint_runs_again_and_adds_what_it_added(reentrant: bool) -> None
     module = Written(forward, a=nn.Linear(3, 3))
     uses = check(module, [reals(2, 3)])
     assert sorted(uses["a.weight"]) == [("a", 1, "linear"), ("a", 2, "linear"), ("a", 3, "linear")]
+
+
+def again(function: Callable[..., Any], *inputs: Any) -> Any:
+    return checkpoint(function, *inputs, use_reentrant=True)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs:UserWarning")
+@pytest.mark.parametrize(
+    ("forward", "expected"),
+    [
+        (lambda m, x: again(lambda y: y @ m.w + m.w[0], x * m.w[0]) @ m.w, ["getitem", "matmul"] * 2),
+        (lambda m, x: again(lambda y: again(lambda z: z @ m.w.T, y @ m.w), x * m.w[0]),
+         ["getitem", "matmul", "T"]),
+        (lambda m, x: again(lambda y: times(y, m.w) @ m.w, x * m.w[0]), ["Times", "getitem", "matmul"]),
+        (lambda m, x: again(lambda y, w: y @ w + m.w[0], x * m.w[0], m.w),
+         ["CheckpointFunction", "getitem", "getitem"]),
+        (lambda m, x: again(lambda y: m.a(y) @ m.a.weight, x @ m.w), ["matmul"]),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_a_plain_function_is_seen_as_well(
+    forward: Callable[[Any, Tensor], Any], expected: list[str]
+) -> None:
+    """What runs again in the backward pass, outside any module, is split as exactly."""
+    module = Written(forward, a=nn.Linear(3, 3))
+    assert sorted(each[2] for each in check(module, [reals(2, 3)])["w"]) == sorted(expected)
+
+
+def test_what_a_checkpoint_runs_again_is_placed_where_it_was_called() -> None:
+    """The backward pass of a block's checkpoint is inside of no call, and yet it belongs to the block."""
+    block = Written(lambda m, x: again(lambda y: y @ m.w, x))
+    uses = check(nn.Sequential(nn.Linear(3, 3).double(), block, block), [reals(2, 3)])
+    assert uses["1.w"] == [("2", 1, "matmul"), ("1", 1, "matmul")]
+
+
+def penalty(module: Any, x: Tensor) -> Any:
+    """Return a loss with a gradient penalty: the backward pass runs through a backward pass."""
+    y = (x @ module.w).tanh() @ module.w
+    (slope,) = torch.autograd.grad(y.sum(), module.w, create_graph=True)
+    return y.sum() + slope.square().sum()
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        penalty,
+        lambda m, x: x @ (m.w - 0.1 * torch.autograd.grad((x @ m.w).tanh().sum(), m.w, create_graph=True)[0]),
+        lambda m, x: ((x @ m.w).sum().backward(create_graph=True), x @ m.w)[1],
+        lambda m, x: torch.func.functional_call(m.a, {"weight": m.w, "bias": m.w[0]}, (x,)) + m.a(x @ m.w),
+        lambda m, x: torch.func.vmap(lambda row: row @ m.w + m.w[0])(x) + x @ m.w,
+        lambda m, x: x @ torch.func.grad(lambda w: (x @ w).pow(3).sum())(m.w) + x @ m.w,
+        lambda m, x: torch.func.jvp(lambda w: x @ w, (m.w,), (m.w,))[1] + x @ m.w,
+        lambda m, x: torch.func.vjp(lambda w: x @ w, m.w)[0] + x @ m.w,
+        lambda m, x: torch.func.jacrev(lambda y: (y @ m.w).tanh().sum())(x) + x @ m.w,
+        lambda m, x: reverse(x @ m.w, lambda y: y @ m.w, m.w) @ m.w,
+        lambda m, x: x @ m.w.unflatten(0, (3, 1))[:, 0] + x @ m.w,
+        lambda m, x: (torch.autograd.graph.get_gradient_edge(m.w), x @ m.w)[1],
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Using backward:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # forward mode makes use of it
+def test_the_uses_add_up_through_other_ways_of_autograd(forward: Callable[[Any, Tensor], Any]) -> None:
+    """Penalties, inner steps, functional calls and transforms, and a function that differentiates itself."""
+    check(Written(forward, a=nn.Linear(3, 3)), [reals(2, 3)])
+
+
+class Reversed(torch.autograd.Function):
+    """Runs forward again in the backward pass, and hands on what ``torch.autograd.grad`` gives."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, function: Any, w: Tensor) -> Any:
+        context.function, context.w = function, w
+        context.save_for_backward(x)
+        return function(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
+        with torch.enable_grad():
+            x = context.saved_tensors[0].detach().requires_grad_()
+            given = torch.autograd.grad(context.function(x), (x, context.w), gradient)
+        return given[0], None, given[1]
+
+
+def reverse(*given: Any) -> Any:
+    return Reversed.apply(*given)  # type: ignore[no-untyped-call]
+
+
+class Accumulating(torch.autograd.Function):
+    """Adds to the gradient of its weight by itself, as code for training on many machines does."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, w: Tensor) -> Tensor:
+        context.w = w
+        context.save_for_backward(x)
+        return x @ w
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        own = context.saved_tensors[0].T @ gradient
+        context.w.grad = own if context.w.grad is None else context.w.grad + own
+        return gradient @ context.w.T, None
+
+
+def accumulate(x: Tensor, w: Tensor) -> Any:
+    return Accumulating.apply(x, w)  # type: ignore[no-untyped-call]
+
+
+def doubled(module: Any, x: Tensor) -> Any:
+    """Return two uses, and between their backward passes a hook doubles what gradient there is."""
+    y = x @ module.w
+
+    def hook(gradient: Tensor) -> Tensor:
+        was = module.w.grad
+        module.w.grad = torch.ones(3, 3, dtype=torch.float64) if was is None else was * 2
+        return gradient
+
+    y.register_hook(hook)
+    return y + (y @ module.w).relu()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: accumulate(x @ m.w, m.w) @ m.w,
+        lambda m, x: accumulate(x @ m.a.weight, m.w),
+        doubled,
+        lambda m, x: ((x @ m.w).sum().backward(), m.zero_grad(), x @ m.w + x)[2],
+    ],
+)
+def test_what_own_code_adds_in_the_backward_pass_is_a_rest_and_is_told(
+    forward: Callable[[Any, Tensor], Any], steps: int
+) -> None:
+    """Where code of the model's own changes a gradient, rows still add up, and a note says which is whose."""
+    module = Written(forward, a=nn.Linear(3, 3))
+    report = gradients(module, [reals(2, 3)], steps=steps)
+    whole, *rows = [row for row in report.rows if row.name == "w"]
+    assert rows[-1].operation == "rest"
+    assert whole.uses == len(rows) - 1
+    assert sum(row.share or 0.0 for row in rows) == pytest.approx(1, rel=1e-12)
+    said = "code of the model's own ran in the backward pass; the row 'rest' is what it did to 'w'"
+    assert report.totals.notes == (said,)
+
+
+def test_a_parameter_that_answers_for_itself_is_asked() -> None:
+    """A class of tensors with a ``__torch_function__`` of its own gets what it gets without us."""
+
+    class Doubled(Tensor):
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append(func)
+            with torch._C.DisableTorchFunctionSubclass():
+                if func is nn.functional.linear:
+                    return nn.functional.linear(args[0], args[1].as_subclass(Tensor) * args[1].factor)
+                made = func(*args, **(kwargs or {}))
+            return made.as_subclass(cls) if func is Tensor.detach else made
+
+    asked: list[Any] = []
+    module: Any = Written(lambda m, x: nn.functional.linear(x, m.w) + x @ m.w)
+    module.w = nn.Parameter(reals(3, 3).as_subclass(Doubled))
+    module.w.factor = 2.0
+    whole, *uses = gradients(module, [torch.ones(2, 3, dtype=torch.float64)]).rows
+    assert nn.functional.linear in asked
+    assert sorted(each.abs_max or 0 for each in uses) == [2.0, 4.0]
+    assert whole.abs_max == 6.0
+
+
+def test_a_compiled_module_runs_as_it_was_written() -> None:
+    """Its operations are split as those of any other; nothing is compiled for it."""
+    inner = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)).double()
+
+    def compiler(*_: object) -> Any:
+        raise AssertionError("compiled")
+
+    module: Any = Written(lambda m, x: m.inner(m.inner(x @ m.w)) @ m.w)
+    module.inner = torch.compile(inner, backend=compiler)
+    report = gradients(module, [reals(2, 3)])
+    assert [row.operation for row in report.rows if row.name == "w"] == [None, "matmul", "matmul"]
+    assert [row.uses for row in report.rows if row.kind == "parameter"] == [2] * 5
 
 
 # where a use is

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from paramtool.cli import console
 from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.quick_import import quick_import
+from paramtool.cli.running import filled
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.records.parameter import Listing
 from paramtool.sources.model import Model, buildable
@@ -48,15 +49,12 @@ class Construction:
         """
         built = self._build(values=True)
         source = buildable(self._model)
-        if self._has_weights or not source.rules:
+        if self._has_weights:
             return built
-        with quick_import():
-            from paramtool.operations.initialization.initialize import initialize
         try:
-            initialize(built.module, source.rules, seed=source.seed)
+            return filled(source, built, source.rules)
         except NothingMatched as error:
             raise ParamtoolError(error.message, error.place, error.hint) from error
-        return built
 
     def listing(self, *, stats: bool = False) -> Listing:
         """Return every named tensor, with the statistics of its values if these are asked for."""

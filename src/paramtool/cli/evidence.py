@@ -10,6 +10,7 @@ from paramtool.cli.construction import Construction
 from paramtool.cli.laying_out import laid_out
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
+from paramtool.cli.running import run
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.expectations.evidence import CannotTell
@@ -78,22 +79,7 @@ class ModelEvidence:
             raise CannotTell(
                 f"{spec.name} has no input to run on", hint="a spec has, as in input: {shape: [2, 4]}"
             )
-        with quick_import():
-            from paramtool.operations.gradients.gradients import gradients
-            from paramtool.operations.gradients.refusals import check_forward
-            from paramtool.sources import networks
-            from paramtool.sources.build.inputs import make_inputs
-        check_forward(networks.structure(spec).module)
-        given = make_inputs(spec.inputs, spec.dtype, spec.seed)
-        report = gradients(
-            self._construction.filled.module,
-            given.positional,
-            given.named,
-            loss=spec.loss or "sum",
-            by_use=False,
-            values=False,
-            seed=spec.seed,
-        )
+        report = run(spec, lambda: self._construction.filled, by_use=False, values=False)
         return {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
 
     def differences(self, snapshot: str, place: Place) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from paramtool.records.parameter import Printed, Values
@@ -25,6 +26,15 @@ ALL_COLUMNS: tuple[str, ...] = (
 VERDICTS = ("none", "zero", "nan", "inf", "ok")
 MOST_INLINE = 4
 """Elements of a gradient that fits into a cell."""
+
+
+class LossFunction(str, Enum):
+    """How one number is made of what a model returns, the output y."""
+
+    sum = "sum"
+    mean = "mean"
+    square = "square"
+    projection = "projection"
 
 
 @dataclass(frozen=True, kw_only=True)

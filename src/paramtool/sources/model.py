@@ -121,16 +121,6 @@ def buildable(model: Model) -> Buildable:
     return model
 
 
-def open_spec(name: str, overrides: Sequence[Override] = ()) -> Spec:
-    """Return the spec in the file `name`, or on standard input for ``-``.
-
-    Raises:
-        ParamtoolError: where the file cannot be read as text of bounded size.
-        Problems: with everything that is wrong in it.
-    """
-    return _spec(read_text(name), overrides)
-
-
 def _spec(text: Text, overrides: Sequence[Override]) -> Spec:
     if len(text.content) > MAX_BYTES:
         raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, too much for a spec")

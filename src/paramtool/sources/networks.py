@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paramtool.nesting import check_nesting
 from paramtool.sources.build import network, python_object
 from paramtool.sources.build.network import Network, no_collection
 from paramtool.sources.build.recording import Sketch
@@ -14,12 +15,14 @@ def structure(model: Buildable) -> Network:
 
     Raises:
         Problems: with everything that torch refuses of a spec.
-        ParamtoolError: where an object is no module, or its constructor raises.
+        ParamtoolError: where an object is no module, its constructor raises, or modules nest too deep.
     """
     if not isinstance(model, PythonObject):
         return network.structure(model)
     with no_collection():
-        return Network(python_object.structure_of(model))
+        module = python_object.structure_of(model)
+        check_nesting(module)
+        return Network(module)
 
 
 def sketch(model: Buildable) -> tuple[Network, Sketch]:
@@ -27,12 +30,13 @@ def sketch(model: Buildable) -> tuple[Network, Sketch]:
 
     Raises:
         Problems: with everything that torch refuses of a spec.
-        ParamtoolError: where an object is no module, or its constructor raises.
+        ParamtoolError: where an object is no module, its constructor raises, or modules nest too deep.
     """
     if not isinstance(model, PythonObject):
         return network.sketch(model)
     with no_collection():
         module, recording = python_object.sketch_of(model)
+        check_nesting(module)
         return Network(module), recording
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from enum import Enum
 from typing import Annotated
 
 import typer
@@ -16,12 +15,12 @@ from paramtool.cli.building import build
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
+from paramtool.cli.running import filled, run
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.records.gradient import GradientRow, Gradients
-from paramtool.records.rule import Rule
+from paramtool.records.gradient import GradientRow, LossFunction
 from paramtool.render.formats import Format, render
 from paramtool.render.names import shown
-from paramtool.sources.model import Buildable, buildable, spec_catalog
+from paramtool.sources.model import buildable, spec_catalog
 from paramtool.sources.spec.typed_input import read_inputs
 from paramtool.suggestion import did_you_mean
 
@@ -34,15 +33,6 @@ FAILURES = {
 }
 MOST_NAMED = 5
 """Parameters that a failure names one by one."""
-
-
-class Loss(str, Enum):
-    """How one number is made of the output."""
-
-    sum = "sum"
-    mean = "mean"
-    square = "square"
-    projection = "projection"
 
 
 @with_rule_options
@@ -59,7 +49,7 @@ def grad(
         ),
     ] = None,
     loss: Annotated[
-        Loss | None,
+        LossFunction | None,
         typer.Option(
             "--loss", "-l", help="Of the output y: Σy, its mean, Σy², or Σr·y with a fixed random r."
         ),
@@ -72,7 +62,8 @@ def grad(
         typer.Option(
             "--by-use/--no-by-use",
             show_default=False,
-            help="Split every gradient by use; left out: those of parameters with several.",
+            help="Split every gradient by use, or none; left out: those of parameters with several uses,"
+            " such as tied ones.",
         ),
     ] = None,
     layers: Annotated[
@@ -119,8 +110,16 @@ def grad(
     if input:  # which lazy modules take their shapes from as well
         source = replace(source, inputs=read_inputs(input, spec_catalog().dtypes))
     rules = all_rules(source, recipe, context)
-    function = loss.value if loss else source.loss or Loss.sum.value
-    report = _run(source, weights, rules, function, steps, by_use, layers, training, values)
+    report = run(
+        source,
+        lambda: filled(source, build(source, values=True, weights=weights), rules),
+        loss=loss,
+        steps=steps,
+        by_use=by_use,
+        layers=layers,
+        training=training,
+        values=values,
+    )
     for text in report.totals.notes:
         console.note(text)
     console.write(render(report, format, console.screen()))
@@ -137,48 +136,6 @@ def _failures(given: str | None) -> frozenset[str]:
             raise ParamtoolError(f"--fail-on: unknown verdict '{word}'", hint=hint)
         found.update(FAILURES[word])
     return frozenset(found)
-
-
-def _run(
-    source: Buildable,
-    weights: str | None,
-    rules: Sequence[Rule],
-    loss: str,
-    steps: int,
-    by_use: bool | None,
-    layers: bool,
-    training: bool,
-    values: bool | None,
-) -> Gradients:
-    """Build, fill and run the model; torch comes in here."""
-    with quick_import():
-        from paramtool.operations.gradients.gradients import gradients
-        from paramtool.operations.gradients.refusals import check_forward
-        from paramtool.operations.initialization.initialize import initialize
-        from paramtool.sources import networks
-        from paramtool.sources.build.inputs import make_inputs
-
-    check_forward(networks.structure(source).module)
-    if source.inputs is None:
-        hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
-        raise ParamtoolError(f"{source.name} has no input to run on", hint=hint)
-    given = make_inputs(source.inputs, source.dtype, source.seed)
-    built = build(source, values=True, weights=weights)
-    if rules:
-        initialize(built.module, rules, seed=source.seed)
-    return gradients(
-        built.module,
-        given.positional,
-        given.named,
-        loss=loss,
-        steps=steps,
-        by_use=by_use,
-        layers=layers,
-        training=training,
-        values=values,
-        seed=source.seed,
-        model=source.name,
-    )
 
 
 def _judge(rows: Iterable[GradientRow], failures: frozenset[str]) -> None:

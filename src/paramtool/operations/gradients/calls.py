@@ -69,14 +69,14 @@ class Calls:
         self._numbers: Counter[str] = Counter()
         self._history: list[tuple[int, Call]] = []
         self._failure: Failure | None = None
-        self.around: Callable[[], Any] | None = None
-        """Makes a context for calls that come from nowhere: from a backward pass that runs forward again."""
-        self._contexts: list[Any] = []
 
     @property
     def current(self) -> Call:
-        """The innermost call that is running."""
-        return self._stack[-1].call if self._stack else Call("", 1)
+        """The innermost call that is running; in a backward pass the one whose node is running."""
+        if self._stack:
+            return self._stack[-1].call
+        node = torch._C._current_autograd_node()
+        return Call("", 1) if node is None else self.at(node._sequence_nr())
 
     def at(self, sequence: int) -> Call:
         """Return the call that was running when the node of that sequence number was made."""
@@ -109,9 +109,6 @@ class Calls:
             self._stack.clear()
 
     def _enter(self, module: nn.Module, arguments: Any) -> None:
-        if not self._stack and self.around:
-            self._contexts.append(self.around())
-            self._contexts[-1].__enter__()
         path = self._path(module)
         if path is None:  # no module of ours, so that what it does is its caller's
             call = self.current
@@ -130,9 +127,8 @@ class Calls:
             self._failure = Failure(error, frame.call, module, frame.arguments)
         self._mark()
         if self._leave and not failed:
-            self._leave(frame.call, module, output)
-        if not self._stack and self._contexts:
-            self._contexts.pop().__exit__(None, None, None)
+            with torch._C.DisableTorchFunction():  # what is measured there is no part of the pass
+                self._leave(frame.call, module, output)
 
     def _mark(self) -> None:
         self._history.append((torch._C._autograd._get_sequence_nr(), self.current))

@@ -11,10 +11,12 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.named_tensors import by_tensor, named_tensors
+from paramtool.nesting import check_nesting, room_for
+from paramtool.operations.gradients.kept import Kept
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.passes import Loss, Passes
 from paramtool.operations.gradients.rows import NamedParameter, gradient_rows
-from paramtool.operations.gradients.splits import is_hooked
+from paramtool.operations.gradients.splits import REST, is_hooked
 from paramtool.operations.gradients.undisturbed import undisturbed
 from paramtool.records.gradient import (
     ALL_COLUMNS,
@@ -46,7 +48,8 @@ def gradients(
 ) -> Gradients:
     """Return the gradient that `steps` forward and backward passes add up on each parameter.
 
-    The module is left as it was: its gradients, modes, buffers, and torch's generator.
+    The module is left as it was, and so are the inputs and the process; see
+    `paramtool.operations.gradients.undisturbed.undisturbed` for what that means, and what is beyond it.
 
     Example:
         >>> import torch
@@ -75,12 +78,14 @@ def gradients(
         ParamtoolError: where there is nothing to run or to differentiate, or a pass fails.
         Bug: where the uses of a parameter do not add up to its gradient.
     """
+    levels = check_nesting(module)
     parameters = _parameters(module)
     _check(parameters)
     passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, by_use is not False, layers)
-    with undisturbed(module, training, seed):
+    with room_for(levels), undisturbed(module, training, seed, (inputs, named)) as kept:
         is_training = module.training
-        passes.run([each.parameter for each in parameters], steps)
+        passes.run([each.parameter for each in parameters], steps, kept)
+        passes.notes.extend(_lost(parameters, kept))
         if values is None:
             values = sum(each.parameter.numel() for each in parameters) <= MOST_PRINTED
         most = MOST_PRINTED if values else MOST_INLINE
@@ -144,8 +149,24 @@ def _totals(
         verdicts={verdict: found[verdict] for verdict in VERDICTS},
         uses=sum(row.uses or 0 for row in learned) if counted else None,
         residual=passes.splits.residual if passes.splits is not None else None,
-        notes=tuple(dict.fromkeys([*passes.notes, *_hooks(parameters)])),
+        notes=tuple(dict.fromkeys([*passes.notes, *_rest(rows), *_hooks(parameters)])),
     )
+
+
+def _lost(parameters: Sequence[NamedParameter], kept: Kept) -> list[str]:
+    return [
+        f"'{each.names[0]}' was written where no operation was seen, and is not as it was"
+        for each in parameters
+        if kept.is_lost(each.parameter)
+    ]
+
+
+def _rest(rows: Sequence[GradientRow]) -> list[str]:
+    return [
+        f"code of the model's own ran in the backward pass; the row '{REST}' is what it did to '{row.name}'"
+        for row in rows
+        if row.kind == "use" and row.operation == REST
+    ]
 
 
 def _hooks(parameters: Sequence[NamedParameter]) -> list[str]:

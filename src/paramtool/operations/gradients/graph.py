@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -21,16 +21,22 @@ _RESHAPING = frozenset(
 """Operations that hand on values as they are."""
 
 
-def nodes(loss: Tensor) -> list[Node]:
-    """Return every node that the backward pass of `loss` runs."""
-    assert loss.grad_fn is not None
-    found, waiting = {loss.grad_fn: None}, [loss.grad_fn]
+def nodes(roots: Iterable[Tensor]) -> list[Node]:
+    """Return every node that the backward pass of `roots` runs."""
+    waiting = [each.grad_fn for each in roots if each.grad_fn is not None]
+    found = dict.fromkeys(waiting)
     while waiting:
         for following, _ in waiting.pop().next_functions:
             if following is not None and following not in found:
                 found[following] = None
                 waiting.append(following)
     return list(found)
+
+
+def leaves(roots: Iterable[Tensor]) -> list[Tensor]:
+    """Return the tensors whose gradients the backward pass of `roots` adds to."""
+    variables = (getattr(node, "variable", None) for node in nodes(roots))
+    return [each for each in variables if each is not None]
 
 
 def down_from(view: Tensor) -> Iterator[Node]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from paramtool import streams
+from paramtool.records.gradient import LossFunction
 
 DIRECTION = ".projection"
 """Name of the stream of the projection's direction; no parameter's name begins with a dot."""
@@ -42,11 +43,11 @@ def loss_of(function: str, outputs: Sequence[Tensor], seed: int) -> Tensor:
     A complex output counts as its real and imaginary parts.  Half precision is cast to float32 first.
 
     Args:
-        function: one of the four.
+        function: the name of one.
         outputs: tensors that require grad.
         seed: of the direction.
     """
-    reduce = _LOSSES[function]
+    reduce = _LOSSES[LossFunction(function)]
     losses = [reduce(_real(each), seed, index) for index, each in enumerate(outputs)]
     total = losses[0]
     for each in losses[1:]:
@@ -67,9 +68,9 @@ def _projection(output: Tensor, seed: int, index: int) -> Tensor:
     return (output * (direction / norm)).sum() if norm else output.sum()
 
 
-_LOSSES: dict[str, Callable[[Tensor, int, int], Tensor]] = {
-    "sum": lambda output, *_: output.sum(),
-    "mean": lambda output, *_: output.mean(),
-    "square": lambda output, *_: output.square().sum(),
-    "projection": _projection,
+_LOSSES: dict[LossFunction, Callable[[Tensor, int, int], Tensor]] = {
+    LossFunction.sum: lambda output, *_: output.sum(),
+    LossFunction.mean: lambda output, *_: output.mean(),
+    LossFunction.square: lambda output, *_: output.square().sum(),
+    LossFunction.projection: _projection,
 }

@@ -9,18 +9,65 @@ is answered with no.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import FunctionType
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
 _QUESTIONS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
+BACKWARD = (Tensor.backward, torch.autograd.backward, torch.autograd.grad)
+"""Functions that run a backward pass, where hooks and checkpoints run what a mode is to see."""
+
+
+class Opening(TorchFunctionMode):
+    """A mode that stays on inside the functions that torch writes in Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[Callable[..., Any]] = []
+
+    def opens(self, function: Callable[..., Any], types: Iterable[type]) -> bool:
+        """Tell whether `function`, whose arguments are of `types`, can be looked into.
+
+        An argument of a class that answers for itself is asked first.  ``Tensor.unflatten`` calls what is
+        known as ``Tensor.unflatten`` again; only a backward pass may really be inside of another.
+        """
+        return (
+            _copied(function) is not None
+            and (function in BACKWARD or function not in self._open)
+            and not any(map(answers_itself, types))
+        )
+
+    def inside(self, function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """Call a function that opens, with this mode on."""
+        copy = _copied(function)
+        assert copy is not None
+        self._open.append(function)
+        try:
+            with self:
+                return copy(*arguments, **named)
+        finally:
+            self._open.pop()
+
+
 @cache
-def opened(function: Callable[..., Any]) -> Callable[..., Any] | None:
+def answers_itself(kind: type) -> bool:
+    """Tell whether a class of tensors has a ``__torch_function__`` of its own, as ``types`` name it."""
+    method = getattr(kind, "__torch_function__", None)
+    plain = (Tensor.__torch_function__.__func__, None)  # type: ignore[attr-defined]
+    return getattr(method, "__func__", None) not in plain
+
+
+@cache
+def _copied(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """Return a copy of `function` that does not ask for a mode; None for what has no Python inside."""
-    if not isinstance(function, FunctionType):
+    if not isinstance(function, FunctionType) or function.__name__.startswith("__"):
         return None
     asked = [name for name in _QUESTIONS if name in function.__code__.co_names]
     if not asked:

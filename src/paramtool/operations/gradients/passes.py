@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from paramtool.errors import ParamtoolError, first_line
 from paramtool.named_tensors import dtype_name
+from paramtool.operations.gradients import graph
+from paramtool.operations.gradients.attributes import same_gradients
 from paramtool.operations.gradients.calls import Calls
 from paramtool.operations.gradients.degenerate import Degeneracy
 from paramtool.operations.gradients.layers import Layers
@@ -18,6 +22,7 @@ from paramtool.operations.gradients.losses import loss_of, output_tensors
 from paramtool.operations.gradients.refusals import failed_backward, failed_forward, failed_loss
 from paramtool.operations.gradients.splits import Splits
 from paramtool.operations.gradients.uses import Uses
+from paramtool.operations.gradients.views import Views
 from paramtool.operations.listing.printing import printed
 from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
@@ -49,13 +54,13 @@ class Passes:
         """What the loss is called."""
         return self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "a function")
 
-    def run(self, parameters: Sequence[nn.Parameter], steps: int) -> None:
-        """Run them all; the gradients are on the parameters."""
+    def run(self, parameters: Sequence[nn.Parameter], steps: int, mode: TorchFunctionMode) -> None:
+        """Run them all, in `mode`; the gradients are on the parameters."""
         self.splits = Splits() if self.by_use else None
         self.layers = Layers() if self.with_layers else None
         calls = Calls(self.module, self.layers.leave if self.layers else None)
         learned = [each for each in parameters if each.requires_grad]
-        with warnings.catch_warnings(record=True) as caught, calls.followed():
+        with warnings.catch_warnings(record=True) as caught, calls.followed(), mode:
             warnings.simplefilter("always")
             for _ in range(steps):
                 calls.again()
@@ -64,7 +69,7 @@ class Passes:
                 uses = Uses(learned, calls, every=steps > 1) if self.splits is not None else None
                 self._one(calls, uses)
                 if self.splits is not None and uses is not None:
-                    self.splits.add(uses.collect())
+                    self.splits.add(uses.collect(), uses.foreign)
         self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
@@ -79,7 +84,8 @@ class Passes:
         if uses is not None:
             uses.prepare(loss)
         try:
-            loss.backward()  # type: ignore[no-untyped-call]
+            with Views(uses) if uses is not None else nullcontext(), same_gradients(self._others(loss)):
+                loss.backward()  # type: ignore[no-untyped-call]
         except Exception as error:
             raise failed_backward(error) from error
         self.value, self.text = float(loss.detach()), str(loss)
@@ -88,12 +94,15 @@ class Passes:
 
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
         try:
-            if uses is None:
-                return self.module(*self.inputs, **self.named)
-            with uses.watched():
+            with Views(uses) if uses is not None else nullcontext():
                 return self.module(*self.inputs, **self.named)
         except Exception as error:
             raise failed_forward(error, calls.failed(error), self.module) from error
+
+    def _others(self, loss: Tensor) -> list[Tensor]:
+        """Return what else than a parameter of the module the backward pass reaches, such as an input."""
+        own = set(map(id, self.module.parameters()))
+        return [each for each in graph.leaves([loss]) if id(each) not in own]
 
     def _loss(self, output: Any) -> Tensor:
         if callable(self.loss):

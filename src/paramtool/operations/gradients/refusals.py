@@ -17,6 +17,7 @@ _LONGEST = 300
 """Characters of a message of torch's."""
 
 _HINTS = (
+    ("maximum recursion depth", "there is room for every level of its modules: its forward calls itself"),
     ("Expected more than 1 value per channel", "a batch of 2 or more, or --eval"),
     ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
     (
@@ -43,7 +44,11 @@ def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -
     """Return what to tell of an `error` in the forward pass: the module, what it got, torch's message."""
     module = failure.module if failure else root
     path = failure.call.path if failure else ""
-    name = f"'{path}' ({type(module).__name__})" if path else f"the model ({type(module).__name__})"
+    name = (
+        f"'{shorten(path, _LONGEST)}' ({type(module).__name__})"
+        if path
+        else f"the model ({type(module).__name__})"
+    )
     if isinstance(error, NotImplementedError) and not has_forward(module):
         return _no_forward(name)
     own = ", ".join(

@@ -41,8 +41,10 @@ def gradient_rows(
     whole = None if gradient is None else magnitude(gradient)
     weight_norm = None if whole is None else magnitude(parameter).norm
     uses = splits.of(parameter) if splits is not None else []
-    if splits is not None and whole is not None:
-        splits.check(each.names[0], parameter, whole)
+    count = len(uses)
+    rest = splits.check(each.names[0], parameter, whole) if splits is not None and whole is not None else None
+    if rest is not None:
+        uses = [*uses, rest]
     row = GradientRow(
         kind="parameter",
         name=each.names[0],
@@ -51,7 +53,7 @@ def gradient_rows(
         dtype=dtype_name(parameter),
         numel=parameter.numel(),
         requires_grad=parameter.requires_grad,
-        uses=len(uses) if splits is not None and parameter.requires_grad else None,
+        uses=count if splits is not None and parameter.requires_grad else None,
         **_sizes(gradient, whole, weight_norm, most),
     )
     if not by_use and len(uses) < 2:

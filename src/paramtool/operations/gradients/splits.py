@@ -17,6 +17,9 @@ from paramtool.operations.gradients.uses import Use
 
 FINITE = ("ok", "zero")
 
+REST = "rest"
+"""In the place of an operation: what no use of the parameter added."""
+
 _ROUNDINGS = 4
 """Units in the last place, for each addition, that the sum of the uses may be off by."""
 
@@ -57,12 +60,14 @@ class Splits:
     def __init__(self) -> None:
         self._splits: dict[int, dict[tuple[Call, str, int], Split]] = {}
         self._passes = 0
+        self._foreign = False
         self.residual = 0.0
         """The largest ‖Σ uses - gradient‖ / Σ ‖use‖ so far; a parameter's only use is its gradient."""
 
-    def add(self, uses: Sequence[Use]) -> None:
-        """Add the uses of one pass."""
+    def add(self, uses: Sequence[Use], foreign: bool = False) -> None:
+        """Add the uses of one pass; `foreign`: code of the model's own may have changed gradients in it."""
         self._passes += 1
+        self._foreign |= foreign
         alike: Counter[tuple[int, Call, str]] = Counter()
         for use in uses:
             key = (id(use.parameter), use.call, use.operation)
@@ -74,33 +79,50 @@ class Splits:
     def of(self, parameter: nn.Parameter) -> list[Split]:
         """Return the uses of `parameter`, in the order of the forward pass."""
         splits = list(self._splits.get(id(parameter), {}).values())
-        if len(splits) == 1 and splits[0].gradient is None:
+        if len(splits) == 1 and splits[0].gradient is None and not self._foreign:
             splits[0].gradient = parameter.grad
         return splits
 
-    def check(self, name: str, parameter: nn.Parameter, whole: Magnitude) -> None:
+    def check(self, name: str, parameter: nn.Parameter, whole: Magnitude) -> Split | None:
         """Compare the sum of the uses with the gradient, whose magnitude is `whole`.
 
+        Returns:
+            what is left over, where code of the model's own that ran in the backward pass may have added
+            it; else None.
+
         Raises:
-            Bug: where they differ by more than rounding.
+            Bug: where they differ by more than rounding, and nobody else can have done it.
         """
-        splits = self.of(parameter)
+        splits, gradient = self.of(parameter), parameter.grad
         if is_hooked(parameter):
-            return  # a hook makes of the sum whatever it likes
-        if len(splits) < 2 or parameter.grad is None or whole.verdict not in FINITE:
-            return
+            return None  # a hook makes of the sum whatever it likes
+        if gradient is None or whole.verdict not in FINITE:
+            return None
+        if len(splits) == 1 and splits[0].gradient is gradient:
+            return None
         sizes = [each.magnitude for each in splits if each.magnitude]
         if any(each.verdict not in FINITE for each in sizes):
-            return  # of what is not finite there is no difference
-        off = distance(parameter.grad, [each.gradient for each in splits if each.gradient is not None])
+            return None  # of what is not finite there is no difference
+        off = distance(gradient, [each.gradient for each in splits if each.gradient is not None])
         norms = sum(each.norm for each in sizes)
         residual = off / norms if norms else off
-        self.residual = max(self.residual, residual)
         # each addition rounds, in the dtype of the gradient
         additions = len(splits) * self._passes
-        if residual > _ROUNDINGS * additions * torch.finfo(parameter.grad.dtype).eps:
-            message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"
-            raise Bug(message, hint="please report it; --no-by-use leaves the uses out")
+        if residual <= _ROUNDINGS * additions * torch.finfo(gradient.dtype).eps:
+            self.residual = max(self.residual, residual)
+            return None
+        if self._foreign:
+            return Split(Call("", 1), REST, _left(gradient, splits))
+        message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"
+        raise Bug(message, hint="please report it; --no-by-use leaves the uses out")
+
+
+def _left(gradient: Tensor, splits: Sequence[Split]) -> Tensor:
+    left = gradient.to_dense().clone()
+    for each in splits:
+        if each.gradient is not None:
+            left -= each.gradient.to_dense()
+    return left
 
 
 def is_hooked(parameter: nn.Parameter) -> bool:

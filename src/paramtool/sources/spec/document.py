@@ -10,6 +10,7 @@ from paramtool.errors import Hint, ParamtoolError, Problems, shorten
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation
+from paramtool.records.gradient import LossFunction
 from paramtool.records.rule import Rule
 from paramtool.sources.spec.catalog import Catalog
 from paramtool.sources.spec.expectations import read_expectations
@@ -27,7 +28,7 @@ from paramtool.suggestion import suggest
 
 KEYS = ("model", "define", "tie", "dtype", "seed", "freeze", "input", "loss", "init", "expect")
 _KNOWN = f"known are {', '.join(KEYS)}"
-LOSSES = ("sum", "mean", "square", "projection")
+LOSSES = tuple(each.value for each in LossFunction)
 
 
 @dataclass(frozen=True)

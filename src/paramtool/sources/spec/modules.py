@@ -79,7 +79,8 @@ class ModuleReader:
         self._depth += 1
         try:
             if self._depth > MAX_DEPTH:  # defines nest deeper than the YAML that they are written in
-                raise ParamtoolError(f"modules nested deeper than {MAX_DEPTH} levels", node.place)
+                message = f"modules and defines nested deeper than {MAX_DEPTH} levels"
+                raise ParamtoolError(message, node.place)
             return self._bare(node, tensors) if node.anchor is None else self._anchored(node, tensors)
         except ParamtoolError as error:
             self.report(error)

@@ -1,0 +1,65 @@
+"""Tell which tensors an operation writes in place, before it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from torch import Tensor
+from torch._ops import OpOverload, OpOverloadPacket
+
+_IN_PLACE = re.compile(
+    r".*[^_]_|__setitem__|__i(add|sub|mul|div|truediv|floordiv|mod|pow|and|or|xor|lshift|rshift|matmul)__"
+)
+_OF_SEVERAL = re.compile(r"_(foreach|fused)_.*_")
+"""What writes several of its arguments."""
+
+_OF_STATISTICS = re.compile(r".*(batch|instance)_norm.*")
+"""What writes running statistics among its arguments: those that do not require grad."""
+
+_HARMLESS = frozenset(("requires_grad_", "detach_"))
+"""What is called like a write, and changes no element."""
+
+_HANDING_OUT = frozenset(
+    ("__array__", "__dlpack__", "_typed_storage", "data_ptr", "numpy", "storage", "untyped_storage")
+)
+"""What gives the memory to somebody who may write there and whom torch does not see."""
+
+
+def written(func: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Iterator[Tensor]:
+    """Yield the tensors that a call may write: none for an operation that returns something new."""
+    if isinstance(func, (OpOverload, OpOverloadPacket)):
+        if _is_mutable(func):
+            yield from tensors((arguments, named))
+        return
+    name = getattr(func, "__name__", "")
+    if named.get("out") is not None:
+        yield from tensors(named["out"])
+    if _OF_SEVERAL.fullmatch(name):
+        yield from tensors((arguments, named))
+    elif _OF_STATISTICS.fullmatch(name):
+        yield from (each for each in tensors((arguments, named)) if not each.requires_grad)
+    elif name in _HANDING_OUT or (name not in _HARMLESS and _IN_PLACE.fullmatch(name)):
+        yield from tensors(arguments[0] if arguments else named)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Yield every tensor in lists, tuples and mappings."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from tensors(each)
+
+
+@cache
+def _is_mutable(operation: OpOverload[..., Any] | OpOverloadPacket[..., Any]) -> bool:
+    """Tell whether an operator, torch's own or a registered one, says of itself that it writes."""
+    if isinstance(operation, OpOverload):
+        return operation._schema.is_mutable
+    return any(getattr(operation, each)._schema.is_mutable for each in operation.overloads())  # type: ignore[no-untyped-call]
