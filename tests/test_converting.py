@@ -84,6 +84,22 @@ def test_without_rules_a_checkpoint_is_converted(run: Run, more: list[str]) -> N
     assert same(load_file("w.safetensors"), expected())
 
 
+def test_weights_take_the_place_of_the_rules_of_the_spec(run: Run, folder: Path) -> None:
+    """`init:` says where training began: `init`, `grad` and `check` leave what was trained as it is."""
+    (folder / "model.yaml").write_text(
+        "model: {Linear: [1, 1]}\ninit: [{pattern: ., zeros: }]\ninput: {shape: [1, 1], fill: ones}\n"
+    )
+    torch.save({"weight": torch.tensor([[3.0]]), "bias": torch.tensor([2.0])}, "w.pt")
+    given = ("model.yaml", "--weights", "w.pt")
+    assert run("init", *given, "-o", "new.safetensors").stdout.startswith(" no rules; 2 tensors untouched")
+    assert load_file("new.safetensors") == {"weight": torch.tensor([[3.0]]), "bias": torch.tensor([2.0])}
+    assert json.loads(run("grad", *given, "--json").stdout)["totals"]["loss"] == 5
+    typed = ("-p", "bias", "--add", "1")
+    assert json.loads(run("grad", *given, *typed, "--json").stdout)["totals"]["loss"] == 6
+    assert run("init", *given).stderr == "error: no rules; -o FILE writes the weights as they are\n"
+    assert run("init", "model.yaml").stdout.splitlines()[2].split()[:4] == ["weight", "[1,", "1]", "zeros()"]
+
+
 def test_shards_are_converted_to_shards_in_the_same_place(run: Run) -> None:
     """What is replaced is read before it is, so that a folder may be cut anew."""
     for source, size in (("w.pt", "2KB"), ("new", "6500B")):

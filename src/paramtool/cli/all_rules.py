@@ -9,15 +9,17 @@ from paramtool.records.rule import Rule
 from paramtool.sources.model import Buildable, open_recipe, spec_catalog
 
 
-def all_rules(source: Buildable, recipe: str | None, context: typer.Context) -> list[Rule]:
-    """Return every rule for `source`.
+def all_rules(
+    source: Buildable, recipe: str | None, context: typer.Context, *, weights: str | None
+) -> list[Rule]:
+    """Return every rule for `source`; its own are left out where `weights` stand in their place.
 
     Raises:
         ParamtoolError: where the recipe cannot be read, or a typed selector has no initializer.
         Problems: with everything that is wrong in the recipe, or in what was typed.
     """
     return [
-        *source.rules,
+        *(source.rules if weights is None else ()),
         *(open_recipe(recipe) if recipe else ()),
         *read_rules(context.meta[RULES], spec_catalog()),
     ]

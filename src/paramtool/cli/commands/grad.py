@@ -98,8 +98,8 @@ def grad(
     """Run MODEL forward and backward; show the gradients.
 
     A gradient is split into what each use of the parameter added to it.  The input and the loss are
-    those of the spec, or as typed.  Rules of the spec's init, of --recipe, then those typed, fill the
-    parameters first, as paramtool init does.
+    those of the spec, or as typed.  Rules of the spec's init, or else --weights, then the rules of
+    --recipe and those typed, fill the parameters first, as paramtool init does.
     """
     format = Format.json if json else format
     failures = _failures(fail_on)
@@ -109,7 +109,7 @@ def grad(
     source = buildable(open_chosen(model, set, seed, arg))
     if input:  # which lazy modules take their shapes from as well
         source = replace(source, inputs=read_inputs(input, spec_catalog().dtypes))
-    rules = all_rules(source, recipe, context)
+    rules = all_rules(source, recipe, context, weights=weights)
     report = run(
         source,
         lambda: filled(source, build(source, values=True, weights=weights), rules),

@@ -71,8 +71,8 @@ def init(
 
     Rules run top to bottom: those of the spec's init, of --recipe, then those typed.  Each
     initializer closes the selector before it: --pattern weight --normal 0.01 --pattern bias --zeros
-    is two rules; --pattern . selects every parameter.  Without any rule, --weights and --output
-    convert a checkpoint.
+    is two rules; --pattern . selects every parameter.  --weights take the place of the spec's init,
+    and without any other rule --output converts them.
     """
     format = Format.json if json else format
     saving = read_saving(output, max_shard_size, force, jobs)
@@ -84,7 +84,7 @@ def init(
         with quick_import():
             context.with_resource(plugins.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
-    rules = all_rules(source, recipe, context)
+    rules = all_rules(source, recipe, context, weights=weights)
     if not rules and not (weights is not None and saving):
         hint = "as in --pattern weight --normal 0.01, or init: in the spec"
         raise ParamtoolError("no rules", hint="-o FILE writes the weights as they are" if weights else hint)
