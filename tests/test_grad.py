@@ -239,7 +239,7 @@ def test_fail_on_names_only_a_few(run: Run, spec: Any) -> None:
         ([MLP, "--fail-on", ""], "--fail-on: unknown verdict ''"),
         ([MLP, "--steps", "0"], "Invalid value for '--steps'"),
         ([MLP, "--loss", "suum"], "'suum' is not one of"),
-        ([MLP, "--format", "tree"], "grad has no format tree"),
+        ([MLP, "--format", "github"], "grad has no format github"),
         ([MLP, "--pattern", "weight"], "no initializer follows it"),
         ([MLP, "--pattern", "wieght", "--zeros"], "matches no parameter"),
         ([MLP, "--input", "2,5"], "'0' (Linear) with weight [3, 4], bias [3] fails on [2, 5] float32: mat1"),

@@ -30,7 +30,11 @@ FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
-_OF_SOME = {Format.tree: ("inspect",), Format.github: ("diff", "check"), Format.junit: ("check",)}
+_OF_SOME = {
+    Format.tree: ("inspect", "init", "shared", "grad", "diff"),
+    Format.github: ("diff", "check"),
+    Format.junit: ("check",),
+}
 """The formats that only some commands have, and these commands."""
 
 
@@ -40,8 +44,8 @@ def formats_of(command: str | None) -> list[Format]:
 
 
 def lacks(command: str | None, format: Format) -> ParamtoolError:
-    """Return the error for a format that `command` does not have, and which one has it."""
-    hint = f"'paramtool {_OF_SOME[format][0]}' has it"
+    """Return the error for a format that `command` does not have, and those that it has."""
+    hint = f"it has {', '.join(each.value for each in formats_of(command))}"
     return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
 
 
