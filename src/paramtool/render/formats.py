@@ -10,6 +10,7 @@ from typing import Any
 from paramtool.errors import ParamtoolError
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
+from paramtool.render.views import view_of
 
 
 class Format(str, Enum):
@@ -113,7 +114,7 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
     """
     if any(column in report.columns for column in ("values", "histogram")):
         return report
-    if report.command == "diff":
+    if view_of(report).folds_each_row:
         from paramtool.render.difference_lines import fold_differences
 
         return replace(report, rows=tuple(fold_differences(report.rows)))
