@@ -214,6 +214,18 @@ def test_a_difference_on_a_terminal_looks_the_same(width: int, golden: SnapshotA
     assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
 
 
+@pytest.mark.parametrize("width", [50, 80, 100, 120])
+@pytest.mark.parametrize("case", ["init", "plan", "model"])
+def test_a_narrow_table_looks_the_same(
+    case: str, width: int, golden: SnapshotAssertion, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables of init and grad do without columns on a terminal of usual width, and say which."""
+    monkeypatch.setattr("paramtool.cli.console.screen", lambda: Screen(width=width))
+    result = run(*TREES.get(case, "grad configs/tiny_lm.yaml --layers").split())
+    assert result.status == 0
+    assert RESIDUAL.sub("about 0", result.stdout) == golden
+
+
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
     commands: tuple[list[str], ...] = ([], ["inspect"], ["shared"], ["grad"], ["diff"], ["schema"])

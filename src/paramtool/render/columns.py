@@ -41,20 +41,22 @@ _FOR_MACHINES = ("min_before", "max_before")
 
 @dataclass(frozen=True)
 class Section:
-    """One table for people."""
+    """One table for people; `least` is that of its `View`."""
 
     columns: list[str]
     rows: Sequence[Any]
     caption: str | None = None
+    least: Sequence[str] = ()
 
 
 def sections(report: Report[Any, Any]) -> Iterator[Section]:
     """Yield the tables of `report`, each with the columns in which some row says something."""
+    view = view_of(report)
     if not report.parts:
-        yield Section(columns_for_people(report), report.rows)
+        yield Section(columns_for_people(report), report.rows, None, view.least)
     for part in report.parts:
         rows = [row for row in report.rows if row.kind in part.kinds]
-        yield Section(_columns(view_of(report), part.columns, rows), rows, part.caption)
+        yield Section(_columns(view, part.columns, rows), rows, part.caption, view.least)
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
