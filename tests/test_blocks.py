@@ -121,6 +121,17 @@ def test_ties_fold_where_they_are_the_same(names: str, expected: str) -> None:
     assert names_of(fold_blocks(rows_of(names))) == expected
 
 
+def test_modules_with_a_single_buffer_fold_beside_their_parameters() -> None:
+    """What is a module for the parameters is one for the buffers, though each has only one of these."""
+    blocks = [replace(each, count=12) for each in rows_of("h.0 h.1 h.2")]
+    masks = [replace(each, kind="buffer") for each in rows_of("h.0 h.1 h.2")]
+    assert names_of(fold_blocks(masks)) == "h.0 h.1 h.2"
+    assert [(row.name, row.count) for row in fold_blocks([*blocks, *masks])] == [
+        ("h.{0..2}", 36),
+        ("h.{0..2}", 3),
+    ]
+
+
 DIFFERENCES: dict[str, Callable[[ParameterRow], ParameterRow]] = {
     "shape": lambda row: replace(row, shape=(1, 2)),
     "dtype": lambda row: replace(row, dtype="int32"),

@@ -102,7 +102,7 @@ def test_a_difference_is_1(run: Run) -> None:
         (("a.yaml", "b.yaml", "--rtol", "1e-3"), "error: --rtol is a tolerance of values"),
         (("a.yaml", "b.yaml", "--values", "--atol", "-1"), "error: Invalid value for '--atol'"),
         (("a.yaml", "b.yaml", "--values", "--rtol", "nan"), "error: Invalid value for '--rtol'"),
-        (("a.yaml", "b.yaml", "-f", "tree"), "error: diff has no format tree"),
+        (("a.yaml", "b.yaml", "-f", "junit"), "error: diff has no format junit"),
         (("a.yaml", "b.yaml", "--pattern", "("), "error: --pattern '(' is not a regular expression"),
         (("a.yaml", "b.yaml", "--set", "modle=1"), "unknown key 'modle'"),
     ],

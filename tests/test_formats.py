@@ -8,11 +8,13 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -20,6 +22,8 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.sizes import byte_size
+from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.initialization.initialize import initialize
 from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.totals import totals
 from paramtool.records.parameter import (
@@ -31,8 +35,9 @@ from paramtool.records.parameter import (
     Printed,
 )
 from paramtool.records.report import Report
+from paramtool.records.rule import Rule
 from paramtool.render.cells import for_people
-from paramtool.render.columns import columns_for_people
+from paramtool.render.columns import columns_for_people, sections
 from paramtool.render.formats import FOR_CI, Format, as_text, render
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
@@ -310,6 +315,48 @@ def test_nothing_is_lost_on_a_narrow_terminal(report: Parameters, width: int, un
         assert _characters(text) + _characters(said) == _characters(plain) + _characters(lead)
         rule = text.splitlines()[1]
         assert cell_len(rule) <= width
+
+
+def _initialization() -> Report[Any, Any]:
+    module = nn.ModuleDict({"embedding": nn.Embedding(9, 4), "norm": nn.LayerNorm(4)})
+    rules = [Rule("normal", {"std": 0.02}, pattern="weight"), Rule("zeros", pattern="bias")]
+    return initialize(module, rules)
+
+
+def _gradients() -> Report[Any, Any]:
+    layer = nn.Linear(4, 4)
+    return gradients(nn.Sequential(layer, nn.ReLU(), layer), [torch.ones(1, 4)])
+
+
+@pytest.mark.parametrize("width", range(30, 180, 7))
+@pytest.mark.parametrize("make", [_initialization, _gradients])
+def test_a_column_is_shown_or_said_to_be_left_out(make: Callable[[], Report[Any, Any]], width: int) -> None:
+    """At any width a column is in the table with every cell, said once below, or named as left out."""
+    torch.manual_seed(0)
+    report = make()
+    [section] = sections(report)
+    text = "".join(render(report, "table", Screen(width=width)))
+    everything = as_text(report, "table").splitlines()
+    assert not any("too wide" in line for line in everything)
+    head = text.splitlines()[0].split()
+    if head[0] != "name" or len(head) == 1:  # stacked
+        assert "too wide" not in text
+        left_out = []
+    else:
+        said = re.search(r"too wide: ([\w,\s]+);", text)
+        left_out = re.split(r",\s+", said[1]) if said else []
+        alike = re.search(r"each line: (.*)", text)
+        below = {each.split()[0] for each in alike[1].split(", ")} if alike else set()
+        assert len(head) + len(left_out) + len(below) == len(section.columns)
+        assert {*head, *left_out, *below} == set(section.columns)
+        assert set(left_out) <= set(" ".join(section.least).split())
+        table = text.partition("\n\n")[0].partition(" each line")[0]
+        assert all(cell_len(line) <= width for line in table.splitlines())
+    dense = re.sub(r"\s", "", text)
+    for row in report.rows:
+        for column in section.columns[1:]:
+            cell = for_people(row, column)
+            assert column in left_out or re.sub(r"\s", "", cell) in dense
 
 
 def _characters(text: str) -> Counter[str]:

@@ -66,6 +66,9 @@ def test_every_format_looks_the_same(config: str, format: str, golden: SnapshotA
         ("gpt2", "--module h.0 --pattern weight --sort numel"),
         ("gpt2", "--buffers --pattern attn"),
         ("gpt2", "--buffers --depth 1 --format tree"),
+        ("gpt2", "--buffers --depth 2 --format tree"),
+        ("gpt2", "--buffers --depth 2"),
+        ("resnet18", "--buffers --depth 2 --format tree"),
         ("resnet18", "--buffers --type BatchNorm2d --exclude layer"),
         ("lenet", "--set dtype=bfloat16 --set freeze=0"),
     ],
@@ -131,6 +134,44 @@ def test_sharing_looks_the_same(options: str, golden: SnapshotAssertion, run: Ru
     assert (result.stderr + result.stdout).replace(str(path), "model.yaml") == golden
 
 
+TREES = {
+    "init": "init configs/gpt2.yaml --pattern weight --normal 0.02 --pattern bias --zeros",
+    "plan": "init configs/bert_base.yaml --ndim 2 --xavier-normal --ndim 1 --normal 0.02 --pattern bias"
+    " --zeros --dry-run",
+    "shared": "shared configs/gpt2.yaml",
+    "grad": "grad configs/tiny_lm.yaml --layers",
+    "uses": "grad configs/shared.yaml --pattern weight --constant 3",
+}
+
+
+@pytest.mark.parametrize("width", [None, 80, 120])
+@pytest.mark.parametrize("case", [*TREES, "diff"])
+def test_a_tree_looks_the_same(
+    case: str, width: int | None, golden: SnapshotAssertion, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command with names has a tree, of which no leaf is wider than its terminal, nor cut in a file."""
+    monkeypatch.setattr("paramtool.cli.console.screen", lambda: Screen(width=width))
+    path = "configs/gpt2.yaml"
+    arguments = TREES[case].split() if case in TREES else ["diff", path, path, *CHANGES.split()]
+    result = run(*arguments, "--format", "tree")
+    assert result.status == (case == "diff")
+    head = result.stdout.split("\n\n")[0]
+    assert all(len(line) <= (width or len(head)) for line in head.splitlines())
+    assert RESIDUAL.sub("about 0", result.stderr + result.stdout) == golden
+
+
+def test_a_tree_of_overlaps_and_copies_looks_the_same(golden: SnapshotAssertion) -> None:
+    """Groups of what overlaps and of equal values are branches, with the ranges at their leaves."""
+    weight = nn.Parameter(torch.zeros(100, 4))
+    module = nn.Module()
+    module.weight, module.view = weight, weight[2:4]
+    module.ends = nn.Parameter(weight.detach()[:, 1])
+    module.layers = nn.ModuleList(nn.ModuleList([layer := nn.Linear(2, 2), layer]) for _ in range(3))
+    assert (
+        "".join(render(folded(sharing(module, by_value=True)), Format.tree, Screen(unicode=False))) == golden
+    )
+
+
 @pytest.mark.parametrize("width", [None, 60, 100])
 def test_overlaps_look_the_same(width: int | None, golden: SnapshotAssertion) -> None:
     """Views of a parameter with their ranges, in a file and on terminals."""
@@ -171,6 +212,18 @@ def test_a_difference_on_a_terminal_looks_the_same(width: int, golden: SnapshotA
     b = parameters(network.structure(open_spec("configs/mlp.yaml")).module)
     report = folded(differences(a, b))
     assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
+
+
+@pytest.mark.parametrize("width", [50, 80, 100, 120])
+@pytest.mark.parametrize("case", ["init", "plan", "model"])
+def test_a_narrow_table_looks_the_same(
+    case: str, width: int, golden: SnapshotAssertion, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables of init and grad do without columns on a terminal of usual width, and say which."""
+    monkeypatch.setattr("paramtool.cli.console.screen", lambda: Screen(width=width))
+    result = run(*TREES.get(case, "grad configs/tiny_lm.yaml --layers").split())
+    assert result.status == 0
+    assert RESIDUAL.sub("about 0", result.stdout) == golden
 
 
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:

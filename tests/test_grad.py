@@ -239,7 +239,7 @@ def test_fail_on_names_only_a_few(run: Run, spec: Any) -> None:
         ([MLP, "--fail-on", ""], "--fail-on: unknown verdict ''"),
         ([MLP, "--steps", "0"], "Invalid value for '--steps'"),
         ([MLP, "--loss", "suum"], "'suum' is not one of"),
-        ([MLP, "--format", "tree"], "grad has no format tree"),
+        ([MLP, "--format", "github"], "grad has no format github"),
         ([MLP, "--pattern", "weight"], "no initializer follows it"),
         ([MLP, "--pattern", "wieght", "--zeros"], "matches no parameter"),
         ([MLP, "--input", "2,5"], "'0' (Linear) with weight [3, 4], bias [3] fails on [2, 5] float32: mat1"),
@@ -318,6 +318,15 @@ def test_large_gradients_are_printed_only_when_asked(run: Run, spec: Any) -> Non
     assert "gradient of 0.weight" in asked
     assert "gradient of 1.weight" not in asked
     assert "gradient of 0.bias" not in run("grad", MLP, "--no-values").stdout
+
+
+def test_a_branch_has_the_norm_of_all_gradients_below_it(run: Run, spec: Any) -> None:
+    """Gradients of 3 and 4 are one vector of 5, in the module as in the whole model."""
+    path = spec("model: {Sequential: [{Linear: [1, 1]}]}\ninput: {values: [[3.0], [0.0], [0.0], [0.0]]}\n")
+    root, branch, *leaves = run("grad", path, "--format", "tree", "--by-use").stdout.splitlines()[:6]
+    assert (root, branch) == ("Sequential  (2 parameters, norm 5)", "└── 0: Linear  (2 parameters, norm 5)")
+    assert [leaf.partition("norm ")[2][0] for leaf in leaves] == ["3", "3", "4", "4"]
+    assert "0, call 1  linear  share 1  cosine 1" in leaves[1]
 
 
 @pytest.mark.parametrize("width", [60, 200])

@@ -626,7 +626,7 @@ def test_the_formats_agree(run: Run) -> None:
         assert [float(row["std"]) for row in table] == [row["std"] for row in found]
     markdown = run("init", MODEL, *options, "-f", "markdown").stdout.splitlines()
     assert sum(line.startswith("|") for line in markdown) == len(found) + 2
-    assert "init has no format tree" in refusal(run, *options, "-f", "tree")
+    assert "init has no format junit" in refusal(run, *options, "-f", "junit")
 
 
 def test_values_are_printed_for_small_tensors(run: Run) -> None:

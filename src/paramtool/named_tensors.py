@@ -70,3 +70,8 @@ def check_values(module: nn.Module) -> None:
 def dtype_name(tensor: Tensor) -> str:
     """Return torch's name of the dtype, without ``torch.``."""
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def module_types(module: nn.Module) -> dict[str, str]:
+    """Return the class name of each module by its path; of one with several paths by each."""
+    return {name: type(each).__name__ for name, each in module.named_modules(remove_duplicate=False)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +17,10 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """The name, dots and all."""
+
+    @property
+    def count(self) -> int:
+        """How many names this is about."""
 
 
 Row = TypeVar("Row", bound=Named)
@@ -47,24 +51,26 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     `merged` says.  A row stands where its first name stood.
     """
     roots: dict[str, _Module] = {}
+    rows = list(rows)
+    modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
     for index, row in enumerate(rows):
         module = roots.setdefault(getattr(row, "kind", ""), _Module())
         for part in row.name.split(".", MOST_PARTS):
             module = module.below.setdefault(part, _Module())
         module.row, module.index = row, index
-    lines = [line for root in roots.values() for line in _lines(root, "")]
+    lines = [line for root in roots.values() for line in _lines(root, "", modules)]
     lines.sort(key=lambda line: line.index)
     return [replace(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
 
 
-def _lines(module: _Module, path: str) -> list[_Line]:
-    """Return the lines below `module`, whose own name with a dot is `path`."""
+def _lines(module: _Module, path: str, modules: Collection[str]) -> list[_Line]:
+    """Return the lines below `module`, whose own name with a dot is `path`; `modules` are folded rows."""
     lines = [] if module.row is None else [_Line((), module.row, module.index)]
     blocks: dict[object, list[tuple[int, str, list[_Line]]]] = {}
     for part, inner in module.below.items():
-        inner_lines = _lines(inner, f"{path}{part}.")
+        inner_lines = _lines(inner, f"{path}{part}.", modules)
         numbered = NUMBERED.fullmatch(part)
-        is_module = inner.below if inner.row is None else inner.row.count > 1
+        is_module = inner.below if inner.row is None else f"{path}{part}" in modules
         if numbered and is_module:
             key = (numbered[1], _identity(inner_lines, f"{path}{part}."))
             blocks.setdefault(key, []).append((int(numbered[2]), part, inner_lines))

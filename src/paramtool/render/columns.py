@@ -10,6 +10,7 @@ from typing import Any
 from paramtool.records.gradient import MOST_INLINE
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
+from paramtool.render.views import View, view_of
 
 _STATISTICS = ("mean", "std", "min", "max")
 
@@ -37,35 +38,30 @@ _OF_MODULES = ("type", "requires_grad")
 _FOR_MACHINES = ("min_before", "max_before")
 """Columns that would make a table wider than most terminals, and say less than the others."""
 
-_USUAL = {"shared": {"kind": ("parameter", "stored")}}
-"""By command: a column in which every row has one of these says nothing."""
-
-
-_SAID_IN_WORDS = ("diff", "shared")
-"""Commands of which the totals say that there is nothing."""
-
 
 @dataclass(frozen=True)
 class Section:
-    """One table for people."""
+    """One table for people; `least` is that of its `View`."""
 
     columns: list[str]
     rows: Sequence[Any]
     caption: str | None = None
+    least: Sequence[str] = ()
 
 
 def sections(report: Report[Any, Any]) -> Iterator[Section]:
     """Yield the tables of `report`, each with the columns in which some row says something."""
+    view = view_of(report)
     if not report.parts:
-        yield Section(columns_for_people(report), report.rows)
+        yield Section(columns_for_people(report), report.rows, None, view.least)
     for part in report.parts:
         rows = [row for row in report.rows if row.kind in part.kinds]
-        yield Section(_columns(report.command, part.columns, rows), rows, part.caption)
+        yield Section(_columns(view, part.columns, rows), rows, part.caption, view.least)
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
     """Return the columns to lay out where all rows are in one table."""
-    return _columns(report.command, report.columns, report.rows)
+    return _columns(view_of(report), report.columns, report.rows)
 
 
 def inline(value: Printed) -> str | None:
@@ -76,13 +72,13 @@ def inline(value: Printed) -> str | None:
     return re.sub(r"(, \w+=[\w.'<>:()]+)*\)$", "", text)
 
 
-def _columns(command: str, columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
+def _columns(view: View, columns: Sequence[str], rows: Sequence[Any]) -> list[str]:
     """Return the columns to lay out: without those in which no row has anything, values apart."""
-    if command in _SAID_IN_WORDS and not rows:
+    if view.says_nothing_in_words and not rows:
         return []
     columns = [column for column in columns if column not in ("values", "count", *_FOR_MACHINES)]
     columns.insert(columns.index("name") + 1 if "name" in columns else 1, "count")
-    usual = {"count": (1,), **_USUAL.get(command, {})}
+    usual = {"count": (1,), **view.usual}
     optional = {*_OPTIONAL, *usual, *(_OF_MODULES if rows else ())}
     return [
         column

@@ -10,6 +10,7 @@ from typing import Any
 from paramtool.errors import ParamtoolError
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
+from paramtool.render.views import view_of
 
 
 class Format(str, Enum):
@@ -30,7 +31,11 @@ FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
-_OF_SOME = {Format.tree: ("inspect",), Format.github: ("diff", "check"), Format.junit: ("check",)}
+_OF_SOME = {
+    Format.tree: ("inspect", "init", "shared", "grad", "diff"),
+    Format.github: ("diff", "check"),
+    Format.junit: ("check",),
+}
 """The formats that only some commands have, and these commands."""
 
 
@@ -40,8 +45,8 @@ def formats_of(command: str | None) -> list[Format]:
 
 
 def lacks(command: str | None, format: Format) -> ParamtoolError:
-    """Return the error for a format that `command` does not have, and which one has it."""
-    hint = f"'paramtool {_OF_SOME[format][0]}' has it"
+    """Return the error for a format that `command` does not have, and those that it has."""
+    hint = f"it has {', '.join(each.value for each in formats_of(command))}"
     return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
 
 
@@ -109,7 +114,7 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
     """
     if any(column in report.columns for column in ("values", "histogram")):
         return report
-    if report.command == "diff":
+    if view_of(report).folds_each_row:
         from paramtool.render.difference_lines import fold_differences
 
         return replace(report, rows=tuple(fold_differences(report.rows)))

@@ -23,7 +23,7 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
         if section.columns and (screen.width or screen.color) and len(cells) <= STREAM_PAST:
             from paramtool.render.terminal import terminal_table
 
-            yield from terminal_table(section.columns, cells, screen)
+            yield from terminal_table(section.columns, cells, screen, section.least)
         elif section.columns:
             yield from _plain(section.columns, cells, screen.unicode)
         if section.caption:

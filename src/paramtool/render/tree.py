@@ -1,97 +1,102 @@
-"""The modules as a tree, their tensors as its leaves, a subtotal at every branch."""
+"""The records as a tree along their names, leaf by leaf, with something said of all below each branch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from paramtool.files.sizes import byte_size
-from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow
+from rich.cells import cell_len
+
+from paramtool.records.difference import DifferenceTotals
 from paramtool.records.report import Report
-from paramtool.render.cells import for_people
-from paramtool.render.names import shown
-from paramtool.render.numbering import first_of, parts_of
+from paramtool.render.cells import for_text
+from paramtool.render.leaves import below, leaf, path_of
+from paramtool.render.numbering import first_of
 from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
-from paramtool.render.summary import counted, noun_of, summary
+from paramtool.render.summary import summary
 
 
 @dataclass
 class _Branch:
-    below: dict[tuple[str, str], _Branch] = field(default_factory=dict)
-    """By the part of the name, and by the kind of what ends there: a folded module has two."""
-    row: ParameterRow | None = None
-    numel: int = 0
-    nbytes: int = 0
+    inner: dict[str, _Branch] = field(default_factory=dict)
+    own: list[Any] = field(default_factory=list)
+    """The rows of what ends here: of a folded module, one for its parameters and one for its buffers."""
+    rows: list[Any] = field(default_factory=list)
+    """These, and all of the branches below."""
 
 
 def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
-    """Yield the lines of the tree and the totals; a tied tensor counts at its first name."""
+    """Yield the lines of the tree, the values if they were asked for, and the totals.
+
+    On a terminal that is too narrow for a leaf, it goes on below itself, and nothing is cut.
+    """
     root = _Branch()
     for row in report.rows:
         _grow(root, row)
-    yield f"{shown(report.modules.get('', report.model or ''))}{_subtotal(root, report)}\n"
+    yield f"{_root_name(report, screen)}  ({below(report.totals, root.rows, True)})\n"
     yield from _lines(root, "", "", report, screen)
     yield "\n"
     yield from value_lines(report)
     yield from (f"{line}\n" for line in summary(report))
 
 
-def _grow(root: _Branch, row: ParameterRow) -> None:
+def _grow(root: _Branch, row: Any) -> None:
     branch = root
-    path = [root]
-    parts = parts_of(row.name)
-    for index, part in enumerate(parts, 1):
-        branch = branch.below.setdefault((part, row.kind if index == len(parts) else ""), _Branch())
-        path.append(branch)
-    branch.row = row
-    if row.counted and row.is_parameter:
-        for each in path:
-            each.numel += row.numel or 0
-            each.nbytes += row.nbytes or 0
+    branch.rows.append(row)
+    for part in path_of(row):
+        branch = branch.inner.setdefault(part, _Branch())
+        branch.rows.append(row)
+    branch.own.append(row)
+
+
+def _root_name(report: Report[Any, Any], screen: Screen) -> str:
+    totals = report.totals
+    if isinstance(totals, DifferenceTotals):
+        arrow = "→" if screen.unicode else "->"
+        return f"{for_text(totals.a, screen.unicode)} {arrow} {for_text(totals.b, screen.unicode)}"
+    return for_text(report.modules.get("") or report.model or "", screen.unicode)
 
 
 def _lines(
     branch: _Branch, indent: str, path: str, report: Report[Any, Any], screen: Screen
 ) -> Iterator[str]:
     fork, last, pipe = ("├── ", "└── ", "│   ") if screen.unicode else ("|-- ", "`-- ", "|   ")
-    remaining = len(branch.below)
-    for (name, _), inner in branch.below.items():
+    remaining = len(branch.inner)
+    for name, inner in branch.inner.items():
         remaining -= 1
-        yield f"{indent}{fork if remaining else last}{_label(name, inner, path + name, report, screen)}\n"
         deeper = indent + (pipe if remaining else "    ")
+        parts = _label(name, inner, path + name, report, screen)
+        first, *more = _wrapped(parts, screen.width, cell_len(deeper))
+        yield f"{indent}{fork if remaining else last}{first}\n"
+        for line in more:
+            yield f"{deeper}{pipe if inner.inner else '    '}{line}\n"
         yield from _lines(inner, deeper, f"{path}{name}.", report, screen)
 
 
-def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], screen: Screen) -> str:
-    row = branch.row
-    if row is None:
+def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], screen: Screen) -> list[str]:
+    """Return the parts of a line: of the rows that end here, or else of the module that this is."""
+    title = for_text(name, screen.unicode)
+    if not branch.own:
         kind = report.modules.get(first_of(path))
-        return f"{shown(name)}{f': {shown(kind)}' if kind else ''}{_subtotal(branch, report)}"
-    parts = [shown(name)]
-    if row.shape is not None or row.count == 1:
-        parts.append(for_people(row, "shape"))
-    else:
-        noun = "parameter" if row.kind == "parameter" else "element"
-        parts.append(
-            f"{shown(row.type or 'module')} of {counted(row.count, 'name')}, {counted(row.numel or 0, noun)}"
-        )
-    parts.append(row.dtype or "")
-    if not row.is_parameter:
-        parts.append("buffer" if row.kind == "buffer" else "plain tensor")
-    elif row.requires_grad is False:
-        parts.append("frozen")
-    if row.count > 1 and row.shape is not None:
-        parts.append(for_people(row, "count", screen.unicode))
-    if row.tied_to:
-        parts.append(f"= {shown(row.tied_to)}")
-    if row.mean is not None or row.norm is not None:
-        keys = [key for key in STATISTICS_COLUMNS if getattr(row, key) is not None]
-        numbers = (f"{key} {for_people(row, key, screen.unicode)}" for key in keys)
-        parts.append(f"({', '.join(numbers)})")
-    return "  ".join(part for part in parts if part)
+        subtotal = below(report.totals, branch.rows, False)
+        title += f": {for_text(kind, screen.unicode)}" if kind else ""
+        return [title, f"({subtotal})"] if subtotal else [title]
+    parts = [title]
+    for number, row in enumerate(branch.own):
+        parts[-1] += ";" if number else ""
+        parts += [part for part in leaf(row, screen.unicode) if part]
+    return parts
 
 
-def _subtotal(branch: _Branch, report: Report[Any, Any]) -> str:
-    return f"  ({counted(branch.numel, noun_of(report.totals))}, {byte_size(branch.nbytes)})"
+def _wrapped(parts: Sequence[str], width: int | None, indent: int) -> list[str]:
+    """Return `parts` on as many lines as the screen needs, of which those after the first stand deeper."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        room = None if width is None else width - indent - (4 if len(lines) > 1 else 0)
+        if room is not None and cell_len(lines[-1]) + 2 + cell_len(part) > room:
+            lines.append(part)
+        else:
+            lines[-1] += f"  {part}"
+    return lines

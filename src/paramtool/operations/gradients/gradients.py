@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
-from paramtool.named_tensors import by_tensor, named_tensors
+from paramtool.named_tensors import by_tensor, module_types, named_tensors
 from paramtool.nesting import check_nesting, room_for
 from paramtool.operations.gradients.kept import Kept
 from paramtool.operations.gradients.layers import CAPTION
@@ -101,7 +101,8 @@ def gradients(
         rows.extend(passes.layers.rows())
         parts.append(Part(("module",), LAYER_COLUMNS, CAPTION))
         columns += ("type", "output_std", "gradient_std")
-    return Report("grad", model or type(module).__name__, tuple(rows), totals, columns, parts=tuple(parts))
+    modules, name = module_types(module), model or type(module).__name__
+    return Report("grad", name, tuple(rows), totals, columns, modules, tuple(parts))
 
 
 def _parameters(module: nn.Module) -> list[NamedParameter]:

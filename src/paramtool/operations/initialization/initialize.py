@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from paramtool import streams
 from paramtool.errors import ParamtoolError
-from paramtool.named_tensors import dtype_name
+from paramtool.named_tensors import dtype_name, module_types
 from paramtool.operations.elements.memory import digest
 from paramtool.operations.elements.statistics import statistics
 from paramtool.operations.initialization.filling import failures, fill_whole, run_law
@@ -87,7 +87,7 @@ def initialize(
     columns += ("sha256",) if digests and not dry_run else ()
     columns += ("values",) if values and not dry_run else ()
     totals = totals_of(touched, len(targets), rules, seed, rng)
-    return Report("init", model or type(module).__name__, rows, totals, columns)
+    return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
 
 
 def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:

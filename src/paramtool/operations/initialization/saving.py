@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import WeightsWriter
 from paramtool.fills import Fill
-from paramtool.named_tensors import NamedTensor, by_tensor, named_tensors
+from paramtool.named_tensors import NamedTensor, by_tensor, module_types, named_tensors
 from paramtool.operations.elements.one_thread import one_thread
 from paramtool.operations.initialization.initialize import plan_row, totals_of
 from paramtool.operations.initialization.planning import plan
@@ -97,7 +97,7 @@ def save(
         rows = tuple(replace(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
     columns = SAVED_COLUMNS + (("sha256",) if digests else ())
     totals = replace(totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
-    return Report("init", model or type(module).__name__, rows, totals, columns)
+    return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
 
 
 def check(module: nn.Module, target: Path, *, max_shard_size: int | None = None, force: bool = False) -> int:

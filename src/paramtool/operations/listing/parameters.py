@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from paramtool.named_tensors import NamedTensor, check_values, dtype_name, named_tensors
+from paramtool.named_tensors import NamedTensor, check_values, dtype_name, module_types, named_tensors
 from paramtool.operations.elements.statistics import statistics
 from paramtool.operations.listing.printing import printed
 from paramtool.operations.listing.totals import count_once, totals
@@ -55,8 +55,8 @@ def parameters(
         rows.append(row)
     rows = count_once(rows)
     columns = listing_columns(stats, values)
-    modules = {name: type(each).__name__ for name, each in module.named_modules(remove_duplicate=False)}
-    return Report("inspect", model or type(module).__name__, tuple(rows), totals(rows), columns, modules)
+    name = model or type(module).__name__
+    return Report("inspect", name, tuple(rows), totals(rows), columns, module_types(module))
 
 
 def _bases(kind: type) -> tuple[str, ...]:

@@ -1,0 +1,136 @@
+"""Which columns fit a terminal, and what is said below the table instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+GAP = 2
+"""Spaces between columns."""
+
+NARROWEST = 20
+"""Columns that folded names and findings need."""
+
+FOLDED = ("name", "found")
+"""What folds over lines, beside the column that a row is called by."""
+
+_SAY_LEAST = ("requires_grad", "verdict", "dtype")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A table that fits.
+
+    Attributes:
+        columns, cells: what is left of it.
+        alike: columns in which all rows had the same, and this.
+        left_out: columns that it does without.
+    """
+
+    columns: list[str]
+    cells: list[list[str]]
+    alike: list[tuple[str, str]]
+    left_out: list[str]
+
+
+def fit(
+    columns: Sequence[str], cells: list[list[str]], width: int, least: Sequence[str] = ()
+) -> Fitted | None:
+    """Return the table as it fits into `width`; None where nothing helps.
+
+    Where it is too wide, what is the same in every row goes out of it.  Where that is not enough it does
+    without columns that are missed least; and where that is not, names fold over lines as well.
+    """
+    whole = _without(columns, cells, width, ())
+    if whole.fits(width, folded=False):
+        return whole.fitted
+    candidates = [each.split() for each in least if not set(columns).isdisjoint(each.split())]
+    for count in range(1, len(candidates) + 1):
+        if _without(columns, cells, width, candidates[:count]).fits(width, folded=False):
+            return _with_more(columns, cells, width, candidates[:count])
+    fewest = _without(columns, cells, width, candidates)
+    return fewest.fitted if fewest.fits(width, folded=True) else None
+
+
+def _with_more(
+    columns: Sequence[str], cells: list[list[str]], width: int, left_out: list[list[str]]
+) -> Fitted:
+    """Put back of what was left out whatever fits beside the rest, what is missed most first."""
+    for group in reversed(left_out):
+        fewer = [each for each in left_out if each is not group]
+        if _without(columns, cells, width, fewer).fits(width, folded=False):
+            left_out = fewer
+    return _without(columns, cells, width, left_out).fitted
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    fitted: Fitted
+
+    def fits(self, width: int, *, folded: bool) -> bool:
+        return sum(_widths(self.fitted.columns, self.fitted.cells, folded=folded)) <= width
+
+
+def _without(
+    columns: Sequence[str], cells: list[list[str]], width: int, groups: Sequence[Sequence[str]]
+) -> _Attempt:
+    """Leave the columns of these groups out, but say once what is the same in every row."""
+    left_out = {column for group in groups for column in group}
+    kept = [index for index, column in enumerate(columns) if column not in left_out]
+    fewer = [[row[index] for index in kept] for row in cells]
+    names, rows, alike = _without_what_is_alike([columns[index] for index in kept], fewer, width)
+    same = [column for column in _same_in_all(columns, cells) if column in left_out]
+    alike += [(column, cells[0][columns.index(column)]) for column in same]
+    left = [column for column in columns if column in left_out and column not in same]
+    return _Attempt(Fitted(names, rows, alike, left))
+
+
+def _without_what_is_alike(
+    columns: Sequence[str], cells: list[list[str]], width: int
+) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
+    """Take columns whose rows all say the same out of a table, if it fits then; return these apart."""
+    kept, rows, alike = list(columns), cells, []
+    candidates = _same_in_all(columns, cells)
+    while sum(_widths(kept, rows, folded=False)) > width:
+        if not candidates:
+            return list(columns), cells, []
+        column = candidates.pop(0)
+        index = kept.index(column)
+        alike.append((column, rows[0][index]))
+        kept.pop(index)
+        rows = [[*row[:index], *row[index + 1 :]] for row in rows]
+    return kept, rows, alike
+
+
+def _same_in_all(columns: Sequence[str], cells: list[list[str]]) -> list[str]:
+    """Return the columns in which all rows, of several, have the same; those that say least come first."""
+    if len(cells) < 2:
+        return []
+    lead = lead_of(columns)
+    found = [
+        column
+        for index, column in enumerate(columns)
+        if index != lead and cells[0][index] and all(row[index] == cells[0][index] for row in cells)
+    ]
+    least = [column for column in _SAY_LEAST if column in found]
+    return [*least, *(column for column in reversed(found) if column not in least)]
+
+
+def lead_of(columns: Sequence[str]) -> int:
+    """Return the column that a row is called by: the name, else the first."""
+    return columns.index("name") if "name" in columns else 0
+
+
+def _widths(columns: Sequence[str], cells: list[list[str]], *, folded: bool) -> list[int]:
+    """Return the width of each column with its gap; of those that fold the least, if `folded`."""
+    rows = [list(columns), *cells]
+    widths = [max(cell_len(row[index]) for row in rows) + GAP for index in range(len(columns))]
+    if not folded:
+        return widths
+    lead = lead_of(columns)
+    return [
+        min(each, NARROWEST) if index == lead or columns[index] in FOLDED else each
+        for index, each in enumerate(widths)
+    ]

@@ -1,0 +1,198 @@
+"""What a tree says of one record, where the record stands in it, and what it says of all below a branch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
+from typing import Any
+
+from paramtool.files.sizes import byte_size
+from paramtool.records.difference import DifferenceRow, DifferenceTotals
+from paramtool.records.gradient import GradientRow, GradientTotals
+from paramtool.records.initialization import InitializationRow, InitializationTotals
+from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
+from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.render.cells import for_people
+from paramtool.render.names import shown, together
+from paramtool.render.numbering import parts_of
+from paramtool.render.summary import counted, noun_of
+
+_BESIDE = {"tied": "with", "untied": "from"}
+"""Changes that need a word before the other name."""
+
+
+@singledispatch
+def path_of(row: Any) -> Sequence[str]:
+    """Return the branches from the root to the leaf of `row`: by default the parts of its name."""
+    return parts_of(row.name)
+
+
+@path_of.register
+def _(row: GradientRow) -> Sequence[str]:
+    """Return a place below its parameter for a use, and below the module for a call of one."""
+    if row.kind == "use":
+        return [*parts_of(row.name), f"{row.module or '(model)'}, call {row.call}"]
+    if row.kind == "module":
+        return [*(parts_of(row.name) if row.name else ()), f"call {row.call}"]
+    return parts_of(row.name)
+
+
+@path_of.register
+def _(row: SharingRow) -> Sequence[str]:
+    """Return a place in its group: the names of one tensor are often far apart in the modules."""
+    return [f"group {row.group}", row.name]
+
+
+@singledispatch
+def leaf(row: Any, unicode: bool) -> Iterator[str]:
+    """Yield what the tree says of `row` beside the last of its `path_of`; empty texts are passed over."""
+    raise TypeError(f"no leaf for {type(row).__name__}, {unicode=}")
+
+
+@leaf.register
+def _(row: ParameterRow, unicode: bool) -> Iterator[str]:
+    if row.shape is not None or row.count == 1:
+        yield for_people(row, "shape")
+    else:
+        noun = "parameter" if row.kind == "parameter" else "element"
+        names = counted(row.count, "name")
+        yield f"{shown(row.type or 'module')} of {names}, {counted(row.numel or 0, noun)}"
+    yield row.dtype or ""
+    if not row.is_parameter:
+        yield "buffer" if row.kind == "buffer" else "plain tensor"
+    elif row.requires_grad is False:
+        yield "frozen"
+    if row.shape is not None:
+        yield for_people(row, "count", unicode)
+    if row.tied_to:
+        yield f"= {shown(row.tied_to)}"
+    if row.mean is not None or row.norm is not None:
+        numbers = (_with_key(row, key, unicode) for key in STATISTICS_COLUMNS)
+        yield f"({', '.join(each for each in numbers if each)})"
+
+
+@leaf.register
+def _(row: InitializationRow, unicode: bool) -> Iterator[str]:
+    """Yield the rule, then before → after of the moments, and what the law expects beside them."""
+    yield for_people(row, "shape")
+    yield for_people(row, "count", unicode)
+    yield for_people(row, "rule", unicode)
+    yield f"instead of {for_people(row, 'skipped', unicode)}" if row.skipped else ""
+    for key in ("mean", "std"):
+        before, after = (for_people(row, each, unicode) for each in (f"{key}_before", key))
+        expected = for_people(row, f"expected_{key}", unicode)
+        if after:
+            yield f"{key} {f'{before} {_arrow(unicode)} ' if before else ''}{after}"
+        if expected and (key == "std" or not after):
+            yield f"(expected {expected})" if after else f"expected {key} {expected}"
+    yield for_people(row, "note", unicode)
+
+
+@leaf.register
+def _(row: SharingRow, unicode: bool) -> Iterator[str]:
+    yield for_people(row, "count", unicode)
+    yield for_people(row, "type", unicode)
+    yield "" if row.kind in ("parameter", "stored") else row.kind
+    if row.sharing != "tied":
+        yield from (for_people(row, key, unicode) for key in ("shape", "dtype"))
+    if row.start is not None:
+        dash = "–" if unicode else "-"
+        yield f"bytes {for_people(row, 'start')}{dash}{for_people(row, 'stop')}"
+    yield f"= {for_people(row, 'tied_to', unicode)}" if row.tied_to and row.sharing != "tied" else ""
+    yield f"one module with {for_people(row, 'module', unicode)}" if row.module else ""
+    yield for_people(row, "note", unicode)
+
+
+@leaf.register
+def _(row: GradientRow, unicode: bool) -> Iterator[str]:
+    if row.kind == "module":
+        yield for_people(row, "shape")
+        yield from (_with_key(row, key, unicode) for key in ("output_std", "gradient_std"))
+        return
+    if row.kind == "use":
+        yield for_people(row, "operation", unicode)
+        yield from (_with_key(row, key, unicode) for key in ("share", "cosine"))
+    else:
+        yield for_people(row, "shape")
+        yield f"tied: {shown(together(row.tied))}" if row.tied else ""
+        yield "frozen" if row.requires_grad is False else ""
+        yield "" if row.uses is None else counted(row.uses, "use")
+    yield from (_with_key(row, key, unicode) for key in ("norm", "abs_max", "ratio"))
+    yield for_people(row, "verdict", unicode)
+    yield for_people(row, "gradient", unicode)
+
+
+@leaf.register
+def _(row: DifferenceRow, unicode: bool) -> Iterator[str]:
+    yield for_people(row, "count", unicode)
+    was, now = for_people(row, "was", unicode), for_people(row, "now", unicode)
+    change = f"{was} {_arrow(unicode)} {now}" if was and now else was or now
+    if row.change in _BESIDE:
+        change = f"{_BESIDE[row.change]} {change}"
+    elif row.change == "renamed":  # the old name is the branch that this stands on
+        change = f"{_arrow(unicode)} {now}"
+    yield f"{row.change} {change}".rstrip()
+    yield f"= {for_people(row, 'tied_to', unicode)}" if row.tied_to else ""
+    yield f"({for_people(row, 'because', unicode)})" if row.because else ""
+    for key in ("differing", "max_abs", "relative_rms", "cosine"):
+        yield _with_key(row, key, unicode)
+
+
+@singledispatch
+def below(totals: Any, rows: Sequence[Any], is_all: bool) -> str:
+    """Return what there is to say of all rows below a branch.
+
+    Args:
+        totals: of the report, whose type says which rows these are.
+        rows: at least one, but for a report without any.
+        is_all: whether the branch is the root.
+    """
+    raise TypeError(f"no subtotal for {type(totals).__name__} of {len(rows)} rows, {is_all=}")
+
+
+@below.register
+def _(totals: ParameterTotals, rows: Sequence[ParameterRow], _is_all: bool) -> str:
+    """Count a tied tensor at its first name."""
+    known = [row for row in rows if row.counted and row.is_parameter]
+    numel, nbytes = sum(row.numel or 0 for row in known), sum(row.nbytes or 0 for row in known)
+    return f"{counted(numel, noun_of(totals))}, {byte_size(nbytes)}"
+
+
+@below.register
+def _(_totals: InitializationTotals, rows: Sequence[InitializationRow], _is_all: bool) -> str:
+    return counted(sum(row.numel for row in rows), "parameter")
+
+
+@below.register
+def _(_totals: GradientTotals, rows: Sequence[GradientRow], _is_all: bool) -> str:
+    """Return the norm of all gradients as one vector, which is what clipping looks at."""
+    own = [row for row in rows if row.kind == "parameter"]
+    norms = [row.norm for row in own if row.norm is not None]
+    norm = f", norm {math.hypot(*norms):.4g}" if norms else ""
+    return f"{counted(sum(row.numel or 0 for row in own), 'parameter')}{norm}" if own else ""
+
+
+@below.register
+def _(totals: SharingTotals, rows: Sequence[SharingRow], is_all: bool) -> str:
+    if is_all:
+        return counted(totals.groups, "group")
+    first = rows[0]
+    if first.sharing != "tied":
+        return first.sharing
+    return (
+        f"{first.sharing}, {for_people(first, 'shape')}, {first.dtype or '?'}, {for_people(first, 'nbytes')}"
+    )
+
+
+@below.register
+def _(_totals: DifferenceTotals, rows: Sequence[DifferenceRow], _is_all: bool) -> str:
+    return counted(sum(row.count for row in rows), "difference")
+
+
+def _with_key(row: Any, key: str, unicode: bool) -> str:
+    return "" if getattr(row, key) is None else f"{key} {for_people(row, key, unicode)}"
+
+
+def _arrow(unicode: bool) -> str:
+    return "→" if unicode else "->"
