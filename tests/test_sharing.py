@@ -552,7 +552,7 @@ def test_nothing_shared_is_an_answer(run: Run) -> None:
         (["MLP", "--pattern", "nothing"], 1, "error: no parameter matches the selection"),
         (["MLP", "--pattern", "("], 2, "error: --pattern '(' is not a regular expression"),
         (["MLP", "--type", "Liner"], 1, "error: no parameter matches the selection; did you mean 'Linear'?"),
-        (["MLP", "--format", "tree"], 2, "error: shared has no format tree"),
+        (["MLP", "--format", "junit"], 2, "error: shared has no format junit"),
         (["MLP", "--fail-on", "tied"], 2, "error: Invalid value for '--fail-on'"),
         (["MLP", "--set", "modle=3"], 2, "--set modle=3: error: "),
     ],
