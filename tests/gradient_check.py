@@ -117,7 +117,7 @@ def state(module: nn.Module, *inputs: Tensor) -> dict[str, object]:
         "hooks": {name: [_ids(getattr(each, key)) for key in HOOKS] for name, each in tensors.items()},
         "attributes": [(type(one), _ids(vars(one))) for one in module.modules()],
         "members": [[_ids(each) for each in vars(one).values()] for one in module.modules()],
-        "modes": [each.training for each in module.modules()],
+        "modes": [getattr(each, "training", None) for each in module.modules()],
         "random": (_bits(torch.get_rng_state()), random.getstate(), str(np.random.get_state())),
         "generators": [_bits(each.get_state()) for each in generators],
         "threads": torch.get_num_threads(),

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.testing._internal.two_tensor import TwoTensor
 
 import paramtool
 from paramtool.errors import Bug, ParamtoolError
@@ -22,7 +23,7 @@ from paramtool.operations.gradients.losses import loss_of
 from paramtool.operations.gradients.magnitude import magnitude
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.report import Report
-from tests.gradient_check import plain
+from tests.gradient_check import Written, plain, reals
 
 Found = Report[GradientRow, GradientTotals]
 
@@ -184,9 +185,9 @@ def test_a_sum_that_is_not_the_gradient_is_a_bug(monkeypatch: pytest.MonkeyPatch
 
     add = splits.Splits.add
 
-    def lose(self: Any, uses: Any, foreign: bool) -> None:
+    def lose(self: Any, uses: Any, foreign: bool, watched: bool) -> None:
         uses[0].gradient *= 1.001
-        add(self, uses, foreign)
+        add(self, uses, foreign, watched)
 
     monkeypatch.setattr(splits.Splits, "add", lose)
     layer = scalar()
@@ -357,6 +358,44 @@ def test_layers_tell_the_spread_forward_and_backward() -> None:
     for row, output, slope in zip(rows, (first, hidden, y), slopes, strict=True):
         assert row.output_std == pytest.approx(float(output.detach().double().std()))
         assert row.gradient_std == pytest.approx(float(slope.double().std()))
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: torch.func.vmap(m.a)(x),
+        lambda m, x: torch.nested.to_padded_tensor(
+            m.a(torch.nested.nested_tensor([x[:2], x], layout=torch.jagged)), 0.0
+        ),
+    ],
+)
+def test_what_has_no_spread_is_left_out_of_the_layers(forward: Any) -> None:
+    """Below vmap nothing has values to look at, and a nested tensor has no shape."""
+    module = Written(forward, a=nn.Linear(3, 3))
+    rows = of_kind(gradients(module, [reals(4, 3)], layers=True), "module")
+    assert [row.name for row in rows] == [""]
+
+
+@pytest.mark.parametrize("by_use", [True, False])
+def test_a_parameter_made_under_inference_mode_has_the_gradient_that_torch_gives(by_use: bool) -> None:
+    """The bias has one, and the weight, to torch's mind, none; with a look at uses as without."""
+    with torch.inference_mode():
+        layer = nn.Linear(3, 3)
+    rows = gradients(layer, [torch.ones(2, 3)], by_use=by_use).rows
+    norms = {row.name: row.norm for row in rows if row.kind == "parameter"}
+    assert norms == {"weight": None, "bias": pytest.approx(math.sqrt(12))}
+
+
+def test_a_parameter_that_is_made_of_other_tensors_is_refused() -> None:
+    """There is no memory of its own to read a gradient from; one that is frozen does no harm."""
+    module = Written(lambda m, x: x @ m.w, a=nn.Linear(3, 3))
+    parts = TwoTensor(reals(3, 3), reals(3, 3))  # type: ignore[no-untyped-call]
+    module.w = nn.Parameter(parts)
+    with pytest.raises(ParamtoolError, match="'w' is a TwoTensor, which keeps its values in other tensors"):
+        gradients(module, [reals(2, 3)])
+    module.w.requires_grad_(False)
+    module.written = lambda m, x: m.a(x)
+    assert own(gradients(module, [reals(2, 3)]), "a.weight").verdict == "ok"
 
 
 def test_a_gradient_is_that_of_plain_torch_to_the_last_bit() -> None:

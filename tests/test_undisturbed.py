@@ -274,3 +274,18 @@ def test_it_is_put_back_when_the_pass_fails() -> None:
         with pytest.raises(ParamtoolError, match="enough"):
             gradients(module, [x])
         assert state(module, x) == before
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("by_use", [None, True, False])
+def test_a_scripted_module_is_left_as_it_was(frozen: bool, by_use: bool | None) -> None:
+    """Its parameters and statistics are in no attribute; a frozen one has not even a mode."""
+    script: Any = torch.jit.script(nn.BatchNorm1d(3).double())
+    child = torch.jit.freeze(script.eval()) if frozen else script
+    module = nn.Sequential(nn.Linear(3, 3).double(), child)
+    before, x = state(module), reals(4, 3)
+    report = gradients(module, [x], by_use=by_use)
+    assert state(module) == before
+    names = {row.name for row in report.rows if row.kind == "parameter"}
+    assert names == {name for name, _ in module.named_parameters()}

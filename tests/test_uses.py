@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -362,6 +363,75 @@ def test_what_own_code_adds_in_the_backward_pass_is_a_rest_and_is_told(
     assert sum(row.share or 0.0 for row in rows) == pytest.approx(1, rel=1e-12)
     said = "code of the model's own ran in the backward pass; the row 'rest' is what it did to 'w'"
     assert report.totals.notes == (said,)
+
+
+def halved(module: Any, write: Callable[[Any], None]) -> None:
+    """Let a hook of the node that adds to the gradient of ``w`` halve what is there, as DDP's do."""
+    node = module.w.expand_as(module.w).grad_fn.next_functions[0][0]
+    node.register_hook(lambda *_: write(module.w))
+    module.node = node  # which goes with the last that refers to it
+
+
+def halve(w: Any) -> None:
+    w.grad.div_(2)
+
+
+def set_half(w: Any) -> None:
+    w.grad = w.grad / 2
+
+
+@pytest.mark.parametrize("write", [halve, set_half])
+def test_a_hook_of_the_node_below_a_parameter_is_no_bug(write: Callable[[Any], None]) -> None:
+    """Of two uses, what it took is a rest; an only use is all that there is."""
+    module = Written(lambda m, x: x @ m.w @ m.w)
+    halved(module, write)
+    whole, *rows = gradients(module, [reals(2, 3)], by_use=True).rows
+    assert [row.operation for row in rows] == ["matmul", "matmul", "rest"]
+    assert rows[-1].share == pytest.approx(-1)  # 2 + -1 is 1
+    module.written = lambda m, x: x @ m.w
+    whole, *rows = gradients(module, [reals(2, 3)], by_use=True).rows
+    assert [(row.operation, row.norm) for row in rows] == [("matmul", whole.norm)]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda m: m.w.grad is not None and m.w.grad.zero_(),
+        lambda m: nn.utils.clip_grad_norm_([m.w], 0.01),
+    ],
+)
+def test_a_forward_that_writes_the_gradient_of_the_pass_before_is_no_bug(write: Callable[[Any], Any]) -> None:
+    """Who zeroes or clips there finds it as a rest."""
+    report = gradients(Written(lambda m, x: (write(m), x @ m.w @ m.w)[1]), [reals(2, 3)], steps=2)
+    rows = [row for row in report.rows if row.kind == "use"]
+    assert [row.operation for row in rows] == ["matmul", "matmul", "rest"]
+    assert sum(row.share or 0.0 for row in rows) == pytest.approx(1, rel=1e-12)
+
+
+def test_modules_that_another_thread_calls_are_not_those_of_the_pass() -> None:
+    """torch's global hooks see them; here they would be the innermost call, as nobody leaves it."""
+    begun, over = Event(), Event()
+
+    def wait(_: Any, x: Tensor) -> Tensor:
+        begun.set()
+        over.wait(10)
+        return x
+
+    other = Thread(target=Written(wait), args=[reals(3)])
+
+    def forward(module: Any, x: Tensor) -> Any:
+        other.start()
+        begun.wait(10)
+        y = module.a(x @ module.w) @ module.w
+        over.set()
+        other.join()
+        return y
+
+    report = gradients(Written(forward, a=nn.Linear(3, 3)), [reals(2, 3)], by_use=True, layers=True)
+    assert [(row.name, row.module) for row in report.rows if row.kind == "use"] == [
+        ("w", ""), ("w", ""), ("a.weight", "a"), ("a.bias", "a"),
+    ]  # fmt: skip
+    assert [row.name for row in report.rows if row.kind == "module"] == ["a", ""]
 
 
 def test_a_parameter_that_answers_for_itself_is_asked() -> None:

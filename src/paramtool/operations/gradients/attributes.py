@@ -24,7 +24,7 @@ def same_attributes(module: nn.Module) -> Iterator[None]:
     is not looked at.
     """
     modules = list(module.modules())
-    saved = [(each, type(each), each.training, dict(vars(each))) for each in modules]
+    saved = [(each, type(each), getattr(each, "training", None), dict(vars(each))) for each in modules]
     members = [(value, _members(value)) for each in modules for value in vars(each).values() if _holds(value)]
     states = [
         (value, value.get_state())
@@ -39,7 +39,8 @@ def same_attributes(module: nn.Module) -> Iterator[None]:
             if type(each) is not kind:
                 each.__class__ = kind
             _put_back(vars(each), list(attributes.items()))
-            each.training = training  # a scripted module keeps it elsewhere
+            if training is not None:  # a frozen scripted module has none
+                each.training = training  # a scripted module keeps it elsewhere
         for container, before in members:
             _put_back(container, before)
         for generator, state in states:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ Watcher = Callable[[Call, nn.Module, Any], None]
 
 
 class Calls:
-    """Follows the calls of the modules below a root.
+    """Follows the calls of the modules below a root, in the thread that made it.
 
     A module that is registered under several names is one object, so that a hook cannot tell which of
     them a call means.  Here the k-th call of it from one call of its parent is the k-th name that the
@@ -69,6 +70,7 @@ class Calls:
         self._numbers: Counter[str] = Counter()
         self._history: list[tuple[int, Call]] = []
         self._failure: Failure | None = None
+        self._thread = get_ident()
 
     @property
     def current(self) -> Call:
@@ -109,6 +111,8 @@ class Calls:
             self._stack.clear()
 
     def _enter(self, module: nn.Module, arguments: Any) -> None:
+        if get_ident() != self._thread:  # torch's global hooks are those of all threads
+            return
         path = self._path(module)
         if path is None:  # no module of ours, so that what it does is its caller's
             call = self.current
@@ -120,6 +124,8 @@ class Calls:
         self._mark()
 
     def _exit(self, module: nn.Module, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         error = sys.exc_info()[1]
         frame = self._stack.pop()
         failed = output is None and error is not None

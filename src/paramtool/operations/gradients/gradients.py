@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from paramtool.errors import ParamtoolError
 from paramtool.named_tensors import by_tensor, module_types, named_tensors
@@ -120,6 +121,9 @@ def _check(parameters: Sequence[NamedParameter]) -> None:
             raise ParamtoolError(f"'{each.names[0]}' is lazy and has no shape", hint=hint)
         if each.parameter.is_meta:
             raise ParamtoolError(f"'{each.names[0]}' is on the meta device and has no values")
+        if each.parameter.requires_grad and is_traceable_wrapper_subclass(each.parameter):
+            kind = type(each.parameter).__name__
+            raise ParamtoolError(f"'{each.names[0]}' is a {kind}, which keeps its values in other tensors")
     if not any(each.parameter.requires_grad for each in parameters):
         hint = "'freeze' freezes them all" if parameters else None
         raise ParamtoolError("there is no parameter that requires grad", hint=hint)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from paramtool.named_tensors import dtype_name
@@ -51,10 +52,9 @@ class Layers:
 
     def leave(self, call: Call, module: nn.Module, output: Any) -> None:
         """Take the output of a call that has returned."""
-        tensor = next(
-            (each for _, each in output_tensors(output) if each.is_floating_point() or each.is_complex()),
-            None,
-        )
+        if torch._C._are_functorch_transforms_active():
+            return  # below vmap no tensor has values to look at
+        tensor = next((each for _, each in output_tensors(output) if _has_spread(each)), None)
         if tensor is None or tensor is self._last:
             return
         self._last = tensor
@@ -82,6 +82,11 @@ class Layers:
             )
             for each in self._layers
         ]
+
+
+def _has_spread(tensor: Tensor) -> bool:
+    """Tell whether an output has a std; a nested tensor has not even a shape."""
+    return (tensor.is_floating_point() or tensor.is_complex()) and not tensor.is_nested
 
 
 def spread(tensor: Tensor) -> float | None:

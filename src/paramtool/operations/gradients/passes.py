@@ -69,7 +69,7 @@ class Passes:
                 uses = Uses(learned, calls, every=steps > 1) if self.splits is not None else None
                 self._one(calls, uses)
                 if self.splits is not None and uses is not None:
-                    self.splits.add(uses.collect(), uses.foreign)
+                    self.splits.add(uses.collect(), uses.foreign, uses.watched)
         self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:

@@ -61,13 +61,21 @@ class Splits:
         self._splits: dict[int, dict[tuple[Call, str, int], Split]] = {}
         self._passes = 0
         self._foreign = False
+        self._watched = False
         self.residual = 0.0
         """The largest ‖Σ uses - gradient‖ / Σ ‖use‖ so far; a parameter's only use is its gradient."""
 
-    def add(self, uses: Sequence[Use], foreign: bool = False) -> None:
-        """Add the uses of one pass; `foreign`: code of the model's own may have changed gradients in it."""
+    def add(self, uses: Sequence[Use], foreign: bool = False, watched: bool = False) -> None:
+        """Add the uses of one pass.
+
+        Args:
+            uses: those of all parameters.
+            foreign: code of the model's own may have changed gradients in it.
+            watched: every use has what it added; else a parameter's only use has not.
+        """
         self._passes += 1
         self._foreign |= foreign
+        self._watched |= watched
         alike: Counter[tuple[int, Call, str]] = Counter()
         for use in uses:
             key = (id(use.parameter), use.call, use.operation)
@@ -79,7 +87,7 @@ class Splits:
     def of(self, parameter: nn.Parameter) -> list[Split]:
         """Return the uses of `parameter`, in the order of the forward pass."""
         splits = list(self._splits.get(id(parameter), {}).values())
-        if len(splits) == 1 and splits[0].gradient is None and not self._foreign:
+        if len(splits) == 1 and splits[0].gradient is None and not self._watched:
             splits[0].gradient = parameter.grad
         return splits
 

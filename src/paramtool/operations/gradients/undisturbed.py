@@ -57,6 +57,8 @@ def undisturbed(module: nn.Module, training: bool | None, seed: int, inputs: obj
 
 def _all(module: nn.Module) -> Iterable[Tensor]:
     """Yield the tensors that modules hold, as parameters, buffers and plain attributes."""
+    yield from module.parameters()  # a scripted module has them in no attribute
+    yield from module.buffers()
     for each in module.modules():
         for value in vars(each).values():
             members = value.values() if isinstance(value, dict) else value

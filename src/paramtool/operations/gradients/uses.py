@@ -64,6 +64,8 @@ class Uses:
         """Those whose operations take a view; of a class that answers for itself there may be none."""
         self.foreign = False
         """Whether code of the model's own may run in the backward pass, and do what it likes there."""
+        self.watched = every
+        """Whether a parameter's only use keeps its gradient as well: known before the backward pass."""
         self._calls = calls
         self._every = every
         self._found: list[_Found] = []
@@ -75,6 +77,7 @@ class Uses:
         """Make the backward pass of `loss`, which is next, leave with each use what it added."""
         self._late = True
         self.prepare_roots([loss])
+        self.watched = self._every or self.foreign
 
     def prepare_roots(self, roots: Sequence[Tensor]) -> None:
         """Make any backward pass that adds to the gradients leave with each use what it added."""
@@ -125,6 +128,8 @@ class Uses:
 
 def _has_views(parameter: nn.Parameter) -> bool:
     kind = type(parameter)
+    if parameter.is_inference():  # a view of it is not differentiable
+        return False
     return not answers_itself(kind) and kind.__torch_dispatch__ is Tensor.__torch_dispatch__
 
 

@@ -111,9 +111,14 @@ def _is_a_look(func: Callable[..., Any], args: Sequence[Any]) -> bool:
 
 
 def _is_meddling(func: Callable[..., Any]) -> bool:
-    """Tell whether `func` sets a tensor's gradient, or a hook that may do so with that of any other."""
+    """Tell whether `func` hands out or sets a tensor's gradient, or a hook that may do so with any other.
+
+    Who has a gradient may write there: ``parameter.grad.zero_()``, ``clip_grad_norm_``.
+    """
     name = getattr(func, "__name__", "")
-    return name.startswith("register_") or (name == "__set__" and func.__self__.__name__ == "grad")  # type: ignore[attr-defined]
+    return name.startswith("register_") or (
+        name in ("__get__", "__set__") and getattr(func.__self__, "__name__", "") == "grad"  # type: ignore[attr-defined]
+    )
 
 
 def _name(func: Callable[..., Any]) -> str:
