@@ -499,6 +499,51 @@ def test_options_say_what_a_spec_says(run: Run, typed: list[str], rule: str) -> 
     assert rules_of(run, "-p", "layers.0.w", *typed) == {"layers.0.weight": rule}
 
 
+@pytest.mark.parametrize("typed", [["-pbias"], ["-p=bias"], ["-p", ".", "-tLayerNorm"], ["-tLayerNorm"]])
+def test_a_short_option_may_have_its_value_in_the_same_word(run: Run, typed: list[str]) -> None:
+    """What is typed without a space selects as with one; it is not left out of the rule."""
+    apart = [part for word in typed for part in ([word[:2], word[2:].lstrip("=")] if word[2:] else [word])]
+    assert rules_of(run, *typed, "--zeros") == rules_of(run, *apart, "--zeros")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            ["-npbias", "-p", ".", "--zeros"],
+            "error: -p stands in one word with another option; write it apart",
+        ),
+        (
+            ["-ntLinear", "-p", ".", "--ones"],
+            "error: -t stands in one word with another option; write it apart",
+        ),
+        (
+            ["-p", ".", "--zeros", "-pbias"],
+            "error: -p bias selects parameters, and no initializer follows it",
+        ),
+    ],
+)
+def test_no_selector_goes_unseen(run: Run, typed: list[str], said: str) -> None:
+    """A selector that no rule would have is refused, since without it a rule fills more than was asked."""
+    assert said in refusal(run, *typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--recipe", ""], "error: the name of the recipe is empty"),
+        (["--weights", "", "-n"], "error: the name of the checkpoint is empty"),
+        (["--with", "copy:file=''"], "the name of the checkpoint is empty"),
+        (["-o", "", "--max-shard-size", "5G"], "error: the PATH of --output is empty"),
+    ],
+)
+def test_an_empty_name_is_not_the_folder_one_is_in(run: Run, typed: list[str], said: str) -> None:
+    """A shell variable that is not set neither drops rules nor reads or writes here."""
+    assert said in refusal(
+        run, "-p", ".", "--zeros", "-p", ".", *(typed if typed[0] == "--with" else ["--ones", *typed])
+    )
+
+
 def test_a_model_after_an_optional_value_is_the_model(run: Run, folder: Path) -> None:
     """--xavier-uniform takes a number that follows, and leaves the name of a file."""
     for name in ("2layers.yaml", "2.yaml", "3"):

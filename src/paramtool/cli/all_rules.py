@@ -20,6 +20,6 @@ def all_rules(
     """
     return [
         *(source.rules if weights is None else ()),
-        *(open_recipe(recipe) if recipe else ()),
+        *(open_recipe(recipe) if recipe is not None else ()),
         *read_rules(context.meta[RULES], spec_catalog()),
     ]

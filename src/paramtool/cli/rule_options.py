@@ -140,7 +140,11 @@ class RuleCommand(Command):
             return super().parse_args(ctx, args)
         typed, rest = split(args)
         ctx.meta[RULES] = typed
-        return super().parse_args(ctx, rest)
+        left = super().parse_args(ctx, rest)
+        for option, key in (("-p", "pattern"), ("-t", "type")):
+            if ctx.params[key] is not None:  # where no rule would see it
+                raise ParamtoolError(f"{option} stands in one word with another option; write it apart")
+        return left
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         word = queue.pop(0)
         if word == "--":
             return typed, [*rest, word, *queue]
-        option, equals, value = word.partition("=")
+        option, equals, value = _parts(word)
         if option not in _BY_OPTION and option not in _SELECTORS and option != _WITH:
             rest.append(word)
             continue
@@ -182,6 +186,14 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         key = known.name if known else _SELECTORS.get(option, _WITH)
         typed.append(Typed(key, given, f"{option} {given}" if given is not None else option))
     return typed, rest
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    """Return an option, what parts it from its value, and the value: --normal=1, -p=weight and -pweight."""
+    short, attached = word[:2], word[2:]
+    if short in _SELECTORS and attached and not attached.startswith("="):
+        return short, " ", attached
+    return word.partition("=")
 
 
 def _takes_next(known: InitializerOption | None, queue: list[str]) -> bool:

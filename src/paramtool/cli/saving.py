@@ -45,6 +45,8 @@ def read_saving(
             if is_given:
                 raise ParamtoolError(f"{option} is of --output PATH, which is not given")
         return None
+    if not output:  # with shards it would be the folder one is in
+        raise ParamtoolError("the PATH of --output is empty")
     size = read_size("--max-shard-size", max_shard_size, "init") if max_shard_size is not None else None
     return Saving(Path(output), size, force, jobs or available_cores())
 

@@ -69,6 +69,8 @@ def open_checkpoint(name: str) -> Checkpoint:
     Raises:
         ParamtoolError: where it is no checkpoint.
     """
+    if not name:  # it would be the folder one is in
+        raise ParamtoolError("the name of the checkpoint is empty")
     form = recognize(name)
     path, key = path_and_key(name)
     if key is not None and form is not Form.archive:
@@ -134,6 +136,8 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
         ParamtoolError: where the file cannot be read as text of bounded size.
         Problems: with everything that is wrong in it.
     """
+    if not name:
+        raise ParamtoolError("the name of the recipe is empty")
     return read_recipe(read_text(name), spec_catalog())
 
 
