@@ -207,6 +207,20 @@ def test_what_it_does_wrong_is_told_as_of_any_other(folder: Path, body: str, sai
         assert torch.equal(apply(torch.ones(2, 3), f"[{rule('idle: ')}]", rng), torch.ones(2, 3))
 
 
+def test_a_result_that_is_returned_and_not_filled_in_is_refused(folder: Path) -> None:
+    """`return tensor * 2` would do nothing; what acts in place may return what it likes."""
+    (folder / "laws.py").write_text(
+        "def lost(tensor):\n    return tensor * 2\nlost.replaces = False\n"
+        "def done(tensor):\n    tensor *= 2\n    return tensor > 0\ndone.replaces = False\n"
+    )
+    with plugins.from_files(["laws.py"]):
+        assert torch.equal(apply(torch.ones(2, 3), f"[{rule('done: ')}]"), torch.full((2, 3), 2.0))
+        with pytest.raises(ParamtoolError) as caught:
+            apply(torch.ones(2, 3), f"[{rule('lost: ')}]")
+    assert caught.value.message == "lost() returned a new tensor and left 'w' as it was"
+    assert caught.value.hint == "it is to fill its tensor in place"
+
+
 @pytest.mark.parametrize(("value", "shown"), [("0", "0"), ("None", "None"), ("'no'", "'no'")])
 @pytest.mark.parametrize("dry", [(), ("-n",)], ids=["act", "plan"])
 def test_an_attribute_that_is_no_bool_names_the_plugin(

@@ -361,7 +361,7 @@ def test_what_own_code_adds_in_the_backward_pass_is_a_rest_and_is_told(
     assert rows[-1].operation == "rest"
     assert whole.uses == len(rows) - 1
     assert sum(row.share or 0.0 for row in rows) == pytest.approx(1, rel=1e-12)
-    said = "code of the model's own ran in the backward pass; the row 'rest' is what it did to 'w'"
+    said = "code of the model's own changed gradients; the row 'rest' is what it did to 'w'"
     assert report.totals.notes == (said,)
 
 

@@ -168,7 +168,7 @@ def _lost(parameters: Sequence[NamedParameter], kept: Kept) -> list[str]:
 
 def _rest(rows: Sequence[GradientRow]) -> list[str]:
     return [
-        f"code of the model's own ran in the backward pass; the row '{REST}' is what it did to '{row.name}'"
+        f"code of the model's own changed gradients; the row '{REST}' is what it did to '{row.name}'"
         for row in rows
         if row.kind == "use" and row.operation == REST
     ]

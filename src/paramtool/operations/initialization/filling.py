@@ -17,6 +17,7 @@ from paramtool.operations.initialization.planning import offer
 from paramtool.operations.initialization.targets import Step
 from paramtool.scratch import Scratch
 
+_IN_PLACE = "it is to fill its tensor in place"
 _ONE_AT_A_TIME = threading.Lock()
 _NO_BLOCK = 1 << 32
 """From here on no number is that of a block, of which no tensor has so many."""
@@ -59,9 +60,13 @@ def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) ->
     data, dtype = scratch.data_ptr(), scratch.dtype
     arguments = offer(step.function, step.arguments, generator=generator, parameter=name)
     with _ONE_AT_A_TIME, _global_stream(generator), one_thread(), failures(step, name):
-        step.function(scratch, **arguments)
+        returned = step.function(scratch, **arguments)
     if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != dtype:
         raise ParamtoolError(f"{step.rule} did not fill '{name}' in place", step.rule.place)
+    is_new = isinstance(returned, Tensor) and returned.shape == tensor.shape and returned.data_ptr() != data
+    if is_new and not step.replaces and torch.equal(scratch, _copy_for(step, tensor, exact)):
+        message = f"{step.rule} returned a new tensor and left '{name}' as it was"
+        raise ParamtoolError(message, step.rule.place, _IN_PLACE)
     if not exact:
         _refuse_nan(step, scratch, known, name)
     tensor.detach().copy_(scratch)
@@ -89,7 +94,7 @@ def _refuse_nan(step: Step, filled: Tensor, known: Tensor | None, name: str) -> 
     done = "left" if step.replaces else "made"
     message = f"{step.rule} {done} {count:,} of {filled.numel():,} elements of '{name}' NaN"
     nothing = step.replaces and count == filled.numel()
-    raise ParamtoolError(message, step.rule.place, "it is to fill its tensor in place" if nothing else None)
+    raise ParamtoolError(message, step.rule.place, _IN_PLACE if nothing else None)
 
 
 @contextmanager
