@@ -9,7 +9,7 @@ from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.listing.remembered import remembered
 from paramtool.operations.listing.stored import part_of, stored
 from paramtool.records.parameter import Listing
-from paramtool.sources.model import open_model
+from paramtool.sources.model import Buildable, open_model
 from paramtool.sources.snapshot import Snapshot
 
 
@@ -41,7 +41,7 @@ def read(
         ParamtoolError: where the file is none of these, or broken.
     """
     model = open_model(fspath(path))
-    if not isinstance(model, (Checkpoint, Snapshot)):
+    if isinstance(model, Buildable):
         hint = "paramtool.parameters lists those of a module"
         raise ParamtoolError(f"{model.name} is no checkpoint and no snapshot", hint=hint)
     return listed(model, module=module, stats=stats, values=values, jobs=jobs)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from paramtool.cli import console
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
-from paramtool.sources.model import Model, buildable, open_checkpoint
-from paramtool.sources.objects import PythonObject
-from paramtool.sources.spec.document import Spec
+from paramtool.sources.model import Buildable, Model, buildable, open_checkpoint
 
 if TYPE_CHECKING:
     from paramtool.sources.build.network import Network
@@ -52,5 +50,5 @@ def build(
 
 def refuse_weights(model: Model, weights: str | None) -> None:
     """Raise where `weights` are given for a model that is not built."""
-    if weights is not None and not isinstance(model, (Spec, PythonObject)):
+    if weights is not None and not isinstance(model, Buildable):
         raise ParamtoolError(f"--weights loads into a spec or package.module:object; {model.name} is none")

@@ -36,11 +36,9 @@ def sort_fields(incomplete: str) -> list[str]:
 
 def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the modules in the names of MODEL, where it is a file that says them without being built."""
-    from paramtool.files.reading.checkpoint import Checkpoint
     from paramtool.reading import listed
     from paramtool.sources.choosing import choose
-    from paramtool.sources.model import open_model
-    from paramtool.sources.snapshot import Snapshot
+    from paramtool.sources.model import Buildable, open_model
     from paramtool.sources.texts import STDIN
 
     given = ctx.args[0] if ctx.args else None  # where an option still lacks its value, no argument is named
@@ -49,7 +47,7 @@ def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
         if name == STDIN:  # the command is to read it
             return []
         model = open_model(name)
-        rows = listed(model).rows if isinstance(model, (Checkpoint, Snapshot)) else ()
+        rows = () if isinstance(model, Buildable) else listed(model).rows
     except ParamtoolError:  # told when the command runs
         return []
     return _beginning(incomplete, sorted({path for row in rows for path in _around(row.name)}))

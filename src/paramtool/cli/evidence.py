@@ -12,7 +12,6 @@ from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.running import run
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.operations.expectations.evidence import CannotTell
 from paramtool.place import Place
 from paramtool.records.parameter import Listing
@@ -91,7 +90,7 @@ class ModelEvidence:
     @property
     def _is_listed(self) -> bool:
         """Whether the model is a file that says what a module has."""
-        return isinstance(self._model, (Checkpoint, Snapshot))
+        return not isinstance(self._model, Buildable)
 
     def _source(self) -> Buildable:
         try:

@@ -9,7 +9,6 @@ from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.reading import listed
 from paramtool.records.parameter import Listing
 from paramtool.sources.model import Buildable, Model
-from paramtool.sources.snapshot import Snapshot
 
 
 def list_model(
@@ -33,7 +32,7 @@ def list_model(
         ParamtoolError: where the model cannot be built or read, or has no such submodule.
     """
     refuse_weights(model, weights)
-    if not isinstance(model, (Checkpoint, Snapshot)):
+    if isinstance(model, Buildable):
         return _network(model, module, stats, values, weights)
     if isinstance(model, Checkpoint) and (stats or values):
         with quick_import():

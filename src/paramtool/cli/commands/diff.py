@@ -17,17 +17,13 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.records.parameter import Listing
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import Model
-from paramtool.sources.snapshot import Snapshot
+from paramtool.sources.model import Buildable, Model
 from paramtool.sources.spec.document import Spec
 from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
     from paramtool.operations.comparison.differences import Values
     from paramtool.operations.elements.elements import Elements
-
-NOT_BUILT = (Checkpoint, Snapshot)
-"""Models that only tell what a module has."""
 
 
 def diff(
@@ -147,15 +143,15 @@ def _sides(a: Model, b: Model, weights: str | None) -> tuple[_Side, _Side]:
     Raises:
         ParamtoolError: for weights where neither model is built.
     """
-    into_b = not isinstance(b, NOT_BUILT)
-    if weights is not None and isinstance(a, NOT_BUILT) and not into_b:
+    into_b = isinstance(b, Buildable)
+    if weights is not None and not isinstance(a, Buildable) and not into_b:
         message = f"--weights loads into a spec or package.module:object; {a.name} and {b.name} are none"
         raise ParamtoolError(message)
     return _side(a, None if into_b else weights), _side(b, weights if into_b else None)
 
 
 def _side(model: Model, weights: str | None) -> _Side:
-    return _Side(model) if isinstance(model, NOT_BUILT) else _Side(model, Construction(model, weights))
+    return _Side(model, Construction(model, weights)) if isinstance(model, Buildable) else _Side(model)
 
 
 def _check(
