@@ -12,6 +12,11 @@ from paramtool.render.formats import Format, formats_of, lacks
 from paramtool.sources.spec.limits import MAX_INTEGER
 
 
+def weights(help: str) -> Any:
+    """Return the option for a checkpoint to load, with what it does for a command."""
+    return typer.Option("--weights", "-w", metavar="FILE", help=help)
+
+
 def format_of(command: str) -> Any:
     """Return the option for the formats that `command` has."""
     known = formats_of(command)
@@ -72,10 +77,7 @@ Arg = Annotated[
     list[str] | None,
     typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, in YAML."),
 ]
-Weights = Annotated[
-    str | None,
-    typer.Option("--weights", "-w", metavar="FILE", help="Load a checkpoint into a spec or object."),
-]
+Weights = Annotated[str | None, weights("Load a checkpoint into a spec or object.")]
 Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[
     list[str] | None,

@@ -57,12 +57,7 @@ def check(
     same_as: expected.SameAs = None,
     weights: Annotated[
         str | None,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="FILE",
-            help="Load a checkpoint into a spec or object, in place of the values that init: leaves.",
-        ),
+        options.weights("Load a checkpoint into a spec or object, in place of the values that init: leaves."),
     ] = None,
     seed: options.Seed = None,
     allow_none: Annotated[

@@ -61,12 +61,7 @@ def diff(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="FILE",
-            help="With --values: load a checkpoint into B; into A where B is no spec or object.",
-        ),
+        options.weights("With --values: load a checkpoint into B; into A where B is no spec or object."),
     ] = None,
     all: options.All = False,
     set: Annotated[
