@@ -212,9 +212,11 @@ def test_a_result_that_is_returned_and_not_filled_in_is_refused(folder: Path) ->
     (folder / "laws.py").write_text(
         "def lost(tensor):\n    return tensor * 2\nlost.replaces = False\n"
         "def done(tensor):\n    tensor *= 2\n    return tensor > 0\ndone.replaces = False\n"
+        "def sparse_done(tensor):\n    return tensor.fill_(4).to_sparse()\n"
     )
     with plugins.from_files(["laws.py"]):
         assert torch.equal(apply(torch.ones(2, 3), f"[{rule('done: ')}]"), torch.full((2, 3), 2.0))
+        assert torch.equal(apply(torch.ones(2, 3), f"[{rule('sparse_done: ')}]"), torch.full((2, 3), 4.0))
         with pytest.raises(ParamtoolError) as caught:
             apply(torch.ones(2, 3), f"[{rule('lost: ')}]")
     assert caught.value.message == "lost() returned a new tensor and left 'w' as it was"

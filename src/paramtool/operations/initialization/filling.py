@@ -63,8 +63,8 @@ def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) ->
         returned = step.function(scratch, **arguments)
     if scratch.shape != tensor.shape or scratch.data_ptr() != data or scratch.dtype != dtype:
         raise ParamtoolError(f"{step.rule} did not fill '{name}' in place", step.rule.place)
-    is_new = isinstance(returned, Tensor) and returned.shape == tensor.shape and returned.data_ptr() != data
-    if is_new and not step.replaces and torch.equal(scratch, _copy_for(step, tensor, exact)):
+    is_another = isinstance(returned, Tensor) and returned is not scratch and returned.shape == tensor.shape
+    if is_another and not step.replaces and torch.equal(scratch, _copy_for(step, tensor, exact)):
         message = f"{step.rule} returned a new tensor and left '{name}' as it was"
         raise ParamtoolError(message, step.rule.place, _IN_PLACE)
     if not exact:
