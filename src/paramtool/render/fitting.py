@@ -34,6 +34,10 @@ class Fitted:
     alike: list[tuple[str, str]]
     left_out: list[str]
 
+    def fits(self, width: int, *, folded: bool) -> bool:
+        """Tell whether `width` has room for it, with names that fold over lines if `folded`."""
+        return sum(_widths(self.columns, self.cells, folded=folded)) <= width
+
 
 def fit(
     columns: Sequence[str], cells: list[list[str]], width: int, least: Sequence[str] = ()
@@ -45,13 +49,13 @@ def fit(
     """
     whole = _without(columns, cells, width, ())
     if whole.fits(width, folded=False):
-        return whole.fitted
+        return whole
     candidates = [each.split() for each in least if not set(columns).isdisjoint(each.split())]
     for count in range(1, len(candidates) + 1):
         if _without(columns, cells, width, candidates[:count]).fits(width, folded=False):
             return _with_more(columns, cells, width, candidates[:count])
     fewest = _without(columns, cells, width, candidates)
-    return fewest.fitted if fewest.fits(width, folded=True) else None
+    return fewest if fewest.fits(width, folded=True) else None
 
 
 def _with_more(
@@ -62,20 +66,12 @@ def _with_more(
         fewer = [each for each in left_out if each is not group]
         if _without(columns, cells, width, fewer).fits(width, folded=False):
             left_out = fewer
-    return _without(columns, cells, width, left_out).fitted
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    fitted: Fitted
-
-    def fits(self, width: int, *, folded: bool) -> bool:
-        return sum(_widths(self.fitted.columns, self.fitted.cells, folded=folded)) <= width
+    return _without(columns, cells, width, left_out)
 
 
 def _without(
     columns: Sequence[str], cells: list[list[str]], width: int, groups: Sequence[Sequence[str]]
-) -> _Attempt:
+) -> Fitted:
     """Leave the columns of these groups out, but say once what is the same in every row."""
     left_out = {column for group in groups for column in group}
     kept = [index for index, column in enumerate(columns) if column not in left_out]
@@ -84,7 +80,7 @@ def _without(
     same = [column for column in _same_in_all(columns, cells) if column in left_out]
     alike += [(column, cells[0][columns.index(column)]) for column in same]
     left = [column for column in columns if column in left_out and column not in same]
-    return _Attempt(Fitted(names, rows, alike, left))
+    return Fitted(names, rows, alike, left)
 
 
 def _without_what_is_alike(
