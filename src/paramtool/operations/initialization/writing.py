@@ -50,9 +50,14 @@ class Saved:
         return any(step.law is None for step in self.steps)
 
     @property
+    def is_replaced(self) -> bool:
+        """Whether rules replace all that was there before."""
+        return bool(self.steps) and self.steps[0].replaces
+
+    @property
     def is_read(self) -> bool:
         """Whether what a file holds comes into what is written."""
-        return self.loaded is not None and not (self.steps and self.steps[0].replaces)
+        return self.loaded is not None and not self.is_replaced
 
     def read(self) -> Iterator[Tensor]:
         """Yield what the file holds in the blocks of random streams, each good until the next."""
@@ -62,7 +67,7 @@ class Saved:
 
     def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Give `block`, flat and of the tensor's dtype, its values."""
-        if not (self.steps and self.steps[0].replaces):
+        if not self.is_replaced:
             self.construct(block, number, seed, scratch)
         for step in self.steps:
             self.run(step, block, number, seed, scratch)
@@ -163,7 +168,7 @@ def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
     if each.is_read:
         for (_, block), read in zip(streams.blocks(whole), each.read(), strict=True):
             block.copy_(read)
-    elif not each.steps[0].replaces:
+    elif not each.is_replaced:
         for number, block in streams.blocks(whole):
             each.construct(block, number, seed, scratch)
     for position, step in enumerate(each.steps):
