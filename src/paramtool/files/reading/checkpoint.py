@@ -16,6 +16,42 @@ MOST_NAMES = 1 << 18
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A box of a tensor whose elements are in several places, one after the other in row-major order.
+
+    Attributes:
+        offsets: the index of its first element in the tensor, for each dimension.
+        shape: its sizes.
+        path: the file that holds it.
+        position: the byte of the file at which its first element begins.
+    """
+
+    offsets: tuple[int, ...]
+    shape: tuple[int, ...]
+    path: Path
+    position: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """One top-level entry of a checkpoint beside the tensors that are listed.
+
+    Attributes:
+        name: its key.
+        type: the class of what it is, ``dict``, ``int`` or ``argparse.Namespace``.
+        tensors: how many tensors it holds.
+        nbytes: the bytes of their elements.
+        value: what it is, as text, where it is short plain data; None otherwise.
+    """
+
+    name: str
+    type: str
+    tensors: int = 0
+    nbytes: int = 0
+    value: str | None = None
+
+
+@dataclass(frozen=True)
 class Stored:
     """One tensor of a checkpoint, and where its elements are.
 
@@ -31,6 +67,12 @@ class Stored:
             tensor that has its storage for itself.
         start: the byte of the storage at which the first element begins.
         requires_grad: whether a pickled Parameter had it set; None where the file does not say.
+        kind: ``parameter`` or ``buffer`` where the file says so, else ``stored``.
+        persistent: whether a buffer is in the state_dict; None for what is not known to be a buffer.
+        type: the class of the module that owns it; None where the file does not say.
+        pieces: where its elements are, if they are in several places; `path` and `position` are then
+            those of the first.
+        missing: why its elements cannot be read, as ``on the meta device``; None where they can.
     """
 
     name: str
@@ -43,6 +85,11 @@ class Stored:
     storage: Hashable = None
     start: int = 0
     requires_grad: bool | None = None
+    kind: str = "stored"
+    persistent: bool | None = None
+    type: str | None = None
+    pieces: tuple[Piece, ...] = ()
+    missing: str | None = None
 
     @property
     def end(self) -> int:
@@ -60,6 +107,10 @@ class Checkpoint:
         tied: names that stand for another of `tensors`, which they are mapped to.
         metadata: texts that the files carry.
         has_sums: whether the files say what their bytes add up to.
+        format: what the files are, for people: ``safetensors``, ``torch.save``, ``TorchScript``.
+        modules: class names by the paths of modules, where the files say so.
+        contents: what else the files hold, beside the tensors that are listed.
+        notes: what there is to say about the files, one line each.
     """
 
     name: str
@@ -67,6 +118,10 @@ class Checkpoint:
     tied: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     has_sums: bool = False
+    format: str = ""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    contents: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def by_name(self) -> dict[str, Stored]:
