@@ -32,7 +32,7 @@ for w in tensors:
 STATISTICS = (
     TENSORS
     + """
-from paramtool.operations.elements.statistics import statistics
+from paramtool.tensors.statistics import statistics
 for w in tensors:
     print(statistics(w))
 """

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paramtool import streams
 from paramtool.operations.gradients.losses import loss_of, output_tensors
 from paramtool.operations.gradients.passes import Passes
 from paramtool.operations.gradients.splits import Split
 from paramtool.operations.gradients.undisturbed import undisturbed
+from paramtool.tensors import streams
 
 EXACT = 1e-12
 """Relative to the sum of the norms, in float64."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from paramtool.sources.model import spec_catalog
-from paramtool.sources.spec.document import Spec, read_spec
-from paramtool.sources.texts import read_text
+from paramtool.language.document import Spec, read_spec
+from paramtool.language.text import read_text
+from paramtool.models.open import spec_catalog
 
 
 def open_spec(name: str) -> Spec:

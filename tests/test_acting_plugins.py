@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from paramtool import plugins, streams
+from paramtool import plugins
 from paramtool.errors import ParamtoolError
+from paramtool.language.catalog import shipped
+from paramtool.language.rules import read_recipe
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.place import Text
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.rules import read_recipe
+from paramtool.tensors import streams
 from tests.conftest import Run
 
 LAWS = """\

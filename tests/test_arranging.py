@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.files.sizes import byte_size
+from paramtool.network.listing import parameters
 from paramtool.operations.listing.depth import fold_depth
-from paramtool.operations.listing.parameters import parameters
 from paramtool.operations.listing.selection import SORT_KEYS, Selection, select, sort
-from paramtool.operations.listing.totals import count_once, totals
+from paramtool.quantities import byte_size
 from paramtool.records.parameter import ParameterRow
+from paramtool.records.totals import count_once, totals
 from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import as_text, folded
 from tests.strategies import trees

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from paramtool import patterns
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError, Problems
+from paramtool.language import limits, reader
+from paramtool.language.catalog import shipped
+from paramtool.language.document import read_spec
+from paramtool.language.overrides import Override
 from paramtool.place import Text
-from paramtool.sources.spec import limits, reader
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.document import read_spec
-from paramtool.sources.spec.overrides import Override
 from tests.bad_specs import CASES
 from tests.conftest import CONFIGS, Run
 from tests.processes import execute, watch

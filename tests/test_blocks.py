@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from paramtool.name_parts import MOST_PARTS
+from paramtool.network.listing import parameters
 from paramtool.operations.listing.depth import fold_depth
-from paramtool.operations.listing.parameters import parameters
-from paramtool.operations.listing.totals import count_once
 from paramtool.records.parameter import ParameterRow
+from paramtool.records.totals import count_once
 from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import folded
 from paramtool.render.numbering import first_of, parts_of

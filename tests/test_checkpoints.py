@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 import paramtool
 from paramtool.errors import ParamtoolError
-from paramtool.operations.listing.parameters import parameters
+from paramtool.models.form import Form, recognize
+from paramtool.network.listing import parameters
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.render.formats import Format, as_text
-from paramtool.sources.recognizing import Form, recognize
 from tests.conftest import Run
 
 TENSORS: Mapping[str, Tensor] = {

@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 import paramtool
+from paramtool.api.compare import compare
+from paramtool.network.listing import parameters
 from paramtool.operations.comparison import renames
-from paramtool.operations.comparison.changed_values import BLOCK, ChangedValues
-from paramtool.operations.comparison.compare import compare
 from paramtool.operations.comparison.differences import differences
 from paramtool.operations.comparison.renames import MOST_COMPARISONS, pair_names
-from paramtool.operations.elements.elements import ModuleElements
-from paramtool.operations.listing.parameters import parameters
-from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.difference import DifferenceRow, Differences
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
+from paramtool.records.totals import count_once, totals
 from paramtool.render.difference_lines import fold_differences
+from paramtool.tensors.changed_values import BLOCK, ChangedValues
+from paramtool.tensors.elements import ModuleElements
 from tests.strategies import trees
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from paramtool.operations.listing.parameters import parameters
+from paramtool.network import network
+from paramtool.network.listing import parameters
+from paramtool.network.tensors import make_tensor
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
-from paramtool.sources.build import network
-from paramtool.sources.build.tensors import make_tensor
 from tests.specs import open_spec
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from paramtool.errors import ParamtoolError, Problems
+from paramtool.language.catalog import shipped
+from paramtool.language.document import Spec, read_spec
+from paramtool.language.reader import read
+from paramtool.network import network
+from paramtool.network.residual import Residual
 from paramtool.place import Text
-from paramtool.sources.build import network
-from paramtool.sources.build.residual import Residual
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.document import Spec, read_spec
-from paramtool.sources.spec.reader import read
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 

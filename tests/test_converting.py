@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from paramtool import streams
-from paramtool.operations.elements import elements
+from paramtool.tensors import elements, streams
 from tests.conftest import Run
 from tests.processes import watch
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_copied_from_is_refused_as_a_model_is(file: str, said: st
 
 def test_a_checkpoint_is_opened_once_for_all_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule for a thousand tensors reads the header of a file once."""
-    from paramtool import copying
+    from paramtool.initializers.functions import copying
 
     count, opened = 0, vars(copying)["open_checkpoint"]
 

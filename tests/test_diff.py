@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from paramtool.network import network
 from paramtool.render.github import annotation
-from paramtool.sources.build import network
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
 from tests.specs import open_spec

@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from paramtool.errors import Problems
+from paramtool.language.catalog import shipped
+from paramtool.language.document import Spec, read_spec
+from paramtool.language.signature import Signature
+from paramtool.network import network, signatures
 from paramtool.place import Text
-from paramtool.sources.build import network, signatures
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.document import Spec, read_spec
-from paramtool.sources.spec.signature import Signature
 
 NAMES = sorted(
     name
@@ -691,9 +691,9 @@ import torch
 
 before = set(sys.modules)
 from paramtool.place import Text
-from paramtool.sources.build import network
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.document import read_spec
+from paramtool.network import network
+from paramtool.language.catalog import shipped
+from paramtool.language.document import read_spec
 
 spec = '''
 model:
@@ -724,6 +724,6 @@ def test_building_a_structure_imports_nothing_heavy() -> None:
         [sys.executable, "-W", "ignore", "-c", LEAN], capture_output=True, text=True, check=True
     )
     imported = done.stdout.split()
-    assert "paramtool.sources.build.network" in imported
+    assert "paramtool.network.network" in imported
     assert [name for name in imported if name.startswith(HEAVY)] == []
     assert [name for name in imported if name.startswith("torch.")] in ([], ["torch.utils._device"])

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from paramtool.errors import NothingMatched, Problems
+from paramtool.language.expectations import KINDS
+from paramtool.network.listing import parameters
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
 from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, check
-from paramtool.operations.listing.parameters import parameters
 from paramtool.place import Place, Text
 from paramtool.quantities import COUNTS, SIZES, about, between
 from paramtool.records.expectation import Expectation, ExpectationRow, Expected
 from paramtool.records.parameter import Listing
-from paramtool.sources.spec.expectations import KINDS
 
 PLACE = Place(Text("model.yaml", "expect: {}"), 7, 3)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paramtool.files.sizes import byte_size
+from paramtool.quantities import byte_size
 
 
 def test_bytes_are_told_in_decimal_units() -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.sizes import byte_size
 from paramtool.files.writing.weights import Entry, Incomplete, WeightsWriter
+from paramtool.quantities import byte_size
 from tests.test_files_format import assert_same, content, save
 
 ENTRIES = [Entry(f"layer.{number}", "float32", (number, 10)) for number in (3, 1, 4, 1 + 4, 9, 2, 6)]

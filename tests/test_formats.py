@@ -21,11 +21,10 @@ from rich.cells import cell_len
 from torch import nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.sizes import byte_size
+from paramtool.network.listing import parameters
 from paramtool.operations.gradients.gradients import gradients
 from paramtool.operations.initialization.initialize import initialize
-from paramtool.operations.listing.parameters import parameters
-from paramtool.operations.listing.totals import totals
+from paramtool.quantities import byte_size
 from paramtool.records.parameter import (
     COLUMNS,
     KIND_COLUMNS,
@@ -36,6 +35,7 @@ from paramtool.records.parameter import (
 )
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.records.totals import totals
 from paramtool.render.cells import for_people
 from paramtool.render.columns import columns_for_people, sections
 from paramtool.render.formats import FOR_CI, Format, as_text, render

@@ -11,13 +11,13 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from torch import nn
 
+from paramtool.api.sharing import sharing
+from paramtool.network import network
+from paramtool.network.listing import parameters
 from paramtool.operations.comparison.differences import differences
 from paramtool.operations.gradients.gradients import gradients
-from paramtool.operations.listing.parameters import parameters
-from paramtool.operations.sharing.sharing import sharing
 from paramtool.render.formats import Format, folded, render
 from paramtool.render.screen import Screen
-from paramtool.sources.build import network
 from tests.conftest import CONFIGS, ROOT, Run
 from tests.specs import open_spec
 

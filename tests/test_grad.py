@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from paramtool.errors import ParamtoolError
+from paramtool.language.catalog import shipped
+from paramtool.language.typed_input import read_inputs
+from paramtool.network.inputs import Arguments, make_inputs
 from paramtool.render.formats import Format, render
 from paramtool.render.names import together
 from paramtool.render.screen import Screen
-from paramtool.sources.build.inputs import Arguments, make_inputs
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.typed_input import read_inputs
 from tests.conftest import CONFIGS, Run
 
 SHARED = str(CONFIGS / "shared.yaml")

@@ -22,11 +22,11 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading import safetensors as safetensors_file
 from paramtool.files.reading import safetensors_header, sharded, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.operations.elements import repeated
-from paramtool.operations.elements.elements import CheckpointElements
-from paramtool.operations.elements.strided import Region
+from paramtool.models.open import open_model
 from paramtool.operations.listing.stored import stored
-from paramtool.sources.model import open_model
+from paramtool.tensors import repeated
+from paramtool.tensors.elements import CheckpointElements
+from paramtool.tensors.strided import Region
 from tests.conftest import Run
 from tests.processes import watch
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
+from paramtool.language.catalog import shipped
+from paramtool.language.rules import read_recipe
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.place import Text
 from paramtool.records.initialization import (
@@ -29,8 +31,6 @@ from paramtool.records.initialization import (
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.render.formats import folded
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.rules import read_recipe
 from tests.conftest import CONFIGS, Run
 
 SPEC = """\

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from paramtool import streams
+from paramtool.tensors import streams
 from tests.conftest import Run
 
 SPEC = """\

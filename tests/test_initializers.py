@@ -22,13 +22,13 @@ from torch import Tensor, nn
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError
+from paramtool.initializers.listing import initializers
+from paramtool.language.catalog import shipped
+from paramtool.language.rules import read_recipe
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.operations.initialization.planning import find_initializer
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
-from paramtool.sources.initializers import initializers
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.rules import read_recipe
 from tests.conftest import CONFIGS, Run
 
 SPLIT = str(CONFIGS / "plugins" / "split_uniform.py")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from paramtool.operations.listing.parameters import parameters
+from paramtool.network.listing import parameters
 from paramtool.records.parameter import COLUMNS, KIND_COLUMNS, STATISTICS_COLUMNS
 from paramtool.render.formats import FOR_CI, Format
 from tests.conftest import CONFIGS, Run

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paramtool import streams
+from paramtool.language.catalog import shipped
+from paramtool.language.rules import read_recipe
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from paramtool.records.rule import Rule
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.rules import read_recipe
+from paramtool.tensors import streams
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 SHAPE = (200, 100)

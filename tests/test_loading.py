@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.operations import loading
-from paramtool.operations.loading import load
-from paramtool.sources.model import open_checkpoint
+from paramtool.models.open import open_checkpoint
+from paramtool.network import loading
+from paramtool.network.loading import load
 from paramtool.suggestion import did_you_mean
 from tests.conftest import CONFIGS, Run
 

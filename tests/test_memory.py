@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from paramtool.operations.elements.memory import digest
+from paramtool.tensors.memory import digest
 
 COMPLEX = torch.tensor([1 + 2j, 3 - 4j])
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.nesting import MAX_LEVELS, check_nesting
+from paramtool.network.nesting import MAX_LEVELS, check_nesting
 from paramtool.operations.gradients.gradients import gradients
 from tests.conftest import Run
 

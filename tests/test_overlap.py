@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paramtool.operations.sharing import extent, overlap
-from paramtool.operations.sharing.extent import Extent, covered
+from paramtool.operations.sharing import overlap
 from paramtool.operations.sharing.overlap import Groups, overlaps
+from paramtool.records import extent
+from paramtool.records.extent import Extent, covered
 
 MANY = 50_257
 

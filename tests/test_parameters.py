@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrizations
 
-from paramtool.operations.listing.parameters import parameters
+from paramtool.network.listing import parameters
 from paramtool.records.parameter import (
     COLUMNS,
     STATISTICS_COLUMNS,

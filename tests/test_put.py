@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from paramtool import streams
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.records.rule import Rule
+from paramtool.tensors import streams
 from tests.conftest import Run
 
 SPEC = """\

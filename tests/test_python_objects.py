@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from paramtool.models import networks
+from paramtool.models.python_object import read_object
 from paramtool.operations.initialization.initialize import initialize
-from paramtool.sources import networks
-from paramtool.sources.objects import read_object
 from tests.conftest import Run
 from tests.processes import execute
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paramtool.files.sizes import byte_size
-from paramtool.quantities import COUNT_PATTERN, COUNTS, SIZE_PATTERN, SIZES, about, between
+from paramtool.quantities import COUNT_PATTERN, COUNTS, SIZE_PATTERN, SIZES, about, between, byte_size
 
 GPT2 = 124_439_808
 

@@ -15,15 +15,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from paramtool import streams
 from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.language.catalog import shipped
+from paramtool.language.document import Spec, read_spec
+from paramtool.network import network
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.operations.initialization.saving import save
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
-from paramtool.sources.build import network
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.document import Spec, read_spec
+from paramtool.tensors import streams
 from tests.conftest import Run
 
 PLACE = Place(Text("rule", "", is_option=True), 1, 1)

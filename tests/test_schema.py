@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from paramtool import language as spec
 from paramtool.errors import ParamtoolError
+from paramtool.language.catalog import FILE, shipped
+from paramtool.language.containers import LISTS, NAMED
+from paramtool.language.document import KEYS, read_spec
+from paramtool.language.json_schema import json_schema
+from paramtool.language.modules import CONSTRUCTS
+from paramtool.language.nodes import Mapping, Node, Sequence
+from paramtool.language.reader import read
+from paramtool.language.signature import Argument
+from paramtool.network import signatures
 from paramtool.place import Text
-from paramtool.sources import spec
-from paramtool.sources.build import signatures
-from paramtool.sources.spec.catalog import FILE, shipped
-from paramtool.sources.spec.containers import LISTS, NAMED
-from paramtool.sources.spec.document import KEYS, read_spec
-from paramtool.sources.spec.json_schema import json_schema
-from paramtool.sources.spec.modules import CONSTRUCTS
-from paramtool.sources.spec.nodes import Mapping, Node, Sequence
-from paramtool.sources.spec.reader import read
-from paramtool.sources.spec.signature import Argument
 from tests.conftest import CONFIGS, Run
 
 SCHEMA_TEXT = files(spec).joinpath("schema.json").read_text("utf-8")

@@ -22,19 +22,20 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 import paramtool
+from paramtool.api.sharing import sharing
 from paramtool.errors import NothingMatched
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.operations.listing.parameters import parameters
+from paramtool.network import network
+from paramtool.network.listing import parameters
 from paramtool.operations.listing.selection import Selection
 from paramtool.operations.listing.stored import stored
 from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
-from paramtool.operations.sharing.extent import Extent
-from paramtool.operations.sharing.grouping import Layout, share
-from paramtool.operations.sharing.sharing import sharing
+from paramtool.operations.sharing.grouping import share
 from paramtool.patterns import compile_pattern
+from paramtool.records.extent import Extent
+from paramtool.records.layout import Layout
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.sharing import SharedModule, SharingRow
-from paramtool.sources.build import network
 from tests.conftest import CONFIGS, Run
 from tests.specs import open_spec
 from tests.strategies import trees

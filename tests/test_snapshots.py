@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from torch import nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.operations.listing.parameters import parameters
+from paramtool.files.reading.json_document import read_document
+from paramtool.models.snapshot import read_snapshot
+from paramtool.network.listing import parameters
 from paramtool.operations.listing.remembered import remembered
 from paramtool.place import Text
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.render.formats import Format, as_text
-from paramtool.sources.documents import read_document
-from paramtool.sources.snapshot import read_snapshot
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
 from tests.strategies import trees

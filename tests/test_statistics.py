@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from paramtool.operations.elements import statistics as module
-from paramtool.operations.elements.statistics import BINS, BLOCK, SAMPLE, statistics
+from paramtool.tensors import statistics as module
+from paramtool.tensors.statistics import BINS, BLOCK, SAMPLE, statistics
 
 NOTHING = dict.fromkeys(("mean", "std", "min", "max", "norm", "histogram"))
 NAN, INF = math.nan, math.inf

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from paramtool import streams
+from paramtool.language.catalog import shipped
+from paramtool.language.document import read_spec
+from paramtool.network import network
+from paramtool.network.recording import Recording
 from paramtool.place import Text
-from paramtool.sources.build import network
-from paramtool.sources.build.recording import Recording
-from paramtool.sources.spec.catalog import shipped
-from paramtool.sources.spec.document import read_spec
+from paramtool.tensors import streams
 
 LAYERS = {
     "a": "{Linear: [4, 3]}",

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.torch_archive import broken_members, read_archive
-from paramtool.operations.elements import strided
-from paramtool.operations.elements.elements import CheckpointElements
-from paramtool.operations.elements.statistics import statistics
 from paramtool.records.parameter import STATISTICS_COLUMNS
+from paramtool.tensors import strided
+from paramtool.tensors.elements import CheckpointElements
+from paramtool.tensors.statistics import statistics
 from tests.conftest import Run
 from tests.test_checkpoints import TENSORS, rows
 

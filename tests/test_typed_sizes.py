@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramtool.errors import ParamtoolError
+from paramtool.language.typed_size import read_size
 from paramtool.quantities import SIZES
-from paramtool.sources.spec.typed_size import read_size
 from tests.conftest import Run
 
 

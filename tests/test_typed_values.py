@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramtool.errors import ParamtoolError
+from paramtool.language.typed_value import read_pairs
+from paramtool.language.values import plain
 from paramtool.place import Place, Text
-from paramtool.sources.spec.typed_value import read_pairs
-from paramtool.sources.spec.values import plain
 from tests.conftest import Run
 
 PLACE = Place(Text("--with", "", is_option=True), 1, 1)

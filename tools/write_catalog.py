@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from paramtool.sources import spec
-from paramtool.sources.build.signatures import catalog
-from paramtool.sources.spec.catalog import FILE
-from paramtool.sources.spec.json_schema import json_schema
+from paramtool import language as spec
+from paramtool.language.catalog import FILE
+from paramtool.language.json_schema import json_schema
+from paramtool.network.signatures import catalog
 
 folder = Path(spec.__path__[0])
 found = catalog()

@@ -24,13 +24,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from paramtool.api.compare import compare
+    from paramtool.api.reading import read
+    from paramtool.api.sharing import sharing
     from paramtool.errors import ParamtoolError
-    from paramtool.operations.comparison.compare import compare
+    from paramtool.network.listing import parameters
     from paramtool.operations.gradients.gradients import gradients
     from paramtool.operations.initialization.initialize import initialize
-    from paramtool.operations.listing.parameters import parameters
-    from paramtool.operations.sharing.sharing import sharing
-    from paramtool.reading import read
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
@@ -55,12 +55,12 @@ _HOMES = {
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
-    "compare": "operations.comparison.compare",
+    "compare": "api.compare",
     "gradients": "operations.gradients.gradients",
     "initialize": "operations.initialization.initialize",
-    "parameters": "operations.listing.parameters",
-    "read": "reading",
-    "sharing": "operations.sharing.sharing",
+    "parameters": "network.listing",
+    "read": "api.reading",
+    "sharing": "api.sharing",
 }
 
 

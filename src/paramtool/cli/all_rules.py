@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from paramtool.cli.rule_options import RULES, read_rules
+from paramtool.models.open import Buildable, open_recipe, spec_catalog
 from paramtool.records.rule import Rule
-from paramtool.sources.model import Buildable, open_recipe, spec_catalog
 
 
 def all_rules(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from paramtool.cli import console
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
-from paramtool.sources.model import Buildable, Model, buildable, open_checkpoint
+from paramtool.models.open import Buildable, Model, buildable, open_checkpoint
 
 if TYPE_CHECKING:
-    from paramtool.sources.build.network import Network
+    from paramtool.network.network import Network
 
 
 def build(
@@ -37,8 +37,8 @@ def build(
     source = buildable(model)
     checkpoint = open_checkpoint(weights) if weights is not None else None
     with quick_import():
-        from paramtool.operations.loading import load
-        from paramtool.sources import networks
+        from paramtool.models import networks
+        from paramtool.network.loading import load
 
     built = networks.values(source, rng) if values else networks.structure(source)
     for text in built.notes:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError
-from paramtool.sources.choosing import choose
-from paramtool.sources.model import Model, open_model
-from paramtool.sources.objects import PythonObject
-from paramtool.sources.spec.document import Spec
-from paramtool.sources.spec.overrides import Override
+from paramtool.language.document import Spec
+from paramtool.language.overrides import Override
+from paramtool.models.default import choose
+from paramtool.models.open import Model, open_model
+from paramtool.models.python_object import PythonObject
 
 
 def open_chosen(

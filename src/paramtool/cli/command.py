@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from paramtool.sources.spec.limits import MAX_INTEGER
+from paramtool.language.limits import MAX_INTEGER
 
 _ANY_INTEGER = f"  [0<=x<={MAX_INTEGER}]"
 

@@ -22,7 +22,7 @@ def initializer_names(incomplete: str) -> list[str]:
 
 def class_names(incomplete: str) -> list[str]:
     """Return the module classes of torch.nn."""
-    from paramtool.sources.spec.catalog import shipped
+    from paramtool.language.catalog import shipped
 
     return _beginning(incomplete, shipped().modules)
 
@@ -36,10 +36,10 @@ def sort_fields(incomplete: str) -> list[str]:
 
 def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the modules in the names of MODEL, where it is a file that says them without being built."""
-    from paramtool.reading import listed
-    from paramtool.sources.choosing import choose
-    from paramtool.sources.model import Buildable, open_model
-    from paramtool.sources.texts import STDIN
+    from paramtool.api.reading import listed
+    from paramtool.language.text import STDIN
+    from paramtool.models.default import choose
+    from paramtool.models.open import Buildable, open_model
 
     given = ctx.args[0] if ctx.args else None  # where an option still lacks its value, no argument is named
     try:

@@ -10,11 +10,11 @@ from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.running import filled
 from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.models.open import Model, buildable
 from paramtool.records.parameter import Listing
-from paramtool.sources.model import Model, buildable
 
 if TYPE_CHECKING:
-    from paramtool.sources.build.network import Network
+    from paramtool.network.network import Network
 
 
 class Construction:
@@ -60,7 +60,7 @@ class Construction:
         """Return every named tensor, with the statistics of its values if these are asked for."""
         built = self.filled if stats else self.structure
         with quick_import():
-            from paramtool.operations.listing.parameters import parameters
+            from paramtool.network.listing import parameters
         return parameters(built.module, stats=stats, model=self._model.name)
 
     def _tell(self, text: str) -> None:

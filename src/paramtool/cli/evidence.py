@@ -12,11 +12,11 @@ from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.running import run
 from paramtool.errors import ParamtoolError
+from paramtool.models.open import Buildable, Model, buildable, open_model
+from paramtool.models.snapshot import Snapshot
 from paramtool.operations.expectations.evidence import CannotTell
 from paramtool.place import Place
 from paramtool.records.parameter import Listing
-from paramtool.sources.model import Buildable, Model, buildable, open_model
-from paramtool.sources.snapshot import Snapshot
 
 _WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
@@ -59,7 +59,7 @@ class ModelEvidence:
         if self._is_listed:
             return representatives(share(laid_out(self._model)[0]))
         with quick_import():
-            from paramtool.operations.sharing.sharing import layout_of
+            from paramtool.network.layout import layout_of
         return representatives(share(layout_of(self._construction.structure.module)))
 
     @cached_property

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.language import nodes
+from paramtool.language.catalog import Catalog
+from paramtool.language.expectations import KINDS, read_expectations
+from paramtool.language.nodes import Node, Scalar
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation
-from paramtool.sources.spec import nodes
-from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.expectations import KINDS, read_expectations
-from paramtool.sources.spec.nodes import Node, Scalar
 
 Parameters = Annotated[
     list[str] | None,

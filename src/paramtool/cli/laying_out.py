@@ -8,11 +8,11 @@ from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.sources.model import Model
-from paramtool.sources.snapshot import Snapshot
+from paramtool.models.open import Model
+from paramtool.models.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from paramtool.operations.sharing.grouping import EqualValues, Layout
+    from paramtool.records.layout import EqualValues, Layout
 
 
 def laid_out(
@@ -32,7 +32,7 @@ def laid_out(
     if isinstance(model, Checkpoint):
         return _checkpoint(model, by_value)
     if isinstance(model, Snapshot):
-        from paramtool.operations.sharing.grouping import Layout
+        from paramtool.records.layout import Layout
 
         if by_value:
             raise ParamtoolError(f"{model.name} is a snapshot and has no values to compare")
@@ -48,8 +48,8 @@ def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualVa
     if not by_value:
         return layout, None
     with quick_import():
-        from paramtool.operations.elements.elements import CheckpointElements
-        from paramtool.operations.sharing.equality import equal_values
+        from paramtool.tensors.elements import CheckpointElements
+        from paramtool.tensors.equality import equal_values
 
     return layout, equal_values(layout.listed.rows, CheckpointElements(checkpoint))
 
@@ -57,7 +57,7 @@ def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualVa
 def _network(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:
     built = build(model, values=by_value, weights=weights)
     with quick_import():
-        from paramtool.operations.sharing.sharing import equal_in, layout_of
+        from paramtool.network.layout import equal_in, layout_of
 
     layout = layout_of(built.module, model=model.name)
     return layout, equal_in(built.module, layout) if by_value else None

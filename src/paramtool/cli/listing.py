@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from paramtool.api.reading import listed
 from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.reading import listed
+from paramtool.models.open import Buildable, Model
 from paramtool.records.parameter import Listing
-from paramtool.sources.model import Buildable, Model
 
 
 def list_model(
@@ -36,15 +36,15 @@ def list_model(
         return _network(model, module, stats, values, weights)
     if isinstance(model, Checkpoint) and (stats or values):
         with quick_import():
-            import paramtool.operations.listing.measuring  # noqa: F401 - here it comes in quickly and quietly
+            import paramtool.tensors.measurement  # noqa: F401 - here it comes in quickly and quietly
     return listed(model, module=module, stats=stats, values=values, jobs=available_cores())
 
 
 def _network(model: Buildable, module: str | None, stats: bool, values: bool, weights: str | None) -> Listing:
     built = build(model, values=values or stats, weights=weights)
     with quick_import():
-        from paramtool.operations.listing.parameters import parameters
-        from paramtool.sources.build import network
+        from paramtool.network import network
+        from paramtool.network.listing import parameters
 
     part = network.submodule(built.module, module) if module else built.module
     return parameters(part, stats=stats, values=values, model=model.name)

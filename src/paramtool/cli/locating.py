@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from paramtool.language.document import Spec
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
 from paramtool.records.difference import DifferenceRow, Differences
-from paramtool.sources.spec.document import Spec
 
 
 def located(

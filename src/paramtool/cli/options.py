@@ -8,8 +8,8 @@ import typer
 
 from paramtool.cli import completing
 from paramtool.errors import ParamtoolError
+from paramtool.language.limits import MAX_INTEGER
 from paramtool.render.formats import Format, formats_of, lacks
-from paramtool.sources.spec.limits import MAX_INTEGER
 
 
 def weights(help: str) -> Any:

@@ -19,13 +19,13 @@ import typer
 from paramtool.cli import completing
 from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.language.catalog import Catalog
+from paramtool.language.nodes import Mapping, Node, Scalar
+from paramtool.language.nodes import Sequence as List
+from paramtool.language.rules import SELECTOR, read_rule
+from paramtool.language.typed_value import read_pairs, read_value, read_word
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
-from paramtool.sources.spec.catalog import Catalog
-from paramtool.sources.spec.nodes import Mapping, Node, Scalar
-from paramtool.sources.spec.nodes import Sequence as List
-from paramtool.sources.spec.rules import SELECTOR, read_rule
-from paramtool.sources.spec.typed_value import read_pairs, read_value, read_word
 
 RULES = "paramtool.rules"
 """Where the context keeps what was typed."""

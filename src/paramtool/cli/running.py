@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
+from paramtool.models.open import Buildable
 from paramtool.records.gradient import Gradients, LossFunction
 from paramtool.records.rule import Rule
-from paramtool.sources.model import Buildable
 
 if TYPE_CHECKING:
-    from paramtool.sources.build.network import Network
+    from paramtool.network.network import Network
 
 
 def filled(source: Buildable, built: Network, rules: Sequence[Rule]) -> Network:
@@ -48,10 +48,10 @@ def run(
         ParamtoolError: where there is no forward or no input, or a pass fails.
     """
     with quick_import():
+        from paramtool.models import networks
+        from paramtool.network.inputs import make_inputs
         from paramtool.operations.gradients.gradients import gradients
         from paramtool.operations.gradients.refusals import check_forward
-        from paramtool.sources import networks
-        from paramtool.sources.build.inputs import make_inputs
 
     check_forward(networks.structure(source).module)
     if source.inputs is None:

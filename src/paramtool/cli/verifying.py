@@ -6,7 +6,7 @@ from paramtool.cli import console
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.torch_archive import broken_members
-from paramtool.sources.model import Model
+from paramtool.models.open import Model
 
 
 def verify(model: Model) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from paramtool.files.sizes import byte_size
+from paramtool.quantities import byte_size
 from paramtool.records.parameter import Printed
 from paramtool.render.columns import inline
 from paramtool.render.names import COMMAND, shown, together

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 from typing import Any
 
-from paramtool.files.sizes import byte_size
+from paramtool.quantities import byte_size
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals

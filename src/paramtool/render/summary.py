@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from paramtool.files.sizes import byte_size
+from paramtool.quantities import byte_size
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.expectation import ExpectationTotals
 from paramtool.records.gradient import GradientTotals

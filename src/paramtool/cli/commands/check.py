@@ -14,6 +14,8 @@ from paramtool.cli import expectation_options as expected
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.evidence import ModelEvidence
 from paramtool.errors import ParamtoolError
+from paramtool.language.document import Spec
+from paramtool.models.open import Model, spec_catalog
 from paramtool.operations.expectations.expectations import check as hold
 from paramtool.operations.expectations.expectations import sums
 from paramtool.records.expectation import (
@@ -23,8 +25,6 @@ from paramtool.records.expectation import (
 )
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, render
-from paramtool.sources.model import Model, spec_catalog
-from paramtool.sources.spec.document import Spec
 
 BROKEN = 1
 

@@ -15,15 +15,15 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.language.document import Spec
+from paramtool.language.text import STDIN
+from paramtool.models.open import Buildable, Model
 from paramtool.records.parameter import Listing
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import Buildable, Model
-from paramtool.sources.spec.document import Spec
-from paramtool.sources.texts import STDIN
 
 if TYPE_CHECKING:
     from paramtool.operations.comparison.differences import Values
-    from paramtool.operations.elements.elements import Elements
+    from paramtool.tensors.elements import Elements
 
 
 def diff(
@@ -99,7 +99,7 @@ def diff(
         report = choose_differences(report, names, selection)
     if format in FOR_CI and isinstance(model_b, Spec):
         from paramtool.cli.locating import located
-        from paramtool.sources.build.places import places
+        from paramtool.network.places import places
 
         report = located(report, model_b, places(model_b), whole=not all)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
@@ -122,7 +122,7 @@ class _Side:
 
     def elements(self) -> Elements:
         """Return what is stored or loaded, or what `init` would leave."""
-        from paramtool.operations.elements.elements import CheckpointElements, ModuleElements
+        from paramtool.tensors.elements import CheckpointElements, ModuleElements
 
         if self.construction is not None:
             return ModuleElements(self.construction.filled.module)
@@ -176,7 +176,7 @@ def _tell_of_what_is_left_out(*listings: Listing) -> None:
 
 def _values(a: _Side, b: _Side, atol: float, rtol: float) -> Values:
     with quick_import():
-        from paramtool.operations.comparison.changed_values import ChangedValues
+        from paramtool.tensors.changed_values import ChangedValues
 
     return ChangedValues(a.elements(), b.elements(), atol=atol, rtol=rtol)
 

@@ -17,11 +17,11 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.saving import Saving, read_saving, write_weights
 from paramtool.errors import ParamtoolError
-from paramtool.files.sizes import byte_size
+from paramtool.models.open import Buildable, buildable
+from paramtool.quantities import byte_size
 from paramtool.records.initialization import NORM, Initialization
 from paramtool.records.rule import Rule
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
-from paramtool.sources.model import Buildable, buildable
 
 
 class Rng(str, Enum):

@@ -8,10 +8,10 @@ import typer
 
 from paramtool.cli import completing, console, options
 from paramtool.cli.rule_options import INITIALIZERS
+from paramtool.initializers import listing as source
+from paramtool.language.catalog import shipped
 from paramtool.render.explanation import explanation
 from paramtool.render.formats import Format, render
-from paramtool.sources import initializers as source
-from paramtool.sources.spec.catalog import shipped
 
 
 def initializers(

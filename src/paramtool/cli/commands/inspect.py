@@ -136,7 +136,7 @@ def _arranged(
     """Select the rows and fold deep ones; the totals are those of what was selected."""
     from paramtool.operations.listing import depth as depths
     from paramtool.operations.listing import selection as selections
-    from paramtool.operations.listing.totals import totals
+    from paramtool.records.totals import totals
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
     try:

@@ -13,4 +13,4 @@ def schema() -> None:
     An editor completes and checks a spec with it: it has every torch.nn module,
     with its arguments and their types.
     """
-    console.write([files("paramtool.sources.spec").joinpath("schema.json").read_text("utf-8")])
+    console.write([files("paramtool.language").joinpath("schema.json").read_text("utf-8")])

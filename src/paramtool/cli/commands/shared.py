@@ -12,9 +12,9 @@ from paramtool.cli.chosen import open_chosen
 from paramtool.cli.laying_out import laid_out
 from paramtool.cli.selecting import selected_by
 from paramtool.errors import ParamtoolError, Unmet
+from paramtool.language.document import Spec
 from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
-from paramtool.sources.spec.document import Spec
 
 
 class FailOn(str, Enum):

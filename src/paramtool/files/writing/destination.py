@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.sizes import byte_size
 from paramtool.files.writing.complaints import told_of
+from paramtool.quantities import byte_size
 
 _KINDS = {
     stat.S_IFDIR: "a folder",

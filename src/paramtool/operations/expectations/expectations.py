@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
-from paramtool.files.sizes import byte_size
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
 from paramtool.operations.expectations.expected_sharing import group_names
 from paramtool.patterns import compile_pattern, matching
-from paramtool.quantities import Quantity
+from paramtool.quantities import Quantity, byte_size
 from paramtool.records.expectation import (
     MACHINE_COLUMNS,
     Expectation,

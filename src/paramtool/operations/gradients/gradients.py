@@ -11,8 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from paramtool.errors import ParamtoolError
-from paramtool.named_tensors import by_tensor, module_types, named_tensors
-from paramtool.nesting import check_nesting, room_for
+from paramtool.network.nesting import check_nesting, room_for
 from paramtool.operations.gradients.kept import Kept
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.passes import Loss, Passes
@@ -31,6 +30,7 @@ from paramtool.records.gradient import (
 )
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Part, Report
+from paramtool.tensors.named_tensors import by_tensor, module_types, named_tensors
 
 
 def gradients(

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from paramtool.named_tensors import dtype_name
-from paramtool.operations.elements.statistics import Moments
 from paramtool.operations.gradients.calls import Call
 from paramtool.operations.gradients.losses import output_tensors
 from paramtool.records.gradient import GradientRow
+from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.statistics import Moments
 
 CAPTION = "outputs as they came, downwards; gradients of the loss there, upwards; log scale"
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paramtool import streams
 from paramtool.records.gradient import LossFunction
+from paramtool.tensors import streams
 
 DIRECTION = ".projection"
 """Name of the stream of the projection's direction; no parameter's name begins with a dot."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from paramtool.errors import ParamtoolError, first_line
-from paramtool.named_tensors import dtype_name
 from paramtool.operations.gradients import graph
 from paramtool.operations.gradients.attributes import same_gradients
 from paramtool.operations.gradients.calls import Calls
@@ -23,9 +22,10 @@ from paramtool.operations.gradients.refusals import failed_backward, failed_forw
 from paramtool.operations.gradients.splits import Splits
 from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.gradients.views import Views
-from paramtool.operations.listing.printing import printed
 from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
+from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.printed import printed
 
 Loss = str | Callable[[Any], Tensor]
 """The name of a loss, or a function of what the model returns."""

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, first_line, shorten
-from paramtool.named_tensors import dtype_name
 from paramtool.operations.gradients.calls import Failure, has_forward
+from paramtool.tensors.named_tensors import dtype_name
 
 _INTEGERS = "it takes integers: 'fill: randint' in the spec, or as in --input 2,4,randint=10"
 _LONGEST = 300

@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from paramtool.named_tensors import dtype_name
 from paramtool.operations.gradients.magnitude import Magnitude, magnitude
 from paramtool.operations.gradients.splits import Split, Splits
-from paramtool.operations.listing.printing import printed
 from paramtool.records.gradient import GradientRow
 from paramtool.records.parameter import Printed
+from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.printed import printed
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from paramtool import streams
 from paramtool.operations.gradients.attributes import same_attributes, same_marks
 from paramtool.operations.gradients.kept import Kept
 from paramtool.operations.gradients.surroundings import same_surroundings
 from paramtool.operations.gradients.writes import tensors
+from paramtool.tensors import streams
 
 FORWARD = ".forward"
 """Name of the stream that dropout draws from; no parameter's name begins with a dot."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import first_line
-from paramtool.named_tensors import NamedTensor
+from paramtool.tensors.named_tensors import NamedTensor
 
 _OLD_STYLE = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm", "torch.nn.utils.prune")
 

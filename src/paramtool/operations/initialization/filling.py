@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from paramtool import streams
 from paramtool.errors import ParamtoolError, told
-from paramtool.initializers.laws import Law
-from paramtool.operations.elements.one_thread import one_thread
+from paramtool.initializers.functions.laws import Law
 from paramtool.operations.initialization.planning import offer
 from paramtool.operations.initialization.targets import Step
-from paramtool.scratch import Scratch
+from paramtool.tensors import streams
+from paramtool.tensors.one_thread import one_thread
+from paramtool.tensors.scratch import Scratch
 
 _IN_PLACE = "it is to fill its tensor in place"
 _ONE_AT_A_TIME = threading.Lock()

@@ -11,15 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from paramtool import streams
 from paramtool.errors import ParamtoolError
-from paramtool.named_tensors import dtype_name, module_types
-from paramtool.operations.elements.memory import digest
-from paramtool.operations.elements.statistics import statistics
 from paramtool.operations.initialization.filling import failures, fill_whole, run_law
 from paramtool.operations.initialization.planning import offer, plan
 from paramtool.operations.initialization.targets import Step, Target
-from paramtool.operations.listing.printing import printed
 from paramtool.records.initialization import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
@@ -30,7 +25,12 @@ from paramtool.records.initialization import (
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
-from paramtool.scratch import Scratch
+from paramtool.tensors import streams
+from paramtool.tensors.memory import digest
+from paramtool.tensors.named_tensors import dtype_name, module_types
+from paramtool.tensors.printed import printed
+from paramtool.tensors.scratch import Scratch
+from paramtool.tensors.statistics import statistics
 
 _MOMENTS = ("mean", "std", "min", "max")
 

@@ -14,13 +14,13 @@ from torch.nn.parameter import is_lazy
 
 from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
-from paramtool.initializers.laws import Law
-from paramtool.named_tensors import dtype_name
+from paramtool.initializers.functions.laws import Law
 from paramtool.operations.initialization.targets import Step, Target, targets_of
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
-from paramtool.scratch import drawn_in
 from paramtool.suggestion import did_you_mean
+from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.scratch import drawn_in
 
 _COMPLEX = ("eye", "dirac", "copy")
 """The functions of whole tensors that fill complex ones: others would leave the imaginary part 0."""

@@ -14,9 +14,6 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import WeightsWriter
-from paramtool.fills import Fill
-from paramtool.named_tensors import NamedTensor, by_tensor, module_types, named_tensors
-from paramtool.operations.elements.one_thread import one_thread
 from paramtool.operations.initialization.initialize import plan_row, totals_of
 from paramtool.operations.initialization.planning import plan
 from paramtool.operations.initialization.targets import Target
@@ -28,6 +25,9 @@ from paramtool.records.initialization import (
 )
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.tensors.fills import Fill
+from paramtool.tensors.named_tensors import NamedTensor, by_tensor, module_types, named_tensors
+from paramtool.tensors.one_thread import one_thread
 
 
 def save(

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from paramtool.errors import first_line
-from paramtool.initializers.laws import Law
-from paramtool.named_tensors import NamedTensor, named_tensors
+from paramtool.initializers.functions.laws import Law
 from paramtool.operations.initialization.effective import Effective, effective_of, old_style
 from paramtool.records.initialization import NORM
 from paramtool.records.rule import Rule
+from paramtool.tensors.named_tensors import NamedTensor, named_tensors
 
 _NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)

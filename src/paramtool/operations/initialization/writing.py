@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paramtool import streams
 from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.fills import Fill, run_fills
-from paramtool.named_tensors import dtype_name
-from paramtool.operations.elements.memory import as_bytes
-from paramtool.operations.elements.statistics import Moments
 from paramtool.operations.initialization.filling import fill_whole, run_law
 from paramtool.operations.initialization.targets import Step
-from paramtool.scratch import Scratch
+from paramtool.tensors import streams
+from paramtool.tensors.fills import Fill, run_fills
+from paramtool.tensors.memory import as_bytes
+from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.scratch import Scratch
+from paramtool.tensors.statistics import Moments
 
 
 @dataclass

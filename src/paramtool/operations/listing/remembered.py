@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from paramtool.errors import ParamtoolError
 from paramtool.operations.listing.stored import no_module
-from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.parameter import (
     STATISTICS_COLUMNS,
     Listing,
     ParameterRow,
     listing_columns,
 )
+from paramtool.records.totals import count_once, totals
 
 
 def remembered(

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.operations.listing.totals import count_once
 from paramtool.patterns import matching
 from paramtool.records.parameter import ParameterRow
+from paramtool.records.totals import count_once
 from paramtool.suggestion import did_you_mean
 
 Patterns = Sequence["re.Pattern[str]"]

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.operations.listing.totals import count_once, totals
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
+from paramtool.records.totals import count_once, totals
 from paramtool.suggestion import hint_of_module
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import prod
 
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.operations.sharing.extent import Extent
-from paramtool.operations.sharing.grouping import Layout
+from paramtool.records.extent import Extent
+from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing, ParameterRow
 
 

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from paramtool.operations.listing.selection import Selection, select
-from paramtool.operations.sharing.extent import Extent, covered
 from paramtool.operations.sharing.overlap import Groups, overlaps
-from paramtool.records.parameter import Listing, ParameterRow
+from paramtool.records.extent import Extent, covered
+from paramtool.records.layout import EqualValues, Layout
+from paramtool.records.parameter import ParameterRow
 from paramtool.records.report import Report
 from paramtool.records.sharing import SHARING_COLUMNS, SharedModule, Sharing, SharingRow, SharingTotals
 
 UNCERTAIN = "may overlap"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The names of a model, and where their tensors are.
-
-    Attributes:
-        listed: every name, tied ones with the first name of their tensor.
-        extents: the memory of tensors, by their first names; a tensor without one overlaps with none.
-        modules: the first path of each module, by every path that it has.
-    """
-
-    listed: Listing
-    extents: Mapping[str, Extent] = field(default_factory=dict)
-    modules: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EqualValues:
-    """Tensors, by their first names, that have the same bytes; and how many hold one value throughout."""
-
-    groups: tuple[tuple[str, ...], ...]
-    constant: int
 
 
 @dataclass(frozen=True)

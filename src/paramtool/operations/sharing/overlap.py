@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import gcd
 from typing import Generic, TypeVar
 
-from paramtool.operations.sharing.extent import Extent
+from paramtool.records.extent import Extent
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -1,0 +1,1 @@
+"""What ``import paramtool`` offers: the commands as functions."""

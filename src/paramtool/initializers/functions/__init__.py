@@ -1,0 +1,1 @@
+"""The functions that fill a tensor in place.  These import torch."""

@@ -1,0 +1,114 @@
+"""Match the arguments that a spec gives with what a signature takes, by position or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paramtool.errors import Hint, ParamtoolError, shorten
+from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
+from paramtool.language.signature import Argument, Signature
+from paramtool.language.tree import Value
+from paramtool.suggestion import did_you_mean, nearest, suggest
+
+HARDWARE = ("device", "device_ids", "output_device", "process_group")
+"""Arguments of torch that a spec has no say in."""
+
+_AS_IN = {"quantity": "124M", "size": "500MB or 476MiB"}
+_YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
+
+
+def bind(
+    signature: Signature,
+    given: Node | None,
+    read: Callable[[Node, Argument], Value],
+    scalar: Argument | None = None,
+) -> tuple[dict[str, Value], list[ParamtoolError]]:
+    """Return the arguments by name, and everything that is wrong with them.
+
+    Args:
+        signature: what is accepted.
+        given: a mapping (by name), a list (by position), a scalar (one) or nothing.
+        read: makes a value of a node for an argument; raises ParamtoolError.
+        scalar: the argument that a lone scalar stands for, where it is not the first.
+    """
+    problems: list[ParamtoolError] = []
+    pairs = _pairs(signature, given, scalar, problems)
+    values: dict[str, Value] = {}
+    for argument, node in pairs:
+        try:
+            values[argument.name] = read(node, argument)
+        except ParamtoolError as error:
+            problems.append(error)
+    return values, problems
+
+
+def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError | None:
+    """Return the error for required arguments that are not among `names`, or None.
+
+    One that is there and misspelt is not missing as well.
+    """
+    absent = [each.name for each in signature.arguments if each.required and each.name not in names]
+    if absent:
+        known = [each.name for each in signature.arguments]
+        meant = {nearest(name, known) for name in names if signature.argument(name) is None}
+        absent = [name for name in absent if name not in meant]
+    if not absent:
+        return None
+    message = f"{signature.name} lacks {' and '.join(repr(name) for name in absent)}"
+    return ParamtoolError(message, node.place, lambda: f"it is {signature}")
+
+
+def mismatch(owner: str, argument: Argument, node: Node) -> ParamtoolError:
+    """Return the error for a value of the wrong type."""
+    hint: Hint = None
+    if isinstance(node, Scalar) and argument.type == "bool" and str(node.value).lower() in _YES_AND_NO:
+        hint = "write true or false"
+    elif argument.type in _AS_IN:
+        hint = f"as in {_AS_IN[argument.type]}"
+    elif isinstance(node, Scalar) and isinstance(node.value, str):
+        hint = suggest(node.value, [word.strip(" '") for word in argument.type.split("|")])
+    message = f"'{argument.name}' of {owner} must be {argument.type}, got {describe(node)}"
+    return ParamtoolError(message, node.place, hint)
+
+
+def _pairs(
+    signature: Signature, given: Node | None, scalar: Argument | None, problems: list[ParamtoolError]
+) -> list[tuple[Argument, Node]]:
+    if given is None or is_nothing(given):
+        return []
+    if isinstance(given, Mapping):
+        return _named(signature, given, problems)
+    positional = signature.positional
+    if isinstance(given, Scalar) and scalar is not None:
+        positional = (scalar,)
+    nodes = given.items if isinstance(given, Sequence) else [given]
+    if len(nodes) > len(positional):
+        count = f"{len(positional)} argument{'' if len(positional) == 1 else 's'} by position"
+        message = (
+            f"{signature.name} takes {'no arguments' if not signature.arguments else 'at most ' + count}"
+        )
+        place = nodes[len(positional)].place
+        problems.append(ParamtoolError(f"{message}, got {len(nodes)}", place, lambda: f"it is {signature}"))
+    return list(zip(positional, nodes, strict=False))
+
+
+def _named(
+    signature: Signature, given: Mapping, problems: list[ParamtoolError]
+) -> list[tuple[Argument, Node]]:
+    pairs = []
+    for key, node in given.entries:
+        argument = signature.argument(key.raw)
+        if argument is None:
+            problems.append(_no_argument(signature, key))
+        else:
+            pairs.append((argument, node))
+    return pairs
+
+
+def _no_argument(signature: Signature, key: Scalar) -> ParamtoolError:
+    def hint() -> str:
+        if key.raw in HARDWARE:
+            return "a spec chooses no hardware"
+        return did_you_mean(key.raw, [each.name for each in signature.arguments]) or f"it is {signature}"
+
+    return ParamtoolError(f"{signature.name} has no argument '{shorten(key.raw)}'", key.place, hint)

@@ -1,0 +1,99 @@
+"""Read calls: torch.nn classes and plugins' modules with their arguments."""
+
+from __future__ import annotations
+
+import re
+
+from paramtool import plugins
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.language.arguments import bind, mismatch, missing
+from paramtool.language.nested import ReadsNodes
+from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, is_nothing
+from paramtool.language.signature import Argument
+from paramtool.language.tensors import read_tensor
+from paramtool.language.tree import Call, TensorNode, Value, bottom
+from paramtool.language.values import Mismatch, convert, plain
+from paramtool.suggestion import suggest
+
+_PYTHON = re.compile(r"(?:[A-Za-z_]+\.)*(?P<name>[A-Za-z0-9_]+)(?:\((?P<arguments>[^()]{0,60})\))?")
+_ANYTHING = Argument("argument")
+
+
+def read_call(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
+    """Return the call of the class `key` with the arguments that `given` writes.
+
+    Raises:
+        ParamtoolError: where neither torch nor a plugin has the class.
+    """
+    signature = reader.catalog.module(key.raw)
+    if signature is None:
+        return _plugin(key, given, reader)
+    values, problems = bind(signature, given, lambda node, argument: _value(key.raw, node, argument, reader))
+    named = {name.raw for name, _ in given.entries} if isinstance(given, Mapping) else set(values)
+    absent = missing(signature, named, key) if isinstance(given, Mapping) or not problems else None
+    for problem in (*problems, absent):
+        if problem is not None:
+            reader.report(problem)
+    return Call(key.raw, values, key.place, str(signature))
+
+
+def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
+    """Return the call of a plugin's module, whose signature is asked when it is built."""
+    try:
+        entry = plugins.find(plugins.MODULES, key.raw)
+    except ParamtoolError as error:
+        raise ParamtoolError(error.message, key.place, error.hint) from error
+    if entry is None:
+        message = f"unknown module '{shorten(key.raw)}'"
+        hint = _as_python(key.raw, reader) or suggest(key.raw, reader.names)
+        raise ParamtoolError(message, key.place, hint)
+    named: dict[str, Value] = {}
+    positional: list[Value] = []
+    if isinstance(given, Mapping):
+        for name, node in given.entries:
+            named[name.raw] = _value(key.raw, node, _ANYTHING, reader)
+    elif given is not None and not is_nothing(given):
+        for node in given.items if isinstance(given, Sequence) else [given]:
+            positional.append(_value(key.raw, node, _ANYTHING, reader))
+    return Call(key.raw, named, key.place, None, tuple(positional))
+
+
+def _as_python(word: str, reader: ReadsNodes) -> str | None:
+    """Translate ``nn.Linear(4, 8)``, a habit of those who come from Python."""
+    found = _PYTHON.fullmatch(word)
+    if found is None or found["name"] not in reader.names:
+        return None
+    given = (found["arguments"] or "").strip()
+    if not given:
+        return f"write {found['name']}"
+    if "=" in given:
+        return f"write {found['name']}: {{{given.replace('=', ': ')}}}"
+    return f"write {found['name']}: [{given}]"
+
+
+def _value(owner: str, node: Node, argument: Argument, reader: ReadsNodes) -> Value:
+    """Return the value of an argument: plain, a module's tree, or a tensor's."""
+    kind = argument.parsed_type
+    anything = kind.allows("any")
+    tensors = ("Tensor",) if anything or kind.allows("tensor") else ()
+    one_key = isinstance(node, Mapping) and len(node.entries) == 1
+    if one_key and (tensors or kind.allows("module")):
+        tree = reader.module(node, tensors)
+        if tree and not (anything or kind.allows("module") or isinstance(bottom(tree), TensorNode)):
+            raise mismatch(owner, argument, node)
+        return tree
+    is_word = isinstance(node, Scalar) and isinstance(node.value, str)
+    if is_word and kind.allows("module") and not kind.allows("str"):
+        return reader.module(node)
+    if kind.allows("tensor") and isinstance(node, Sequence):
+        return read_tensor("Tensor", _as_values(node), reader.catalog.dtypes)
+    try:
+        return plain(node) if anything else convert(node, kind, reader.catalog.dtypes)
+    except Mismatch:
+        raise mismatch(owner, argument, node) from None
+
+
+def _as_values(node: Sequence) -> Mapping:
+    """Read a bare list of numbers as ``{values: […]}``."""
+    key = Scalar(node.text, node.line, node.column, "values", "values")
+    return Mapping(node.text, node.line, node.column, [(key, node)])

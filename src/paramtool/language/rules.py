@@ -1,0 +1,164 @@
+"""Read the rules of ``init:``: a selector, one initializer and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as ReadOnly
+
+from paramtool import plugins
+from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.language.arguments import bind, mismatch, missing
+from paramtool.language.catalog import Catalog
+from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
+from paramtool.language.reader import read
+from paramtool.language.signature import Argument, Signature
+from paramtool.language.tree import Value
+from paramtool.language.values import Mismatch, convert
+from paramtool.patterns import compile_pattern
+from paramtool.place import Text
+from paramtool.records.rule import Rule
+from paramtool.suggestion import suggest
+
+SELECTOR = Signature(
+    "a selector",
+    (
+        Argument("pattern", "regex", "None"),
+        Argument("exclude", "regex", "None"),
+        Argument("type", "str", "None"),
+        Argument("ndim", "int", "None"),
+    ),
+)
+
+OWN = {
+    "add": Signature("add", (Argument("value", "float"),)),
+    "mul": Signature("mul", (Argument("value", "float"),)),
+    "clamp": Signature(
+        "clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))
+    ),
+    "put": Signature("put", (Argument("index", "int | [int]"), Argument("value", "float"))),
+    "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str", "'{name}'"))),
+}
+"""The initializers that torch.nn.init lacks."""
+
+MAIN_ARGUMENT = {"normal": "std", "trunc_normal": "std"}
+"""What a lone number means where it is not the first argument: ``normal: 0.01`` is a std."""
+
+
+_EXAMPLE = "as in {pattern: weight, normal: {std: 0.01}}"
+
+
+def initializer_signature(name: str, catalog: Catalog) -> Signature | None:
+    """Return what the initializer takes, or None where torch and this tool have none of the name."""
+    return OWN.get(name) or catalog.initializer(name)
+
+
+def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
+    """Return the rules of a recipe file: a list of rules, or a mapping with that list under ``init``.
+
+    Raises:
+        Problems: with everything that is wrong.
+    """
+    root = read(text)
+    problems: list[ParamtoolError] = []
+    if isinstance(root, Mapping) and [key.raw for key, _ in root.entries] == ["init"]:
+        root = root.entries[0][1]
+    rules = read_rules(root, catalog, problems)
+    if problems:
+        raise Problems(problems)
+    return rules
+
+
+def read_rules(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> tuple[Rule, ...]:
+    """Return the rules that a list writes; what is wrong goes to `problems`."""
+    if not isinstance(node, Sequence):
+        message = f"rules are a list, got {describe(node)}"
+        problems.append(ParamtoolError(message, node.place, "as in [{pattern: weight, zeros: }]"))
+        return ()
+    rules = [read_rule(item, catalog, problems) for item in node.items]
+    return tuple(rule for rule in rules if rule is not None)
+
+
+def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> Rule | None:
+    """Return the rule that `node` writes; what is wrong goes to `problems`."""
+    if not isinstance(node, Mapping):
+        problems.append(ParamtoolError(f"a rule is a mapping, got {describe(node)}", node.place, _EXAMPLE))
+        return None
+    selector: dict[str, Value] = {}
+    named: list[tuple[Scalar, Node]] = []
+    for key, value in node.entries:
+        argument = SELECTOR.argument(key.raw)
+        if argument is None:
+            named.append((key, value))
+            continue
+        try:
+            selector[key.raw] = _read(value, argument, "the rule", catalog)
+        except ParamtoolError as error:
+            problems.append(error)
+    if len(named) != 1:
+        problems.append(_not_one([key for key, _ in named], node, catalog))
+        return None
+    key, given = named[0]
+    arguments = _arguments(key, given, catalog, problems)
+    return Rule(key.raw, arguments, node.place, **selector)  # type: ignore[arg-type]
+
+
+def _not_one(named: list[Scalar], node: Node, catalog: Catalog) -> ParamtoolError:
+    """Return the error for a rule with no initializer or several, one of which may be a misspelt selector."""
+    if not named:
+        return ParamtoolError("a rule has one initializer, this one has none", node.place, _EXAMPLE)
+    offered = plugins.names(plugins.INITIALIZERS)
+    for key in named:
+        if initializer_signature(key.raw, catalog) is None and key.raw not in offered:
+            return _unknown("a rule has no key", key, offered, catalog)
+    message = f"a rule has one initializer, this one has '{named[0].raw}' and '{named[1].raw}'"
+    return ParamtoolError(message, named[1].place, "write a rule for each")
+
+
+def _unknown(what: str, key: Scalar, offered: list[str], catalog: Catalog) -> ParamtoolError:
+    known = [*catalog.initializers, *OWN, *offered, *(each.name for each in SELECTOR.arguments)]
+    return ParamtoolError(f"{what} '{shorten(key.raw)}'", key.place, suggest(key.raw, known))
+
+
+def _arguments(
+    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
+) -> ReadOnly[str, Value]:
+    signature = initializer_signature(key.raw, catalog)
+    if signature is None:
+        return _plugin_arguments(key, given, catalog, problems)
+    main = signature.argument(MAIN_ARGUMENT.get(key.raw, ""))
+    values, wrong = bind(
+        signature, given, lambda each, argument: _read(each, argument, key.raw, catalog), main
+    )
+    absent = missing(signature, set(values), key) if not wrong else None
+    problems.extend([*wrong, *([absent] if absent else [])])
+    return values
+
+
+def _plugin_arguments(
+    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
+) -> ReadOnly[str, Value]:
+    offered = plugins.names(plugins.INITIALIZERS)
+    if key.raw not in offered:
+        problems.append(_unknown("unknown initializer", key, offered, catalog))
+        return {}
+    if is_nothing(given):
+        return {}
+    if not isinstance(given, Mapping):
+        problems.append(ParamtoolError(f"'{key.raw}' takes its arguments by name", given.place))
+        return {}
+    values = {}
+    for name, value in given.entries:
+        try:
+            values[name.raw] = _read(value, Argument(name.raw), key.raw, catalog)
+        except ParamtoolError as error:
+            problems.append(error)
+    return values
+
+
+def _read(node: Node, argument: Argument, owner: str, catalog: Catalog) -> Value:
+    try:
+        value = convert(node, argument.parsed_type, catalog.dtypes)
+    except Mismatch:
+        raise mismatch(owner, argument, node) from None
+    if argument.type == "regex":
+        compile_pattern(str(value), node.place)
+    return value

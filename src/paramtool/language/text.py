@@ -1,0 +1,78 @@
+"""Read a text of bounded size from a file, a pipe or standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import islice
+from pathlib import Path
+
+from paramtool.errors import ParamtoolError
+from paramtool.language.limits import MAX_BYTES
+from paramtool.place import Text
+
+STDIN = "-"
+LARGEST_JSON = 1 << 26
+"""Bytes of a snapshot, or of the index of a checkpoint's shards."""
+
+_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin")
+
+
+def read_text(name: str) -> Text:
+    """Return the text of the file `name`, or of standard input for ``-``: YAML, or JSON, which may be larger.
+
+    Raises:
+        ParamtoolError: where the file cannot be read as text of bounded size.
+    """
+    shown = "<stdin>" if name == STDIN else name
+    try:
+        content = _read_stream(sys.stdin.fileno()) if name == STDIN else _read_file(Path(name))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ParamtoolError(f"cannot read {shown}: {reason}", hint=_nearby(name)) from error
+    largest = _largest(content)
+    if len(content) > largest:
+        what = "a spec" if largest == MAX_BYTES else "JSON"
+        raise ParamtoolError(f"{shown} is larger than {largest:,} bytes, too much for {what}")
+    try:
+        return Text(shown, content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        hint = "a checkpoint is named, not piped" if name == STDIN else "is this a spec?"
+        raise ParamtoolError(f"{shown} is not a text in UTF-8 (byte {error.start})", hint=hint) from error
+
+
+def _largest(start: bytes | bytearray) -> int:
+    return LARGEST_JSON if start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else MAX_BYTES
+
+
+def _read_file(path: Path) -> bytes:
+    if path.is_dir():
+        raise IsADirectoryError(0, "it is a folder")
+    with path.open("rb") as file:
+        return _read_stream(file.fileno())
+
+
+def _read_stream(descriptor: int) -> bytes:
+    """Read a file, or a pipe or a device, which may have no end, up to the limit and a byte more."""
+    content = bytearray()
+    while len(content) <= _largest(content):
+        more = os.read(descriptor, min(MAX_BYTES, _largest(content) + 1 - len(content)))
+        if not more:
+            break
+        content += more
+    return bytes(content)
+
+
+def _nearby(name: str) -> str | None:
+    """Suggest a file of the same folder."""
+    from paramtool.suggestion import nearest
+
+    try:
+        files = [each for each in islice(Path(name).parent.iterdir(), 1000) if each.suffix in _NEAR]
+    except (OSError, ValueError):
+        return None
+    wanted = Path(name)
+    same = [each for each in files if each.suffix == wanted.suffix] or files
+    stems = {each.stem: each for each in same}
+    near = nearest(wanted.stem, stems)
+    return None if near is None or str(stems[near]) == name else f"did you mean '{stems[near]}'?"

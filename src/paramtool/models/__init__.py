@@ -1,0 +1,1 @@
+"""What MODEL may be, and the opened model that answers for itself."""

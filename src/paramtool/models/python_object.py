@@ -1,0 +1,84 @@
+"""An object of Python that MODEL names, as ``torch.nn:Transformer``: what was typed, not yet imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.language.typed_value import read_value
+from paramtool.language.values import Mismatch, plain
+from paramtool.models.form import OBJECT
+from paramtool.place import Place, Text
+
+if TYPE_CHECKING:
+    from paramtool.language.document import Inputs
+    from paramtool.records.rule import Rule
+
+
+@dataclass(frozen=True)
+class PythonObject:
+    """A module, a class or a factory by its place in Python.
+
+    Attributes:
+        name: as it was typed, ``package.module:object``.
+        module: what to import.
+        path: the attribute, with dots for attributes of attributes.
+        arguments: what ``--arg`` gives to a class or factory.
+        seed: of the values that it is built with.
+        inputs: what its forward pass is called with; None where nobody said.
+    """
+
+    name: str
+    module: str
+    path: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    inputs: Inputs | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules that come with the model: an object has none, and no loss and dtype either."""
+        return ()
+
+    @property
+    def loss(self) -> str | None:
+        return None
+
+    @property
+    def dtype(self) -> str | None:
+        return None
+
+
+def read_object(name: str, arguments: Iterable[str] = ()) -> PythonObject:
+    """Return the object that `name` is; nothing is imported.
+
+    Args:
+        name: ``package.module:object``.
+        arguments: each ``key=value``, the value in YAML.
+
+    Raises:
+        ParamtoolError: where an argument is not ``key=value``, or comes twice.
+    """
+    match = OBJECT.fullmatch(name)
+    assert match is not None
+    given: dict[str, Any] = {}
+    for each in arguments:
+        key, value = _argument(each)
+        if key in given:
+            raise ParamtoolError(f"--arg '{shorten(key)}' comes twice")
+        given[key] = value
+    return PythonObject(name, match["module"], match["path"], given)
+
+
+def _argument(typed: str) -> tuple[str, Any]:
+    text = Text(f"--arg {shorten(typed)}", typed, is_option=True)
+    place = Place(text, 1, 1)
+    key, equals, value = typed.partition("=")
+    if not equals or not key.isidentifier():
+        raise ParamtoolError("expected KEY=VALUE", place, "as in nhead=4 or sizes=[3,4]")
+    try:
+        return key, plain(read_value(value, place))
+    except Mismatch as error:
+        raise ParamtoolError("an argument is a scalar or a list", place) from error

@@ -1,0 +1,90 @@
+"""List the named parameters of a module, which of them are tied, and what only looks like one."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from paramtool.records.parameter import (
+    STATISTICS_COLUMNS,
+    Listing,
+    ParameterRow,
+    listing_columns,
+)
+from paramtool.records.report import Report
+from paramtool.records.totals import count_once, totals
+from paramtool.tensors.named_tensors import NamedTensor, check_values, dtype_name, module_types, named_tensors
+from paramtool.tensors.printed import printed
+from paramtool.tensors.statistics import statistics
+
+
+def parameters(
+    module: nn.Module, *, stats: bool = False, values: bool = False, model: str | None = None
+) -> Listing:
+    """List every named tensor of `module`: parameters, buffers and plain tensor attributes.
+
+    Names and order are those of ``named_parameters(remove_duplicate=False)``, then the buffers',
+    then the plain tensors'.  A tensor under several names has a row for each, tied to the first.
+
+    Example:
+        >>> report = parameters(nn.Linear(4, 3))
+        >>> [(row.name, row.shape) for row in report.rows]
+        [('weight', (3, 4)), ('bias', (3,))]
+
+    Args:
+        module: any module; lazy and meta parameters are fine where no values are asked for.
+        stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
+        values: add the elements.
+        model: what to call the model in the report; by default the module's class name.
+
+    Raises:
+        ValueError: where values are asked for of tensors on the meta device.
+    """
+    if stats or values:
+        check_values(module)
+    rows = []
+    first: dict[int, ParameterRow] = {}
+    bases: dict[type, tuple[str, ...]] = {}
+    for named in named_tensors(module):
+        kind = type(named.owner)
+        if kind not in bases:
+            bases[kind] = _bases(kind)
+        row = _row(named, first.get(id(named.tensor)), bases[kind], stats, values)
+        first.setdefault(id(named.tensor), row)
+        rows.append(row)
+    rows = count_once(rows)
+    columns = listing_columns(stats, values)
+    name = model or type(module).__name__
+    return Report("inspect", name, tuple(rows), totals(rows), columns, module_types(module))
+
+
+def _bases(kind: type) -> tuple[str, ...]:
+    return tuple(base.__name__ for base in kind.__mro__ if issubclass(base, nn.Module))
+
+
+def _row(
+    named: NamedTensor, first: ParameterRow | None, bases: tuple[str, ...], stats: bool, values: bool
+) -> ParameterRow:
+    tensor = named.tensor
+    lazy = is_lazy(tensor)
+    details = {}
+    if stats and not lazy:
+        shared = first and {column: getattr(first, column) for column in STATISTICS_COLUMNS}
+        details.update(shared or statistics(tensor))
+    if values and not lazy:
+        details["values"] = first.values if first else printed(tensor)
+    return ParameterRow(
+        name=named.name,
+        type=type(named.owner).__name__,
+        shape=None if lazy else tuple(tensor.shape),
+        dtype=dtype_name(tensor),
+        numel=None if lazy else tensor.numel(),
+        nbytes=None if lazy or tensor.layout != torch.strided else tensor.nbytes,
+        requires_grad=tensor.requires_grad,
+        tied_to=first.name if first else None,
+        kind=named.kind,
+        persistent=named.persistent,
+        bases=bases,
+        **details,
+    )

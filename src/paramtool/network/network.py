@@ -1,0 +1,123 @@
+"""From a spec to a network: structure on the meta device, or values on the CPU."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from paramtool.errors import ParamtoolError, Problems
+from paramtool.language.document import Spec
+from paramtool.network.builder import Builder
+from paramtool.network.free_memory import check_fits
+from paramtool.network.freezing import freeze
+from paramtool.network.recording import Recording, Sketch
+from paramtool.network.settling import settle
+from paramtool.network.structure import StructureOnly, default_dtype
+from paramtool.network.tying import tie
+from paramtool.suggestion import hint_of_module
+from paramtool.tensors.named_tensors import by_tensor, named_tensors
+
+
+@dataclass(frozen=True)
+class Network:
+    """A built module, and what there is to say about how it was built."""
+
+    module: nn.Module
+    notes: tuple[str, ...] = ()
+
+
+def structure(spec: Spec) -> Network:
+    """Build the names and shapes of `spec` on the meta device; memory does not grow with the model.
+
+    Raises:
+        Problems: with everything that torch refuses.
+    """
+    with no_collection(), StructureOnly():
+        return _build(spec)
+
+
+def sketch(spec: Spec) -> tuple[Network, Sketch]:
+    """Build `spec` on the meta device, with a record of what its constructors would fill it with.
+
+    Raises:
+        Problems: with everything that torch refuses.
+    """
+    with no_collection(), Sketch() as recording:
+        return _build(spec), recording
+
+
+def values(spec: Spec, rng: str = "streams") -> Network:
+    """Build `spec` on the CPU, with the values that its constructors give it.
+
+    Args:
+        spec: what to build.
+        rng: ``streams`` draws each tensor from a stream of its own, told by the seed and its name, so
+            that other layers change nothing; ``torch`` gives what the same constructors give after
+            ``torch.manual_seed(spec.seed)``.
+
+    Raises:
+        Problems: with everything that torch refuses.
+        ParamtoolError: where the tensors do not fit in this machine's memory.
+    """
+    check_memory(structure(spec).module)
+    with no_collection(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        if rng == "torch":
+            return _build(spec)
+        with Recording() as recording:
+            network = _build(spec)
+        recording.redraw(network.module, spec.seed)
+        return network
+
+
+def _build(spec: Spec) -> Network:
+    builder = Builder()
+    with default_dtype(spec.dtype):
+        module = builder.module(spec.model)
+        if builder.problems:
+            raise Problems(builder.problems)
+        notes = [*builder.notes, *settle(module, spec.inputs)]
+    problems = [*tie(module, spec.ties), *freeze(module, spec.freeze)]
+    if problems:
+        raise Problems(problems)
+    return Network(module, tuple(dict.fromkeys(notes)))
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the cycle collector out of a build: it would walk all modules again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def check_memory(module: nn.Module) -> None:
+    """Raise where the tensors of `module` would not fit in this machine's memory."""
+    tensors = (first.tensor for first, *_ in by_tensor(named_tensors(module)))
+    needed = sum(each.nbytes for each in tensors if not nn.parameter.is_lazy(each))
+    hint = "names, shapes and plans need no values; init -o writes them block by block"
+    check_fits("the values", needed, hint=hint)
+
+
+def submodule(module: nn.Module, path: str) -> nn.Module:
+    """Return the submodule at the dotted `path`.
+
+    Raises:
+        ParamtoolError: where there is none.
+    """
+    modules: dict[str, nn.Module] = dict(module.named_modules(remove_duplicate=False))
+    found = modules.get(path)
+    if found is None:
+        paths = [each for each in modules if each]
+        names = {each.name for each in named_tensors(module)}
+        raise ParamtoolError(f"no module '{path}'", hint=hint_of_module(path, paths, names))
+    return found

@@ -1,0 +1,174 @@
+"""Import what the person typed, and build the module that it is: this runs their code."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from paramtool.errors import ParamtoolError, first_line, shorten, told
+from paramtool.models.python_object import PythonObject
+from paramtool.network.recording import Recording, Sketch
+from paramtool.network.structure import StructureOnly
+from paramtool.suggestion import did_you_mean
+
+_ENDS = (Exception, SystemExit)
+_NOTHING = object()
+
+
+def find_object(wanted: PythonObject) -> Any:
+    """Return the object itself: the current folder can be imported from, as with ``python -m``.
+
+    Raises:
+        ParamtoolError: where there is no such module or attribute, or importing it fails.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        with _kept_from_stdout(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
+            found: Any = importlib.import_module(wanted.module)
+            for part in wanted.path.split("."):
+                known, found = found, getattr(found, part, _NOTHING)
+                if found is _NOTHING:
+                    hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                    raise ParamtoolError(f"{wanted.module} has no '{wanted.path}'", hint=hint)
+    except ParamtoolError:
+        raise
+    except _ENDS as error:
+        raise _not_imported(wanted, error) from error
+    return found
+
+
+def structure_of(wanted: PythonObject) -> nn.Module:
+    """Build on the meta device where that works, else with values.
+
+    Raises:
+        ParamtoolError: where it is no module, or its constructor raises.
+    """
+    found = find_object(wanted)
+    if not isinstance(found, nn.Module):
+        with contextlib.suppress(*_ENDS), _silence(), StructureOnly():
+            built = found(**_arguments(wanted))
+            if isinstance(built, nn.Module):
+                return built
+    return _built(found, wanted)[0]
+
+
+def sketch_of(wanted: PythonObject) -> tuple[nn.Module, Sketch]:
+    """Build on the meta device with a record of what would fill it; an empty one where that does not work.
+
+    Raises:
+        ParamtoolError: where it is no module, or its constructor raises.
+    """
+    found = find_object(wanted)
+    if not isinstance(found, nn.Module):
+        with contextlib.suppress(*_ENDS), _silence(), Sketch() as recording:
+            built = found(**_arguments(wanted))
+            if isinstance(built, nn.Module):
+                return built, recording
+    return _built(found, wanted)[0], Sketch()
+
+
+def values_of(wanted: PythonObject, rng: str) -> tuple[nn.Module, list[str]]:
+    """Build with values, and return what was warned of; an instance has the values that it has.
+
+    Raises:
+        ParamtoolError: where it is no module, or its constructor raises.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(wanted.seed)
+        found = find_object(wanted)
+        if rng == "torch" or isinstance(found, nn.Module):
+            torch.manual_seed(wanted.seed)
+            return _built(found, wanted)
+        with Recording() as recording:
+            module, notes = _built(found, wanted)
+        recording.redraw(module, wanted.seed)
+        return module, notes
+
+
+def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
+    if isinstance(found, nn.Module):
+        if wanted.arguments:
+            raise ParamtoolError(f"{wanted.name} is a module already, and takes no --arg")
+        return found, []
+    if not callable(found):
+        raise ParamtoolError(f"{wanted.name} is {_described(found)}, neither a module nor what makes one")
+    _check_arguments(found, wanted)
+    try:
+        with _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            made = found(**_arguments(wanted))
+    except _ENDS as error:
+        raise ParamtoolError(f"{wanted.name} failed: {told(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise ParamtoolError(f"{wanted.name} made {_described(made)}, no module")
+    return made, list(dict.fromkeys(first_line(each.message) for each in caught))
+
+
+def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
+    """Say what is missing or unknown before anything runs, where a signature tells."""
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**wanted.arguments)
+    except TypeError as error:
+        shown = shorten(f"{wanted.path}{signature}", 300)
+        raise ParamtoolError(
+            f"{wanted.name}: {error}", hint=f"it is {shown}; --arg KEY=VALUE gives one"
+        ) from error
+
+
+def _arguments(wanted: PythonObject) -> dict[str, Any]:
+    return {key: _as_dtype(value) for key, value in wanted.arguments.items()}
+
+
+def _as_dtype(value: Any) -> Any:
+    """Return the dtype that a text such as ``torch.bfloat16`` names; anything else as it is."""
+    if isinstance(value, str) and value.startswith("torch."):
+        found = getattr(torch, value.removeprefix("torch."), None)
+        return found if isinstance(found, torch.dtype) else value
+    return value
+
+
+@contextlib.contextmanager
+def _kept_from_stdout() -> Iterator[None]:
+    """Lead what foreign code prints to stderr: stdout is for the result."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Hear nothing of an attempt: what works without values says it again with them."""
+    nowhere = io.StringIO()
+    prints = contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere)
+    with prints[0], prints[1], warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _not_imported(wanted: PythonObject, error: BaseException) -> ParamtoolError:
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    if missing and (wanted.module == missing or wanted.module.startswith(f"{missing}.")):
+        hint = "it is neither installed nor in the current folder"
+        return ParamtoolError(f"no module '{missing}' to import", hint=hint)
+    return ParamtoolError(f"importing {wanted.module} failed: {told(error)}")
+
+
+def _described(value: Any) -> str:
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -1,0 +1,32 @@
+"""Where the tensors of a model are in memory, and which of them hold the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from paramtool.records.extent import Extent
+from paramtool.records.parameter import Listing
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of a model, and where their tensors are.
+
+    Attributes:
+        listed: every name, tied ones with the first name of their tensor.
+        extents: the memory of tensors, by their first names; a tensor without one overlaps with none.
+        modules: the first path of each module, by every path that it has.
+    """
+
+    listed: Listing
+    extents: Mapping[str, Extent] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EqualValues:
+    """Tensors, by their first names, that have the same bytes; and how many hold one value throughout."""
+
+    groups: tuple[tuple[str, ...], ...]
+    constant: int
