@@ -14,10 +14,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paramtool.api.compare import compare
 from torch import nn
 
 import paramtool
-from paramtool.api.compare import compare
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison import renames
 from paramtool.operations.comparison.differences import differences

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from paramtool.operations.expectations.evidence import CannotTell, Evidence
 from torch import nn
 
 from paramtool.errors import NothingMatched, Problems
 from paramtool.language.expectations import KINDS
 from paramtool.network.listing import parameters
-from paramtool.operations.expectations.evidence import CannotTell, Evidence
 from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, check
 from paramtool.place import Place, Text
 from paramtool.quantities import COUNTS, SIZES, about, between

@@ -17,12 +17,12 @@ import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from paramtool.api.sharing import sharing
 from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 import paramtool
-from paramtool.api.sharing import sharing
 from paramtool.errors import NothingMatched
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.network import network

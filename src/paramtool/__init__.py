@@ -1,19 +1,22 @@
-"""Look at, initialize and compare the parameters of PyTorch networks.
+"""Look at, initialize, compare and check the parameters of PyTorch networks.
 
-The Python API is what the commands call.  Each function returns a `Report`, and raises
-`ParamtoolError` for what is wrong with its arguments:
+Each command of the terminal is a function here.  It takes a name as on the command line, a live module,
+a state_dict or an open model, and returns a `Report`:
 
-    read        what a checkpoint or a snapshot has       paramtool inspect weights.safetensors
-    parameters  what a module has                         paramtool inspect
-    sharing     which names are one tensor, or overlap    paramtool shared
-    compare     in what one module differs from another   paramtool diff
-    initialize  fill parameters by each `Rule`            paramtool init
-    gradients   what a backward pass leaves               paramtool grad
-    as_text     a report in any `Format`
+    open        anything that holds parameters, as a `Model` that answers for itself
+    inspect     every named tensor
+    shared      which names are one tensor, or overlap
+    gradients   what a backward pass leaves on each parameter
+    initialize  parameters filled by each `Rule`, in place or in a file
+    diff        how one model differs from another, and whether its state_dict would load
+    check       whether expectations hold
+
+A report has ``len()``, iteration over its rows, ``to_dicts()``, and ``str()`` as the table that the
+command prints; `as_text` writes it in any `Format`.  What goes wrong is a `ParamtoolError`; see
+`paramtool.errors` for the tree of them.
 
     >>> import paramtool, torch
-    >>> report = paramtool.parameters(torch.nn.Linear(4, 3))
-    >>> print(paramtool.as_text(report, "csv"), end="")
+    >>> print(paramtool.as_text(paramtool.inspect(torch.nn.Linear(4, 3)), "csv"), end="")
     name,type,shape,dtype,numel,nbytes,requires_grad,tied_to
     weight,Linear,"[3, 4]",float32,12,48,true,
     bias,Linear,[3],float32,3,12,true,
@@ -23,45 +26,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
-    from paramtool.api.compare import compare
-    from paramtool.api.reading import read
-    from paramtool.api.sharing import sharing
-    from paramtool.errors import ParamtoolError
-    from paramtool.network.listing import parameters
-    from paramtool.operations.gradients.gradients import gradients
-    from paramtool.operations.initialization.initialize import initialize
+    from paramtool.api.check import check
+    from paramtool.api.diff import diff
+    from paramtool.api.gradients import gradients
+    from paramtool.api.initialize import initialize
+    from paramtool.api.inspect import inspect
+    from paramtool.api.open import open
+    from paramtool.api.shared import shared
+    from paramtool.errors import (
+        BadArgument,
+        BrokenSpec,
+        CannotAnswer,
+        CannotOpen,
+        DoesNotLoad,
+        DoesNotMatch,
+        NothingMatched,
+        ParamtoolError,
+        UserCodeFailed,
+    )
+    from paramtool.models.model import Model
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
 
-__all__ = [
-    "Format",
-    "ParamtoolError",
-    "Report",
-    "Rule",
-    "as_text",
-    "compare",
-    "gradients",
-    "initialize",
-    "parameters",
-    "read",
-    "sharing",
-]
-
 _HOMES = {
+    **{
+        name: f"api.{name}"
+        for name in ("check", "diff", "gradients", "initialize", "inspect", "open", "shared")
+    },
+    **dict.fromkeys(
+        (
+            "BadArgument", "BrokenSpec", "CannotAnswer", "CannotOpen", "DoesNotLoad", "DoesNotMatch",
+            "NothingMatched", "ParamtoolError", "UserCodeFailed",
+        ),
+        "errors",
+    ),
     "Format": "render.formats",
-    "ParamtoolError": "errors",
+    "Model": "models.model",
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
-    "compare": "api.compare",
-    "gradients": "operations.gradients.gradients",
-    "initialize": "operations.initialization.initialize",
-    "parameters": "network.listing",
-    "read": "api.reading",
-    "sharing": "api.sharing",
-}
+}  # fmt: skip
+
+__all__ = [
+    "BadArgument",
+    "BrokenSpec",
+    "CannotAnswer",
+    "CannotOpen",
+    "DoesNotLoad",
+    "DoesNotMatch",
+    "Format",
+    "Model",
+    "NothingMatched",
+    "ParamtoolError",
+    "Report",
+    "Rule",
+    "UserCodeFailed",
+    "__version__",
+    "as_text",
+    "check",
+    "diff",
+    "gradients",
+    "initialize",
+    "inspect",
+    "open",
+    "shared",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -70,4 +103,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,21 @@
-"""The one base error: a message, the place it is about, a hint, an exit status."""
+"""What can go wrong, as a tree, so that a caller catches what she means.
+
+    ParamtoolError          everything that this package raises for its user
+    ├── CannotOpen          a MODEL, weights or a recipe is missing, unreadable or malformed
+    │   └── BrokenSpec      … with every error of a spec, each at its place
+    ├── DoesNotMatch        names, shapes or dtypes do not fit
+    │   ├── DoesNotLoad     … those of weights and the model that they are for
+    │   └── NothingMatched  … a pattern or selection finds nothing: exit status 1
+    ├── UserCodeFailed      a constructor, a forward, a hook or a plugin raised
+    ├── BadArgument         an argument of a function makes no sense; also a ValueError
+    ├── CannotAnswer        this kind of model has no answer: a snapshot has no values
+    ├── Problems            several errors at once, in `errors`
+    │   └── Unmet           … expectations that do not hold: exit status 1
+    └── Bug                 this package found itself wrong: exit status 3
+
+Each has `message` (one line), `place` (file, line and column, or None), `hint` (what to do, or None) and
+`status` (the exit status of the command line).
+"""
 
 from __future__ import annotations
 
@@ -51,7 +68,23 @@ class Problems(ParamtoolError):
         return "\n".join(str(error) for error in self.errors)
 
 
-class NothingMatched(ParamtoolError):
+class CannotOpen(ParamtoolError):
+    """Say that what was named is not there, or cannot be read."""
+
+
+class BrokenSpec(Problems, CannotOpen):
+    """Carry every error of a spec or recipe."""
+
+
+class DoesNotMatch(ParamtoolError):
+    """Say that two things do not fit together."""
+
+
+class DoesNotLoad(Problems, DoesNotMatch):
+    """Carry every name, shape and dtype in which a checkpoint and a model disagree."""
+
+
+class NothingMatched(DoesNotMatch):
     """Say that a selection is empty: the answer is no, nothing is wrong."""
 
     status = 1
@@ -61,6 +94,18 @@ class Unmet(Problems):
     """Carry everything that was expected and is not so: the answer is no, nothing is wrong."""
 
     status = 1
+
+
+class UserCodeFailed(ParamtoolError):
+    """Say that code which the user named raised: a constructor, a forward, a plugin."""
+
+
+class BadArgument(ParamtoolError, ValueError):
+    """Say that an argument makes no sense, before anything runs."""
+
+
+class CannotAnswer(ParamtoolError):
+    """Say that a model of this kind has no answer, and which one would."""
 
 
 class Bug(ParamtoolError):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completing
+from paramtool.cli import completion
 from paramtool.errors import ParamtoolError
 from paramtool.language.limits import MAX_INTEGER
 from paramtool.render.formats import Format, formats_of, lacks
@@ -93,7 +93,7 @@ Type = Annotated[
         "--type",
         "-t",
         metavar="CLASS",
-        autocompletion=completing.class_names,
+        autocompletion=completion.class_names,
         help="Keep what a module of CLASS owns, subclasses too.",
     ),
 ]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from paramtool.cli import completing
+from paramtool.cli import completion
 from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.language.catalog import Catalog
@@ -95,7 +95,7 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
             "--type",
             metavar="CLASS",
             help="Select what a module of CLASS owns, subclasses too.",
-            offered=completing.class_names,
+            offered=completion.class_names,
         ),
         "ndim": _shown("--ndim", metavar="N", help="Select tensors of N dimensions."),
         **{each.name: _initializer_shown(each) for each in INITIALIZERS},
@@ -103,7 +103,7 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
             "--with",
             metavar="NAME:KEY=VALUE,…",
             help="Any initializer, a plugin's too, by all its arguments.",
-            offered=completing.initializer_names,
+            offered=completion.initializer_names,
         ),
     }
     parameters = [

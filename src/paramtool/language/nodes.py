@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from paramtool.errors import shorten
 from paramtool.place import Place, Text
@@ -52,6 +53,25 @@ class Mapping(_Written):
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def node_of(value: Any, text: Text) -> Node:
+    """Return the node that a Python value is; what is no mapping, list, number or flag is a text."""
+    if isinstance(value, Dictionary):
+        return Mapping(
+            text,
+            1,
+            1,
+            entries=[(_scalar(str(key), text), node_of(each, text)) for key, each in value.items()],
+        )
+    if isinstance(value, (list, tuple)):
+        return Sequence(text, 1, 1, items=[node_of(each, text) for each in value])
+    return _scalar(value, text)
+
+
+def _scalar(value: Any, text: Text) -> Scalar:
+    plain = value if value is None or isinstance(value, (bool, int, float)) else str(value)
+    return Scalar(text, 1, 1, str(value), plain)
 
 
 def is_nothing(node: Node) -> bool:

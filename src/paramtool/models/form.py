@@ -9,9 +9,7 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.safetensors_format import LONGEST_HEADER
-
-OBJECT = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<path>[^\W\d]\w*(\.[^\W\d]\w*)*)")
-"""``package.module:object``; where a file is called so, it is that file."""
+from paramtool.language.python_object import OBJECT
 
 
 class Form(Enum):

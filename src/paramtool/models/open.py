@@ -1,74 +1,101 @@
-"""Open what MODEL names: a spec, a checkpoint, a snapshot or an object of Python."""
+"""Open what MODEL names, told by its content: nothing that it names is imported, built or run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.json_document import Document, read_document
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import find_in_folder, read_index
+from paramtool.files.reading.snapshot import read_snapshot
 from paramtool.files.reading.torch_archive import read_archive
 from paramtool.language.catalog import Catalog, shipped
-from paramtool.language.document import Spec, read_spec
+from paramtool.language.document import read_spec
 from paramtool.language.limits import MAX_BYTES
 from paramtool.language.overrides import Override
+from paramtool.language.python_object import read_object
 from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
+from paramtool.models.checkpoint import CheckpointModel
 from paramtool.models.form import Form, path_and_key, recognize
-from paramtool.models.python_object import PythonObject, read_object
-from paramtool.models.snapshot import Snapshot, read_snapshot
-from paramtool.place import Text
+from paramtool.models.model import Model
+from paramtool.models.python_object import ObjectModel
+from paramtool.models.snapshot import SnapshotModel
+from paramtool.models.spec import SpecModel
+from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 
-Buildable: TypeAlias = Spec | PythonObject
-"""What says how to build a module."""
-
-Model: TypeAlias = Buildable | Checkpoint | Snapshot
+_WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
 
-def open_model(name: str, overrides: Sequence[Override] = (), arguments: Sequence[str] = ()) -> Model:
-    """Return what `name` is, told by its content: nothing that it names is imported, built or run.
+def open_model(
+    name: str,
+    overrides: Sequence[Override] = (),
+    arguments: Sequence[str] | Mapping[str, object] = (),
+    tell: Callable[[str], object] | None = None,
+) -> Model:
+    """Return the model that `name` is.
 
     Args:
         name: a file, a folder, ``-`` for standard input, or ``package.module:object``.
         overrides: what ``--set`` changes in a spec.
-        arguments: what ``--arg`` gives to an object, each ``key=value``.
+        arguments: what ``--arg`` gives to an object, each ``key=value``; or the values by their keys.
+        tell: takes each thing that is worth a word, when it is found out.
 
     Raises:
-        ParamtoolError: for what cannot be read, or is of a format that is not read.
-        Problems: with everything that is wrong in a spec.
+        CannotOpen: for what cannot be read, or is of a format that is not read.
+        BrokenSpec: with everything that is wrong in a spec.
     """
-    form = Form.text if name == STDIN else recognize(name)
-    text = read_text(name) if form is Form.text else None
-    document = read_document(text) if text else None
-    if arguments and form is not Form.object:
-        what = document.form if document else "a spec" if text else form.value
-        raise ParamtoolError(f"--arg is for package.module:object, and {name} is {what}")
-    if text and not (document and (document.is_index or document.is_snapshot)):
-        return _spec(text, overrides)
-    if overrides:
-        raise ParamtoolError(
-            f"--set changes a spec, and {name} is {document.form if document else form.value}"
-        )
-    if form is Form.object:
-        return read_object(name, arguments)
-    if document and document.is_snapshot:
-        return read_snapshot(document)
-    return _of_index(Path(name), document, name) if document else open_checkpoint(name)
+    with _opening():
+        form = Form.text if name == STDIN else recognize(name)
+        text = read_text(name) if form is Form.text else None
+        document = read_document(text) if text else None
+        if arguments and form is not Form.object:
+            what = document.form if document else "a spec" if text else form.value
+            raise ParamtoolError(f"--arg is for package.module:object, and {name} is {what}")
+        if text and not (document and (document.is_index or document.is_snapshot)):
+            return _spec(text, overrides, tell)
+        if overrides:
+            what = document.form if document else form.value
+            raise ParamtoolError(f"--set changes a spec, and {name} is {what}")
+        if form is Form.object:
+            return ObjectModel(read_object(name, arguments), tell)
+        if document and document.is_snapshot:
+            return SnapshotModel(document.name, read_snapshot(document), tell)
+        checkpoint = _of_index(Path(name), document, name) if document else open_checkpoint(name)
+        return CheckpointModel(checkpoint, tell)
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    """Say of every error in between that it is one of opening."""
+    try:
+        yield
+    except CannotOpen:
+        raise
+    except Problems as error:
+        raise BrokenSpec(error.errors) from error
+    except ParamtoolError as error:
+        raise CannotOpen(error.message, error.place, error.hint) from error
 
 
 def open_checkpoint(name: str) -> Checkpoint:
     """Return the checkpoint that `name` is: a file, a folder of shards, or their index.
 
     Raises:
-        ParamtoolError: where it is no checkpoint.
+        CannotOpen: where it is no checkpoint.
     """
+    with _opening():
+        return _checkpoint(name)
+
+
+def _checkpoint(name: str) -> Checkpoint:
     if not name:  # it would be the folder one is in
         raise ParamtoolError("the name of the checkpoint is empty")
     form = recognize(name)
@@ -108,37 +135,50 @@ def _plain(path: Path) -> Checkpoint:
     raise ParamtoolError(f"{path} is no checkpoint")
 
 
-def buildable(model: Model) -> Buildable:
-    """Return `model` where it says how to build a module.
-
-    Raises:
-        ParamtoolError: for a model that only tells what a module has, with what would do.
-    """
-    if isinstance(model, Checkpoint):
-        hint = f"this takes a spec or package.module:object, with --weights {model.name}"
-        raise ParamtoolError(f"{model.name} holds tensors and no module", hint=hint)
-    if isinstance(model, Snapshot):
-        hint = "this takes a spec or package.module:object"
-        raise ParamtoolError(f"{model.name} is a snapshot, which tells of a module and is none", hint=hint)
-    return model
-
-
-def _spec(text: Text, overrides: Sequence[Override]) -> Spec:
+def _spec(text: Text, overrides: Sequence[Override], tell: Callable[[str], object] | None) -> SpecModel:
     if len(text.content) > MAX_BYTES:
         raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, too much for a spec")
-    return read_spec(text, spec_catalog(), tuple(overrides))
+    return SpecModel(read_spec(text, spec_catalog(), tuple(overrides)), tell)
+
+
+def open_reference(name: str, place: Place) -> Model:
+    """Return the model that an expectation at `place` compares with.
+
+    What a person typed may be any MODEL.  A spec, which is untrusted, names a snapshot below its own
+    folder and nothing else, and no complaint quotes the file.
+
+    Raises:
+        CannotOpen: where there is none, or the spec may not name it.
+    """
+    if place.text.is_option:
+        return open_model(name)
+    folder = Path(place.text.name).parent
+    path = folder / name
+    if not path.is_file():
+        raise CannotOpen(f"there is no file {path}", place, _WRITE.format(path))
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise CannotOpen(f"{path} leads out of the spec's own folder", place)
+    try:
+        form = recognize(str(path))
+        document = read_document(read_text(str(path))) if form is Form.text else None
+        if document is not None and document.is_snapshot:
+            return SnapshotModel(document.name, read_snapshot(document))
+    except ParamtoolError:
+        pass
+    raise CannotOpen(f"{path} is no snapshot", place, _WRITE.format(path))
 
 
 def open_recipe(name: str) -> tuple[Rule, ...]:
     """Return the rules in the recipe file `name`.
 
     Raises:
-        ParamtoolError: where the file cannot be read as text of bounded size.
-        Problems: with everything that is wrong in it.
+        CannotOpen: where the file cannot be read as text of bounded size.
+        BrokenSpec: with everything that is wrong in it.
     """
-    if not name:
-        raise ParamtoolError("the name of the recipe is empty")
-    return read_recipe(read_text(name), spec_catalog())
+    with _opening():
+        if not name:
+            raise ParamtoolError("the name of the recipe is empty")
+        return read_recipe(read_text(name), spec_catalog())
 
 
 def spec_catalog() -> Catalog:

@@ -1,84 +1,64 @@
-"""An object of Python that MODEL names, as ``torch.nn:Transformer``: what was typed, not yet imported."""
+"""An object of Python as a model: a module, a class or a factory that the person named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from paramtool.errors import ParamtoolError, shorten
-from paramtool.language.typed_value import read_value
-from paramtool.language.values import Mismatch, plain
-from paramtool.models.form import OBJECT
-from paramtool.place import Place, Text
+from paramtool.language.document import Inputs
+from paramtool.language.python_object import PythonObject
+from paramtool.models.built import BuiltModel, Stream
+from paramtool.models.torch_import import torch_import
 
 if TYPE_CHECKING:
-    from paramtool.language.document import Inputs
-    from paramtool.records.rule import Rule
+    from paramtool.network.network import Network
 
 
-@dataclass(frozen=True)
-class PythonObject:
-    """A module, a class or a factory by its place in Python.
+class ObjectModel(BuiltModel):
+    """``package.module:object``, whose code runs where it is first asked for, and once if that is possible.
 
-    Attributes:
-        name: as it was typed, ``package.module:object``.
-        module: what to import.
-        path: the attribute, with dots for attributes of attributes.
-        arguments: what ``--arg`` gives to a class or factory.
-        seed: of the values that it is built with.
-        inputs: what its forward pass is called with; None where nobody said.
+    Structure is tried on the meta device.  A factory that cannot run there runs again with values, and
+    so does one that `init -o` asks for laws, if it has values that follow none.
     """
 
-    name: str
-    module: str
-    path: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    inputs: Inputs | None = None
+    def __init__(self, wanted: PythonObject, tell: Callable[[str], object] | None = None) -> None:
+        super().__init__(wanted.name, tell)
+        self.wanted = wanted
+        self.inputs, self.seed = wanted.inputs, wanted.seed
+        self._wants_values = False
 
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """Rules that come with the model: an object has none, and no loss and dtype either."""
-        return ()
+    def prepare(self) -> None:
+        """Build with values at the first question, whatever that is."""
+        self._wants_values = True
 
-    @property
-    def loss(self) -> str | None:
-        return None
+    def network(self, *, values: bool = True, rng: str = "streams") -> Network:
+        """Return the live module; a person's code is not run for names that its values also show."""
+        return super().network(values=values or (self._wants_values and not self._networks), rng=rng)
 
-    @property
-    def dtype(self) -> str | None:
-        return None
+    def _build(self, values: bool, rng: str) -> Network:
+        with torch_import():
+            from paramtool.network import python_object
+        return python_object.values(self.wanted, rng) if values else python_object.structure(self.wanted)
 
+    def stream(self, *, rules: bool, rng: str) -> Stream | None:
+        """Return the laws by which the constructors fill each tensor, where all are known."""
+        del rules
+        if rng != "streams":
+            return None
+        with torch_import():
+            from paramtool.network import python_object
+            from paramtool.operations.initialization.saving import is_known
+        built, sketch = python_object.sketch(self.wanted)
+        if not is_known(built.module, sketch.fills_of):
+            self._networks.setdefault("streams" if built.has_values else None, built)
+            return None
+        return Stream(built, fills_of=sketch.fills_of)
 
-def read_object(name: str, arguments: Iterable[str] = ()) -> PythonObject:
-    """Return the object that `name` is; nothing is imported.
+    def with_seed(self, seed: int) -> ObjectModel:
+        """Return the model with initial values drawn from `seed`."""
+        return ObjectModel(replace(self.wanted, seed=seed), self._tell)
 
-    Args:
-        name: ``package.module:object``.
-        arguments: each ``key=value``, the value in YAML.
-
-    Raises:
-        ParamtoolError: where an argument is not ``key=value``, or comes twice.
-    """
-    match = OBJECT.fullmatch(name)
-    assert match is not None
-    given: dict[str, Any] = {}
-    for each in arguments:
-        key, value = _argument(each)
-        if key in given:
-            raise ParamtoolError(f"--arg '{shorten(key)}' comes twice")
-        given[key] = value
-    return PythonObject(name, match["module"], match["path"], given)
-
-
-def _argument(typed: str) -> tuple[str, Any]:
-    text = Text(f"--arg {shorten(typed)}", typed, is_option=True)
-    place = Place(text, 1, 1)
-    key, equals, value = typed.partition("=")
-    if not equals or not key.isidentifier():
-        raise ParamtoolError("expected KEY=VALUE", place, "as in nhead=4 or sizes=[3,4]")
-    try:
-        return key, plain(read_value(value, place))
-    except Mismatch as error:
-        raise ParamtoolError("an argument is a scalar or a list", place) from error
+    def with_inputs(self, inputs: Inputs) -> ObjectModel:
+        """Return the model, to be called with `inputs`."""
+        return ObjectModel(replace(self.wanted, inputs=inputs), self._tell)

@@ -8,6 +8,10 @@ from paramtool.errors import ParamtoolError
 from paramtool.place import Place
 
 
+class OutOfMemory(ParamtoolError):
+    """Say that something does not fit in this machine's memory."""
+
+
 def check_fits(what: str, needed: int, place: Place | None = None, hint: str | None = None) -> None:
     """Raise where `what` needs more bytes than are free.
 
@@ -23,4 +27,4 @@ def check_fits(what: str, needed: int, place: Place | None = None, hint: str | N
         return
     if needed > available:
         message = f"{what} need {needed / 1e9:,.0f} GB and {available / 1e9:,.0f} GB are free"
-        raise ParamtoolError(message, place, hint)
+        raise OutOfMemory(message, place, hint)

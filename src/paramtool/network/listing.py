@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.records.parameter import (
@@ -14,6 +17,7 @@ from paramtool.records.parameter import (
 )
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
+from paramtool.tensors.extents import extent_of
 from paramtool.tensors.named_tensors import NamedTensor, check_values, dtype_name, module_types, named_tensors
 from paramtool.tensors.printed import printed
 from paramtool.tensors.statistics import statistics
@@ -57,6 +61,31 @@ def parameters(
     columns = listing_columns(stats, values)
     name = model or type(module).__name__
     return Report("inspect", name, tuple(rows), totals(rows), columns, module_types(module))
+
+
+def state_listing(state: Mapping[str, Tensor], name: str) -> Listing:
+    """List the tensors of a state_dict; what is no tensor in it is left out.
+
+    A state_dict does not say what is a parameter, nor which class owns it.
+    """
+    rows = []
+    first: dict[object, ParameterRow] = {}
+    for key, tensor in state.items():
+        if not isinstance(tensor, Tensor):
+            continue
+        named = NamedTensor(key, tensor, nn.Module(), "stored")
+        row = _row(named, first.get(_identity(tensor)), (), False, False)
+        row = replace(row, type=None, requires_grad=None)
+        first.setdefault(_identity(tensor), row)
+        rows.append(row)
+    rows = count_once(rows)
+    return Report("inspect", name, tuple(rows), totals(rows), listing_columns(False, False))
+
+
+def _identity(tensor: Tensor) -> object:
+    """Return what is equal for two entries of a state_dict that are one tensor: each access makes a view."""
+    extent = extent_of(tensor)
+    return id(tensor) if extent is None or extent.is_empty else (extent, tensor.dtype)
 
 
 def _bases(kind: type) -> tuple[str, ...]:

@@ -25,10 +25,17 @@ from paramtool.tensors.named_tensors import by_tensor, named_tensors
 
 @dataclass(frozen=True)
 class Network:
-    """A built module, and what there is to say about how it was built."""
+    """A built module.
+
+    Attributes:
+        module: on the CPU, or names and shapes on the meta device.
+        notes: what there is to say about how it was built.
+        has_values: whether the values are those that its constructors give.
+    """
 
     module: nn.Module
     notes: tuple[str, ...] = ()
+    has_values: bool = False
 
 
 def structure(spec: Spec) -> Network:

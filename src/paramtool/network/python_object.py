@@ -15,8 +15,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from paramtool.errors import ParamtoolError, first_line, shorten, told
-from paramtool.models.python_object import PythonObject
+from paramtool.errors import (
+    BadArgument,
+    CannotOpen,
+    ParamtoolError,
+    UserCodeFailed,
+    first_line,
+    shorten,
+    told,
+)
+from paramtool.language.python_object import PythonObject
+from paramtool.network.free_memory import OutOfMemory
+from paramtool.network.nesting import check_nesting
+from paramtool.network.network import Network, no_collection
 from paramtool.network.recording import Recording, Sketch
 from paramtool.network.structure import StructureOnly
 from paramtool.suggestion import did_you_mean
@@ -42,7 +53,7 @@ def find_object(wanted: PythonObject) -> Any:
                 known, found = found, getattr(found, part, _NOTHING)
                 if found is _NOTHING:
                     hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
-                    raise ParamtoolError(f"{wanted.module} has no '{wanted.path}'", hint=hint)
+                    raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
     except ParamtoolError:
         raise
     except _ENDS as error:
@@ -50,58 +61,71 @@ def find_object(wanted: PythonObject) -> Any:
     return found
 
 
-def structure_of(wanted: PythonObject) -> nn.Module:
-    """Build on the meta device where that works, else with values.
+def structure(wanted: PythonObject) -> Network:
+    """Build names and shapes, on the meta device where that works, else with values.
 
     Raises:
-        ParamtoolError: where it is no module, or its constructor raises.
+        ParamtoolError: where it is no module, its constructor raises, or modules nest too deep.
     """
-    found = find_object(wanted)
-    if not isinstance(found, nn.Module):
-        with contextlib.suppress(*_ENDS), _silence(), StructureOnly():
-            built = found(**_arguments(wanted))
-            if isinstance(built, nn.Module):
-                return built
-    return _built(found, wanted)[0]
+    return sketch(wanted, StructureOnly())[0]
 
 
-def sketch_of(wanted: PythonObject) -> tuple[nn.Module, Sketch]:
-    """Build on the meta device with a record of what would fill it; an empty one where that does not work.
+def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> tuple[Network, Sketch]:
+    """Do the same with a record of what would fill each tensor; an empty one where that does not work.
 
     Raises:
-        ParamtoolError: where it is no module, or its constructor raises.
+        ParamtoolError: as `structure` does.
     """
-    found = find_object(wanted)
-    if not isinstance(found, nn.Module):
-        with contextlib.suppress(*_ENDS), _silence(), Sketch() as recording:
-            built = found(**_arguments(wanted))
-            if isinstance(built, nn.Module):
-                return built, recording
-    return _built(found, wanted)[0], Sketch()
+    mode = mode or Sketch()
+    with no_collection():
+        module = _attempt(wanted, mode)
+        if module is not None:
+            check_nesting(module)
+            return Network(module), mode if isinstance(mode, Sketch) else Sketch()
+    return values(wanted), Sketch()
 
 
-def values_of(wanted: PythonObject, rng: str) -> tuple[nn.Module, list[str]]:
-    """Build with values, and return what was warned of; an instance has the values that it has.
+def values(wanted: PythonObject, rng: str = "streams") -> Network:
+    """Build on the CPU, with the values that the constructor gives; an instance has those that it has.
+
+    Args:
+        wanted: what to build.
+        rng: ``streams`` draws each tensor from a stream of its own, so that other layers change nothing;
+            ``torch`` gives what the same code gives after ``torch.manual_seed``.
 
     Raises:
-        ParamtoolError: where it is no module, or its constructor raises.
+        ParamtoolError: as `structure` does, and where a tensor does not fit in this machine's memory.
     """
-    with torch.random.fork_rng(devices=[]):
+    with no_collection(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(wanted.seed)
         found = find_object(wanted)
         if rng == "torch" or isinstance(found, nn.Module):
             torch.manual_seed(wanted.seed)
-            return _built(found, wanted)
-        with Recording() as recording:
             module, notes = _built(found, wanted)
-        recording.redraw(module, wanted.seed)
-        return module, notes
+        else:
+            with Recording(bounded=True) as recording:
+                module, notes = _built(found, wanted)
+            recording.redraw(module, wanted.seed)
+        check_nesting(module)
+        return Network(module, tuple(notes), has_values=True)
+
+
+def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:
+    """Build on the meta device; None where that does not work, or the module is there already."""
+    found = find_object(wanted)
+    if isinstance(found, nn.Module):
+        return None
+    with contextlib.suppress(*_ENDS), _silence(), mode:
+        built = found(**_arguments(wanted))
+        if isinstance(built, nn.Module):
+            return built
+    return None
 
 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if isinstance(found, nn.Module):
         if wanted.arguments:
-            raise ParamtoolError(f"{wanted.name} is a module already, and takes no --arg")
+            raise BadArgument(f"{wanted.name} is a module already, and takes no --arg")
         return found, []
     if not callable(found):
         raise ParamtoolError(f"{wanted.name} is {_described(found)}, neither a module nor what makes one")
@@ -110,8 +134,10 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
         with _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             made = found(**_arguments(wanted))
+    except OutOfMemory:
+        raise
     except _ENDS as error:
-        raise ParamtoolError(f"{wanted.name} failed: {told(error)}") from error
+        raise UserCodeFailed(f"{wanted.name} failed: {told(error)}") from error
     if not isinstance(made, nn.Module):
         raise ParamtoolError(f"{wanted.name} made {_described(made)}, no module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))
@@ -127,7 +153,7 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
         signature.bind(**wanted.arguments)
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
-        raise ParamtoolError(
+        raise BadArgument(
             f"{wanted.name}: {error}", hint=f"it is {shown}; --arg KEY=VALUE gives one"
         ) from error
 
@@ -165,8 +191,8 @@ def _not_imported(wanted: PythonObject, error: BaseException) -> ParamtoolError:
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     if missing and (wanted.module == missing or wanted.module.startswith(f"{missing}.")):
         hint = "it is neither installed nor in the current folder"
-        return ParamtoolError(f"no module '{missing}' to import", hint=hint)
-    return ParamtoolError(f"importing {wanted.module} failed: {told(error)}")
+        return CannotOpen(f"no module '{missing}' to import", hint=hint)
+    return UserCodeFailed(f"importing {wanted.module} failed: {told(error)}")
 
 
 def _described(value: Any) -> str:

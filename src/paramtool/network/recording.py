@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
+from paramtool.network.free_memory import check_fits
 from paramtool.network.structure import on_meta
 from paramtool.tensors import streams
 from paramtool.tensors.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
@@ -30,15 +32,23 @@ _FACTORIES = {torch.rand: "uniform_", torch.randn: "normal_"}
 
 _MOST_LITERAL = 1 << 20  # elements that a sketch keeps of a tensor written out
 
+_LARGE = 1 << 24
+"""Bytes of a tensor that is worth a look at the memory that is free."""
+
 _HARMLESS = ("requires_grad_", "detach_", "share_memory_")
 _IN_PLACE_OPERATORS = ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__")
 
 
 class Recording(TorchFunctionMode):
-    """Runs everything as torch does, and keeps what fills each storage."""
+    """Runs everything as torch does, and keeps what fills each storage.
 
-    def __init__(self) -> None:
+    Args:
+        bounded: refuse a tensor that does not fit in this machine's memory before anything fills it.
+    """
+
+    def __init__(self, *, bounded: bool = False) -> None:
         super().__init__()
+        self._bounded = bounded
         self._fills: dict[int, list[Fill]] = {}
         self._kept: list[object] = []  # storages stay alive, so that no other gets the number of one
 
@@ -51,6 +61,8 @@ class Recording(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = self._run(func, args, kwargs)
+        if self._bounded and isinstance(result, Tensor) and func in _device_constructors():
+            _check_fits(result)
         if func in _METHODS:
             named = {name: value for name, value in kwargs.items() if name != "generator"}
             self._record(args[0], _METHODS[func], args[1:], named)
@@ -112,6 +124,12 @@ class Recording(TorchFunctionMode):
             self._fills[key] = [fill]
         elif key in self._fills:
             self._fills[key].append(fill)
+
+
+def _check_fits(tensor: Tensor) -> None:
+    if not is_lazy(tensor) and not tensor.is_meta and tensor.nbytes >= _LARGE:
+        hint = "names, shapes and plans need no values; init -o writes them block by block"
+        check_fits("the values", tensor.nbytes, hint=hint)
 
 
 class Sketch(Recording):

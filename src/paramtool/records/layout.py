@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from paramtool.records.extent import Extent
 from paramtool.records.parameter import Listing
+
+
+@dataclass(frozen=True)
+class EqualValues:
+    """Tensors, by their first names, that have the same bytes; and how many hold one value throughout."""
+
+    groups: tuple[tuple[str, ...], ...]
+    constant: int
 
 
 @dataclass(frozen=True)
@@ -17,16 +25,14 @@ class Layout:
         listed: every name, tied ones with the first name of their tensor.
         extents: the memory of tensors, by their first names; a tensor without one overlaps with none.
         modules: the first path of each module, by every path that it has.
+        equal: which tensors hold the same bytes; None where nobody compared them.
     """
 
     listed: Listing
     extents: Mapping[str, Extent] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
+    equal: EqualValues | None = None
 
-
-@dataclass(frozen=True)
-class EqualValues:
-    """Tensors, by their first names, that have the same bytes; and how many hold one value throughout."""
-
-    groups: tuple[tuple[str, ...], ...]
-    constant: int
+    def with_equal(self, equal: EqualValues) -> Layout:
+        """Return the layout with what holds the same bytes."""
+        return replace(self, equal=equal)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 SCHEMA = 1
@@ -28,7 +29,7 @@ class Part:
     caption: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Generic[Row, Totals]):
     """What one command found out.
 
@@ -49,6 +50,28 @@ class Report(Generic[Row, Totals]):
     columns: tuple[str, ...]
     modules: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[Part, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __repr__(self) -> str:
+        about = f" of {self.model!r}" if self.model else ""
+        return f"<Report {self.command}{about}: {len(self):,} rows>"
+
+    def __str__(self) -> str:
+        """Write the table that the command prints, with identical numbered blocks folded."""
+        formats = import_module("paramtool.render.formats")  # which stands above the records
+        return str(formats.as_text(formats.folded(self)))
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the columns of each row by their names, ready for a DataFrame."""
+        return [self.cells(row) for row in self.rows]
 
     def cells(self, row: Row) -> dict[str, Any]:
         """Return the fields of `row` that were asked for, by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from operator import mul
 from typing import Protocol
@@ -40,11 +40,12 @@ class Elements(Protocol):
 
 
 class ModuleElements:
-    """The elements of the parameters, buffers and plain tensors of a module; lazy ones have none."""
+    """The elements of the tensors of a module or a state_dict, by their names; lazy ones have none."""
 
-    def __init__(self, module: nn.Module) -> None:
-        named = (each for each in named_tensors(module) if not is_lazy(each.tensor))
-        self._tensors = {each.name: each.tensor.detach() for each in named}
+    def __init__(self, module: nn.Module | Mapping[str, Tensor]) -> None:
+        if isinstance(module, nn.Module):
+            module = {each.name: each.tensor for each in named_tensors(module)}
+        self._tensors = {name: tensor.detach() for name, tensor in module.items() if not is_lazy(tensor)}
 
     def blocks(self, name: str) -> Iterator[Tensor]:
         """Yield slices of the tensor itself; of copies of its parts where it is not contiguous."""

@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
+from paramtool.api.check import check as examine
 from paramtool.cli import console, options
 from paramtool.cli import expectation_options as expected
-from paramtool.cli.chosen import open_chosen
-from paramtool.cli.evidence import ModelEvidence
+from paramtool.cli.model_argument import open_argument
 from paramtool.errors import ParamtoolError
-from paramtool.language.document import Spec
-from paramtool.models.open import Model, spec_catalog
-from paramtool.operations.expectations.expectations import check as hold
+from paramtool.models.model import Model
+from paramtool.models.open import spec_catalog
 from paramtool.operations.expectations.expectations import sums
 from paramtool.records.expectation import (
     PEOPLE_COLUMNS,
@@ -83,7 +82,7 @@ def check(
     added = expected.read_options(typed, finite, spec_catalog())
     chosen: Sequence[str | None] = models or (None,)
     reports = _each(
-        [partial(open_chosen, each, set, seed, arg) for each in chosen], added, allow_none, weights
+        [partial(open_argument, each, set, seed, arg) for each in chosen], added, allow_none, weights
     )
     report = _together(reports, format)
     if quiet:
@@ -123,18 +122,17 @@ def _hinted_once(refused: list[ParamtoolError]) -> list[ParamtoolError]:
 
 
 def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
-    written = model.expectations if isinstance(model, Spec) else ()
-    expectations = (*written, *added)
-    if not expectations:
+    if weights is not None:
+        model = model.with_weights(weights)
+    if not (model.expectations or added):
         message = f"nothing is expected of {model.name}"
         if not allow_none:
             hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise _NothingExpected(message, hint=hint)
         console.note(message)
-    evidence = ModelEvidence(model, weights)
-    if weights is not None:
-        _ = evidence.listing  # which compares the names and shapes, whatever is expected
-    return hold(expectations, evidence, model=model.name)
+    elif weights is not None:
+        model.listing()  # which compares the names and shapes, whatever is expected
+    return examine(model, added)
 
 
 def _together(reports: list[Expectations], format: Format) -> Expectations:

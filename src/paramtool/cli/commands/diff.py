@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from paramtool.cli import console, options
-from paramtool.cli.chosen import open_chosen
-from paramtool.cli.construction import Construction
-from paramtool.cli.listing import list_model
-from paramtool.cli.quick_import import quick_import
-from paramtool.cli.selecting import selected_by
+from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.language.document import Spec
 from paramtool.language.text import STDIN
-from paramtool.models.open import Buildable, Model
-from paramtool.records.parameter import Listing
+from paramtool.models.model import Model
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
-
-if TYPE_CHECKING:
-    from paramtool.operations.comparison.differences import Values
-    from paramtool.tensors.elements import Elements
 
 
 def diff(
@@ -82,71 +70,46 @@ def diff(
     A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
     Exit status 0 where they are the same, 1 where they differ.
     """
+    from paramtool.api.diff import diff as compare
     from paramtool.operations.comparison.chosen_differences import choose_differences
-    from paramtool.operations.comparison.differences import differences
+    from paramtool.operations.comparison.places import placed
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
     selection = selected_by(pattern, exclude)
-    model_a, model_b = open_chosen(a), open_chosen(b, set, arguments=arg)
-    side_a, side_b = _sides(model_a, model_b, weights)
-    listed_a, listed_b = side_a.listing(), side_b.listing()
-    _tell_of_what_is_left_out(listed_a, listed_b)
-    compared = _values(side_a, side_b, atol or 0.0, rtol or 0.0) if values else None
-    report = differences(listed_a, listed_b, compared, absent_a=_absent(model_a), absent_b=_absent(model_b))
+    model_a, model_b = _weighted(open_argument(a), open_argument(b, set, arguments=arg), weights)
+    if values:
+        for each in (model_a, model_b):  # so that neither is built twice
+            each.prepare()
+    listed_a, listed_b = model_a.listing(), model_b.listing()
+    _tell_of_what_is_left_out(model_a, model_b)
+    report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
     if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
         report = choose_differences(report, names, selection)
-    if format in FOR_CI and isinstance(model_b, Spec):
-        from paramtool.cli.locating import located
-        from paramtool.network.places import places
-
-        report = located(report, model_b, places(model_b), whole=not all)
+    places = model_b.places() if format in FOR_CI else None
+    if places is not None:
+        report = placed(report, places, whole=not all)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     if report.rows:
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One of the two models; what is built of it is built once."""
-
-    model: Model
-    construction: Construction | None = None
-
-    def listing(self) -> Listing:
-        """Return what the model has, under its own name: a snapshot's listing has that of what it is of."""
-        listed = self.construction.listing() if self.construction else list_model(self.model)
-        return replace(listed, model=self.model.name)
-
-    def elements(self) -> Elements:
-        """Return what is stored or loaded, or what `init` would leave."""
-        from paramtool.tensors.elements import CheckpointElements, ModuleElements
-
-        if self.construction is not None:
-            return ModuleElements(self.construction.filled.module)
-        if isinstance(self.model, Checkpoint):
-            return CheckpointElements(self.model)
-        hint = "a spec, a checkpoint or package.module:object has"
-        raise ParamtoolError(f"{self.model.name} is a snapshot and has no values to compare", hint=hint)
-
-
-def _sides(a: Model, b: Model, weights: str | None) -> tuple[_Side, _Side]:
+def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
     """Return both models, with the weights in the one that they are for.
 
     Raises:
         ParamtoolError: for weights where neither model is built.
     """
-    into_b = isinstance(b, Buildable)
-    if weights is not None and not isinstance(a, Buildable) and not into_b:
-        message = f"--weights loads into a spec or package.module:object; {a.name} and {b.name} are none"
-        raise ParamtoolError(message)
-    return _side(a, None if into_b else weights), _side(b, weights if into_b else None)
-
-
-def _side(model: Model, weights: str | None) -> _Side:
-    return _Side(model, Construction(model, weights)) if isinstance(model, Buildable) else _Side(model)
+    if weights is None:
+        return a, b
+    if b.is_buildable:
+        return a, b.with_weights(weights)
+    if a.is_buildable:
+        return a.with_weights(weights), b
+    message = f"--weights loads into a spec or package.module:object; {a.name} and {b.name} are none"
+    raise ParamtoolError(message)
 
 
 def _check(
@@ -164,26 +127,11 @@ def _check(
         raise ParamtoolError("--weights gives values, which are not compared", hint="add --values")
 
 
-def _tell_of_what_is_left_out(*listings: Listing) -> None:
+def _tell_of_what_is_left_out(*models: Model) -> None:
     from paramtool.operations.comparison.differences import left_out
 
-    for listed in listings:
+    for model in models:
         kinds = {"buffer": "buffers", "tensor": "plain tensors"}
-        missing = " and ".join(kinds[kind] for kind in sorted(left_out(listed)))
+        missing = " and ".join(kinds[kind] for kind in sorted(left_out(model.listing())))
         if missing:
-            console.note(f"{listed.model} does not list its {missing}, so these are not compared")
-
-
-def _values(a: _Side, b: _Side, atol: float, rtol: float) -> Values:
-    with quick_import():
-        from paramtool.tensors.changed_values import ChangedValues
-
-    return ChangedValues(a.elements(), b.elements(), atol=atol, rtol=rtol)
-
-
-def _absent(model: Model) -> list[str]:
-    """Return the names that a file only maps to another: torch.save stores them, safetensors does not."""
-    if not isinstance(model, Checkpoint):
-        return []
-    tensors = model.by_name
-    return [name for name in model.tied if tensors[name].path.suffix == ".safetensors"]
+            console.note(f"{model.name} does not list its {missing}, so these are not compared")

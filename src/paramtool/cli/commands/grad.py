@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from paramtool import plugins
+from paramtool.api.gradients import gradients
 from paramtool.cli import console, options
-from paramtool.cli.all_rules import all_rules
-from paramtool.cli.building import build
-from paramtool.cli.chosen import open_chosen
-from paramtool.cli.quick_import import quick_import
-from paramtool.cli.rule_options import with_rule_options
-from paramtool.cli.running import filled, run
+from paramtool.cli.model_argument import all_rules, open_argument
+from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.language.typed_input import read_inputs
-from paramtool.models.open import buildable, spec_catalog
+from paramtool.models.open import spec_catalog
+from paramtool.models.torch_import import torch_import
 from paramtool.records.gradient import GradientRow, LossFunction
 from paramtool.render.formats import Format, render
 from paramtool.render.names import shown
@@ -104,16 +101,18 @@ def grad(
     format = Format.json if json else format
     failures = _failures(fail_on)
     if plugin:
-        with quick_import():
+        with torch_import():
             context.with_resource(plugins.from_files(plugin))
-    source = buildable(open_chosen(model, set, seed, arg))
+    opened = open_argument(model, set, seed, arg)
+    opened.check_buildable()
     if input:  # which lazy modules take their shapes from as well
-        source = replace(source, inputs=read_inputs(input, spec_catalog().dtypes))
-    rules = all_rules(source, recipe, context, weights=weights)
-    report = run(
-        source,
-        lambda: filled(source, build(source, values=True, weights=weights), rules),
-        loss=loss,
+        opened = opened.with_inputs(read_inputs(input, spec_catalog().dtypes))
+    if weights is not None:
+        opened = opened.with_weights(weights)
+    rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
+    report = gradients(
+        opened.initialized(rules),
+        loss=loss and loss.value,
         steps=steps,
         by_use=by_use,
         layers=layers,

@@ -9,18 +9,15 @@ from typing import Annotated
 import typer
 
 from paramtool import plugins
+from paramtool.api.initialize import initialize
 from paramtool.cli import console, options
-from paramtool.cli.all_rules import all_rules
-from paramtool.cli.building import build
-from paramtool.cli.chosen import open_chosen
-from paramtool.cli.quick_import import quick_import
-from paramtool.cli.rule_options import with_rule_options
-from paramtool.cli.saving import Saving, read_saving, write_weights
+from paramtool.cli.model_argument import all_rules, open_argument
+from paramtool.cli.output_options import read_target
+from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
-from paramtool.models.open import Buildable, buildable
-from paramtool.quantities import byte_size
+from paramtool.models.open import spec_catalog
+from paramtool.models.torch_import import torch_import
 from paramtool.records.initialization import NORM, Initialization
-from paramtool.records.rule import Rule
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 
@@ -75,21 +72,30 @@ def init(
     and without any other rule --output converts them.
     """
     format = Format.json if json else format
-    saving = read_saving(output, max_shard_size, force, jobs)
-    if values and saving:
+    target = read_target(output, max_shard_size, force, jobs)
+    if values and target:
         raise ParamtoolError("--values prints what is in memory, and --output writes past it")
     if values and dry_run:
         raise ParamtoolError("--values prints what --dry-run does not fill")
     if plugin:
-        with quick_import():
+        with torch_import():
             context.with_resource(plugins.from_files(plugin))
-    source = buildable(open_chosen(model, set, seed, arg))
-    rules = all_rules(source, recipe, context, weights=weights)
-    if not rules and not (weights is not None and saving):
+    opened = open_argument(model, set, seed, arg)
+    opened.check_buildable()
+    if weights is not None:
+        opened = opened.with_weights(weights)
+    rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
+    if not rules and not (weights is not None and target):
         hint = "as in --pattern weight --normal 0.01, or init: in the spec"
         raise ParamtoolError("no rules", hint="-o FILE writes the weights as they are" if weights else hint)
-    report = _initialize(
-        source, weights, rules, rng.value, saving, dry_run, values, digests=format is Format.json
+    report = initialize(
+        opened,
+        rules,
+        rng=rng.value,
+        dry_run=dry_run,
+        values=values,
+        digests=format is Format.json,
+        output=target,
     )
     _warn_of_norms(report)
     if format in FOR_PEOPLE and not all:
@@ -97,41 +103,6 @@ def init(
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
     console.write(render(report, format, console.screen()))
-
-
-def _initialize(
-    source: Buildable,
-    weights: str | None,
-    rules: list[Rule],
-    rng: str,
-    saving: Saving | None,
-    dry_run: bool,
-    values: bool,
-    digests: bool,
-) -> Initialization:
-    """Build the model and do, or plan, what the rules say; torch comes in here."""
-    with quick_import():
-        from paramtool.operations.initialization.initialize import initialize
-
-    if saving and not dry_run:
-        return write_weights(source, weights, rules, rng, saving, digests)
-    built = build(source, values=not dry_run, weights=weights, rng=rng)
-    report = initialize(
-        built.module,
-        rules,
-        seed=source.seed,
-        rng=rng,
-        dry_run=dry_run,
-        values=values,
-        digests=digests,
-        model=source.name,
-    )
-    if saving:
-        from paramtool.operations.initialization.saving import check
-
-        size = check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
-        console.note(f"without --dry-run this writes {byte_size(size)} to {saving.target}")
-    return report
 
 
 def _warn_of_norms(report: Initialization) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from paramtool.cli import completing, console, options
+from paramtool.cli import completion, console, options
 from paramtool.cli.rule_options import INITIALIZERS
 from paramtool.initializers import listing as source
 from paramtool.language.catalog import shipped
@@ -20,7 +20,7 @@ def initializers(
         typer.Argument(
             metavar="NAME",
             show_default=False,
-            autocompletion=completing.initializer_names,
+            autocompletion=completion.initializer_names,
             help="Explain this one.",
         ),
     ] = None,

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import completing, console, options, verifying
-from paramtool.cli.chosen import open_chosen
-from paramtool.cli.listing import list_model
-from paramtool.cli.selecting import selected_by
+from paramtool.cli import completion, console, options
+from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.records.parameter import (
     KIND_COLUMNS,
     STATISTICS_COLUMNS,
@@ -38,7 +35,7 @@ def inspect(
             "--module",
             "-m",
             metavar="PATH",
-            autocompletion=completing.submodules,
+            autocompletion=completion.submodules,
             help="List one submodule, by its own names.",
         ),
     ] = None,
@@ -60,7 +57,7 @@ def inspect(
         typer.Option(
             "--sort",
             metavar="FIELD",
-            autocompletion=completing.sort_fields,
+            autocompletion=completion.sort_fields,
             help="Sort by a column: largest first, or A to Z.",
         ),
     ] = None,
@@ -83,12 +80,14 @@ def inspect(
 
     selection = selected_by(pattern, exclude, type)
     _check(sort, depth, stats, values)
-    opened = open_chosen(model, set, seed, arg)
-    if type and isinstance(opened, Checkpoint):
-        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    opened = open_argument(model, set, seed, arg)
     if verify:
-        verifying.verify(opened)
-    report = list_model(opened, module=module, stats=stats, values=values, weights=weights)
+        opened.verify()
+    if weights is not None:
+        opened = opened.with_weights(weights)
+    report = opened.listing(module=module, stats=stats, values=values)
+    if type and report.rows and not any(row.type for row in report.rows):
+        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
     format = Format.json if json else format

@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 
 from paramtool.cli import console, options
-from paramtool.cli.chosen import open_chosen
-from paramtool.cli.laying_out import laid_out
-from paramtool.cli.selecting import selected_by
+from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.language.document import Spec
 from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
@@ -56,14 +53,15 @@ def shared(
 
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type)
-    opened = open_chosen(model, set, seed, arg)
-    layout, equal = laid_out(opened, by_value=by_value, weights=weights)
-    report = share(layout, equal=equal, selection=selection)
+    opened = open_argument(model, set, seed, arg)
+    if weights is not None:
+        opened = opened.with_weights(weights)
+    layout = opened.layout(by_value=by_value)
+    report = share(layout, selection=selection)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
-    expectations = opened.expectations if isinstance(opened, Spec) else ()
-    sharing = representatives(share(layout)) if expectations else {}
-    broken = [*unmet(expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]
+    sharing = representatives(share(layout)) if opened.expectations else {}
+    broken = [*unmet(opened.expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]
     if broken:
         raise Unmet(broken)
 

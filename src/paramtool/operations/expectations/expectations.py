@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, Protocol, cast
 
-from paramtool.errors import NothingMatched, ParamtoolError, Problems
-from paramtool.operations.expectations.evidence import CannotTell, Evidence
+from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
+from paramtool.language.document import Inputs
 from paramtool.operations.expectations.expected_sharing import group_names
 from paramtool.patterns import compile_pattern, matching
+from paramtool.place import Place
 from paramtool.quantities import Quantity, byte_size
 from paramtool.records.expectation import (
     MACHINE_COLUMNS,
@@ -19,7 +20,8 @@ from paramtool.records.expectation import (
     Expectations,
     ExpectationTotals,
 )
-from paramtool.records.parameter import ParameterRow, ParameterTotals
+from paramtool.records.gradient import Gradients
+from paramtool.records.parameter import Listing, ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.suggestion import did_you_mean
 
@@ -36,30 +38,53 @@ class Finding:
     names: tuple[str, ...] = ()
 
 
+class Examined(Protocol):
+    """What a model is asked for; each raises CannotAnswer where its kind has no answer."""
+
+    name: str
+    is_buildable: ClassVar[bool]
+    inputs: Inputs | None
+
+    def prepare(self) -> None: ...
+    def listing(self, *, stats: bool = False) -> Listing: ...
+    def representatives(self) -> Mapping[str, str]: ...
+    def unfilled(self) -> list[str]: ...
+    def initialized(self) -> Examined: ...
+    def gradients(self, *, by_use: bool, values: bool) -> Gradients: ...
+
+
 def check(
-    expectations: Sequence[Expectation], evidence: Evidence, *, model: str | None = None
+    expectations: Sequence[Expectation],
+    model: Examined,
+    differences: Callable[[str, Place, Listing], Sequence[str]],
 ) -> Expectations:
     """Return a row for each of `expectations`, kept or broken.
 
     Args:
         expectations: as a spec's ``expect:`` has them.
-        evidence: asked only for what the expectations are about.
-        model: what to call the model in the report.
+        model: asked only for what the expectations are about.
+        differences: finds how a listing differs from the model of that name, a sentence for each.
 
     Raises:
         Problems: with every expectation that the model cannot answer.
     """
     rows = []
     problems: list[ParamtoolError] = []
+    if any(each.name in ("finite", "gradients") for each in expectations):
+        model.prepare()
     for each in expectations:
         try:
-            rows.append(_row(each, EXPECTATIONS[each.name](each, evidence), model))
-        except CannotTell as error:
+            if each.name == "same_as":
+                finding = _same_as(differences(str(each.value), each.place, model.listing()))
+            else:
+                finding = EXPECTATIONS[each.name](each, model)
+            rows.append(_row(each, finding, model.name))
+        except CannotAnswer as error:
             message = f"'{each.name}' cannot be told: {error.message}"
-            problems.append(CannotTell(message, each.place, error.hint))
+            problems.append(CannotAnswer(message, each.place, error.hint))
     if problems:
         raise Problems(problems)
-    return Report("check", model, tuple(rows), sums(rows), MACHINE_COLUMNS)
+    return Report("check", model.name, tuple(rows), sums(rows), MACHINE_COLUMNS)
 
 
 def sums(rows: Sequence[ExpectationRow]) -> ExpectationTotals:
@@ -84,32 +109,32 @@ def _row(expectation: Expectation, finding: Finding, model: str | None) -> Expec
     )
 
 
-def _parameters(expectation: Expectation, evidence: Evidence) -> Finding:
-    return _counted(expectation, _settled(evidence).parameters)
+def _parameters(expectation: Expectation, model: Examined) -> Finding:
+    return _counted(expectation, _settled(model).parameters)
 
 
-def _trainable(expectation: Expectation, evidence: Evidence) -> Finding:
-    trainable = _settled(evidence).trainable
+def _trainable(expectation: Expectation, model: Examined) -> Finding:
+    trainable = _settled(model).trainable
     if trainable is None:
         raise _no_gradients()
     return _counted(expectation, trainable)
 
 
-def _bytes(expectation: Expectation, evidence: Evidence) -> Finding:
-    nbytes = _settled(evidence).nbytes
+def _bytes(expectation: Expectation, model: Examined) -> Finding:
+    nbytes = _settled(model).nbytes
     size = byte_size(nbytes)
     exact = f" ({nbytes:,} B)" if nbytes >= 1000 else ""
     return Finding(nbytes in cast(Quantity, expectation.value), size + exact)
 
 
-def _names(expectation: Expectation, evidence: Evidence) -> Finding:
-    names = [row.name for row in _parameter_rows(evidence)]
+def _names(expectation: Expectation, model: Examined) -> Finding:
+    names = [row.name for row in _parameter_rows(model)]
     obeying = _matching(expectation, names)
     return _all_but([name for name in names if name not in obeying], len(names), "match")
 
 
-def _frozen(expectation: Expectation, evidence: Evidence) -> Finding:
-    rows = _parameter_rows(evidence)
+def _frozen(expectation: Expectation, model: Examined) -> Finding:
+    rows = _parameter_rows(model)
     matched = _matching(expectation, [row.name for row in rows])
     if not matched:
         return Finding(False, "no parameter matches")
@@ -119,76 +144,79 @@ def _frozen(expectation: Expectation, evidence: Evidence) -> Finding:
     return _all_but(trainable, len(matched), "frozen")
 
 
-def _dtype(expectation: Expectation, evidence: Evidence) -> Finding:
-    rows = _parameter_rows(evidence)
+def _dtype(expectation: Expectation, model: Examined) -> Finding:
+    rows = _parameter_rows(model)
     others = [row.name for row in rows if row.dtype != expectation.value]
     counts = Counter(str(row.dtype) for row in rows).most_common()
     found = ", ".join(f"{count:,} {each}" for each, count in counts) or "no parameters"
     return Finding(not others, found + _but_not(others, len(rows)), tuple(others))
 
 
-def _shared(expectation: Expectation, evidence: Evidence) -> Finding:
+def _shared(expectation: Expectation, model: Examined) -> Finding:
     names = cast("tuple[str, ...]", expectation.value)
-    tensors = {row.name: row.tensor for row in evidence.listing.rows}
+    tensors = {row.name: row.tensor for row in model.listing().rows}
     absent = _absent(names, tensors)
     if absent:
         return absent
     if len({tensors[name] for name in names}) == 1:
         return Finding(True, "one tensor")
-    groups = group_names(names, evidence.sharing)
+    groups = group_names(names, model.representatives())
     if len(groups) == 1:
         return Finding(True, "overlapping tensors")
     return Finding(False, " and ".join(" = ".join(group) for group in groups) + " are apart", names)
 
 
-def _distinct(expectation: Expectation, evidence: Evidence) -> Finding:
+def _distinct(expectation: Expectation, model: Examined) -> Finding:
     names = cast("tuple[str, ...]", expectation.value)
-    absent = _absent(names, {row.name for row in evidence.listing.rows})
+    absent = _absent(names, {row.name for row in model.listing().rows})
     if absent:
         return absent
-    shared = [group for group in group_names(names, evidence.sharing) if len(group) > 1]
+    shared = [group for group in group_names(names, model.representatives()) if len(group) > 1]
     if not shared:
         return Finding(True, f"{len(names)} tensors")
     found = "; ".join(" = ".join(group) for group in shared)
     return Finding(False, found, tuple(name for group in shared for name in group))
 
 
-def _finite(_: Expectation, evidence: Evidence) -> Finding:
-    rows = [row for row in evidence.statistics.rows if row.is_parameter and row.counted]
+def _finite(_: Expectation, model: Examined) -> Finding:
+    rows = [row for row in model.initialized().listing(stats=True).rows if row.is_parameter and row.counted]
     if any(row.shape is None for row in rows):
         raise _lazy()
     if any(row.nan is None or row.inf is None for row in rows):
-        raise CannotTell("it holds no statistics", hint="'paramtool inspect --stats' writes them")
+        raise CannotAnswer("it holds no statistics", hint="'paramtool inspect --stats' writes them")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
     found = _all_but(list(wrong), len(rows), "finite")
     return Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names) if wrong else found
 
 
-def _init(_: Expectation, evidence: Evidence) -> Finding:
-    tensors = [row.name for row in _parameter_rows(evidence) if row.counted]
+def _init(_: Expectation, model: Examined) -> Finding:
+    tensors = [row.name for row in _parameter_rows(model) if row.counted]
     try:
-        unfilled = list(evidence.unfilled)
+        unfilled = model.unfilled()
     except NothingMatched as error:
         return Finding(False, error.message)
     return _all_but(unfilled, len(tensors), "filled")
 
 
-def _gradients(_: Expectation, evidence: Evidence) -> Finding:
-    tensors = [row.name for row in _parameter_rows(evidence) if row.counted and row.requires_grad]
-    verdicts = evidence.verdicts
+def _gradients(_: Expectation, model: Examined) -> Finding:
+    tensors = [row.name for row in _parameter_rows(model) if row.counted and row.requires_grad]
+    if model.is_buildable and model.inputs is None:
+        hint = "a spec has, as in input: {shape: [2, 4]}"
+        raise CannotAnswer(f"{model.name} has no input to run on", hint=hint)
+    report = model.initialized().gradients(by_use=False, values=False)
+    verdicts = {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
     unreached = [name for name in tensors if verdicts.get(name, "none") == "none"]
     return _all_but(unreached, len(tensors), "reached")
 
 
-def _same_as(expectation: Expectation, evidence: Evidence) -> Finding:
-    differences = evidence.differences(str(expectation.value), expectation.place)
+def _same_as(differences: Sequence[str]) -> Finding:
     if not differences:
         return Finding(True, "the same")
     noun = "difference" if len(differences) == 1 else "differences"
     return Finding(False, f"{len(differences):,} {noun}: {_first(differences, '; ')}", tuple(differences))
 
 
-EXPECTATIONS: dict[str, Callable[[Expectation, Evidence], Finding]] = {
+EXPECTATIONS: dict[str, Callable[[Expectation, Examined], Finding]] = {
     "parameters": _parameters,
     "trainable": _trainable,
     "bytes": _bytes,
@@ -200,29 +228,30 @@ EXPECTATIONS: dict[str, Callable[[Expectation, Evidence], Finding]] = {
     "finite": _finite,
     "init": _init,
     "gradients": _gradients,
-    "same_as": _same_as,
 }
 """What finds out whether an expectation holds, by its name."""
 
 
-def _parameter_rows(evidence: Evidence) -> list[ParameterRow]:
-    return [row for row in evidence.listing.rows if row.is_parameter]
+def _parameter_rows(model: Examined) -> list[ParameterRow]:
+    return [row for row in model.listing().rows if row.is_parameter]
 
 
-def _settled(evidence: Evidence) -> ParameterTotals:
+def _settled(model: Examined) -> ParameterTotals:
     """Return the totals, where every parameter has a shape."""
-    counted = evidence.listing.totals
+    counted = model.listing().totals
     if counted.uninitialized:
         raise _lazy()
     return counted
 
 
-def _lazy() -> CannotTell:
-    return CannotTell("a lazy parameter has no shape yet", hint="input: in the spec gives it one")
+def _lazy() -> CannotAnswer:
+    return CannotAnswer("a lazy parameter has no shape yet", hint="input: in the spec gives it one")
 
 
-def _no_gradients() -> CannotTell:
-    return CannotTell("it does not say what requires a gradient", hint="a spec or package.module:object does")
+def _no_gradients() -> CannotAnswer:
+    return CannotAnswer(
+        "it does not say what requires a gradient", hint="a spec or package.module:object does"
+    )
 
 
 def _matching(expectation: Expectation, names: Sequence[str]) -> set[str]:

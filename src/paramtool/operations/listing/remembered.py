@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import CannotAnswer
 from paramtool.operations.listing.stored import no_module
 from paramtool.records.parameter import (
     STATISTICS_COLUMNS,
@@ -34,12 +34,13 @@ def remembered(
         values: with the elements.
 
     Raises:
-        ParamtoolError: where the snapshot has no such module, statistics or values.
+        CannotAnswer: where the snapshot has no statistics or values.
+        ParamtoolError: where it has no such module.
     """
     wanted = {"statistics": (stats, "mean", "--stats"), "values": (values, "values", "--values")}
     for what, (is_wanted, column, option) in wanted.items():
         if is_wanted and report.rows and column not in report.columns:
-            raise ParamtoolError(f"the snapshot {name} has no {what}", hint=f"write it with {option} --json")
+            raise CannotAnswer(f"the snapshot {name} has no {what}", hint=f"write it with {option} --json")
     left_out = [*(() if stats else STATISTICS_COLUMNS), *(() if values else ("values",))]
     rows = count_once(replace(row, **dict.fromkeys(left_out)) for row in report.rows)  # type: ignore[arg-type]
     columns = listing_columns(stats, values)

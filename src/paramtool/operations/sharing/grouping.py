@@ -31,22 +31,21 @@ class _Group:
         return "tied" if len(self.memories[0]) == 1 else "aliased"
 
 
-def share(layout: Layout, *, equal: EqualValues | None = None, selection: Selection | None = None) -> Sharing:
+def share(layout: Layout, *, selection: Selection | None = None) -> Sharing:
     """Return a row for each name that shares its tensor, or memory, with another.
 
     A group is of one tensor under several names, or of tensors that are connected by common bytes.  A
     plain tensor is in it only where it shares with a parameter or buffer.
 
     Args:
-        layout: the names, and where their tensors are.
-        equal: what is to be one group as well, because it has the same bytes.
+        layout: the names, and where their tensors are; what it knows to have the same bytes is a group too.
         selection: keep the groups of which it keeps a name.
 
     Raises:
         NothingMatched: where the selection keeps no name at all.
         ParamtoolError: for a pattern that searches too long.
     """
-    listed = layout.listed
+    listed, equal = layout.listed, layout.equal
     kept = {row.name for row in select(listed.rows, selection or Selection())}
     found = overlaps(layout.extents)
     groups = [

@@ -1,4 +1,4 @@
-"""Import torch as fast and as quietly as it goes."""
+"""Import torch as fast and as quietly as it goes: the door through which it comes in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quick_import() -> Iterator[None]:
+def torch_import() -> Iterator[None]:
     """Keep the cycle collector out of the imports, and torch's word on a missing NumPy off stderr.
 
     Importing torch makes hundreds of thousands of objects that stay; the collector would walk them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import typer
 
@@ -36,28 +36,19 @@ def sort_fields(incomplete: str) -> list[str]:
 
 def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the modules in the names of MODEL, where it is a file that says them without being built."""
-    from paramtool.api.reading import listed
     from paramtool.language.text import STDIN
     from paramtool.models.default import choose
-    from paramtool.models.open import Buildable, open_model
+    from paramtool.models.open import open_model
 
     given = ctx.args[0] if ctx.args else None  # where an option still lacks its value, no argument is named
     try:
         name = choose(given).name
         if name == STDIN:  # the command is to read it
             return []
-        model = open_model(name)
-        rows = () if isinstance(model, Buildable) else listed(model).rows
+        paths = open_model(name).module_paths()
     except ParamtoolError:  # told when the command runs
         return []
-    return _beginning(incomplete, sorted({path for row in rows for path in _around(row.name)}))
-
-
-def _around(name: str) -> Iterator[str]:
-    """Yield the paths of the modules that a tensor is in."""
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name
+    return _beginning(incomplete, paths)
 
 
 def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:

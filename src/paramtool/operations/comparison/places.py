@@ -1,20 +1,32 @@
-"""Find the place in B's spec that a difference is about."""
+"""Where a spec writes what a difference is about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from paramtool.language.document import Spec
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
 from paramtool.records.difference import DifferenceRow, Differences
 
 
-def located(
-    report: Differences, spec: Spec, places: Mapping[str, Place], *, whole: bool = False
-) -> Differences:
-    """Return `report` with the places of its differences in `spec`, which is B.
+@dataclass(frozen=True)
+class Places:
+    """Where a spec writes the parts of its model.
+
+    Attributes:
+        written: the places by the paths of modules and the names of tensors.
+        ties: by the names of the tied parameters.
+        frozen: each pattern that freezes parameters, and its place.
+    """
+
+    written: Mapping[str, Place]
+    ties: Mapping[str, Place]
+    frozen: tuple[tuple[str, Place], ...]
+
+
+def placed(report: Differences, places: Places, *, whole: bool = False) -> Differences:
+    """Return `report` with the places of its differences in the spec that is B.
 
     It is where the tensor is written down, its module, or the nearest module around it; of what is gone
     the module that it was in, where that is still there; of what is tied or frozen that statement.  What
@@ -22,36 +34,40 @@ def located(
 
     Args:
         report: what differs.
-        spec: B.
-        places: of the modules and tensors of B.
+        places: those of B.
         whole: point at a module that differs as a whole, and not at what is in it.
     """
     moved = _moved_modules(report.rows)
-    places = {path: place for path, place in places.items() if not place.text.is_option}
-    statements = _statements(report.rows, spec)
+    written = {path: place for path, place in places.written.items() if not place.text.is_option}
+    statements = _statements(report.rows, places)
     rows = tuple(
         replace(
             row,
             place=statements.get((row.change, row.name))
-            or _nearest(row.module[1] if row.module and whole else row.new_name or row.name, places, moved),
+            or _nearest(row.module[1] if row.module and whole else row.new_name or row.name, written, moved),
         )
         for row in report.rows
     )
     return replace(report, rows=rows)
 
 
-def _statements(rows: Iterable[DifferenceRow], spec: Spec) -> dict[tuple[str, str], Place]:
-    ties = {tie.name.text: tie.name.place for tie in spec.ties}
+def _statements(rows: Iterable[DifferenceRow], places: Places) -> dict[tuple[str, str], Place]:
+    ties = places.ties
     found = {}
     frozen = {}
     for row in rows:
-        if row.change == "tied" and row.new_name in ties and not ties[row.new_name].text.is_option:
+        if (
+            row.change == "tied"
+            and row.new_name
+            and row.new_name in ties
+            and not ties[row.new_name].text.is_option
+        ):
             found[row.change, row.name] = ties[row.new_name]
         if row.change == "frozen" and row.new_name:
             frozen[row.new_name] = row.name
-    for pattern in (each for each in reversed(spec.freeze) if not each.place.text.is_option):
-        for name in matching([compile_pattern(pattern.text)], frozen):
-            found["frozen", frozen[name]] = pattern.place
+    for pattern, place in (each for each in reversed(places.frozen) if not each[1].text.is_option):
+        for name in matching([compile_pattern(pattern)], frozen):
+            found["frozen", frozen[name]] = place
     return found
 
 

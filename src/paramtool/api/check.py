@@ -1,0 +1,58 @@
+"""Check a model against its expectations: ``paramtool check``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from paramtool.api.open import open
+from paramtool.errors import BadArgument, ParamtoolError, Problems
+from paramtool.language.expectations import read_expectations
+from paramtool.language.nodes import node_of
+from paramtool.models.given import Openable
+from paramtool.models.open import open_reference, spec_catalog
+from paramtool.operations.comparison.differences import differences
+from paramtool.operations.expectations.expectations import check as examine
+from paramtool.place import Place, Text
+from paramtool.records.expectation import Expectation, Expectations
+from paramtool.records.parameter import Listing
+from paramtool.render.difference_text import sentence
+
+
+def check(
+    model: Openable, expect: Mapping[str, Any] | Sequence[Expectation] = (), *, name: str | None = None
+) -> Expectations:
+    """Return a row for each expectation, kept or broken.
+
+    Example:
+        >>> from torch import nn
+        >>> report = check(nn.Linear(4, 3), {"parameters": 15, "dtype": "float16"})
+        >>> [(row.name, row.holds, row.found) for row in report]
+        [('parameters', True, '15'), ('dtype', False, '2 float32')]
+
+    Args:
+        model: a name as on the command line, a module, a state_dict or an open model.
+        expect: what is expected of it, as a spec's ``expect:`` has it; beside what its own spec expects.
+        name: what to call it in the report.
+
+    Raises:
+        BadArgument: where `expect` is malformed, with everything that is wrong in it.
+        Problems: with every expectation that a model of this kind cannot answer.
+        ParamtoolError: where the model cannot be opened, built or read.
+    """
+    found = open(model, name=name)
+    added = _read(expect) if isinstance(expect, Mapping) else tuple(expect)
+    return examine((*found.expectations, *added), found, _differences)
+
+
+def _read(expect: Mapping[str, Any]) -> tuple[Expectation, ...]:
+    problems: list[ParamtoolError] = []
+    text = Text("expect", "", is_option=True)
+    found = read_expectations(node_of(expect, text), spec_catalog(), problems)
+    if problems:
+        raise BadArgument(str(Problems(problems)).replace("error: ", ""))
+    return found
+
+
+def _differences(name: str, place: Place, listing: Listing) -> list[str]:
+    return [sentence(row) for row in differences(open_reference(name, place).listing(), listing).rows]

@@ -1,0 +1,64 @@
+"""Compare two models: ``paramtool diff``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paramtool.api.open import open
+from paramtool.errors import BadArgument
+from paramtool.models.given import Openable
+from paramtool.models.model import Model
+from paramtool.models.torch_import import torch_import
+from paramtool.operations.comparison.differences import differences
+from paramtool.records.difference import Differences
+
+if TYPE_CHECKING:
+    from paramtool.operations.comparison.differences import Values
+
+
+def diff(
+    a: Openable, b: Openable, *, values: bool = False, atol: float = 0.0, rtol: float = 0.0
+) -> Differences:
+    """Return how `b` differs from `a`, and whether it would load what `a` saves.
+
+    Example:
+        >>> from torch import nn
+        >>> report = diff(nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 3)))
+        >>> [(row.change, row.name, row.now) for row in report]
+        [('renamed', 'weight', '0.weight'), ('renamed', 'bias', '0.bias')]
+        >>> report.totals.loads
+        False
+
+    Args:
+        a: what was: a name as on the command line, a module, a state_dict, a report of `inspect` or an
+            open model.
+        b: what is now, likewise.
+        values: compare the elements as well; those of a spec as `init` would leave them.
+        atol, rtol: how far elements may be apart, as ``torch.allclose`` has it.
+
+    Raises:
+        BadArgument: for a negative tolerance.
+        CannotAnswer: where values are asked for of a model without any.
+        ParamtoolError: where a model cannot be opened or built.
+    """
+    if atol < 0 or rtol < 0:
+        raise BadArgument(f"a tolerance is 0 or more, got {min(atol, rtol)}")
+    names = ("a" if not isinstance(a, str) else None, "b" if not isinstance(b, str) else None)
+    was, now = open(a, name=names[0]), open(b, name=names[1])
+    compared = None
+    if values:
+        was, now = was.initialized(), now.initialized()
+        compared = changed_values(was, now, atol, rtol)
+    return differences(
+        was.listing(), now.listing(), compared, absent_a=was.mapped_names(), absent_b=now.mapped_names()
+    )
+
+
+def changed_values(a: Model, b: Model, atol: float, rtol: float) -> Values:
+    """Return what compares the elements of two models, which are built for it where that is needed."""
+    for each in (a, b):
+        each.prepare()
+    elements = a.elements(), b.elements()
+    with torch_import():
+        from paramtool.tensors.changed_values import ChangedValues
+    return ChangedValues(*elements, atol=atol, rtol=rtol)

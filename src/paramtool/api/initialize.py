@@ -1,0 +1,145 @@
+"""Fill the parameters of a model by rules: ``paramtool init``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from paramtool.api.open import live
+from paramtool.cores import available_cores
+from paramtool.errors import BadArgument
+from paramtool.models.built import BuiltModel
+from paramtool.models.given import Openable
+from paramtool.models.torch_import import torch_import
+from paramtool.quantities import byte_size
+from paramtool.records.initialization import Initialization
+from paramtool.records.rule import Rule
+
+RNGS = ("streams", "torch")
+Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to write, and how.
+
+    Attributes:
+        path: a file; with `max_shard_size` a folder.
+        max_shard_size: bytes of tensors in one file at most.
+        force: replace what is there.
+        jobs: threads; they change no value.
+        progress: is told how many bytes are to be written, then of each block.
+    """
+
+    path: Path
+    max_shard_size: int | None = None
+    force: bool = False
+    jobs: int = 0
+    progress: Progress = lambda _: nullcontext(lambda _: None)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that the writer takes of it."""
+        jobs = self.jobs or available_cores()
+        return {"max_shard_size": self.max_shard_size, "force": self.force, "jobs": jobs}
+
+
+def initialize(
+    model: Openable,
+    rules: Sequence[Rule] | None = None,
+    *,
+    seed: int | None = None,
+    rng: str = "streams",
+    dry_run: bool = False,
+    values: bool = False,
+    digests: bool = False,
+    output: str | PathLike[str] | Target | None = None,
+    name: str | None = None,
+) -> Initialization:
+    """Fill parameters in place, as `rules` say from top to bottom; or write them to safetensors files.
+
+    Every complaint comes before the first tensor is touched or a byte is written, those of plugins that
+    misbehave apart.  A parametrized tensor is assigned through its module, so that the forward uses what
+    was asked for.
+
+    Example:
+        >>> from torch import nn
+        >>> from paramtool import Rule
+        >>> rule = Rule("normal", {"std": 0.01}, pattern="weight")
+        >>> initialize(nn.Linear(4, 3), [rule]).rows[0].expected_std
+        0.01
+
+    Args:
+        model: a spec, ``package.module:object``, a module with values (on the meta device only for a dry
+            run), or an open model.
+        rules: a later rule acts on what an earlier one left; None for those of the model's spec.
+        seed: of every stream; None for that of the model, else 0.
+        rng: ``streams`` draws each tensor from the stream of its first name; ``torch`` does what a loop
+            over the rules and the parameters does after ``torch.manual_seed(seed)``.
+        dry_run: plan only.
+        values: add the elements of small tensors.
+        digests: add the SHA-256 of each tensor.
+        output: write the initialized model to this file, block by block where that is possible.
+        name: what to call the model in the report.
+
+    Raises:
+        BadArgument: for an unknown `rng`, or a state_dict in place of a module.
+        NothingMatched: where a rule matches no parameter.
+        Problems: with everything that stands against the plan.
+        ParamtoolError: where there are no values to change, the files cannot be written, or a plugin raises,
+            changes the shape or leaves elements unfilled.
+    """
+    if rng not in RNGS:
+        raise BadArgument(f"rng is one of {', '.join(RNGS)}, got {rng!r}")
+    found = live(model, name)
+    assert isinstance(found, BuiltModel)
+    rules = found.rules if rules is None else rules
+    seed = found.seed if seed is None else seed
+    target = Target(Path(output)) if isinstance(output, (str, PathLike)) else output
+    if target is not None and not dry_run:
+        return _write(found, rules, target, seed, rng, digests)
+    with torch_import():
+        from paramtool.operations.initialization.initialize import initialize as fill
+
+    built = found.network(values=not dry_run, rng=rng)
+    report = fill(
+        built.module, rules, seed=seed, rng=rng, dry_run=dry_run, values=values, digests=digests,
+        model=found.name,
+    )  # fmt: skip
+    if target is not None:
+        from paramtool.operations.initialization.saving import check
+
+        size = check(built.module, target.path, max_shard_size=target.max_shard_size, force=target.force)
+        found.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
+    return report
+
+
+def _write(
+    model: BuiltModel, rules: Sequence[Rule], target: Target, seed: int, rng: str, digests: bool
+) -> Initialization:
+    """Write the weights: straight to disk where every fill is known or stored, else from memory."""
+    with torch_import():
+        from paramtool.operations.initialization.initialize import initialize as fill
+        from paramtool.operations.initialization.saving import byte_count, check, save
+
+    common = {**target.options, "digests": digests, "model": model.name}
+    stream = model.stream(rules=bool(rules), rng=rng)
+    if stream is not None:
+        module = stream.network.module
+        with target.progress(byte_count(module)) as progress:
+            report = save(
+                module, target.path, rules, fills_of=stream.fills_of, loaded=stream.loaded, seed=seed,
+                progress=progress, **common,
+            )  # fmt: skip
+        model.note(*stream.warnings())
+        return report
+    plan = model.network(values=False).module
+    check(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
+    module = model.network(rng=rng).module
+    done = fill(module, rules, seed=seed, rng=rng, digests=digests, model=model.name)
+    with target.progress(byte_count(module)) as progress:
+        return save(module, target.path, done=done, progress=progress, **common)

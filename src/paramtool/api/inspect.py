@@ -1,0 +1,41 @@
+"""List what a model has: ``paramtool inspect``."""
+
+from __future__ import annotations
+
+from paramtool.api.open import open
+from paramtool.models.given import Openable
+from paramtool.records.parameter import Listing
+
+
+def inspect(
+    model: Openable,
+    *,
+    name: str | None = None,
+    module: str | None = None,
+    stats: bool = False,
+    values: bool = False,
+) -> Listing:
+    """List every named tensor: parameters, buffers and plain tensor attributes.
+
+    Names and order are those of ``named_parameters(remove_duplicate=False)``, then the buffers', then the
+    plain tensors'.  A tensor under several names has a row for each, tied to the first.
+
+    Example:
+        >>> from torch import nn
+        >>> [(row.name, row.shape) for row in inspect(nn.Linear(4, 3))]
+        [('weight', (3, 4)), ('bias', (3,))]
+
+    Args:
+        model: a name as on the command line, a module, a state_dict or an open model; lazy and meta
+            parameters are fine where no values are asked for.
+        name: what to call it in the report.
+        module: only what is below this dotted path, by its own names.
+        stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
+        values: add the elements.
+
+    Raises:
+        CannotOpen: where what is named cannot be read.
+        CannotAnswer: where there are no statistics or values, as in a snapshot without them.
+        ParamtoolError: where the model cannot be built, or has no such submodule.
+    """
+    return open(model, name=name).listing(module=module, stats=stats, values=values)

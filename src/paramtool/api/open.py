@@ -1,0 +1,61 @@
+"""Open anything that holds parameters, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any
+
+from paramtool.errors import BadArgument
+from paramtool.models.built import BuiltModel
+from paramtool.models.given import Openable, open_given
+from paramtool.models.model import Model
+
+
+def open(
+    model: Openable,
+    *,
+    name: str | None = None,
+    set: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    weights: str | PathLike[str] | None = None,
+) -> Model:
+    """Return the opened model; what it names is imported, built and read where it is first asked for.
+
+    Example:
+        >>> import torch
+        >>> model = open(torch.nn.Linear(4, 3), name="head")
+        >>> model.listing().totals.parameters
+        15
+
+    Args:
+        model: a spec, checkpoint, snapshot or ``package.module:object`` by its name; or a live module, a
+            state_dict, a report of `inspect`, or a model that is open.
+        name: what to call it in reports; by default its own name.
+        set: overrides of a spec, each ``KEY=VALUE`` as after ``--set``.
+        arguments: for the class or factory that a name in Python stands for.
+        seed: of initial values; None for that of the spec, else 0.
+        weights: a checkpoint to load into it.
+
+    Raises:
+        BadArgument: where `model` is nothing that holds parameters, or an option is not for its kind.
+        CannotOpen: where what is named cannot be read.
+        BrokenSpec: with everything that is wrong in a spec.
+    """
+    found = open_given(model, name, set, arguments)
+    if seed is not None:
+        found = found.with_seed(seed)
+    return found if weights is None else found.with_weights(fspath(weights))
+
+
+def live(model: Openable, name: str | None = None) -> BuiltModel:
+    """Return the opened model, where it is or becomes a live module.
+
+    Raises:
+        BadArgument: for a state_dict, which is none.
+        CannotAnswer: for a checkpoint or a snapshot.
+    """
+    if isinstance(model, Mapping):
+        raise BadArgument("expected a module, got a state_dict", hint="load it into the module first")
+    return open(model, name=name).check_buildable()

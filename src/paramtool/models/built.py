@@ -1,0 +1,185 @@
+"""What the kinds of model with a live module have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.models.model import Model
+from paramtool.models.torch_import import torch_import
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from paramtool.network.network import Network
+    from paramtool.records.gradient import Gradients
+    from paramtool.records.layout import Layout
+    from paramtool.records.parameter import Listing
+    from paramtool.records.rule import Rule
+    from paramtool.tensors.elements import Elements
+    from paramtool.tensors.fills import Fill
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The values of a network that can be written block by block, without being in memory first.
+
+    Attributes:
+        network: names and shapes, on the meta device.
+        fills_of: what fills each tensor; None where `loaded` reads it.
+        loaded: yields the elements of a tensor, by its first name; None where `fills_of` says all.
+        warnings: what there is to say after everything was read.
+    """
+
+    network: Network
+    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None = None
+    loaded: Callable[[str], Iterator[Tensor]] | None = None
+    warnings: Callable[[], list[str]] = list
+
+
+class BuiltModel(Model):
+    """A model that becomes a live module; what it answers, it answers by that module.
+
+    A subclass says how the module is built.  A network with values serves for structure too.
+    """
+
+    is_buildable: ClassVar[bool] = True
+
+    def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
+        super().__init__(name, tell)
+        self._networks: dict[str | None, Network] = {}  # by rng; None is structure
+
+    def network(self, *, values: bool = True, rng: str = "streams") -> Network:
+        """Return the live module, built once."""
+        if not values and self._networks:
+            return next(iter(self._networks.values()))
+        key = rng if values else None
+        if key not in self._networks:
+            built = self._build(values, rng)
+            self.note(*built.notes)
+            self._networks[rng if built.has_values else key] = built
+            return built
+        return self._networks[key]
+
+    def _build(self, values: bool, rng: str) -> Network:
+        raise NotImplementedError
+
+    def stream(self, *, rules: bool, rng: str) -> Stream | None:  # noqa: ARG002 - a subclass asks
+        """Return how the values are made block by block; None where they must be in memory.
+
+        Args:
+            rules: whether rules will act on them.
+            rng: where random numbers come from.
+        """
+        return None
+
+    def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
+        """Return every named tensor of the module, or of a submodule."""
+        built = self.network(values=stats or values)
+        with torch_import():
+            from paramtool.network.listing import parameters
+            from paramtool.network.network import submodule
+        part = submodule(built.module, module) if module else built.module
+        return parameters(part, stats=stats, values=values, model=self.name)
+
+    def layout(self, *, by_value: bool = False) -> Layout:
+        """Return where the tensors are in memory, and which hold the same bytes if that is asked for."""
+        built = self.network(values=by_value)
+        with torch_import():
+            from paramtool.network.layout import layout_of
+        return layout_of(built.module, model=self.name, by_value=by_value)
+
+    def elements(self) -> Elements:
+        """Return the elements of the module."""
+        module = self.network().module
+        with torch_import():
+            from paramtool.tensors.elements import ModuleElements
+        return ModuleElements(module)
+
+    def unfilled(self) -> list[str]:
+        """Return the names of the tensors that no rule of the model fills."""
+        module = self.network(values=False).module
+        with torch_import():
+            from paramtool.operations.initialization.planning import plan
+        return [
+            each.name for each in plan(module, self.rules) if not any(step.replaces for step in each.steps)
+        ]
+
+    def gradients(self, **options: Any) -> Gradients:
+        """Run the module forward and backward on the inputs that come with it."""
+        with torch_import():
+            from paramtool.network.inputs import make_inputs
+            from paramtool.operations.gradients.gradients import gradients
+            from paramtool.operations.gradients.refusals import check_forward
+
+        self.prepare()
+        check_forward(self.network(values=False).module)
+        if self.inputs is None:
+            hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
+            raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
+        given = make_inputs(self.inputs, self.dtype, self.seed)
+        options["loss"] = options.get("loss") or self.loss or "sum"
+        module = self.network().module
+        return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
+
+    def initialized(self, rules: Sequence[Rule] | None = None) -> BuiltModel:
+        """Return the model as rules leave it; itself where there are none."""
+        if rules is None:
+            return Initialized(self, self.rules, is_asked=False) if self.rules else self
+        return Initialized(self, rules, is_asked=True) if rules else self
+
+    def check_buildable(self) -> BuiltModel:
+        """Return the model itself."""
+        return self
+
+    def with_weights(self, name: str) -> Model:
+        """Return the model with a checkpoint loaded into it, in place of the values that rules would fill."""
+        from paramtool.models.weights import WithWeights
+
+        return WithWeights(self, name)
+
+
+class Wrapped(BuiltModel):
+    """A built model with something done to its values; all else is as in the model that it is made of."""
+
+    def __init__(self, inner: BuiltModel) -> None:
+        super().__init__(inner.name, inner._tell)
+        self.inner = inner
+        self.notes = inner.notes
+        self.inputs, self.loss, self.dtype, self.seed = inner.inputs, inner.loss, inner.dtype, inner.seed
+        self.expectations = inner.expectations
+        self.places = inner.places  # type: ignore[method-assign]
+        self.prepare = inner.prepare  # type: ignore[method-assign]
+        self.unfilled = inner.unfilled  # type: ignore[method-assign]
+
+
+class Initialized(Wrapped):
+    """A model with the values that rules leave; they fill the network of the model that it is made of.
+
+    Args:
+        inner: what is filled.
+        rules: from top to bottom.
+        is_asked: whether filling is what was asked for.  Otherwise a rule that matches nothing is an
+            error, and no answer.
+    """
+
+    def __init__(self, inner: BuiltModel, rules: Sequence[Rule], *, is_asked: bool) -> None:
+        super().__init__(inner)
+        self._filling = tuple(rules)
+        self._is_asked = is_asked
+
+    def _build(self, values: bool, rng: str) -> Network:
+        built = self.inner.network(values=values, rng=rng)
+        if not values:
+            return built
+        with torch_import():
+            from paramtool.operations.initialization.initialize import initialize
+        try:
+            initialize(built.module, self._filling, seed=self.seed, rng=rng)
+        except NothingMatched as error:
+            if self._is_asked:
+                raise
+            raise ParamtoolError(error.message, error.place, error.hint) from error
+        return built

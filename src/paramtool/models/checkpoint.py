@@ -1,0 +1,100 @@
+"""A checkpoint as a model: named tensors in files, read without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from paramtool.cores import available_cores
+from paramtool.errors import ParamtoolError
+from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.models.model import Model
+from paramtool.models.torch_import import torch_import
+from paramtool.operations.listing.stored import part_of, stored
+
+if TYPE_CHECKING:
+    from paramtool.network.network import Network
+    from paramtool.records.layout import Layout
+    from paramtool.records.parameter import Listing
+    from paramtool.tensors.elements import Elements
+
+
+class CheckpointModel(Model):
+    """What files store; names and shapes need neither torch nor the elements."""
+
+    def __init__(self, checkpoint: Checkpoint, tell: Callable[[str], object] | None = None) -> None:
+        super().__init__(checkpoint.name, tell)
+        self.checkpoint = checkpoint
+        self.contents = checkpoint.contents
+
+    def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
+        """Return every stored tensor; elements are read block by block."""
+        part = part_of(self.checkpoint, module) if module else self.checkpoint
+        report = stored(part)
+        if not (stats or values):
+            return report
+        with torch_import():
+            from paramtool.tensors.elements import CheckpointElements
+            from paramtool.tensors.measurement import measured
+        elements = CheckpointElements(part)
+        return measured(report, elements, stats=stats, values=values, jobs=available_cores())
+
+    def layout(self, *, by_value: bool = False) -> Layout:
+        """Return where the tensors would lie in memory once they are loaded."""
+        from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
+
+        layout = layout_of_checkpoint(self.checkpoint, stored(self.checkpoint))
+        if not by_value:
+            return layout
+        elements = self.elements()
+        with torch_import():
+            from paramtool.tensors.equality import equal_values
+        return layout.with_equal(equal_values(layout.listed.rows, elements))
+
+    def elements(self) -> Elements:
+        """Return what reads the elements from the files."""
+        with torch_import():
+            from paramtool.tensors.elements import CheckpointElements
+        return CheckpointElements(self.checkpoint)
+
+    def network(self, *, values: bool = True, rng: str = "streams") -> Network:
+        """Refuse: a file of tensors says nothing of a forward."""
+        del values, rng
+        hint = f"this takes a spec or package.module:object, with --weights {self.name}"
+        self._refuse("holds tensors and no module", hint)
+
+    def mapped_names(self) -> list[str]:
+        """Return the names that safetensors files map to the first of a tie."""
+        tensors = self.checkpoint.by_name
+        return [name for name in self.checkpoint.tied if tensors[name].path.suffix == ".safetensors"]
+
+    def module_paths(self) -> Iterable[str]:
+        """Return the modules in the names."""
+        return paths_in(self.checkpoint.by_name)
+
+    def verify(self) -> None:
+        """Compare the members of every file with the sums that were written beside them."""
+        if not self.checkpoint.has_sums:
+            super().verify()
+        from paramtool.files.reading.torch_archive import broken_members
+
+        for path in dict.fromkeys(each.path for each in self.checkpoint.tensors):
+            count, broken = broken_members(path)
+            if broken:
+                more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
+                raise ParamtoolError(
+                    f"{broken[0]}{more} in {path} has not the bytes that were written",
+                    hint="take another copy, unless torch wrote it without sums (set_crc32_options)",
+                )
+            self.note(f"the {count:,} members of {path} are whole")
+
+
+def paths_in(names: Iterable[str]) -> list[str]:
+    """Return the paths of all modules around dotted `names`, in alphabetical order."""
+    found: set[str] = set()
+    for name in names:
+        path = name.rpartition(".")[0]
+        while path and path not in found:
+            found.add(path)
+            path = path.rpartition(".")[0]
+    return sorted(found)

@@ -1,0 +1,217 @@
+"""An opened MODEL: what every kind answers, and what is said where a kind cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from paramtool.errors import CannotAnswer, ParamtoolError
+
+if TYPE_CHECKING:
+    from paramtool.files.reading.checkpoint import Part
+    from paramtool.language.document import Inputs
+    from paramtool.models.built import BuiltModel
+    from paramtool.network.network import Network
+    from paramtool.operations.comparison.places import Places
+    from paramtool.records.expectation import Expectation
+    from paramtool.records.gradient import Gradients
+    from paramtool.records.layout import Layout
+    from paramtool.records.parameter import Listing
+    from paramtool.records.rule import Rule
+    from paramtool.tensors.elements import Elements
+
+
+class Model:
+    """A spec, a module, a checkpoint or a snapshot that is open, and answers for itself.
+
+    What a kind cannot answer raises `CannotAnswer`, which names what would.  Nothing is built, run or
+    read before it is asked for, and then only once.
+
+    Attributes:
+        name: what it is called in messages and reports: the path that was given.
+        is_buildable: whether it can become a live module, so that rules and weights may act on it.
+        rules: the initialization that comes with it.
+        inputs: what its forward is called with; None where nobody said.
+        loss: the loss that comes with it; None where nobody said.
+        dtype: of floating-point inputs; None for torch's default.
+        seed: of initial values.
+        expectations: what is expected of it.
+        contents: what its files hold beside the tensors that are listed.
+        notes: everything that was worth a word while it was opened, built or read.
+    """
+
+    is_buildable: ClassVar[bool] = False
+
+    rules: tuple[Rule, ...] = ()
+    inputs: Inputs | None = None
+    loss: str | None = None
+    dtype: str | None = None
+    seed: int = 0
+    expectations: tuple[Expectation, ...] = ()
+    contents: tuple[Part, ...] = ()
+
+    def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
+        self.name = name
+        self.notes: list[str] = []
+        self._tell = tell
+        self._listings: dict[tuple[str | None, bool, bool], Listing] = {}
+        self._representatives: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def note(self, *texts: str) -> None:
+        """Say each of `texts` once, however often it is found out."""
+        for text in texts:
+            if text not in self.notes:
+                self.notes.append(text)
+                if self._tell is not None:
+                    self._tell(text)
+
+    def listing(self, *, module: str | None = None, stats: bool = False, values: bool = False) -> Listing:
+        """Return every named tensor; found out once.
+
+        Args:
+            module: only what is below this dotted path, by its own names.
+            stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
+            values: add the elements.
+
+        Raises:
+            CannotAnswer: where there are no statistics or values.
+            ParamtoolError: where it cannot be built or read, or has no such submodule.
+        """
+        key = (module, stats, values)
+        if key not in self._listings:
+            self._listings[key] = self._list(module, stats, values)
+        return self._listings[key]
+
+    def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
+        raise NotImplementedError
+
+    def representatives(self) -> Mapping[str, str]:
+        """Return the name that stands for all names that share, by each name that does; found out once."""
+        if self._representatives is None:
+            from paramtool.operations.sharing.grouping import representatives, share
+
+            self._representatives = representatives(share(self.layout()))
+        return self._representatives
+
+    def layout(self, *, by_value: bool = False) -> Layout:
+        """Return where the tensors are in memory; with `by_value` also which hold the same bytes.
+
+        Raises:
+            CannotAnswer: where there are no values to compare.
+            ParamtoolError: where it cannot be built or read.
+        """
+        raise NotImplementedError
+
+    def elements(self) -> Elements:
+        """Return what reads the elements of each tensor block by block, in bounded memory.
+
+        Raises:
+            CannotAnswer: where there are none.
+            ParamtoolError: where it cannot be built or read.
+        """
+        self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has")
+
+    def network(self, *, values: bool = True, rng: str = "streams") -> Network:
+        """Return the live module, built where it is first asked for.
+
+        Args:
+            values: with values on the CPU; else names and shapes are enough, on the meta device.
+            rng: ``streams`` or ``torch``: where random initial values come from.
+
+        Raises:
+            CannotAnswer: for what describes a module and is none.
+            ParamtoolError: where it cannot be built.
+        """
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Say beforehand that values will be asked for, so that a user's code runs once for all."""
+
+    def gradients(self, **options: Any) -> Gradients:
+        """Run forward and backward; see `paramtool.gradients`.
+
+        Raises:
+            CannotAnswer: for what is no module.
+            ParamtoolError: where there is no input, or a pass fails.
+        """
+        del options
+        self.network()
+        raise NotImplementedError
+
+    def unfilled(self) -> list[str]:
+        """Return the names of the tensors that no rule of the model fills."""
+        self.network()
+        raise NotImplementedError
+
+    def initialized(self, rules: Sequence[Rule] | None = None) -> Model:
+        """Return the model with the values that rules leave: what `init` would write.
+
+        Args:
+            rules: None for those that come with the model; a rule of these that matches nothing is an
+                error, since there is no answer then.
+        """
+        del rules
+        return self
+
+    def check_buildable(self) -> BuiltModel:
+        """Return the model itself, if it is or becomes a live module.
+
+        Raises:
+            CannotAnswer: for one that only describes a module, or holds tensors.
+        """
+        self.network(values=False)
+        raise NotImplementedError
+
+    def with_weights(self, name: str) -> Model:
+        """Return the model with the checkpoint `name` loaded into it.
+
+        Raises:
+            ParamtoolError: for a model that is not built.
+        """
+        del name
+        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is none")
+
+    def with_seed(self, seed: int) -> Model:
+        """Return the model with initial values drawn from `seed`.
+
+        Raises:
+            ParamtoolError: for a model that has values of its own.
+        """
+        del seed
+        raise ParamtoolError(f"--seed draws initial values, and {self.name} has values of its own")
+
+    def with_inputs(self, inputs: Inputs) -> Model:
+        """Return the model, to be called with `inputs`.
+
+        Raises:
+            CannotAnswer: for what is no module.
+        """
+        del inputs
+        self.network(values=False)
+        raise NotImplementedError
+
+    def places(self) -> Places | None:
+        """Return where each part of the model is written; None where it is not written in a spec."""
+        return None
+
+    def mapped_names(self) -> list[str]:
+        """Return the names that a file only maps to another: torch.save stores them, safetensors does not."""
+        return []
+
+    def module_paths(self) -> Iterable[str]:
+        """Return the paths of modules where they are known without building anything."""
+        return ()
+
+    def verify(self) -> None:
+        """Compare what is stored with the checksums that were written beside it.
+
+        Raises:
+            ParamtoolError: where they differ, or there are none.
+        """
+        raise ParamtoolError(f"{self.name} has no sums to verify", hint="archives of torch.save have them")
+
+    def _refuse(self, what: str, hint: str | None = None) -> NoReturn:
+        raise CannotAnswer(f"{self.name} {what}", hint=hint)

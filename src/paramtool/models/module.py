@@ -1,0 +1,30 @@
+"""A live module, or a state_dict, as a model: what Python users pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from paramtool.models.built import BuiltModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from paramtool.network.network import Network
+
+
+class ModuleModel(BuiltModel):
+    """An ``nn.Module`` that is there already, with the values that it has."""
+
+    def __init__(
+        self, module: nn.Module, name: str | None = None, tell: Callable[[str], object] | None = None
+    ) -> None:
+        super().__init__(name or type(module).__name__, tell)
+        self.module = module
+
+    def _build(self, values: bool, rng: str) -> Network:
+        """Return the module itself."""
+        del values, rng
+        from paramtool.network.network import Network
+
+        return Network(self.module, has_values=True)

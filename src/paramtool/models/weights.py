@@ -1,0 +1,53 @@
+"""A model with a checkpoint loaded into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paramtool.models.built import BuiltModel, Stream, Wrapped
+from paramtool.models.torch_import import torch_import
+
+if TYPE_CHECKING:
+    from paramtool.network.network import Network
+
+
+class WithWeights(Wrapped):
+    """Any buildable model with a checkpoint in it, whose values take the place of the model's own rules.
+
+    Args:
+        inner: what the checkpoint is loaded into.
+        weights: the name of the checkpoint.
+
+    Raises:
+        ParamtoolError: where `weights` is no checkpoint.
+    """
+
+    def __init__(self, inner: BuiltModel, weights: str) -> None:
+        from paramtool.models.open import open_checkpoint
+
+        super().__init__(inner)
+        self._checkpoint = open_checkpoint(weights)
+
+    def _build(self, values: bool, rng: str) -> Network:
+        """Build and load; of structure alone, names and shapes are compared."""
+        built = self.inner.network(values=values, rng=rng)
+        if built in self._networks.values():  # it had values from the start
+            return built
+        with torch_import():
+            from paramtool.network.loading import load
+        self.note(*load(built.module, self._checkpoint))
+        return built
+
+    def stream(self, *, rules: bool, rng: str) -> Stream | None:
+        """Return what reads each tensor from the checkpoint while it is written."""
+        if rules and rng != "streams":
+            return None
+        built = self.inner.network(values=False)
+        with torch_import():
+            from paramtool.network.loading import LoadedValues
+            from paramtool.operations.initialization.saving import is_plain
+        if rules and not is_plain(built.module):
+            return None
+        values = LoadedValues(built.module, self._checkpoint)
+        self.note(*values.notes)
+        return Stream(built, loaded=values.blocks, warnings=lambda: values.warnings)
