@@ -96,7 +96,7 @@ def test_every_name_of_the_package_is_there() -> None:
     """All of `__all__` and of `dir()` can be had."""
     for name in {*paramtool.__all__, *dir(paramtool)}:
         assert getattr(paramtool, name) is not None or name.startswith("__")
-    assert callable(paramtool.parameters)
+    assert callable(paramtool.inspect)
     assert callable(paramtool.gradients)
     namespace: dict[str, object] = {}
     exec("from paramtool import *", namespace)

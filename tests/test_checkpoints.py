@@ -15,11 +15,14 @@ import torch
 from torch import Tensor, nn
 
 import paramtool
-from paramtool.errors import ParamtoolError
 from paramtool.models.form import Form, recognize
+from paramtool.models.open import open_checkpoint
 from paramtool.network.listing import parameters
+from paramtool.operations.listing.stored import stored
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.render.formats import Format, as_text
+from paramtool.tensors.elements import CheckpointElements
+from paramtool.tensors.measurement import measured
 from tests.conftest import Run
 
 TENSORS: Mapping[str, Tensor] = {
@@ -180,19 +183,18 @@ def test_structure_needs_no_torch(tmp_path: Path) -> None:
 
 
 def test_python_reads_what_the_command_reads(run: Run, tmp_path: Path) -> None:
-    """`paramtool.read` returns the report of a checkpoint or a snapshot, and refuses a spec."""
+    """`paramtool.inspect` returns the report that the command writes."""
     path = tmp_path / "w.safetensors"
     safetensors.torch.save_file({"a.w": torch.ones(2), "b": torch.ones(1)}, path)
     for words in ([], ["--stats", "--values"]):
-        report = paramtool.read(path, stats=bool(words), values=bool(words))
+        report = paramtool.inspect(path, stats=bool(words), values=bool(words))
         assert as_text(report, "json") == run("inspect", str(path), *words, "--json").stdout
         (tmp_path / "s.json").write_text(as_text(report, "json"))
-        again = paramtool.read(tmp_path / "s.json", stats=bool(words), values=bool(words))
+        again = paramtool.inspect(tmp_path / "s.json", stats=bool(words), values=bool(words))
         assert as_text(again, "json") == as_text(report, "json")
-    assert [row.name for row in paramtool.read(path, module="a").rows] == ["w"]
+    assert [row.name for row in paramtool.inspect(path, module="a").rows] == ["w"]
     (tmp_path / "m.yaml").write_text("model: ReLU")
-    with pytest.raises(ParamtoolError, match="is no checkpoint and no snapshot"):
-        paramtool.read(tmp_path / "m.yaml")
+    assert len(paramtool.inspect(tmp_path / "m.yaml")) == 0
 
 
 @pytest.mark.parametrize("jobs", [2, 5])
@@ -200,5 +202,9 @@ def test_no_number_depends_on_threads(jobs: int, tmp_path: Path) -> None:
     """Statistics are the same to the last bit on any number of threads."""
     path = tmp_path / "w.safetensors"
     safetensors.torch.save_file(dict(TENSORS), path)
-    found, expected = paramtool.read(path, stats=True, jobs=jobs), paramtool.read(path, stats=True)
+    checkpoint = open_checkpoint(str(path))
+    found, expected = (
+        measured(stored(checkpoint), CheckpointElements(checkpoint), stats=True, jobs=each)
+        for each in (jobs, 1)
+    )
     assert as_text(found, "json") == as_text(expected, "json")

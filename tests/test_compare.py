@@ -14,10 +14,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paramtool.api.compare import compare
 from torch import nn
 
 import paramtool
+from paramtool.api.diff import diff as compare
+from paramtool.errors import CannotAnswer
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison import renames
 from paramtool.operations.comparison.differences import differences
@@ -141,10 +142,10 @@ def test_a_listing_without_buffers_tells_nothing_of_them() -> None:
 
 
 def test_a_model_of_python_and_a_listing_of_it_compare() -> None:
-    """`paramtool.compare` takes modules and reports; only modules have values."""
-    report = paramtool.compare(nn.Linear(2, 2), paramtool.parameters(nn.Linear(2, 3)))
+    """`paramtool.diff` takes modules and reports; only modules have values."""
+    report = paramtool.diff(nn.Linear(2, 2), paramtool.inspect(nn.Linear(2, 3)))
     assert [each.change for each in report.rows] == ["reshaped", "reshaped"]
-    with pytest.raises(TypeError, match="a listing has no values"):
+    with pytest.raises(CannotAnswer, match="has no values"):
         compare(nn.Linear(2, 2), parameters(nn.Linear(2, 2)), values=True)
     with pytest.raises(ValueError, match="'weight' is on the meta device"):
         compare(nn.Linear(2, 2), nn.Linear(2, 2, device="meta"), values=True)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
-from paramtool.operations.expectations.evidence import CannotTell, Evidence
 from torch import nn
 
-from paramtool.errors import NothingMatched, Problems
+from paramtool.errors import CannotAnswer, NothingMatched, Problems
+from paramtool.language.document import Inputs
 from paramtool.language.expectations import KINDS
 from paramtool.network.listing import parameters
-from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, check
+from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, Examined, check
 from paramtool.place import Place, Text
 from paramtool.quantities import COUNTS, SIZES, about, between
 from paramtool.records.expectation import Expectation, ExpectationRow, Expected
+from paramtool.records.gradient import Gradients
 from paramtool.records.parameter import Listing
 
 PLACE = Place(Text("model.yaml", "expect: {}"), 7, 3)
@@ -27,40 +30,50 @@ class Told:
     """What a module tells, and what stands in for a spec's rules, a backward pass and a snapshot."""
 
     module: nn.Module
+    name: str = "model.yaml"
+    inputs: Inputs | None = Inputs()  # noqa: RUF009 - a frozen record
+    is_buildable: ClassVar[bool] = True
     rules: Collection[str] | Exception = ()
     verdicts: Mapping[str, str] = field(default_factory=dict)
     different: Sequence[str] = ()
     aliased: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    @property
-    def listing(self) -> Listing:
-        self.asked.append("listing")
-        return parameters(self.module)
+    def prepare(self) -> None:
+        self.asked.append("values")
 
-    @property
-    def statistics(self) -> Listing:
-        self.asked.append("statistics")
-        return parameters(self.module, stats=True)
+    def listing(self, *, stats: bool = False) -> Listing:
+        self.asked.append("statistics" if stats else "listing")
+        return parameters(self.module, stats=stats)
 
-    @property
-    def sharing(self) -> Mapping[str, str]:
-        return {**{row.name: row.tensor for row in self.listing.rows}, **self.aliased}
+    def representatives(self) -> Mapping[str, str]:
+        return {**{row.name: row.tensor for row in self.listing().rows}, **self.aliased}
 
-    @property
-    def unfilled(self) -> Collection[str]:
+    def unfilled(self) -> list[str]:
         if isinstance(self.rules, Exception):
             raise self.rules
-        return self.rules
+        return list(self.rules)
 
-    def differences(self, snapshot: str, place: Place) -> Sequence[str]:
+    def initialized(self) -> Examined:
+        return self
+
+    def gradients(self, *, by_use: bool, values: bool) -> Gradients:
+        assert (by_use, values) == (False, False)
+        rows = [
+            SimpleNamespace(name=name, verdict=verdict, kind="parameter")
+            for name, verdict in self.verdicts.items()
+        ]
+        return SimpleNamespace(rows=rows)  # type: ignore[return-value]
+
+    def differences(self, snapshot: str, place: Place, listing: Listing) -> Sequence[str]:
         assert (snapshot, place) == ("main.json", PLACE)
+        assert listing.rows
         return self.different
 
 
-def held(name: str, value: Expected, evidence: Evidence) -> ExpectationRow:
+def held(name: str, value: Expected, evidence: Told) -> ExpectationRow:
     """Return the row of one expectation."""
-    report = check([Expectation(name, value, PLACE)], evidence, model="model.yaml")
+    report = check([Expectation(name, value, PLACE)], evidence, evidence.differences)
     (row,) = report.rows
     assert (row.model, row.name, row.expected) == ("model.yaml", name, str(Expectation(name, value, PLACE)))
     assert (row.file, row.line, row.column, row.place) == ("model.yaml", 7, 3, "model.yaml:7:3")
@@ -69,7 +82,7 @@ def held(name: str, value: Expected, evidence: Evidence) -> ExpectationRow:
     return row
 
 
-def found(name: str, value: Expected, evidence: Evidence) -> tuple[bool, str]:
+def found(name: str, value: Expected, evidence: Told) -> tuple[bool, str]:
     """Return whether one expectation holds, and what was found."""
     row = held(name, value, evidence)
     return row.holds, row.found
@@ -89,7 +102,7 @@ def tied() -> nn.Sequential:
 
 def test_every_expectation_of_the_language_has_its_function() -> None:
     """What a spec may expect is what check knows, in the same order."""
-    assert list(EXPECTATIONS) == [
+    assert [*EXPECTATIONS, "same_as"] == [
         "parameters", "trainable", "bytes", "names", "frozen", "dtype", "shared", "distinct", "finite",
         "init", "gradients", "same_as",
     ]  # fmt: skip
@@ -266,7 +279,7 @@ def test_what_has_no_shape_cannot_be_counted(name: str) -> None:
     with pytest.raises(Problems) as raised:
         held(name, about("0", COUNTS), lazy)
     (error,) = raised.value.errors
-    assert isinstance(error, CannotTell)
+    assert isinstance(error, CannotAnswer)
     assert str(error) == (
         f"model.yaml:7:3: error: '{name}' cannot be told: a lazy parameter has no shape yet;"
         " input: in the spec gives it one"
@@ -280,7 +293,7 @@ def test_all_that_cannot_be_told_is_told_at_once() -> None:
         ("parameters", about("3", COUNTS)), ("dtype", "float32"), ("finite", "true"),
     ]  # fmt: skip
     with pytest.raises(Problems) as raised:
-        check([Expectation(name, value, PLACE) for name, value in wanted], lazy)
+        check([Expectation(name, value, PLACE) for name, value in wanted], lazy, lazy.differences)
     assert [each.message.split("'")[1] for each in raised.value.errors] == ["parameters", "finite"]
 
 
@@ -300,7 +313,8 @@ def test_the_report_is_in_the_order_of_the_expectations() -> None:
     wanted: list[tuple[str, Expected]] = [
         ("dtype", "float16"), ("parameters", about("19", COUNTS)), ("names", "x"), ("finite", "true"),
     ]  # fmt: skip
-    report = check([Expectation(name, value, PLACE) for name, value in wanted], Told(mlp()))
+    told = Told(mlp())
+    report = check([Expectation(name, value, PLACE) for name, value in wanted], told, told.differences)
     assert [(row.name, row.holds) for row in report.rows] == [
         ("dtype", False), ("parameters", True), ("names", False), ("finite", True),
     ]  # fmt: skip
@@ -311,5 +325,6 @@ def test_the_report_is_in_the_order_of_the_expectations() -> None:
 def test_an_option_has_no_place_in_a_file() -> None:
     """What was typed has no file, line or column."""
     typed = Place(Text("--dtype float32", "", is_option=True), 1, 1)
-    (row,) = check([Expectation("dtype", "float32", typed)], Told(mlp())).rows
+    told = Told(mlp())
+    (row,) = check([Expectation("dtype", "float32", typed)], told, told.differences).rows
     assert (row.file, row.line, row.column, row.place) == (None, None, None, None)

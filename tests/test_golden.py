@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from paramtool.api.sharing import sharing
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from torch import nn
 
+from paramtool.api.shared import shared as sharing
 from paramtool.network import network
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison.differences import differences

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from paramtool.models import networks
-from paramtool.models.python_object import read_object
+from paramtool.language.python_object import read_object
+from paramtool.network import python_object
 from paramtool.operations.initialization.initialize import initialize
 from tests.conftest import Run
 from tests.processes import execute
@@ -117,7 +117,7 @@ def test_every_kind_of_object_is_listed(name: str, arguments: list[str], names: 
 
 def test_structure_takes_no_memory() -> None:
     """What can be built on the meta device is, however large it is."""
-    built = networks.structure(
+    built = python_object.structure(
         read_object("torch.nn:Linear", ["in_features=1000000", "out_features=1000000"])
     ).module
     assert built.get_parameter("weight").is_meta
@@ -128,7 +128,7 @@ def test_arguments_are_yaml() -> None:
     given = read_object("a:b", ["x=1e-3", "y=no", "z=[1, [2, 3]]", "n=", "t=true"]).arguments
     assert given == {"x": 0.001, "y": "no", "z": (1, (2, 3)), "n": None, "t": True}
     typed = ["in_features=1", "out_features=1", "dtype=torch.bfloat16"]
-    built = networks.structure(read_object("torch.nn:Linear", typed)).module
+    built = python_object.structure(read_object("torch.nn:Linear", typed)).module
     assert built.get_parameter("weight").dtype == torch.bfloat16
 
 
@@ -146,7 +146,7 @@ def test_values_can_be_those_of_a_hand_written_loop() -> None:
     torch.manual_seed(5)
     expected = nn.Linear(4, 3)
     made = read_object("torch.nn:Linear", ["in_features=4", "out_features=3"])
-    found = networks.values(type(made)(**{**vars(made), "seed": 5}), "torch").module
+    found = python_object.values(type(made)(**{**vars(made), "seed": 5}), "torch").module
     assert torch.equal(found.get_parameter("weight"), expected.weight)
 
 

@@ -17,12 +17,12 @@ import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from paramtool.api.sharing import sharing
 from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 import paramtool
+from paramtool.api.shared import shared as sharing
 from paramtool.errors import NothingMatched
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.network import network
@@ -427,9 +427,9 @@ def test_a_selection_keeps_whole_groups() -> None:
 
 
 def test_the_python_api_has_it() -> None:
-    """`paramtool.sharing` takes any module and `as_text` writes what it returns."""
+    """`paramtool.shared` takes any module and `as_text` writes what it returns."""
     linear = nn.Linear(1, 1, bias=False)
-    text = paramtool.as_text(paramtool.sharing(nn.Sequential(linear, linear)), "csv")
+    text = paramtool.as_text(paramtool.shared(nn.Sequential(linear, linear)), "csv")
     assert text.splitlines()[1] == '1,tied,0.weight,,parameter,0,Linear,"[1, 1]",float32,4,,,'
 
 

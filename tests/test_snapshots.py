@@ -14,7 +14,7 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.json_document import read_document
-from paramtool.models.snapshot import read_snapshot
+from paramtool.files.reading.snapshot import read_snapshot
 from paramtool.network.listing import parameters
 from paramtool.operations.listing.remembered import remembered
 from paramtool.place import Text
@@ -32,7 +32,7 @@ def again(report: Rows, stats: bool = False, values: bool = False) -> Rows:
     """Return what is read from the JSON of `report`."""
     document = read_document(Text("s.json", as_text(report, Format.json)))
     assert document is not None and document.is_snapshot
-    return remembered(read_snapshot(document).report, "s.json", stats=stats, values=values)
+    return remembered(read_snapshot(document), "s.json", stats=stats, values=values)
 
 
 @settings(max_examples=150, deadline=None)
@@ -110,7 +110,7 @@ def read(content: dict[str, Any]) -> Rows:
     """Return what is read of a document."""
     document = read_document(Text("s.json", json.dumps(content)))
     assert document is not None
-    return read_snapshot(document).report
+    return read_snapshot(document)
 
 
 def test_unknown_fields_are_passed_over() -> None:

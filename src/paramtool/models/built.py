@@ -96,6 +96,8 @@ class BuiltModel(Model):
         module = self.network().module
         with torch_import():
             from paramtool.tensors.elements import ModuleElements
+            from paramtool.tensors.named_tensors import check_values
+        check_values(module)
         return ModuleElements(module)
 
     def unfilled(self) -> list[str]:

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.errors import DoesNotLoad, ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.suggestion import did_you_mean
 from paramtool.tensors.elements import CheckpointElements, dtype_of
@@ -35,7 +35,7 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
     says that all keys match.  Of a module on the meta device only the names and shapes are compared.
 
     Raises:
-        Problems: with every missing, unexpected and reshaped name; the module is left as it was.
+        DoesNotLoad: with every missing, unexpected and reshaped name; the module is left as it was.
         ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
     """
     values = LoadedValues(module, checkpoint)
@@ -57,7 +57,7 @@ class LoadedValues:
         notes: what there is to say of the casts.
 
     Raises:
-        Problems: with every missing, unexpected and reshaped name.
+        DoesNotLoad: with every missing, unexpected and reshaped name.
         ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
     """
 
@@ -66,7 +66,7 @@ class LoadedValues:
         self.targets = list(_targets(module, stored))
         problems = [*_unpaired(self.targets, checkpoint), *_unlike(self.targets, stored, checkpoint.name)]
         if problems:
-            raise Problems(problems)
+            raise DoesNotLoad(problems)
         self._file = checkpoint.name
         self._elements = CheckpointElements(checkpoint)
         for target in self.targets:
@@ -154,9 +154,13 @@ def _check_tie(target: _Target, stored: dict[str, Stored], elements: CheckpointE
     first, *others = target.found
     for name in others:
         if stored[name] is not stored[first] and not _are_equal(first, name, stored, elements):
-            raise ParamtoolError(
-                f"'{first}' and '{name}' are one tensor in the model, and differ in {file}",
-                hint="untie them in the model, or store one of them",
+            raise DoesNotLoad(
+                [
+                    ParamtoolError(
+                        f"'{first}' and '{name}' are one tensor in the model, and differ in {file}",
+                        hint="untie them in the model, or store one of them",
+                    )
+                ]
             )
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.errors import BadArgument
+
 
 class NamedTensor(NamedTuple):
     """One name of a tensor, the module that owns it, and what it is there.
@@ -61,10 +63,10 @@ def by_tensor(named: Iterable[NamedTensor]) -> list[list[NamedTensor]]:
 
 
 def check_values(module: nn.Module) -> None:
-    """Raise a ValueError where a tensor of `module` has a shape and no values: on the meta device."""
+    """Raise a BadArgument where a tensor of `module` has a shape and no values: on the meta device."""
     for named in named_tensors(module):
         if named.tensor.is_meta and not is_lazy(named.tensor):
-            raise ValueError(f"'{named.name}' is on the meta device and has no values")
+            raise BadArgument(f"'{named.name}' is on the meta device and has no values")
 
 
 def dtype_name(tensor: Tensor) -> str:

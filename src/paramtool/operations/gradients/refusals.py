@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from paramtool.errors import ParamtoolError, first_line, shorten
+from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten
 from paramtool.operations.gradients.calls import Failure, has_forward
 from paramtool.tensors.named_tensors import dtype_name
 
@@ -58,7 +58,7 @@ def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -
     )
     name += f" with {own}" if own else ""
     got = ", ".join(filter(None, (_described(each) for each in failure.arguments))) if failure else ""
-    return ParamtoolError(
+    return UserCodeFailed(
         f"{name} fails{f' on {got}' if got else ''}: {_message(error)}", hint=_hint(error, module)
     )
 
@@ -70,12 +70,12 @@ def _no_forward(name: str) -> ParamtoolError:
 
 def failed_backward(error: Exception) -> ParamtoolError:
     """Return what to tell of an `error` in the backward pass."""
-    return ParamtoolError(f"the backward pass fails: {_message(error)}")
+    return UserCodeFailed(f"the backward pass fails: {_message(error)}")
 
 
 def failed_loss(name: str, error: Exception) -> ParamtoolError:
     """Return what to tell of an `error` while the loss was made of the output."""
-    return ParamtoolError(f"the loss {name} of the output fails: {_message(error)}")
+    return UserCodeFailed(f"the loss {name} of the output fails: {_message(error)}")
 
 
 def _message(error: Exception) -> str:
