@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import BadArgument, ParamtoolError, shorten
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
 from paramtool.render.views import view_of
@@ -92,7 +92,16 @@ def render(
 
 
 def as_text(report: Report[Any, Any], format: Format | str = Format.table) -> str:
-    """Return `report` as one string, in any of the formats."""
+    """Return `report` as one string, in any of the formats.
+
+    Raises:
+        BadArgument: for a format that there is not.
+        ParamtoolError: for one that a report of this command does not have.
+    """
+    known = [each.value for each in Format]
+    if format not in known:
+        hint = f"known are {', '.join(known)}"
+        raise BadArgument(f"there is no format '{shorten(str(format))}'", hint=hint)
     return "".join(render(report, format))
 
 

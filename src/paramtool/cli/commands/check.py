@@ -130,9 +130,10 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
             hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise _NothingExpected(message, hint=hint)
         console.note(message)
-    elif weights is not None:
+    report = examine(model, added)
+    if weights is not None:
         model.listing()  # which compares the names and shapes, whatever is expected
-    return examine(model, added)
+    return report
 
 
 def _together(reports: list[Expectations], format: Format) -> Expectations:
