@@ -18,7 +18,7 @@ import paramtool
 from paramtool.models.form import Form, recognize
 from paramtool.models.open import open_checkpoint
 from paramtool.network.listing import parameters
-from paramtool.operations.listing.stored import stored
+from paramtool.operations.listing.checkpoint import stored
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.render.formats import Format, as_text
 from paramtool.tensors.elements import CheckpointElements

@@ -23,7 +23,7 @@ from paramtool.files.reading import safetensors as safetensors_file
 from paramtool.files.reading import safetensors_header, sharded, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.open import open_model
-from paramtool.operations.listing.stored import stored
+from paramtool.operations.listing.checkpoint import stored
 from paramtool.tensors import repeated
 from paramtool.tensors.elements import CheckpointElements
 from paramtool.tensors.strided import Region

@@ -27,8 +27,8 @@ from paramtool.errors import NothingMatched
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.network import network
 from paramtool.network.listing import parameters
+from paramtool.operations.listing.checkpoint import stored
 from paramtool.operations.listing.selection import Selection
-from paramtool.operations.listing.stored import stored
 from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
 from paramtool.operations.sharing.grouping import share
 from paramtool.patterns import compile_pattern

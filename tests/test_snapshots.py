@@ -16,7 +16,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.json_document import read_document
 from paramtool.files.reading.snapshot import read_snapshot
 from paramtool.network.listing import parameters
-from paramtool.operations.listing.remembered import remembered
+from paramtool.operations.listing.snapshot import remembered
 from paramtool.place import Text
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report

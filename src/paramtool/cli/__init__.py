@@ -1,0 +1,13 @@
+"""The terminal's two ends: options in; a model, an operation, a renderer and an exit status out.
+
+main            the process: one handler of errors, the exit statuses
+command_group   the commands by name; only the one that is typed is imported
+command         how a command prints its help
+commands/       one file each: options in, a function of `api`, a renderer
+model_argument  MODEL, --set, --arg, --seed, --pattern, --recipe
+options         options that several commands share
+rule_options    --pattern … --normal …: rules, in the order typed
+output_options  --output and what goes with it
+expectation_options, completion, progress
+console         stdout for the result, stderr for the rest
+"""

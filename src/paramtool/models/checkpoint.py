@@ -10,7 +10,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
-from paramtool.operations.listing.stored import part_of, stored
+from paramtool.operations.listing.checkpoint import part_of, stored
 
 if TYPE_CHECKING:
     from paramtool.network.network import Network

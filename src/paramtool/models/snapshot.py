@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from paramtool.models.checkpoint import paths_in
 from paramtool.models.model import Model
-from paramtool.operations.listing.remembered import remembered
+from paramtool.operations.listing.snapshot import remembered
 from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paramtool.cores import available_cores
 from paramtool.models.checkpoint import paths_in
 from paramtool.models.model import Model
-from paramtool.operations.listing.stored import no_module
+from paramtool.operations.listing.checkpoint import no_module
 
 if TYPE_CHECKING:
     from torch import Tensor

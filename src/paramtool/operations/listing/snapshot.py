@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from paramtool.errors import CannotAnswer
-from paramtool.operations.listing.stored import no_module
+from paramtool.operations.listing.checkpoint import no_module
 from paramtool.records.parameter import (
     STATISTICS_COLUMNS,
     Listing,
