@@ -13,7 +13,7 @@ from paramtool.errors import NothingMatched, Problems
 from paramtool.language.expectations import KINDS
 from paramtool.network.listing import parameters
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
-from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, check
+from paramtool.operations.expectations.findings import EXPECTATIONS, MOST_NAMED, check
 from paramtool.place import Place, Text
 from paramtool.quantities import COUNTS, SIZES, about, between
 from paramtool.records.expectation import Expectation, ExpectationRow, Expected

@@ -25,12 +25,12 @@ import paramtool
 from paramtool.api.sharing import sharing
 from paramtool.errors import NothingMatched
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.network import network
+from paramtool.network import construction
 from paramtool.network.listing import parameters
 from paramtool.operations.listing.selection import Selection
 from paramtool.operations.listing.stored import stored
 from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
-from paramtool.operations.sharing.grouping import share
+from paramtool.operations.sharing.groups import share
 from paramtool.patterns import compile_pattern
 from paramtool.records.extent import Extent
 from paramtool.records.layout import Layout
@@ -72,14 +72,14 @@ def spec(tmp_path: Path) -> Callable[[str], nn.Module]:
     def build(text: str) -> nn.Module:
         path = tmp_path / "model.yaml"
         path.write_text(text)
-        return network.structure(open_spec(str(path))).module
+        return construction.structure(open_spec(str(path))).module
 
     return build
 
 
 def test_a_module_used_twice_is_one() -> None:
     """Of the notebook's net, net[0] is net[1]: one tensor under two names, and one module."""
-    report = sharing(network.structure(open_spec(str(CONFIGS / "shared.yaml"))).module)
+    report = sharing(construction.structure(open_spec(str(CONFIGS / "shared.yaml"))).module)
     assert report.rows == (
         SharingRow(
             group=1, sharing="tied", name="0.weight", tied_to=None, kind="parameter", module="0",
@@ -98,7 +98,7 @@ def test_a_module_used_twice_is_one() -> None:
 
 def test_a_tied_parameter_leaves_its_modules_two() -> None:
     """GPT-2's head and embedding are two modules with one weight of 154 MB."""
-    report = sharing(network.structure(open_spec(str(CONFIGS / "gpt2.yaml"))).module)
+    report = sharing(construction.structure(open_spec(str(CONFIGS / "gpt2.yaml"))).module)
     assert [(row.name, row.module) for row in report.rows] == [("wte.weight", None), ("lm_head.weight", None)]
     assert report.totals.saved_nbytes == 50_257 * 768 * 4
     assert report.totals.modules == ()

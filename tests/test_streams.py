@@ -12,8 +12,8 @@ from torch import Tensor
 
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
-from paramtool.network import network
-from paramtool.network.recording import Recording
+from paramtool.network import construction
+from paramtool.network.fill_record import Recording
 from paramtool.place import Text
 from paramtool.tensors import streams
 
@@ -32,7 +32,7 @@ WRITTEN_DOWN = [0.394327, 0.938946, 0.853985, 0.01233]
 
 def built(text: str, rng: str = "streams") -> dict[str, Tensor]:
     """Return every parameter and buffer of a spec by its name, with values."""
-    module = network.values(read_spec(Text("m.yaml", text), shipped()), rng).module
+    module = construction.values(read_spec(Text("m.yaml", text), shipped()), rng).module
     return {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers())}
 
 
@@ -123,8 +123,8 @@ def test_fills_of_a_spec_have_streams_too() -> None:
     """`fill: rand` and `randn` are drawn by name, in Parameters, Buffers and plain Tensors."""
     filled = "w: {Parameter: {shape: [3], fill: randn}}, t: {Tensor: {shape: [3], fill: rand}}"
     text = "model: {Module: {%s " + filled + "}}"
-    alone = network.values(read_spec(Text("m.yaml", text % ""), shipped())).module
-    more = network.values(
+    alone = construction.values(read_spec(Text("m.yaml", text % ""), shipped())).module
+    more = construction.values(
         read_spec(Text("m.yaml", text % "v: {Parameter: {shape: [9], fill: rand}},"), shipped())
     ).module
     assert torch.equal(alone.w, more.w)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 from torch.utils.checkpoint import checkpoint
 
-from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.gradients.backpropagation import gradients
 from tests.gradient_check import Written, check, reals, split
 
 

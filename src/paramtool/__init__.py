@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from paramtool.api.sharing import sharing
     from paramtool.errors import ParamtoolError
     from paramtool.network.listing import parameters
-    from paramtool.operations.gradients.gradients import gradients
-    from paramtool.operations.initialization.initialize import initialize
+    from paramtool.operations.gradients.backpropagation import gradients
+    from paramtool.operations.initialization.rule_application import initialize
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
@@ -56,8 +56,8 @@ _HOMES = {
     "Rule": "records.rule",
     "as_text": "render.formats",
     "compare": "api.compare",
-    "gradients": "operations.gradients.gradients",
-    "initialize": "operations.initialization.initialize",
+    "gradients": "operations.gradients.backpropagation",
+    "initialize": "operations.initialization.rule_application",
     "parameters": "network.listing",
     "read": "api.reading",
     "sharing": "api.sharing",

@@ -6,7 +6,7 @@ from torch import nn
 
 from paramtool.network.layout import equal_in, layout_of
 from paramtool.operations.listing.selection import Selection
-from paramtool.operations.sharing.grouping import share
+from paramtool.operations.sharing.groups import share
 from paramtool.records.sharing import Sharing
 
 

@@ -11,7 +11,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.models.open import Buildable, Model, buildable, open_checkpoint
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 def build(
@@ -38,7 +38,7 @@ def build(
     checkpoint = open_checkpoint(weights) if weights is not None else None
     with quick_import():
         from paramtool.models import networks
-        from paramtool.network.loading import load
+        from paramtool.network.strict_load import load
 
     built = networks.values(source, rng) if values else networks.structure(source)
     for text in built.notes:

@@ -14,7 +14,7 @@ from paramtool.models.open import Model, buildable
 from paramtool.records.parameter import Listing
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 class Construction:

@@ -54,7 +54,7 @@ class ModelEvidence:
 
     @cached_property
     def sharing(self) -> Mapping[str, str]:
-        from paramtool.operations.sharing.grouping import representatives, share
+        from paramtool.operations.sharing.groups import representatives, share
 
         if self._is_listed:
             return representatives(share(laid_out(self._model)[0]))
@@ -66,7 +66,7 @@ class ModelEvidence:
     def unfilled(self) -> Collection[str]:
         source = self._source()
         with quick_import():
-            from paramtool.operations.initialization.planning import plan
+            from paramtool.operations.initialization.rule_plan import plan
         targets = plan(self._construction.structure.module, source.rules)
         return [each.name for each in targets if not any(step.replaces for step in each.steps)]
 

@@ -43,8 +43,8 @@ def list_model(
 def _network(model: Buildable, module: str | None, stats: bool, values: bool, weights: str | None) -> Listing:
     built = build(model, values=values or stats, weights=weights)
     with quick_import():
-        from paramtool.network import network
+        from paramtool.network import construction
         from paramtool.network.listing import parameters
 
-    part = network.submodule(built.module, module) if module else built.module
+    part = construction.submodule(built.module, module) if module else built.module
     return parameters(part, stats=stats, values=values, model=model.name)

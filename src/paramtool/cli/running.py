@@ -12,13 +12,13 @@ from paramtool.records.gradient import Gradients, LossFunction
 from paramtool.records.rule import Rule
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 def filled(source: Buildable, built: Network, rules: Sequence[Rule]) -> Network:
     """Fill a network that was built of `source` as `init` would."""
     with quick_import():
-        from paramtool.operations.initialization.initialize import initialize
+        from paramtool.operations.initialization.rule_application import initialize
 
     if rules:
         initialize(built.module, rules, seed=source.seed)
@@ -49,8 +49,8 @@ def run(
     """
     with quick_import():
         from paramtool.models import networks
-        from paramtool.network.inputs import make_inputs
-        from paramtool.operations.gradients.gradients import gradients
+        from paramtool.network.spec_tensors import make_inputs
+        from paramtool.operations.gradients.backpropagation import gradients
         from paramtool.operations.gradients.refusals import check_forward
 
     check_forward(networks.structure(source).module)

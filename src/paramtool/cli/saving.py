@@ -12,13 +12,13 @@ from paramtool.cli.cores import available_cores
 from paramtool.cli.progress import progress_bar
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.language.typed_size import read_size
+from paramtool.language.option_values import read_size
 from paramtool.models.open import Buildable, open_checkpoint
 from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def write_weights(
         ParamtoolError: where the files cannot be written.
     """
     from paramtool.models import networks
-    from paramtool.operations.initialization.initialize import initialize
-    from paramtool.operations.initialization.saving import byte_count, check, is_known, is_plain, save
+    from paramtool.operations.initialization.rule_application import initialize
+    from paramtool.operations.initialization.weights_file import byte_count, check, is_known, is_plain, save
 
     common: dict[str, Any] = {"digests": digests, "model": source.name, **vars(saving)}
     if weights is not None and (not rules or rng == "streams"):
@@ -95,8 +95,8 @@ def _save_loaded(
     built: Network, checkpoint: Checkpoint, rules: list[Rule], seed: int, common: dict[str, Any]
 ) -> Initialization:
     """Write a checkpoint as the model has it, block by block, with what rules make of it."""
-    from paramtool.network.loading import LoadedValues
-    from paramtool.operations.initialization.saving import byte_count, save
+    from paramtool.network.strict_load import LoadedValues
+    from paramtool.operations.initialization.weights_file import byte_count, save
 
     values = LoadedValues(built.module, checkpoint)
     for text in (*built.notes, *values.notes):

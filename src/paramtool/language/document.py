@@ -12,13 +12,13 @@ from paramtool.language.expectations import read_expectations
 from paramtool.language.modules import ModuleReader
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.language.overrides import Override
-from paramtool.language.reader import read
 from paramtool.language.rules import read_rules
-from paramtool.language.size import check_size
 from paramtool.language.tensors import KEYS as TENSOR_KEYS
 from paramtool.language.tensors import read_tensor
 from paramtool.language.tree import Node as Tree
 from paramtool.language.tree import TensorNode
+from paramtool.language.tree_size import check_size
+from paramtool.language.yaml_reader import read
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation

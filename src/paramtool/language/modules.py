@@ -7,13 +7,20 @@ from functools import cached_property
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language import recipes
 from paramtool.language.arguments import bind, missing
-from paramtool.language.calls import read_call
 from paramtool.language.catalog import Catalog
-from paramtool.language.containers import LISTS, NAMED, TENSORS, read_container
+from paramtool.language.classes import LISTS, NAMED, TENSORS, read_call, read_container
 from paramtool.language.limits import MAX_DEPTH
-from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
+from paramtool.language.nodes import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    describe,
+    is_alias,
+    is_nothing,
+    recipe_root,
+)
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tensors import read_tensor
 from paramtool.language.tree import (
@@ -107,7 +114,7 @@ class ModuleReader:
         if id(node) not in self._shared:
             self._shared[id(node)] = None
             tree = self._bare(node, tensors)
-            root = recipes.root(node, self._defines_node)
+            root = recipe_root(node, self._defines_node)
             scope = self._scope(root) if root else None
             self._shared[id(node)] = Shared(tree, scope, node.place) if tree else None
         shared = self._shared[id(node)]
@@ -171,7 +178,7 @@ class ModuleReader:
                 message = f"'times' of Repeat must be an int of 0 or more, got {describe(node)}"
                 raise ParamtoolError(message, node.place)
             return node.value
-        if recipes.is_alias(node, given):
+        if is_alias(node, given):
             hint = "list the alias as often as needed, or define a name"
             message = "Repeat makes independent copies, and an alias is one module"
             key = next(key for key, value in given.entries if value is node)
@@ -211,7 +218,7 @@ class ModuleReader:
             return
         self._read.add(name)
         define, node = self._defines[name]
-        if recipes.is_alias(node, self._defines_node) or self._first_names[id(node)] != name:
+        if is_alias(node, self._defines_node) or self._first_names[id(node)] != name:
             message = f"the define '{shorten(name)}' is a recipe, and an alias is one module"
             self.report(ParamtoolError(message, define.place))
             return

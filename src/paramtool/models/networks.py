@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from paramtool.models.open import Buildable
 from paramtool.models.python_object import PythonObject
-from paramtool.network import network, python_object
+from paramtool.network import construction, python_object
+from paramtool.network.construction import Network, no_collection
+from paramtool.network.fill_record import Sketch
 from paramtool.network.nesting import check_nesting
-from paramtool.network.network import Network, no_collection
-from paramtool.network.recording import Sketch
 
 
 def structure(model: Buildable) -> Network:
@@ -18,7 +18,7 @@ def structure(model: Buildable) -> Network:
         ParamtoolError: where an object is no module, its constructor raises, or modules nest too deep.
     """
     if not isinstance(model, PythonObject):
-        return network.structure(model)
+        return construction.structure(model)
     with no_collection():
         module = python_object.structure_of(model)
         check_nesting(module)
@@ -33,7 +33,7 @@ def sketch(model: Buildable) -> tuple[Network, Sketch]:
         ParamtoolError: where an object is no module, its constructor raises, or modules nest too deep.
     """
     if not isinstance(model, PythonObject):
-        return network.sketch(model)
+        return construction.sketch(model)
     with no_collection():
         module, recording = python_object.sketch_of(model)
         check_nesting(module)
@@ -55,8 +55,8 @@ def values(model: Buildable, rng: str = "streams") -> Network:
             in this machine's memory.
     """
     if not isinstance(model, PythonObject):
-        return network.values(model, rng)
-    network.check_memory(structure(model).module)
+        return construction.values(model, rng)
+    construction.check_memory(structure(model).module)
     with no_collection():
         module, notes = python_object.values_of(model, rng)
         return Network(module, tuple(notes))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language.typed_value import read_value
+from paramtool.language.option_values import read_value
 from paramtool.language.values import Mismatch, plain
 from paramtool.models.form import OBJECT
 from paramtool.place import Place, Text

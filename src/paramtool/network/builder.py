@@ -26,7 +26,7 @@ from paramtool.language.tree import (
 )
 from paramtool.language.tree import Residual as ResidualNode
 from paramtool.network.residual import Residual
-from paramtool.network.tensors import make_tensor
+from paramtool.network.spec_tensors import make_tensor
 from paramtool.place import Place
 
 _NODES = (Call, Container, Repeat, ResidualNode, TensorNode, Use, Shared)

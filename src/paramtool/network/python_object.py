@@ -17,8 +17,8 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError, first_line, shorten, told
 from paramtool.models.python_object import PythonObject
-from paramtool.network.recording import Recording, Sketch
-from paramtool.network.structure import StructureOnly
+from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.meta_device import StructureOnly
 from paramtool.suggestion import did_you_mean
 
 _ENDS = (Exception, SystemExit)

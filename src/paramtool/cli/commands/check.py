@@ -16,8 +16,8 @@ from paramtool.cli.evidence import ModelEvidence
 from paramtool.errors import ParamtoolError
 from paramtool.language.document import Spec
 from paramtool.models.open import Model, spec_catalog
-from paramtool.operations.expectations.expectations import check as hold
-from paramtool.operations.expectations.expectations import sums
+from paramtool.operations.expectations.findings import check as hold
+from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import (
     PEOPLE_COLUMNS,
     Expectation,

@@ -82,7 +82,7 @@ def diff(
     A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
     Exit status 0 where they are the same, 1 where they differ.
     """
-    from paramtool.operations.comparison.chosen_differences import choose_differences
+    from paramtool.operations.comparison.difference_selection import choose_differences
     from paramtool.operations.comparison.differences import differences
 
     format = Format.json if json else format
@@ -99,7 +99,7 @@ def diff(
         report = choose_differences(report, names, selection)
     if format in FOR_CI and isinstance(model_b, Spec):
         from paramtool.cli.locating import located
-        from paramtool.network.places import places
+        from paramtool.network.construction import places
 
         report = located(report, model_b, places(model_b), whole=not all)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all

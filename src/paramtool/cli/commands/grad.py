@@ -17,7 +17,7 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.running import filled, run
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.language.typed_input import read_inputs
+from paramtool.language.option_inputs import read_inputs
 from paramtool.models.open import buildable, spec_catalog
 from paramtool.records.gradient import GradientRow, LossFunction
 from paramtool.render.formats import Format, render

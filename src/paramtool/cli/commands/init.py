@@ -111,7 +111,7 @@ def _initialize(
 ) -> Initialization:
     """Build the model and do, or plan, what the rules say; torch comes in here."""
     with quick_import():
-        from paramtool.operations.initialization.initialize import initialize
+        from paramtool.operations.initialization.rule_application import initialize
 
     if saving and not dry_run:
         return write_weights(source, weights, rules, rng, saving, digests)
@@ -127,7 +127,7 @@ def _initialize(
         model=source.name,
     )
     if saving:
-        from paramtool.operations.initialization.saving import check
+        from paramtool.operations.initialization.weights_file import check
 
         size = check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
         console.note(f"without --dry-run this writes {byte_size(size)} to {saving.target}")

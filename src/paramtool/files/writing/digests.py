@@ -24,7 +24,7 @@ class Piece(NamedTuple):
     checksum: int
 
 
-class Written:
+class Checksums:
     """Remembers a checksum of every piece that is written, and looks for it when it is read back.
 
     Pieces come in any order and from any thread; memory grows by some bytes for each.

@@ -7,8 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, Protocol
 
+from paramtool.operations.comparison.load_verdict import KINDS, Verdict, is_stored, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
-from paramtool.operations.comparison.strict_load import KINDS, Verdict, is_stored, judge
 from paramtool.operations.comparison.whole_modules import with_modules
 from paramtool.records.difference import (
     CHANGES,

@@ -12,8 +12,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from paramtool.operations.comparison.likeness import Score, mutually_best, name_likeness
-from paramtool.operations.comparison.name_tree import Node, Nodes, descendants, trees
+from paramtool.operations.comparison.name_tree import (
+    Node,
+    Nodes,
+    Score,
+    descendants,
+    mutually_best,
+    name_likeness,
+    trees,
+)
 
 MOST_NAMESAKES = 32
 """Modules of one name, the highest, among which a moved one is looked for."""

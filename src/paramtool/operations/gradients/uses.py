@@ -18,7 +18,7 @@ from torch.autograd.graph import Node
 
 from paramtool.operations.gradients import graph
 from paramtool.operations.gradients.calls import Call, Calls
-from paramtool.operations.gradients.opened import answers_itself
+from paramtool.operations.gradients.function_mode import answers_itself
 
 
 @dataclass

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from paramtool.network.structure import on_meta
+from paramtool.network.meta_device import on_meta
 from paramtool.tensors import streams
 from paramtool.tensors.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
 from paramtool.tensors.named_tensors import named_tensors

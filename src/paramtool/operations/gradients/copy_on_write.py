@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paramtool.operations.gradients.opened import Opening, answers_itself
-from paramtool.operations.gradients.writes import tensors, written
+from paramtool.operations.gradients.function_mode import FunctionMode, answers_itself
+from paramtool.tensors.nested_values import tensors
+from paramtool.tensors.writes import written
 
 Storage = torch.UntypedStorage
 
 
-class Kept(Opening):
+class CopyOnWrite(FunctionMode):
     """Sees every operation before it runs, while it is entered, and copies what that is about to write.
 
     What nothing writes is never copied, so that a pass over a large model takes no more memory for

@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 
+from paramtool.tensors.nested_values import tensors
+
 _IN_PLACE = re.compile(
     r".*[^_]_|__setitem__|__i(add|sub|mul|div|truediv|floordiv|mod|pow|and|or|xor|lshift|rshift|matmul)__"
 )
@@ -43,18 +45,6 @@ def written(func: Callable[..., Any], arguments: Sequence[Any], named: Mapping[s
         yield from (each for each in tensors((arguments, named)) if not each.requires_grad)
     elif name in _HANDING_OUT or (name not in _HARMLESS and _IN_PLACE.fullmatch(name)):
         yield from tensors(arguments[0] if arguments else named)
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    """Yield every tensor in lists, tuples and mappings."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from tensors(each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from tensors(each)
 
 
 @cache

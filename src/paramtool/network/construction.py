@@ -13,12 +13,12 @@ from torch import nn
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.document import Spec
 from paramtool.network.builder import Builder
+from paramtool.network.fill_record import Recording, Sketch
 from paramtool.network.free_memory import check_fits
-from paramtool.network.freezing import freeze
-from paramtool.network.recording import Recording, Sketch
-from paramtool.network.settling import settle
-from paramtool.network.structure import StructureOnly, default_dtype
-from paramtool.network.tying import tie
+from paramtool.network.lazy_modules import settle
+from paramtool.network.meta_device import StructureOnly, default_dtype
+from paramtool.network.parameter_statements import freeze, tie
+from paramtool.place import Place
 from paramtool.suggestion import hint_of_module
 from paramtool.tensors.named_tensors import by_tensor, named_tensors
 
@@ -120,4 +120,24 @@ def submodule(module: nn.Module, path: str) -> nn.Module:
         paths = [each for each in modules if each]
         names = {each.name for each in named_tensors(module)}
         raise ParamtoolError(f"no module '{path}'", hint=hint_of_module(path, paths, names))
+    return found
+
+
+def places(spec: Spec) -> dict[str, Place]:
+    """Return the places by the paths of modules and the names of tensors.
+
+    What torch makes inside a module that the spec names is not there: it is written where its module is.
+    """
+    builder = Builder()
+    with StructureOnly(), default_dtype(spec.dtype):
+        module = builder.module(spec.model)
+    found = {}
+    for path, each in module.named_modules(remove_duplicate=False):
+        prefix = f"{path}." if path else ""
+        members = {path: each, **{f"{prefix}{name}": member for name, member in vars(each).items()}}
+        for tensors in (each._parameters, each._buffers):
+            members |= {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+        for name, member in members.items():
+            if id(member) in builder.origins:
+                found[name] = builder.origins[id(member)][1]
     return found

@@ -8,7 +8,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from paramtool.errors import first_line
 from paramtool.language.document import Inputs
-from paramtool.network.tensors import make_tensor
+from paramtool.network.spec_tensors import make_tensor
 
 
 def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:

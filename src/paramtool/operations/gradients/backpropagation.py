@@ -12,12 +12,12 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import check_nesting, room_for
-from paramtool.operations.gradients.kept import Kept
+from paramtool.operations.gradients.copy_on_write import CopyOnWrite
+from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.layers import CAPTION
+from paramtool.operations.gradients.parameter_rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.passes import Loss, Passes
-from paramtool.operations.gradients.rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.splits import REST, is_hooked
-from paramtool.operations.gradients.undisturbed import undisturbed
 from paramtool.records.gradient import (
     ALL_COLUMNS,
     LAYER_COLUMNS,
@@ -50,7 +50,7 @@ def gradients(
     """Return the gradient that `steps` forward and backward passes add up on each parameter.
 
     The module is left as it was, and so are the inputs and the process; see
-    `paramtool.operations.gradients.undisturbed.undisturbed` for what that means, and what is beyond it.
+    `paramtool.operations.gradients.isolation.undisturbed` for what that means, and what is beyond it.
 
     Example:
         >>> import torch
@@ -158,7 +158,7 @@ def _totals(
     )
 
 
-def _lost(parameters: Sequence[NamedParameter], kept: Kept) -> list[str]:
+def _lost(parameters: Sequence[NamedParameter], kept: CopyOnWrite) -> list[str]:
     return [
         f"'{each.names[0]}' was written where no operation was seen, and is not as it was"
         for each in parameters

@@ -8,10 +8,10 @@ from collections.abc import Sequence as Given
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence
-from paramtool.language.reader import read
+from paramtool.language.option_values import read_value
 from paramtool.language.tensors import FILLS, read_tensor
 from paramtool.language.tree import TensorNode
-from paramtool.language.typed_value import read_value
+from paramtool.language.yaml_reader import read
 from paramtool.place import Place, Text
 from paramtool.suggestion import suggest
 

@@ -9,7 +9,7 @@ from typing import cast
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
-from paramtool.operations.expectations.expected_sharing import group_names
+from paramtool.operations.expectations.sharing import group_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.quantities import Quantity, byte_size
 from paramtool.records.expectation import (

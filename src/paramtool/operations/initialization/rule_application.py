@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.operations.initialization.filling import failures, fill_whole, run_law
-from paramtool.operations.initialization.planning import offer, plan
-from paramtool.operations.initialization.targets import Step, Target
+from paramtool.operations.initialization.rule_plan import plan
+from paramtool.operations.initialization.steps import Step, failures, fill_whole, offer, run_law
+from paramtool.operations.initialization.targets import Target
 from paramtool.records.initialization import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,

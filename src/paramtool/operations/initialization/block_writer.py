@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.operations.initialization.filling import fill_whole, run_law
-from paramtool.operations.initialization.targets import Step
+from paramtool.operations.initialization.steps import Step, fill_whole, run_law
 from paramtool.tensors import streams
 from paramtool.tensors.fills import Fill, run_fills
 from paramtool.tensors.memory import as_bytes

@@ -1,25 +1,28 @@
-"""Run a model and leave it as it was."""
+"""Run a model, and leave it, its inputs and the process as they were."""
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from paramtool.operations.gradients.attributes import same_attributes, same_marks
-from paramtool.operations.gradients.kept import Kept
-from paramtool.operations.gradients.surroundings import same_surroundings
-from paramtool.operations.gradients.writes import tensors
+from paramtool.operations.gradients.copy_on_write import CopyOnWrite
 from paramtool.tensors import streams
+from paramtool.tensors.nested_values import tensors
 
 FORWARD = ".forward"
 """Name of the stream that dropout draws from; no parameter's name begins with a dot."""
 
 
 @contextmanager
-def undisturbed(module: nn.Module, training: bool | None, seed: int, inputs: object = ()) -> Iterator[Kept]:
+def undisturbed(
+    module: nn.Module, training: bool | None, seed: int, inputs: object = ()
+) -> Iterator[CopyOnWrite]:
     """Run the block with no gradients yet, in the mode given, under a random stream of its own.
 
     Afterwards everything is as before: values, gradients, hooks and flags of parameters and buffers,
@@ -40,10 +43,10 @@ def undisturbed(module: nn.Module, training: bool | None, seed: int, inputs: obj
         inputs: what it is called with.
     """
     with ExitStack() as stack:
-        stack.enter_context(same_surroundings(seed))
+        stack.enter_context(_same_process(seed))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        kept = Kept([*_all(module), *tensors(inputs)])
+        kept = CopyOnWrite([*_all(module), *tensors(inputs)])
         stack.enter_context(same_attributes(module))
         stack.callback(kept.put_back)
         stack.enter_context(same_marks(module))
@@ -64,3 +67,42 @@ def _all(module: nn.Module) -> Iterable[Tensor]:
             members = value.values() if isinstance(value, dict) else value
             inside = members if isinstance(value, (dict, list, tuple, set)) else (value,)
             yield from (one for one in inside if isinstance(one, Tensor))
+
+
+@contextmanager
+def _same_process(seed: int) -> Iterator[None]:
+    """Leave the process as it is: a forward pass may draw numbers and turn torch's switches.
+
+    torch's default generator, those of Python and NumPy, the number of threads, the default dtype and
+    whether algorithms are deterministic are put back.
+
+    What a person has compiled runs as it was written: compiled operations are seen by no mode, and the
+    modes of a pass would have it compiled anew.
+
+    Args:
+        seed: of Python's and NumPy's generators in the block, as of layers that are dropped by chance.
+    """
+    drawn = random.getstate()
+    numpy = sys.modules.get("numpy.random")
+    drawn_numpy = numpy.get_state() if numpy else None
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    strict = torch.get_deterministic_debug_mode()
+    random.seed(seed)
+    if numpy:
+        numpy.seed(seed % 2**32)
+    compiled = "torch._dynamo" in sys.modules
+    try:
+        with (
+            torch.random.fork_rng(devices=[]),
+            torch.compiler.set_stance("force_eager") if compiled else nullcontext(),
+        ):
+            yield
+    finally:
+        random.setstate(drawn)
+        if numpy:
+            numpy.set_state(drawn_numpy)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        if torch.get_deterministic_debug_mode() != strict:
+            torch.set_deterministic_debug_mode(strict)

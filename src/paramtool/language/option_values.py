@@ -1,4 +1,4 @@
-"""Values that are typed in options: in YAML, one alone or ``key=value`` pairs with commas between."""
+"""Values that are typed in options: YAML, ``key=value`` pairs, and sizes such as ``5GB``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterator
 
 from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.language.arguments import mismatch
 from paramtool.language.nodes import Node, Scalar
-from paramtool.language.reader import read
+from paramtool.language.signature import Argument
+from paramtool.language.values import Mismatch, convert
+from paramtool.language.yaml_reader import read
 from paramtool.place import Place, Text
+from paramtool.quantities import SIZES, between
 
 _TEXT = re.compile(r'"(?:\\.|[^"\\])*"' + r"|'(?:''|[^'])*'", re.DOTALL)
 _AS_IN = "as in --with normal:mean=0,std=0.01"
@@ -73,3 +77,28 @@ def _end(value: str, place: Place) -> int:
         lacks = "begins a list that nothing ends" if depth > 0 else "ends a list that nothing begins"
         raise ParamtoolError(f"'{shorten(value[:at])}' {lacks}", place, _AS_LIST)
     return at
+
+
+def read_size(option: str, given: str, command: str) -> int:
+    """Return the bytes that were typed: ``5GB``, ``512 MiB``, ``1.5G``, or a plain number.
+
+    Args:
+        option: ``--max-shard-size``, where it was typed.
+        given: what was typed.
+        command: what the option is of.
+
+    Raises:
+        ParamtoolError: where it is no size, or less than one byte.
+    """
+    written = given.strip()
+    text = Text(f"{option} {shorten(given)}", "", is_option=True)
+    node = Scalar(text, 1, 1, written, written)
+    argument = Argument(option.lstrip("-"), "size")
+    try:
+        convert(node, argument.parsed_type, ())
+    except Mismatch:
+        raise mismatch(command, argument, node) from None
+    size = between(None, written, SIZES).most
+    if not size:
+        raise ParamtoolError(f"the size '{shorten(given)}' is less than one byte", node.place)
+    return size

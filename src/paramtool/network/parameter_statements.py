@@ -1,4 +1,4 @@
-"""Tie single parameters: make a name of one the same Parameter as another's."""
+"""What a spec says of single parameters: which are tied, and which are frozen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Tie, Written
+from paramtool.patterns import compile_pattern, matching
 from paramtool.suggestion import suggest
 
 
@@ -78,3 +79,26 @@ def _find(module: nn.Module, name: Written, names: list[str]) -> tuple[nn.Module
         hint = f"did you mean '{inside}'?" if inside else suggest(name.text, names)
         raise ParamtoolError(f"no parameter '{shorten(name.text)}' to tie", name.place, hint)
     return owner, attribute, parameter
+
+
+def freeze(module: nn.Module, patterns: tuple[Written, ...]) -> list[ParamtoolError]:
+    """Freeze every parameter that has a name with one of the patterns in it.
+
+    A tied parameter is matched by any of its names.  Returns an error for a pattern that finds none.
+    """
+    if not patterns:
+        return []
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    problems = []
+    for pattern in patterns:
+        try:
+            found = matching([compile_pattern(pattern.text)], parameters)
+        except ParamtoolError as error:
+            problems.append(ParamtoolError(error.message, pattern.place, error.hint))
+            break  # one pattern that runs away is enough
+        if not found:
+            message = f"'{shorten(pattern.text)}' matches no parameter to freeze"
+            problems.append(ParamtoolError(message, pattern.place))
+        for name in found:
+            parameters[name].requires_grad = False  # requires_grad_() is refused by lazy ones
+    return problems

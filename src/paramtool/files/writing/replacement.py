@@ -11,9 +11,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.writing.complaints import told_of
-from paramtool.files.writing.destination import already_there, check_space, destination
-from paramtool.files.writing.leftovers import lock, remove_leftovers, temporary_path
+from paramtool.files.writing.destination import (
+    already_there,
+    check_space,
+    destination,
+    errors_about,
+    lock,
+    remove_leftovers,
+    temporary_path,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -58,7 +64,7 @@ class Replacement:
         remove_leftovers(found.path)
         check_space(self.target, found.path.parent, self.size)
         try:
-            with told_of(self.target):
+            with errors_about(self.target):
                 # nobody may read the new content who may not read the old
                 self._create(0o666 if found.old is None else 0o600)
                 # Not posix_fallocate: it zeroes the pages of a memory disk on one thread, before the
@@ -82,7 +88,7 @@ class Replacement:
     def write_at(self, position: int, data: Buffer) -> None:
         """Write all of `data` at `position`, in any order and from any thread."""
         view = _as_bytes(data)
-        with told_of(self.target):
+        with errors_about(self.target):
             while view.nbytes:
                 written = os.pwrite(self.descriptor, view[:_MOST_AT_ONCE], position)
                 if not written:
@@ -92,7 +98,7 @@ class Replacement:
 
     def sync(self) -> None:
         """Bring the content to the disk, with the mode that the file is to have."""
-        with told_of(self.target):
+        with errors_about(self.target):
             if self._old is not None:
                 with suppress(OSError):
                     os.fchown(self.descriptor, self._old.st_uid, self._old.st_gid)
@@ -104,7 +110,7 @@ class Replacement:
         if self._temporary is None:
             raise ValueError(f"{self.target} is not open")
         destination(self._path, force=self.force)
-        with told_of(self.target):
+        with errors_about(self.target):
             if self.force:
                 self._temporary.replace(self._path)
             else:
@@ -168,7 +174,7 @@ def sync_folder(folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
         return  # a folder may be writable and not readable
-    with told_of(folder):
+    with errors_about(folder):
         try:
             os.fsync(descriptor)
         except OSError as error:

@@ -14,8 +14,7 @@ import yaml
 
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.language import limits
-from paramtool.language.nodes import Mapping, Node, Plain, Scalar, Sequence
-from paramtool.language.scalars import resolve
+from paramtool.language.nodes import Mapping, Node, Plain, Scalar, Sequence, resolve
 from paramtool.place import Place, Text
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

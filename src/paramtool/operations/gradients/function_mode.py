@@ -25,7 +25,7 @@ BACKWARD = (Tensor.backward, torch.autograd.backward, torch.autograd.grad)
 """Functions that run a backward pass, where hooks and checkpoints run what a mode is to see."""
 
 
-class Opening(TorchFunctionMode):
+class FunctionMode(TorchFunctionMode):
     """A mode that stays on inside the functions that torch writes in Python."""
 
     def __init__(self) -> None:

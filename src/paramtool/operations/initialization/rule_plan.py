@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch.nn.parameter import is_lazy
 from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
 from paramtool.initializers.functions.laws import Law
-from paramtool.operations.initialization.targets import Step, Target, targets_of
+from paramtool.operations.initialization.steps import Step, offer
+from paramtool.operations.initialization.targets import Target, targets_of
 from paramtool.patterns import compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
@@ -53,7 +54,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
                 break  # one tensor shows what is wrong with the rule
     if problems:
         raise Problems(problems)
-    return [_effective(target, steps[id(target.tensor)]) for target in targets]
+    return [_without_overwritten(target, steps[id(target.tensor)]) for target in targets]
 
 
 def find_initializer(name: str) -> Callable[..., Any]:
@@ -173,13 +174,7 @@ def _nothing_to_check(*_: object, **__: object) -> None:
     """Let a plugin refuse what it refuses when it fills."""
 
 
-def offer(function: Callable[..., Any], arguments: Mapping[str, Any], **offered: Any) -> dict[str, Any]:
-    """Add to `arguments` what the engine offers and `function` takes: ``generator``, ``parameter``."""
-    taken = inspect.signature(function).parameters
-    return {**arguments, **{name: value for name, value in offered.items() if name in taken}}
-
-
-def _effective(target: Target, steps: Sequence[Step]) -> Target:
+def _without_overwritten(target: Target, steps: Sequence[Step]) -> Target:
     """Leave out what a later fill overwrites."""
     last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
     return replace(target, steps=tuple(steps[last:]), skipped=tuple(steps[:last]))

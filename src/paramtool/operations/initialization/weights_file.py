@@ -14,10 +14,10 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import WeightsWriter
-from paramtool.operations.initialization.initialize import plan_row, totals_of
-from paramtool.operations.initialization.planning import plan
+from paramtool.operations.initialization.block_writer import Saved, write_all
+from paramtool.operations.initialization.rule_application import plan_row, totals_of
+from paramtool.operations.initialization.rule_plan import plan
 from paramtool.operations.initialization.targets import Target
-from paramtool.operations.initialization.writing import Saved, write_all
 from paramtool.records.initialization import (
     SAVED_COLUMNS,
     Initialization,
