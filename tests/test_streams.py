@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -165,6 +166,32 @@ def test_what_cannot_be_recorded_keeps_what_torch_gave() -> None:
     recording.redraw(linear, 0)
     assert linear.weight.tolist() == [[0.0, 1.0], [2.0, 3.0]]
     assert linear.bias.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda w: torch.full((4,), 7.0, out=w),
+        lambda w: torch.add(torch.full((4,), 3.0), 4.0, out=w),
+        lambda w: w.numpy().fill(7.0),
+        lambda w: torch._foreach_copy_([w], [torch.full((4,), 7.0)]),
+        lambda w: torch.ops.aten.copy_(w, torch.full((4,), 7.0)),
+    ],
+)
+def test_what_was_drawn_and_then_written_is_not_drawn_again(write: Callable[[Tensor], object]) -> None:
+    """Whatever writes a tensor after its fill, the record of the fill is used no more."""
+    with Recording() as recording:
+        weight = torch.nn.Parameter(torch.empty(4))
+        other = torch.nn.Parameter(torch.empty(4))
+        torch.nn.init.normal_(weight)
+        torch.nn.init.normal_(other)
+        write(weight.detach())
+    assert recording.fills_of(weight) == ()
+    assert recording.fills_of(other) != ()
+    module = torch.nn.Module()
+    module.register_parameter("w", weight)
+    recording.redraw(module, 0)
+    assert weight.tolist() == [7.0] * 4
 
 
 def test_steps_after_a_fill_are_run_again() -> None:

@@ -1,4 +1,4 @@
-"""Draw what constructors drew anew, each tensor from its own stream.
+"""A record of what constructors filled tensors with, by which each is drawn again from its own stream.
 
 A constructor fills its tensors before anybody knows their names.  So its fills are recorded as they
 run, and run again when the names are known.  What cannot be recorded, such as a copy from another
@@ -22,6 +22,7 @@ from paramtool.tensors import streams
 from paramtool.tensors.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
 from paramtool.tensors.named_tensors import named_tensors
 from paramtool.tensors.scratch import Scratch
+from paramtool.tensors.writes import written
 
 _METHODS = {getattr(Tensor, name): name for name in (*RANDOM, *CONSTANT, *ELEMENTWISE)}
 _INITIALIZERS = {nn.init.uniform_: "uniform_", nn.init.normal_: "normal_", nn.init.constant_: "fill_"}
@@ -29,9 +30,6 @@ _FACTORIES = {torch.rand: "uniform_", torch.randn: "normal_"}
 
 
 _MOST_LITERAL = 1 << 20  # elements that a sketch keeps of a tensor written out
-
-_HARMLESS = ("requires_grad_", "detach_", "share_memory_")
-_IN_PLACE_OPERATORS = ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__")
 
 
 class Recording(TorchFunctionMode):
@@ -67,8 +65,9 @@ class Recording(TorchFunctionMode):
         elif func is Tensor.clone:
             self._fills[_storage(result)] = list(self._fills.get(_storage(args[0]), ()))
             self._kept.append(result.untyped_storage())
-        elif _writes(func, kwargs) and args and isinstance(args[0], Tensor):
-            self._fills.pop(_storage(args[0]), None)
+        else:
+            for each in written(func, args, kwargs):
+                self._fills.pop(_storage(each), None)
         return result
 
     def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -138,7 +137,11 @@ class Sketch(Recording):
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata if not is_lazy(tensor) else 0
+    """Return what tells the memory of `tensor` from others; 0 for a tensor without any of its own."""
+    try:
+        return 0 if is_lazy(tensor) else tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # a sparse one, or a wrapper around others
+        return 0
 
 
 def _is_whole(tensor: Tensor) -> bool:
@@ -154,12 +157,6 @@ def _bound(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, A
 
 
 _signature = cache(inspect.signature)
-
-
-def _writes(func: Callable[..., Any], kwargs: Mapping[str, Any]) -> bool:
-    name = getattr(func, "__name__", "")
-    in_place = name.endswith("_") and not name.startswith("__") and name not in _HARMLESS
-    return in_place or name in _IN_PLACE_OPERATORS or "out" in kwargs
 
 
 def _kaiming_bound(tensor: Tensor, a: float, mode: str, nonlinearity: Any) -> float:

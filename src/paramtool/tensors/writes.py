@@ -1,4 +1,8 @@
-"""Tell which tensors an operation writes in place, before it runs."""
+"""Which tensors an operation writes in place.
+
+This is the one answer to that question, for whoever keeps what a model had (`operations.gradients`) and for
+whoever records what constructors drew (`network.fill_record`).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _OF_SEVERAL = re.compile(r"_(foreach|fused)_.*_")
 _OF_STATISTICS = re.compile(r".*(batch|instance)_norm.*")
 """What writes running statistics among its arguments: those that do not require grad."""
 
-_HARMLESS = frozenset(("requires_grad_", "detach_"))
+_HARMLESS = frozenset(("requires_grad_", "detach_", "share_memory_"))
 """What is called like a write, and changes no element."""
 
 _HANDING_OUT = frozenset(
@@ -36,15 +40,26 @@ def written(func: Callable[..., Any], arguments: Sequence[Any], named: Mapping[s
         if _is_mutable(func):
             yield from tensors((arguments, named))
         return
-    name = getattr(func, "__name__", "")
     if named.get("out") is not None:
         yield from tensors(named["out"])
-    if _OF_SEVERAL.fullmatch(name):
-        yield from tensors((arguments, named))
-    elif _OF_STATISTICS.fullmatch(name):
-        yield from (each for each in tensors((arguments, named)) if not each.requires_grad)
-    elif name in _HANDING_OUT or (name not in _HARMLESS and _IN_PLACE.fullmatch(name)):
+    which = _which(getattr(func, "__name__", ""))
+    if which == "first":
         yield from tensors(arguments[0] if arguments else named)
+    elif which == "all":
+        yield from tensors((arguments, named))
+    elif which == "statistics":
+        yield from (each for each in tensors((arguments, named)) if not each.requires_grad)
+
+
+@cache
+def _which(name: str) -> str | None:
+    """Return which arguments a function of that name writes: ``first``, ``all`` or ``statistics``."""
+    if _OF_SEVERAL.fullmatch(name):
+        return "all"
+    if _OF_STATISTICS.fullmatch(name):
+        return "statistics"
+    is_write = name in _HANDING_OUT or (name not in _HARMLESS and _IN_PLACE.fullmatch(name))
+    return "first" if is_write else None
 
 
 @cache
