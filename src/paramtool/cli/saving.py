@@ -63,7 +63,13 @@ def write_weights(
     """
     from paramtool.models import networks
     from paramtool.operations.initialization.rule_application import initialize
-    from paramtool.operations.initialization.weights_file import byte_count, check, is_known, is_plain, save
+    from paramtool.operations.initialization.weights_file import (
+        byte_count,
+        check_target,
+        is_known,
+        is_plain,
+        save,
+    )
 
     common: dict[str, Any] = {"digests": digests, "model": source.name, **vars(saving)}
     if weights is not None and (not rules or rng == "streams"):
@@ -84,7 +90,7 @@ def write_weights(
                 progress=progress,
                 **common,
             )
-    check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
+    check_target(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
     built = build(source, values=True, weights=weights, rng=rng)
     done = initialize(built.module, rules, seed=source.seed, rng=rng, digests=digests, model=source.name)
     with progress_bar(byte_count(built.module)) as progress:

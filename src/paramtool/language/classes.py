@@ -13,8 +13,7 @@ from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.signature import Argument
 from paramtool.language.tensors import read_tensor
-from paramtool.language.tree import Call, Child, Container, TensorNode, Value, bottom
-from paramtool.language.tree import Node as Tree
+from paramtool.language.tree import Child, ClassNode, Container, TensorNode, Tree, Value, bottom
 from paramtool.language.values import Mismatch, convert, plain
 from paramtool.suggestion import suggest
 
@@ -101,7 +100,7 @@ _PYTHON = re.compile(r"(?:[A-Za-z_]+\.)*(?P<name>[A-Za-z0-9_]+)(?:\((?P<argument
 _ANYTHING = Argument("argument")
 
 
-def read_call(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
+def read_class(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode:
     """Return the call of the class `key` with the arguments that `given` writes.
 
     Raises:
@@ -116,10 +115,10 @@ def read_call(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
     for problem in (*problems, absent):
         if problem is not None:
             reader.report(problem)
-    return Call(key.raw, values, key.place, str(signature))
+    return ClassNode(key.raw, values, key.place, str(signature))
 
 
-def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
+def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode:
     """Return the call of a plugin's module, whose signature is asked when it is built."""
     try:
         entry = plugins.find(plugins.MODULES, key.raw)
@@ -137,7 +136,7 @@ def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
     elif given is not None and not is_nothing(given):
         for node in given.items if isinstance(given, Sequence) else [given]:
             positional.append(_value(key.raw, node, _ANYTHING, reader))
-    return Call(key.raw, named, key.place, None, tuple(positional))
+    return ClassNode(key.raw, named, key.place, None, tuple(positional))
 
 
 def _as_python(word: str, reader: ReadsNodes) -> str | None:

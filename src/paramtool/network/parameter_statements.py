@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language.document import Tie, Written
+from paramtool.language.document import Tie, Word
 from paramtool.patterns import compile_pattern, matching
 from paramtool.suggestion import suggest
 
@@ -67,7 +67,7 @@ def _tie(module: nn.Module, each: Tie, last: Tie, names: list[str]) -> None:
     setattr(owner, attribute, target)  # as an RNN sees it, which keeps a list of its weights
 
 
-def _find(module: nn.Module, name: Written, names: list[str]) -> tuple[nn.Module, str, nn.Parameter]:
+def _find(module: nn.Module, name: Word, names: list[str]) -> tuple[nn.Module, str, nn.Parameter]:
     path, _, attribute = name.text.rpartition(".")
     try:
         owner = module.get_submodule(path)
@@ -81,7 +81,7 @@ def _find(module: nn.Module, name: Written, names: list[str]) -> tuple[nn.Module
     return owner, attribute, parameter
 
 
-def freeze(module: nn.Module, patterns: tuple[Written, ...]) -> list[ParamtoolError]:
+def freeze(module: nn.Module, patterns: tuple[Word, ...]) -> list[ParamtoolError]:
     """Freeze every parameter that has a name with one of the patterns in it.
 
     A tied parameter is matched by any of its names.  Returns an error for a pattern that finds none.

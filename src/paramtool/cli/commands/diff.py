@@ -22,7 +22,7 @@ from paramtool.records.parameter import Listing
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
-    from paramtool.operations.comparison.differences import Values
+    from paramtool.operations.comparison.differences import ValueComparison
     from paramtool.tensors.elements import Elements
 
 
@@ -174,7 +174,7 @@ def _tell_of_what_is_left_out(*listings: Listing) -> None:
             console.note(f"{listed.model} does not list its {missing}, so these are not compared")
 
 
-def _values(a: _Side, b: _Side, atol: float, rtol: float) -> Values:
+def _values(a: _Side, b: _Side, atol: float, rtol: float) -> ValueComparison:
     with quick_import():
         from paramtool.tensors.changed_values import ChangedValues
 

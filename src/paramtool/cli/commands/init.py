@@ -127,9 +127,11 @@ def _initialize(
         model=source.name,
     )
     if saving:
-        from paramtool.operations.initialization.weights_file import check
+        from paramtool.operations.initialization.weights_file import check_target
 
-        size = check(built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force)
+        size = check_target(
+            built.module, saving.target, max_shard_size=saving.max_shard_size, force=saving.force
+        )
         console.note(f"without --dry-run this writes {byte_size(size)} to {saving.target}")
     return report
 

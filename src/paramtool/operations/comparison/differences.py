@@ -23,7 +23,7 @@ from paramtool.records.parameter import Listing, ParameterRow
 from paramtool.records.report import Report
 
 
-class Values(Protocol):
+class ValueComparison(Protocol):
     """Compares the elements of two models."""
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -44,7 +44,7 @@ class Pair(NamedTuple):
 def differences(
     a: Listing,
     b: Listing,
-    values: Values | None = None,
+    values: ValueComparison | None = None,
     *,
     absent_a: Collection[str] = (),
     absent_b: Collection[str] = (),
@@ -123,7 +123,7 @@ def _kind(row: ParameterRow) -> str | None:
 
 
 def _pairings(
-    a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: Values | None
+    a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: ValueComparison | None
 ) -> list[Pairing]:
     """Pair what is only in one of them: by its elements where there are any, then by its looks."""
     tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
@@ -167,7 +167,7 @@ def _in_order(
     a: Mapping[str, ParameterRow],
     b: Mapping[str, ParameterRow],
     pairs: Mapping[str, Pair],
-    values: Values | None,
+    values: ValueComparison | None,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
     ties: dict[str, list[DifferenceRow]] = {}
@@ -214,7 +214,7 @@ def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
         yield _of_pair(pair, "persistence", was=words[0], now=words[1])
 
 
-def _of_tensor(pair: Pair, values: Values | None) -> Iterator[DifferenceRow]:
+def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[DifferenceRow]:
     """Yield what differs in the tensor, whatever its name is."""
     was, now, _ = pair
     if _differ(was.shape, now.shape):

@@ -9,10 +9,10 @@ from typing import TypeAlias, TypeVar
 
 from paramtool.name_parts import MOST_PARTS
 
-Nodes: TypeAlias = "dict[str, Node]"
+NameNodes: TypeAlias = "dict[str, NameNode]"
 
 
-class Node:
+class NameNode:
     """A module or a tensor: a part of a name.
 
     Attributes:
@@ -26,11 +26,11 @@ class Node:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.below: Nodes = {}
+        self.below: NameNodes = {}
         self.key: Hashable | None = None
         self.signature = 0
 
-    def chain(self) -> list[Node]:
+    def chain(self) -> list[NameNode]:
         """Return this module and those below it, as long as each is the only thing in the one before."""
         chain = [self]
         while len(chain[-1].below) == 1 and chain[-1].key is None:
@@ -40,7 +40,7 @@ class Node:
             chain.append(only)
         return chain
 
-    def leaves(self, relative: str = "") -> Iterator[tuple[str, Node]]:
+    def leaves(self, relative: str = "") -> Iterator[tuple[str, NameNode]]:
         """Yield every tensor at or below this node, by its name relative to it."""
         if self.key is not None:
             yield relative, self
@@ -48,32 +48,32 @@ class Node:
             yield from node.leaves(f"{relative}.{part}")
 
 
-def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[Nodes, Nodes]:
+def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNodes, NameNodes]:
     """Return the names of two sides, each with its key, as nodes whose signatures compare."""
     numbers: dict[Hashable, int] = {}
     return _tree(a, numbers), _tree(b, numbers)
 
 
-def _tree(names: Mapping[str, Hashable], numbers: dict[Hashable, int]) -> Nodes:
-    root = Node("")
+def _tree(names: Mapping[str, Hashable], numbers: dict[Hashable, int]) -> NameNodes:
+    root = NameNode("")
     for name, key in names.items():
         node = root
         for part in name.split(".", MOST_PARTS):
             if part not in node.below:
-                node.below[part] = Node(f"{node.path}.{part}" if node.path else part)
+                node.below[part] = NameNode(f"{node.path}.{part}" if node.path else part)
             node = node.below[part]
         node.key = key
     _sign(root, numbers)
     return root.below
 
 
-def _sign(node: Node, numbers: dict[Hashable, int]) -> int:
+def _sign(node: NameNode, numbers: dict[Hashable, int]) -> int:
     below = frozenset((part, _sign(each, numbers)) for part, each in node.below.items())
     node.signature = numbers.setdefault((node.key, below), len(numbers))
     return node.signature
 
 
-def descendants(nodes: Iterable[Node]) -> Iterator[tuple[Node, str, Node]]:
+def descendants(nodes: Iterable[NameNode]) -> Iterator[tuple[NameNode, str, NameNode]]:
     """Yield each node below `nodes` after the node that it is in and its part, the highest nodes first."""
     level = list(nodes)
     while level:

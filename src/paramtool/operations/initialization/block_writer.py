@@ -22,7 +22,7 @@ from paramtool.tensors.statistics import Moments
 
 
 @dataclass
-class Saved:
+class StoredTensor:
     """One tensor on its way to the disk: what it was filled with, and what rules do to it.
 
     Attributes:
@@ -86,7 +86,11 @@ class Saved:
 
 
 def write_all(
-    saved: Sequence[Saved], writer: WeightsWriter, seed: int, jobs: int, progress: Callable[[int], object]
+    saved: Sequence[StoredTensor],
+    writer: WeightsWriter,
+    seed: int,
+    jobs: int,
+    progress: Callable[[int], object],
 ) -> None:
     """Share the blocks of all tensors out to threads, each with its own two buffers."""
     tasks = _tasks(saved)
@@ -121,7 +125,7 @@ def write_all(
             stopped.set()
 
 
-def _tasks(saved: Sequence[Saved]) -> Iterator[tuple[Saved, int | None]]:
+def _tasks(saved: Sequence[StoredTensor]) -> Iterator[tuple[StoredTensor, int | None]]:
     for each in saved:
         if each.is_whole or each.is_read:
             yield each, None
@@ -131,7 +135,13 @@ def _tasks(saved: Sequence[Saved]) -> Iterator[tuple[Saved, int | None]]:
 
 
 def _write_block(
-    each: Saved, number: int, writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch, lock: Any
+    each: StoredTensor,
+    number: int,
+    writer: WeightsWriter,
+    seed: int,
+    scratch: Scratch,
+    room: Scratch,
+    lock: Any,
 ) -> int:
     first = number * streams.BLOCK
     count = min(streams.BLOCK, each.tensor.numel() - first)
@@ -144,7 +154,7 @@ def _write_block(
 
 
 def _write_read(
-    each: Saved, writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch, lock: Any
+    each: StoredTensor, writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch, lock: Any
 ) -> Iterator[int]:
     """Write what a file holds, and what elementwise steps make of it, from the first block to the last."""
     first = 0
@@ -160,7 +170,7 @@ def _write_read(
         yield block.nbytes
 
 
-def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
+def _write_whole(each: StoredTensor, writer: WeightsWriter, seed: int) -> int:
     """Fill a tensor that some initializer must see as a whole, and write it."""
     whole = torch.empty(each.tensor.shape, dtype=each.tensor.dtype)
     scratch = Scratch()
@@ -181,7 +191,7 @@ def _write_whole(each: Saved, writer: WeightsWriter, seed: int) -> int:
     return whole.nbytes
 
 
-def _learn(each: Saved, flat: Tensor, lock: Any) -> None:
+def _learn(each: StoredTensor, flat: Tensor, lock: Any) -> None:
     if not (each.steps and flat.is_floating_point()):
         return
     moments = Moments()

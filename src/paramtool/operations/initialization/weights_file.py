@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import WeightsWriter
-from paramtool.operations.initialization.block_writer import Saved, write_all
+from paramtool.operations.initialization.block_writer import StoredTensor, write_all
 from paramtool.operations.initialization.rule_application import plan_row, totals_of
 from paramtool.operations.initialization.rule_plan import plan
 from paramtool.operations.initialization.targets import Target
@@ -100,7 +100,9 @@ def save(
     return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
 
 
-def check(module: nn.Module, target: Path, *, max_shard_size: int | None = None, force: bool = False) -> int:
+def check_target(
+    module: nn.Module, target: Path, *, max_shard_size: int | None = None, force: bool = False
+) -> int:
     """Refuse what `save` would refuse of `target`, write nothing, and return the bytes of the tensors.
 
     Raises:
@@ -124,17 +126,17 @@ def _saved(
     targets: Sequence[Target],
     fills_of: Callable[[Tensor], tuple[Fill, ...]] | None,
     loaded: Callable[[str], Iterator[Tensor]] | None = None,
-) -> tuple[list[Saved], dict[str, str]]:
+) -> tuple[list[StoredTensor], dict[str, str]]:
     """Return what to store, and the names that stand for another."""
     steps = {target.name: target.steps for target in targets}
-    found: list[Saved] = []
+    found: list[StoredTensor] = []
     tied: dict[str, str] = {}
     for first, *others in _stored(module):
         if is_lazy(first.tensor):
             raise ParamtoolError(f"'{first.name}' is lazy and has no shape", hint="give the spec an 'input'")
         fills = fills_of(first.tensor) if fills_of else ()
         read = partial(loaded, first.name) if loaded else None
-        found.append(Saved(first.name, first.tensor, fills, steps.get(first.name, ()), read))
+        found.append(StoredTensor(first.name, first.tensor, fills, steps.get(first.name, ()), read))
         tied.update({each.name: first.name for each in others})
     return found, tied
 
