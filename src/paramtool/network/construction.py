@@ -12,6 +12,7 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.document import Spec
+from paramtool.name_parts import prefix
 from paramtool.network.builder import Builder
 from paramtool.network.fill_record import Recording, Sketch
 from paramtool.network.free_memory import check_fits
@@ -133,10 +134,10 @@ def places(spec: Spec) -> dict[str, Place]:
         module = builder.module(spec.model)
     found = {}
     for path, each in module.named_modules(remove_duplicate=False):
-        prefix = f"{path}." if path else ""
-        members = {path: each, **{f"{prefix}{name}": member for name, member in vars(each).items()}}
+        start = prefix(path)
+        members = {path: each, **{start + name: member for name, member in vars(each).items()}}
         for tensors in (each._parameters, each._buffers):
-            members |= {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+            members |= {start + name: tensor for name, tensor in tensors.items()}
         for name, member in members.items():
             if id(member) in builder.origins:
                 found[name] = builder.origins[id(member)][1]

@@ -6,6 +6,7 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Tie, Word
+from paramtool.name_parts import is_below, last_part, parent
 from paramtool.patterns import compile_pattern, matching
 from paramtool.suggestion import suggest
 
@@ -68,14 +69,14 @@ def _tie(module: nn.Module, each: Tie, last: Tie, names: list[str]) -> None:
 
 
 def _find(module: nn.Module, name: Word, names: list[str]) -> tuple[nn.Module, str, nn.Parameter]:
-    path, _, attribute = name.text.rpartition(".")
+    attribute = last_part(name.text)
     try:
-        owner = module.get_submodule(path)
+        owner = module.get_submodule(parent(name.text))
     except AttributeError:
         owner = nn.Module()
     parameter = owner._parameters.get(attribute)
     if parameter is None:
-        inside = next((each for each in names if each.startswith(f"{name.text}.")), None)
+        inside = next((each for each in names if name.text and is_below(each, name.text)), None)
         hint = f"did you mean '{inside}'?" if inside else suggest(name.text, names)
         raise ParamtoolError(f"no parameter '{shorten(name.text)}' to tie", name.place, hint)
     return owner, attribute, parameter

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.name_parts import prefix
+
 
 class NamedTensor(NamedTuple):
     """One name of a tensor, the module that owns it, and what it is there.
@@ -34,22 +36,20 @@ def named_tensors(module: nn.Module) -> Iterator[NamedTensor]:
 
     Then come the buffers, and then the attributes that are plain tensors.
     """
-    modules = [
-        (f"{path}." if path else "", each) for path, each in module.named_modules(remove_duplicate=False)
-    ]
-    for prefix, each in modules:
+    modules = [(prefix(path), each) for path, each in module.named_modules(remove_duplicate=False)]
+    for start, each in modules:
         for name, parameter in each._parameters.items():
             if parameter is not None:
-                yield NamedTensor(prefix + name, parameter, each, "parameter")
-    for prefix, each in modules:
+                yield NamedTensor(start + name, parameter, each, "parameter")
+    for start, each in modules:
         for name, buffer in each._buffers.items():
             if buffer is not None:
                 persistent = name not in each._non_persistent_buffers_set
-                yield NamedTensor(prefix + name, buffer, each, "buffer", persistent)
-    for prefix, each in modules:
+                yield NamedTensor(start + name, buffer, each, "buffer", persistent)
+    for start, each in modules:
         for name, value in vars(each).items():
             if isinstance(value, Tensor):
-                yield NamedTensor(prefix + name, value, each, "tensor")
+                yield NamedTensor(start + name, value, each, "tensor")
 
 
 def by_tensor(named: Iterable[NamedTensor]) -> list[list[NamedTensor]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from paramtool.name_parts import last_part
 from paramtool.records.parameter import ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")
@@ -65,7 +66,7 @@ def judge(
 
 def _adds_itself(row: ParameterRow) -> bool:
     """Tell whether torch forgives that a bare file lacks `row`."""
-    return row.name.rpartition(".")[2] == _SINCE_VERSION_2 and row.kind == "buffer"
+    return last_part(row.name) == _SINCE_VERSION_2 and row.kind == "buffer"
 
 
 def _fits(was: ParameterRow, now: ParameterRow) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import takewhile
 from typing import TypeAlias, TypeVar
 
-from paramtool.name_parts import MOST_PARTS
+from paramtool.name_parts import parts
 
 NameNodes: TypeAlias = "dict[str, NameNode]"
 
@@ -58,7 +58,7 @@ def _tree(names: Mapping[str, Hashable], numbers: dict[Hashable, int]) -> NameNo
     root = NameNode("")
     for name, key in names.items():
         node = root
-        for part in name.split(".", MOST_PARTS):
+        for part in parts(name):
             if part not in node.below:
                 node.below[part] = NameNode(f"{node.path}.{part}" if node.path else part)
             node = node.below[part]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from paramtool.name_parts import last_part
 from paramtool.operations.comparison.name_tree import (
     NameNode,
     NameNodes,
@@ -58,15 +59,11 @@ def pair_names(removed: Mapping[str, Hashable], added: Mapping[str, Hashable]) -
     walk.align(*trees(removed, added), END)
     rest_a = {name: key for name, key in removed.items() if name not in walk.found}
     rest_b = {name: key for name, key in added.items() if name not in walk.taken}
-    for part, because in ((_last_part, SAME_PART), (_no_part, ONLY_ONES)):
+    for part, because in ((last_part, SAME_PART), (_no_part, ONLY_ONES)):
         for was, now in _only_ones(rest_a, rest_b, part):
             if was not in walk.found and now not in walk.taken:
                 walk.take(was, now, because)
     return [Pairing(name, *walk.found[name]) for name in removed if name in walk.found]
-
-
-def _last_part(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 def _no_part(_: str) -> str:
@@ -174,12 +171,12 @@ class _Walk:
         if level == 0:
             return Counter((name, leaf.key) for name, leaf in open_leaves)
         if level == 1:
-            return Counter((_last_part(name), leaf.key) for name, leaf in open_leaves)
+            return Counter((last_part(name), leaf.key) for name, leaf in open_leaves)
         return Counter(leaf.key for _, leaf in open_leaves)
 
 
 def _by_name(one: NameNode, other: NameNode) -> Score | None:
-    likeness = name_likeness(_last_part(one.path), _last_part(other.path))
+    likeness = name_likeness(last_part(one.path), last_part(other.path))
     return (likeness,) if likeness else None
 
 
@@ -189,7 +186,7 @@ def _by_contents(counts: Mapping[int, Counter[Hashable]], one: NameNode, other: 
     part = 2 * (first & second).total() / everything if everything else 0.0
     if part < LEAST_IN_COMMON:
         return None
-    return part, name_likeness(_last_part(one.path), _last_part(other.path))
+    return part, name_likeness(last_part(one.path), last_part(other.path))
 
 
 class _Move(NamedTuple):

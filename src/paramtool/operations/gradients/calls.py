@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import get_ident
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from paramtool.name_parts import is_below, parents
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,11 @@ class Calls:
 
     def _names(self, parent: str, paths: list[str]) -> list[str]:
         """Return the names of a module below `parent`, those that no other forward leads to first."""
-        prefix = f"{parent}." if parent else ""
-        below = [path for path in paths if path.startswith(prefix) and path != parent]
-        return [path for path in below if self._is_direct(prefix, path)] or below or paths
+        inside = [path for path in paths if is_below(path, parent)]
+        return [path for path in inside if self._is_direct(parent, path)] or inside or paths
 
-    def _is_direct(self, prefix: str, path: str) -> bool:
-        parts = path[len(prefix) :].split(".")[:-1]
-        between = (prefix + ".".join(parts[: index + 1]) for index in range(len(parts)))
+    def _is_direct(self, parent: str, path: str) -> bool:
+        between = takewhile(lambda each: each != parent, parents(path))
         return all(not has_forward(self._modules[each]) for each in between if each in self._modules)
 
 

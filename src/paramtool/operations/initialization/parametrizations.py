@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import first_line
+from paramtool.name_parts import last_part, parent
 from paramtool.tensors.named_tensors import NamedTensor
 
 _OLD_STYLE = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm", "torch.nn.utils.prune")
@@ -88,14 +89,14 @@ def effective_of(named: NamedTensor, module: nn.Module) -> tuple[str, Effective]
     if not isinstance(named.owner, ParametrizationList):
         return None
     path, _, stored = f".{named.name}".rpartition(".parametrizations.")
-    attribute = stored.rpartition(".")[0]
+    attribute = parent(stored)
     path = path.removeprefix(".")
     return f"{path}.{attribute}".removeprefix("."), Effective(module.get_submodule(path), attribute)
 
 
 def old_style(named: NamedTensor) -> str | None:
     """Return why a rule cannot fill what a hook computes another tensor from; None for all others."""
-    local = named.name.rpartition(".")[2]
+    local = last_part(named.name)
     for hook in named.owner._forward_pre_hooks.values():
         attribute = getattr(hook, "name", None) or getattr(hook, "_tensor_name", None)
         if type(hook).__module__ in _OLD_STYLE and local.startswith(f"{attribute}_"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from paramtool.errors import first_line
+from paramtool.name_parts import last_part
 from paramtool.operations.initialization.parametrizations import Effective, effective_of, old_style
 from paramtool.operations.initialization.steps import Step
 from paramtool.records.initialization import NORM
@@ -68,7 +69,7 @@ class Target:
 
 
 def _is_weight(name: str) -> bool:
-    return name.rpartition(".")[2] == "weight"
+    return last_part(name) == "weight"
 
 
 def targets_of(module: nn.Module) -> list[Target]:

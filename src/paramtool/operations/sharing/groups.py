@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from paramtool.name_parts import parent, parents
 from paramtool.operations.listing.selection import Selection, select
 from paramtool.operations.sharing.overlap import Groups, overlaps
 from paramtool.records.extent import Extent, covered
@@ -105,7 +106,7 @@ def _row(
         origin = min(layout.extents[name].origin for name in group.memories[0])
         start, stop = extent.start - origin, extent.stop - origin
         note = UNCERTAIN if row.tensor in doubtful else None
-    first = layout.modules.get(row.name.rpartition(".")[0])
+    first = layout.modules.get(parent(row.name))
     return SharingRow(
         group=number,
         sharing=group.sharing,
@@ -138,16 +139,14 @@ def _shared_modules(
     rows: Iterable[SharingRow], paths: Mapping[str, Sequence[str]], types: Mapping[str, str]
 ) -> tuple[SharedModule, ...]:
     """Return the modules with several paths that `rows` are in, without what goes with such a one."""
+    if not paths:  # of a file, whose names may be of any depth
+        return ()
     several = {path for each in paths.values() for path in each}
-    above: set[str] = set()
-    for row in rows:
-        path = row.name
-        while path := path.rpartition(".")[0]:
-            above.add(path)
+    above = {path for row in rows for path in parents(row.name) if path}
     return tuple(
         SharedModule(tuple(each), types.get(first, ""))
         for first, each in paths.items()
-        if first in above and not several.issuperset(path.rpartition(".")[0] for path in each)
+        if first in above and not several.issuperset(map(parent, each))
     )
 
 
