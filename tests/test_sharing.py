@@ -500,6 +500,20 @@ def test_expectations_are_held_to(tmp_path: Path, run: Run) -> None:
     assert "0.weight" not in result.stdout
 
 
+def test_plain_tensors_share_to_both_commands(tmp_path: Path, run: Run) -> None:
+    """`check` and `shared` agree on plain tensors, which only their expectations bring together."""
+    path = tmp_path / "model.yaml"
+    model = "model: {Module: {l: {Linear: [1, 1]}, a: &a {Tensor: [2]}, b: *a, c: {Tensor: [2]}}}\n"
+    for expected, status in (
+        ("{shared: [[a, b]], distinct: [[a, c], [c, l.bias]]}", 0),
+        ("{shared: [[a, c]]}", 1),
+        ("{distinct: [[c, a, b]]}", 1),
+    ):
+        path.write_text(f"{model}expect: {expected}\n")
+        assert (expected, run("check", str(path)).status) == (expected, status)
+        assert (expected, run("shared", str(path)).status) == (expected, status)
+
+
 def test_equal_values_are_not_shared_to_an_expectation(tmp_path: Path, run: Run) -> None:
     """Copies are distinct, whatever --by-value lists."""
     path = tmp_path / "model.yaml"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
-from paramtool.operations.expectations.sharing import group_names
+from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.quantities import Quantity, byte_size
 from paramtool.records.expectation import (
@@ -128,29 +128,29 @@ def _dtype(expectation: Expectation, evidence: Evidence) -> Finding:
 
 
 def _shared(expectation: Expectation, evidence: Evidence) -> Finding:
-    names = cast("tuple[str, ...]", expectation.value)
-    tensors = {row.name: row.tensor for row in evidence.listing.rows}
-    absent = _absent(names, tensors)
-    if absent:
-        return absent
-    if len({tensors[name] for name in names}) == 1:
-        return Finding(True, "one tensor")
-    groups = group_names(names, evidence.sharing)
-    if len(groups) == 1:
-        return Finding(True, "overlapping tensors")
-    return Finding(False, " and ".join(" = ".join(group) for group in groups) + " are apart", names)
+    found = _shared_names(expectation, evidence)
+    if found.absent:
+        return _absent(found.absent, evidence)
+    if found.holds:
+        return Finding(True, "one tensor" if found.are_tied else "overlapping tensors")
+    apart = " and ".join(" = ".join(group) for group in found.groups)
+    return Finding(False, f"{apart} are apart", tuple(expected_names(expectation)))
 
 
 def _distinct(expectation: Expectation, evidence: Evidence) -> Finding:
-    names = cast("tuple[str, ...]", expectation.value)
-    absent = _absent(names, {row.name for row in evidence.listing.rows})
-    if absent:
-        return absent
-    shared = [group for group in group_names(names, evidence.sharing) if len(group) > 1]
-    if not shared:
-        return Finding(True, f"{len(names)} tensors")
-    found = "; ".join(" = ".join(group) for group in shared)
-    return Finding(False, found, tuple(name for group in shared for name in group))
+    found = _shared_names(expectation, evidence)
+    if found.absent:
+        return _absent(found.absent, evidence)
+    if found.holds:
+        return Finding(True, f"{len(found.groups)} tensors")
+    together = found.of_several
+    said = "; ".join(" = ".join(group) for group in together)
+    return Finding(False, said, tuple(name for group in together for name in group))
+
+
+def _shared_names(expectation: Expectation, evidence: Evidence) -> SharedNames:
+    tensors = {row.name: row.tensor for row in evidence.listing.rows}
+    return shared_names(expectation, tensors, lambda: evidence.sharing)
 
 
 def _finite(_: Expectation, evidence: Evidence) -> Finding:
@@ -249,11 +249,8 @@ def _first(names: Sequence[str], comma: str = ", ") -> str:
     return comma.join(names[:MOST_NAMED]) + more
 
 
-def _absent(names: Sequence[str], known: Collection[str]) -> Finding | None:
-    absent = tuple(name for name in names if name not in known)
-    if not absent:
-        return None
-    hint = did_you_mean(absent[0], known)
+def _absent(absent: tuple[str, ...], evidence: Evidence) -> Finding:
+    hint = did_you_mean(absent[0], [row.name for row in evidence.listing.rows])
     return Finding(False, f"there is no {_first(absent)}{f'; {hint}' if hint else ''}", absent)
 
 
