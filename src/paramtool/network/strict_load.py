@@ -15,7 +15,7 @@ from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.suggestion import did_you_mean
 from paramtool.tensors.elements import CheckpointElements, dtype_of
 from paramtool.tensors.memory import as_bytes, fill
-from paramtool.tensors.named_tensors import by_tensor, dtype_name, named_tensors
+from paramtool.tensors.named_tensors import dtype_name, stored_tensors
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class LoadedValues:
 
 
 def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
-    for group in by_tensor(each for each in named_tensors(module) if each.is_stored):
+    for group in stored_tensors(module):
         names = tuple(each.name for each in group)
         yield _Target(names, group[0].tensor, tuple(name for name in names if name in stored))
 

@@ -60,6 +60,11 @@ def by_tensor(named: Iterable[NamedTensor]) -> list[list[NamedTensor]]:
     return list(groups.values())
 
 
+def stored_tensors(module: nn.Module) -> list[list[NamedTensor]]:
+    """Return what a state_dict of `module` holds: each tensor once, under all of its names."""
+    return by_tensor(each for each in named_tensors(module) if each.is_stored)
+
+
 def check_values(module: nn.Module) -> None:
     """Raise a ValueError where a tensor of `module` has a shape and no values: on the meta device."""
     for named in named_tensors(module):

@@ -26,7 +26,7 @@ from paramtool.records.initialization import (
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.tensors.fills import Fill
-from paramtool.tensors.named_tensors import NamedTensor, by_tensor, module_types, named_tensors
+from paramtool.tensors.named_tensors import module_types, named_tensors, stored_tensors
 from paramtool.tensors.one_thread import one_thread
 
 
@@ -131,7 +131,7 @@ def _saved(
     steps = {target.name: target.steps for target in targets}
     found: list[StoredTensor] = []
     tied: dict[str, str] = {}
-    for first, *others in _stored(module):
+    for first, *others in stored_tensors(module):
         if is_lazy(first.tensor):
             raise ParamtoolError(f"'{first.name}' is lazy and has no shape", hint="give the spec an 'input'")
         fills = fills_of(first.tensor) if fills_of else ()
@@ -139,10 +139,6 @@ def _saved(
         found.append(StoredTensor(first.name, first.tensor, fills, steps.get(first.name, ()), read))
         tied.update({each.name: first.name for each in others})
     return found, tied
-
-
-def _stored(module: nn.Module) -> list[list[NamedTensor]]:
-    return by_tensor(each for each in named_tensors(module) if each.is_stored)
 
 
 def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
@@ -161,4 +157,4 @@ def is_plain(module: nn.Module) -> bool:
 
 def byte_count(module: nn.Module) -> int:
     """Return the bytes that a save of `module` writes."""
-    return sum(first.tensor.nbytes for first, *_ in _stored(module) if not is_lazy(first.tensor))
+    return sum(first.tensor.nbytes for first, *_ in stored_tensors(module) if not is_lazy(first.tensor))
