@@ -69,7 +69,7 @@ def read_container(key: Scalar, given: Node | None, reader: ReadsNodes) -> Conta
 
 
 def _is_named(name: Scalar, node: Node, reader: ReadsNodes) -> bool:
-    """Tell whether this is a child with a name, and report what it is otherwise."""
+    """Return whether this is a child with a name, and report what it is otherwise."""
     if name.raw == "" or "." in name.raw:
         message = f"torch refuses the name '{shorten(name.raw)}'"
         reader.report(ParamtoolError(message, name.place, "no dot, not empty"))

@@ -78,7 +78,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def is_nothing(node: Node) -> bool:
-    """Tell whether `node` is YAML's null, as after a key without a value."""
+    """Return whether `node` is YAML's null, as after a key without a value."""
     return isinstance(node, Scalar) and node.value is None
 
 
@@ -131,7 +131,7 @@ def recipe_root(node: Node, defines: Mapping | None) -> Node | None:
 
 
 def is_alias(node: Node, holder: Mapping | None) -> bool:
-    """Tell whether `node`, found in `holder`, is an alias of an anchor written elsewhere."""
+    """Return whether `node`, found in `holder`, is an alias of an anchor written elsewhere."""
     return node.anchor is not None and node.parent is not holder
 
 

@@ -1,4 +1,4 @@
-"""How many modules a tree stands for, told before any of them is built."""
+"""How many modules a tree stands for, counted before any of them is built."""
 
 from __future__ import annotations
 

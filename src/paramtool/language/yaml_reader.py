@@ -214,7 +214,7 @@ def _forbidden(text: Text, found: re.Match[str]) -> ParamtoolError:
 def _syntax_error(text: Text, error: yaml.MarkedYAMLError) -> ParamtoolError:
     context = (error.context or "").replace("while scanning for the next token", "")
     where, start = _place_of(error.problem_mark, text), _place_of(error.context_mark, text)
-    if where is None:  # at the end of the text, which tells nobody what was left open
+    if where is None:  # at the end of the text, which does not show what was left open
         where = start
     elif start is not None and context and start.line != where.line:
         context += f" from line {start.line}"

@@ -1,4 +1,4 @@
-"""Build an ``nn.Module`` from the tree of a spec; what torch refuses is told at its node."""
+"""Build an ``nn.Module`` from the tree of a spec; what torch refuses is reported at its node."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ def values(spec: Spec, rng: str = "streams") -> Network:
 
     Args:
         spec: what to build.
-        rng: ``streams`` draws each tensor from a stream of its own, told by the seed and its name, so
-            that other layers change nothing; ``torch`` gives what the same constructors give after
+        rng: ``streams`` draws each tensor from a stream of its own, which the seed and its name decide,
+            so that other layers change nothing; ``torch`` gives what the same constructors give after
             ``torch.manual_seed(spec.seed)``.
 
     Raises:

@@ -137,7 +137,7 @@ class Sketch(Recording):
 
 
 def _storage(tensor: Tensor) -> int:
-    """Return what tells the memory of `tensor` from others; 0 for a tensor without any of its own."""
+    """Return the id of the memory of `tensor`; 0 for a tensor that has none of its own."""
     try:
         return 0 if is_lazy(tensor) else tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):  # a sparse one, or a wrapper around others
@@ -145,7 +145,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _is_whole(tensor: Tensor) -> bool:
-    """Tell whether `tensor` is all of its storage, element after element."""
+    """Return whether `tensor` is all of its storage, element after element."""
     return tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
 
 

@@ -1,4 +1,4 @@
-"""Load a checkpoint into a module: strictly, and only after everything that stands against it was told."""
+"""Load a checkpoint into a module: strictly, and only if nothing is wrong with any of its tensors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Target:
 
 
 def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
-    """Fill the parameters and persistent buffers of `module`, and return what there is to say about it.
+    """Fill the parameters and persistent buffers of `module`, and return notes about it.
 
     Every name must have its partner, and the shapes must agree.  A tied tensor may be in the file under
     any of its names; under several, these must be equal: torch's ``load_state_dict`` takes the last and
@@ -145,7 +145,7 @@ def _unlike(targets: list[_Target], stored: dict[str, Stored], file: str) -> Ite
 
 
 def _loses(old: torch.dtype, new: torch.dtype) -> bool:
-    """Tell whether a cast would lose the imaginary part, or all that is behind the point."""
+    """Return whether a cast would lose the imaginary part, or the fraction."""
     is_fraction = new.is_floating_point or new.is_complex
     return (old.is_complex and not new.is_complex) or (old.is_floating_point and not is_fraction)
 
@@ -179,7 +179,7 @@ def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iter
 
 
 def _is_finite(block: Tensor) -> bool:
-    """Tell whether all elements are, by their sum first, which is quick."""
+    """Return whether all elements are finite; their sum is looked at first, which is quick."""
     if math.isfinite(float(block.sum(dtype=torch.float32))):
         return True
     wide = block.float() if block.itemsize == 1 else block  # torch has no isfinite for float8

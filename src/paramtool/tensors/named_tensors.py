@@ -16,7 +16,7 @@ class NamedTensor(NamedTuple):
 
     Attributes:
         kind: ``parameter``, ``buffer`` or ``tensor`` (a plain attribute).
-        persistent: whether a buffer is in the state_dict; None for what is no buffer.
+        persistent: whether a buffer is in the state_dict; None for what is not a buffer.
     """
 
     name: str

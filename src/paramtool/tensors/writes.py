@@ -64,7 +64,7 @@ def _which(name: str) -> str | None:
 
 @cache
 def _is_mutable(operation: OpOverload[..., Any] | OpOverloadPacket[..., Any]) -> bool:
-    """Tell whether an operator, torch's own or a registered one, says of itself that it writes."""
+    """Return whether the schema of an operator, torch's own or a registered one, says that it writes."""
     if isinstance(operation, OpOverload):
         return operation._schema.is_mutable
     return any(getattr(operation, each)._schema.is_mutable for each in operation.overloads())  # type: ignore[no-untyped-call]

@@ -47,7 +47,7 @@ def destination(target: Path, *, force: bool) -> Destination:
     the link stays.
 
     Raises:
-        ParamtoolError: where `target` exists and `force` is not given, where it is no regular
+        ParamtoolError: where `target` exists and `force` is not given, where it is not a regular
             file (never replaced), or where its folder is missing.
     """
     with errors_about(target):

@@ -70,7 +70,7 @@ def _read(file: int, position: int, size: int, take: Callable[[bytes], object]) 
     while position < end:
         found = os.pread(file, min(_AT_ONCE, end - position), position)
         if not found:
-            break  # the checksum tells
+            break  # the checksum shows it
         checksum = zlib.crc32(found, checksum)
         take(found)
         position += len(found)

@@ -51,7 +51,7 @@ def differences(
 ) -> Differences:
     """Return every difference between two listings.
 
-    What a side does not tell is no difference: a checkpoint knows no ``requires_grad`` and no kind.
+    What a side does not know is not a difference: a checkpoint has no ``requires_grad`` and no kinds.
 
     Args:
         a: what was there.

@@ -1,4 +1,4 @@
-"""Tell what ``b.load_state_dict(a.state_dict(), strict=True)`` would do.  No torch."""
+"""What ``b.load_state_dict(a.state_dict(), strict=True)`` would do, predicted without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from paramtool.name_parts import last_part
 from paramtool.records.parameter import ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")
-"""What is known of a tensor; a checkpoint does not tell."""
+"""What a tensor can be, where that is known; a checkpoint does not say."""
 
 _SINCE_VERSION_2 = "num_batches_tracked"
 """What a BatchNorm adds itself to a state_dict without torch's metadata."""
@@ -26,7 +26,7 @@ class Verdict:
 
 
 def is_stored(row: ParameterRow) -> bool:
-    """Tell whether a state_dict holds it."""
+    """Return whether a state_dict holds it."""
     return row.kind != "tensor" and row.persistent is not False
 
 
@@ -65,7 +65,7 @@ def judge(
 
 
 def _adds_itself(row: ParameterRow) -> bool:
-    """Tell whether torch forgives that a bare file lacks `row`."""
+    """Return whether torch forgives that a bare file lacks `row`."""
     return last_part(row.name) == _SINCE_VERSION_2 and row.kind == "buffer"
 
 

@@ -1,4 +1,4 @@
-"""Hold a model to what is expected of it: one small function an expectation.  No torch."""
+"""Check a model against its expectations, with one small function for each kind.  No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run forward and backward, and tell what reached each parameter, and by which use of it."""
+"""Run forward and backward, and report the gradient that reached each parameter, and by which use."""
 
 from __future__ import annotations
 

@@ -52,13 +52,13 @@ Watcher = Callable[[Call, nn.Module, Any], None]
 class Calls:
     """Follows the calls of the modules below a root, in the thread that made it.
 
-    A module that is registered under several names is one object, so that a hook cannot tell which of
+    A module that is registered under several names is one object, so a hook cannot know which of
     them a call means.  Here the k-th call of it from one call of its parent is the k-th name that the
     parent has for it: in ``Sequential(a, a)`` they are ``0`` and ``1``.
 
     Args:
         root: the module whose names these are.
-        leave: told of every call that has returned, with the output.
+        leave: called with every call that has returned, and its output.
     """
 
     def __init__(self, root: nn.Module, leave: Watcher | None = None) -> None:
@@ -99,7 +99,7 @@ class Calls:
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        """Follow every call, by hooks that are no part of the modules."""
+        """Follow every call, by hooks that are not on the modules."""
         handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(
@@ -136,7 +136,7 @@ class Calls:
             self._failure = Failure(error, frame.call, module, frame.arguments)
         self._mark()
         if self._leave and not failed:
-            with torch._C.DisableTorchFunction():  # what is measured there is no part of the pass
+            with torch._C.DisableTorchFunction():  # what is measured there is not in the pass
                 self._leave(frame.call, module, output)
 
     def _mark(self) -> None:
@@ -167,5 +167,5 @@ class Calls:
 
 
 def has_forward(module: nn.Module) -> bool:
-    """Tell whether the class of `module` defines what a call does; a ModuleList's does not."""
+    """Return whether the class of `module` defines what a call does; a ModuleList's does not."""
     return type(module).forward is not nn.Module.forward

@@ -19,9 +19,9 @@ class CopyOnWrite(FunctionMode):
     """Sees every operation before it runs, while it is entered, and copies what that is about to write.
 
     What nothing writes is never copied, so that a pass over a large model takes no more memory for
-    this.  A write that is no operation of torch's Python interface (within a scripted function, or an
-    extension that was compiled and is no registered operator) is not seen; `is_lost` tells of it where
-    torch counted it.
+    this.  A write that does not go through torch's Python interface (inside a scripted function, or in a
+    compiled extension that is not a registered operator) is not seen; `is_lost` reports it if torch
+    counted it.
 
     Args:
         those: the tensors whose memory it is; several may share it.
@@ -59,7 +59,7 @@ class CopyOnWrite(FunctionMode):
                 self._copies[storage._cdata] = storage, storage.clone()  # type: ignore[no-untyped-call]
 
     def is_lost(self, tensor: Tensor) -> bool:
-        """Tell whether the memory of a tensor was written without being seen, so that no copy can undo it."""
+        """Return whether the memory of a tensor was written unseen, so that no copy can undo it."""
         version, keys = self._seen[id(tensor)]
         is_there = keys == _keys(tensor) and not all(key in self._copies for key in keys)
         return is_there and _version(tensor) != version

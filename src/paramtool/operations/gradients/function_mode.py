@@ -33,7 +33,7 @@ class FunctionMode(TorchFunctionMode):
         self._open: list[Callable[..., Any]] = []
 
     def opens(self, function: Callable[..., Any], types: Iterable[type]) -> bool:
-        """Tell whether `function`, whose arguments are of `types`, can be looked into.
+        """Return whether `function`, whose arguments are of `types`, can be looked into.
 
         An argument of a class that answers for itself is asked first.  ``Tensor.unflatten`` calls what is
         known as ``Tensor.unflatten`` again; only a backward pass may really be inside of another.
@@ -58,7 +58,7 @@ class FunctionMode(TorchFunctionMode):
 
 @cache
 def answers_itself(kind: type) -> bool:
-    """Tell whether a class of tensors has a ``__torch_function__`` of its own, as ``types`` name it."""
+    """Return whether a class of tensors has a ``__torch_function__`` of its own, as ``types`` name it."""
     method = getattr(kind, "__torch_function__", None)
     plain = (Tensor.__torch_function__.__func__, None)  # type: ignore[attr-defined]
     return getattr(method, "__func__", None) not in plain

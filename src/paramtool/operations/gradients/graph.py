@@ -75,7 +75,7 @@ def operation(node: Node) -> str:
 
 
 def is_python(node: Node) -> bool:
-    """Tell whether a node is a custom ``autograd.Function``."""
+    """Return whether a node is a custom ``autograd.Function``."""
     return isinstance(node, BackwardCFunction)
 
 

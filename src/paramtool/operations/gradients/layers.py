@@ -85,7 +85,7 @@ class Layers:
 
 
 def _has_spread(tensor: Tensor) -> bool:
-    """Tell whether an output has a std; a nested tensor has not even a shape."""
+    """Return whether an output has a std; a nested tensor has not even a shape."""
     return (tensor.is_floating_point() or tensor.is_complex()) and not tensor.is_nested
 
 

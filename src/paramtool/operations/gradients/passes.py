@@ -1,4 +1,4 @@
-"""Run forward and backward passes, and keep what is to be told of them."""
+"""Run forward and backward passes, and keep what the report says about them."""
 
 from __future__ import annotations
 

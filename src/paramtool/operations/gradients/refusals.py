@@ -41,7 +41,7 @@ def check_forward(module: nn.Module) -> None:
 
 
 def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -> ParamtoolError:
-    """Return what to tell of an `error` in the forward pass: the module, what it got, torch's message."""
+    """Return the message for an `error` in the forward pass: the module, what it got, torch's message."""
     module = failure.module if failure else root
     path = failure.call.path if failure else ""
     name = (
@@ -69,12 +69,12 @@ def _no_forward(name: str) -> ParamtoolError:
 
 
 def failed_backward(error: Exception) -> ParamtoolError:
-    """Return what to tell of an `error` in the backward pass."""
+    """Return the message for an `error` in the backward pass."""
     return ParamtoolError(f"the backward pass fails: {_message(error)}")
 
 
 def failed_loss(name: str, error: Exception) -> ParamtoolError:
-    """Return what to tell of an `error` while the loss was made of the output."""
+    """Return the message for an `error` while the loss was computed from the output."""
     return ParamtoolError(f"the loss {name} of the output fails: {_message(error)}")
 
 

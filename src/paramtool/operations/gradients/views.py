@@ -69,7 +69,7 @@ class Views(FunctionMode):
         return self.inside(func, args, kwargs) if self.opens(func, types) else func(*args, **kwargs)
 
     def _takes(self, value: Any) -> bool:
-        """Tell whether a parameter is in `value`."""
+        """Return whether a parameter is in `value`."""
         return any(self._parameter(each) is not None for each in tensors(value))
 
     def _given(self, value: Any, views: dict[int, Tensor]) -> Any:
@@ -91,12 +91,12 @@ class Views(FunctionMode):
 
 
 def _is_open() -> bool:
-    """Tell whether an operation can be a use; below vmap and grad, views are of another kind."""
+    """Return whether an operation can be a use; below vmap and grad, views are of another kind."""
     return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 
 def _is_a_look(func: Callable[..., Any], args: Sequence[Any]) -> bool:
-    """Tell whether `func` is about the tensor itself and not about its values."""
+    """Return whether `func` is about the tensor itself and not about its values."""
     name = getattr(func, "__name__", "")
     if name == "view_as" and args[0] is args[-1]:  # so torch.autograd.graph finds the node of a leaf
         return True
@@ -106,7 +106,7 @@ def _is_a_look(func: Callable[..., Any], args: Sequence[Any]) -> bool:
 
 
 def _is_meddling(func: Callable[..., Any]) -> bool:
-    """Tell whether `func` hands out or sets a tensor's gradient, or a hook that may do so with any other.
+    """Return whether `func` hands out or sets a tensor's gradient, or a hook that may do so with any other.
 
     Who has a gradient may write there: ``parameter.grad.zero_()``, ``clip_grad_norm_``.
     """

@@ -91,7 +91,7 @@ def initialize(
 
 
 def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:
-    """Refuse what has no values, what torch has not for a dtype, and what a parametrization cannot represent.
+    """Refuse what has no values, what torch lacks for a dtype, and what a parametrization cannot represent.
 
     Raises:
         ParamtoolError: naming the tensor and the rule.

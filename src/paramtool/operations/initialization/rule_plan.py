@@ -1,4 +1,4 @@
-"""Plan an initialization: which rule fills which tensor, and everything that stands against it."""
+"""Plan an initialization: which rule fills which tensor, and everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def find_initializer(name: str) -> Callable[..., Any]:
     """Return the initializer that an installed distribution, or this tool, offers as `name`.
 
     Raises:
-        ParamtoolError: where nobody does, it cannot be imported, or its attribute ``replaces`` is no bool.
+        ParamtoolError: where nobody does, it cannot be imported, or its attribute ``replaces`` is not a bool.
     """
     entry = plugins.find(plugins.INITIALIZERS, name)
     if entry is None:

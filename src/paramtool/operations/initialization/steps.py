@@ -46,7 +46,7 @@ class Step:
         return is_zero or self.rule.initializer == "mul"
 
     def touches(self, row: int, length: int) -> bool:
-        """Tell whether it is for an element of a row of a matrix with rows of `length`."""
+        """Return whether it is for an element of a row of a matrix with rows of `length`."""
         if self.law is None or self.law.span is None:
             return True
         start, stop = self.law.span
@@ -83,7 +83,7 @@ def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) ->
         step: what to run.
         number: its place among the steps of this tensor, from 0.
         tensor: contiguous.
-        seed, name: what the stream is told by.
+        seed, name: what decides the stream.
 
     Raises:
         ParamtoolError: where the function raises, or does not fill in place, or leaves NaN.
@@ -135,7 +135,7 @@ def _refuse_nan(step: Step, filled: Tensor, known: Tensor | None, name: str) -> 
 
 @contextmanager
 def failures(step: Step, name: str) -> Iterator[None]:
-    """Tell what a function raises as an error of the rule that named it."""
+    """Turn what a function raises into an error of the rule that named it."""
     try:
         yield
     except ParamtoolError as error:

@@ -142,16 +142,16 @@ def _saved(
 
 
 def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
-    """Tell whether it is known of every tensor to store what its constructor filled it with.
+    """Return whether every tensor to store has a record of what its constructor filled it with.
 
-    It is not of parametrized ones: what a rule gives the forward is stored as something else.
+    Parametrized ones do not: what a rule gives the forward is stored as something else.
     """
     stored = (named for named in named_tensors(module) if named.is_stored and named.tensor.numel())
     return is_plain(module) and all(fills_of(named.tensor) for named in stored)
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Tell whether every tensor is stored as the forward uses it, so that rules may act on what is stored."""
+    """Return whether every tensor is stored as the forward uses it, so that rules may act on the stored one."""
     return not any(isinstance(named.owner, ParametrizationList) for named in named_tensors(module))
 
 
