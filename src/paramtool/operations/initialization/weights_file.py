@@ -151,7 +151,7 @@ def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) 
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Return whether every tensor is stored as the forward uses it, so that rules may act on the stored one."""
+    """Return whether every tensor is stored as the forward uses it, so that rules may act on that."""
     return not any(isinstance(named.owner, ParametrizationList) for named in named_tensors(module))
 
 
