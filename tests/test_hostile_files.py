@@ -24,7 +24,7 @@ from paramtool.files.reading import safetensors_header, sharded, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.open import open_model
 from paramtool.operations.listing.stored import stored
-from paramtool.tensors import read_cost
+from paramtool.tensors import repeated
 from paramtool.tensors.elements import CheckpointElements
 from paramtool.tensors.strided import Region
 from tests.conftest import Run
@@ -754,7 +754,7 @@ def test_views_that_say_the_same_bytes_again_and_again_are_not_read(
     path = tmp_path / "w.pt"
     torch.save({f"w{each}": base[each : each + 4000] for each in range(64)}, path)
     assert run("inspect", str(path), "--stats").status == 0
-    monkeypatch.setattr(read_cost, "MOST_REPEATED", 1 << 16)
+    monkeypatch.setattr(repeated, "MOST_REPEATED", 1 << 16)
     assert run("inspect", str(path)).status == 0
     result = run("inspect", str(path), "--stats")
     assert (result.status, result.stdout) == (2, "")

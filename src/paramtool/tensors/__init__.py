@@ -2,7 +2,7 @@
 
     a module                a checkpoint's files
         ▼                       ▼
-    named_tensors               strided, read_cost    parts of a file to read, and how much that is
+    named_tensors               strided, repeated     parts of a file to read, and how much that is
         ▼                       ▼
     elements      blocks of a tensor by its name, in bounded memory
         ▼

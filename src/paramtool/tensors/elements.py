@@ -15,7 +15,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import named_tensors
-from paramtool.tensors.read_cost import refusal
+from paramtool.tensors.repeated import refusal
 from paramtool.tensors.strided import Region, regions
 
 BLOCK = 1 << 20
