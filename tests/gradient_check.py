@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paramtool.operations.gradients.losses import loss_of, output_tensors
+from paramtool.operations.gradients.isolation import undisturbed
+from paramtool.operations.gradients.losses import loss_of
 from paramtool.operations.gradients.passes import Passes
 from paramtool.operations.gradients.splits import Split
-from paramtool.operations.gradients.undisturbed import undisturbed
 from paramtool.tensors import streams
+from paramtool.tensors.nested_values import tensors
 
 EXACT = 1e-12
 """Relative to the sum of the norms, in float64."""
@@ -48,7 +49,7 @@ def plain(
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(streams.stream(0, ".forward").get_state())
         output = module(*inputs, **(named or {}))
-        outputs = [each for _, each in output_tensors(output) if each.requires_grad]
+        outputs = [each for each in tensors(output) if each.requires_grad]
         loss_of(loss, outputs, 0).backward()  # type: ignore[no-untyped-call]
     found = {name: each.grad for name, each in module.named_parameters()}
     module.zero_grad(set_to_none=True)

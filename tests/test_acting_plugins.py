@@ -17,7 +17,7 @@ from paramtool import plugins
 from paramtool.errors import ParamtoolError
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
-from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.rule_application import initialize
 from paramtool.place import Text
 from paramtool.tensors import streams
 from tests.conftest import Run

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from paramtool import patterns
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError, Problems
-from paramtool.language import limits, reader
+from paramtool.language import limits, yaml_reader
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
 from paramtool.language.overrides import Override
@@ -89,7 +89,7 @@ def test_the_parser_in_python_refuses_the_same(
     text: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without libyaml, which PyYAML may be built without, syntax errors have other words, and no more."""
-    monkeypatch.setattr(reader, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(yaml_reader, "_LOADER", yaml.SafeLoader)
     found = refusal(text)
     assert FIRST_LINE.match(found)
     if "not valid YAML" not in message:  # and an empty value is placed a column further on

@@ -16,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paramtool.operations.expectations.expectations import sums
+from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import MACHINE_COLUMNS, ExpectationRow
 from paramtool.records.report import Report
 from paramtool.render.formats import Format, as_text

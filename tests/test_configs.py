@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from paramtool.network import network
+from paramtool.network import construction
 from paramtool.network.listing import parameters
-from paramtool.network.tensors import make_tensor
+from paramtool.network.spec_tensors import make_tensor
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from tests.specs import open_spec
@@ -44,7 +44,7 @@ LLAMA_BYTES = 141_107_412_992
 @cache
 def report(config: str) -> Report[ParameterRow, ParameterTotals]:
     """Build the structure of a config once for all tests."""
-    return parameters(network.structure(open_spec(str(CONFIGS / config))).module)
+    return parameters(construction.structure(open_spec(str(CONFIGS / config))).module)
 
 
 def listed(config: str, kind: str = "parameter") -> list[tuple[str, tuple[int, ...] | None]]:
@@ -267,7 +267,7 @@ def run(config: str, constant: float) -> tuple[list[nn.Parameter], torch.Tensor]
     """Return the parameters of a config, filled with `constant`, and the output for its input."""
     spec = open_spec(str(CONFIGS / config))
     assert spec.inputs is not None
-    module = network.values(spec).module
+    module = construction.values(spec).module
     for parameter in module.parameters():
         nn.init.constant_(parameter, constant)
     return list(module.parameters()), module(*map(make_tensor, spec.inputs.positional))

@@ -21,8 +21,8 @@ from torch import nn
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
-from paramtool.language.reader import read
-from paramtool.network import network
+from paramtool.language.yaml_reader import read
+from paramtool.network import construction
 from paramtool.network.residual import Residual
 from paramtool.place import Text
 
@@ -34,14 +34,14 @@ def spec(text: str) -> Spec:
 
 
 def structure(text: str) -> nn.Module:
-    return network.structure(spec(text)).module
+    return construction.structure(spec(text)).module
 
 
 def values(text: str) -> nn.Module:
-    return network.values(spec(text), rng="torch").module
+    return construction.values(spec(text), rng="torch").module
 
 
-def refused(text: str, build: Callable[[Spec], network.Network] = network.structure) -> str:
+def refused(text: str, build: Callable[[Spec], construction.Network] = construction.structure) -> str:
     """Return what is said against the spec `text` when it is read or built."""
     with pytest.raises(Problems) as caught:
         build(spec(text))
@@ -719,7 +719,7 @@ model:
 
 def test_what_torch_warns_of_is_a_note_at_its_node() -> None:
     """A warning while building is a note with the place of the module, and built all the same."""
-    built = network.structure(spec("model: {Sequential: [{Container: {a: ReLU}}]}"))
+    built = construction.structure(spec("model: {Sequential: [{Container: {a: ReLU}}]}"))
     assert classes(built.module)[1:] == [("0", "Container"), ("0.a", "ReLU")]
     (note,) = built.notes
     assert note.startswith("m.yaml:1:23: torch warns: `nn.Container` is deprecated")
@@ -728,7 +728,7 @@ def test_what_torch_warns_of_is_a_note_at_its_node() -> None:
 def test_lazy_modules_are_settled_by_one_pass_over_the_input() -> None:
     """With an input every lazy module on its way has its shapes; the seed decides the values."""
     text = "model: {Sequential: [{LazyConv2d: [8, 3]}, Flatten, {LazyLinear: 2}]}\n"
-    lazy = network.structure(spec(text))
+    lazy = construction.structure(spec(text))
     assert lazy.notes == ("2 lazy modules have no shapes; give the spec an 'input' to settle them",)
     settled = values(text + "input: [1, 3, 8, 8]")
     assert classes(settled)[1:] == [("0", "Conv2d"), ("1", "Flatten"), ("2", "Linear")]
@@ -752,7 +752,7 @@ def test_lazy_modules_are_settled_by_one_pass_over_the_input() -> None:
 )
 def test_a_pass_that_cannot_settle_is_a_note(text: str, said: str) -> None:
     """Where the forward pass fails the model stays lazy, and a note says why."""
-    (note,) = network.values(spec(text)).notes
+    (note,) = construction.values(spec(text)).notes
     assert note.startswith("the forward pass that would settle lazy modules failed: ")
     assert said in note
 
@@ -840,7 +840,7 @@ def test_reading_a_spec_imports_no_plugin(install: Install) -> None:
     structure("model: {Linear: [2, 2]}")
     read_only = spec("model: {Gate: 3}")
     assert "pt_gates" not in sys.modules
-    network.structure(read_only)
+    construction.structure(read_only)
     assert "pt_gates" in sys.modules
 
 
@@ -1049,7 +1049,7 @@ def test_fractions_in_an_integer_dtype_are_refused(tensor: str, message: str) ->
 def test_whole_values_of_a_parameter_are_floating_point() -> None:
     """The values of a Parameter are of the default dtype, however they are written."""
     spec = read_spec(Text("m.yaml", "model: {Module: {w: {Parameter: {values: [1, 2]}}}}"), shipped())
-    weight = network.values(spec).module.get_parameter("w")
+    weight = construction.values(spec).module.get_parameter("w")
     assert weight.dtype == torch.float32
     assert weight.tolist() == [1.0, 2.0]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.rule_application import initialize
 from paramtool.records.rule import Rule
 from tests.conftest import Run
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from paramtool.network import network
+from paramtool.network import construction
 from paramtool.render.github import annotation
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
@@ -309,7 +309,7 @@ def test_a_snapshot_is_what_was(run: Run, folder: Path) -> None:
 
 def test_an_archive_of_torch_stores_both_names(run: Run, folder: Path) -> None:
     """What torch.save wrote of a tied model loads by itself, and differs in nothing that it tells."""
-    model = network.values(open_spec("a.yaml")).module
+    model = construction.values(open_spec("a.yaml")).module
     torch.save(model.state_dict(), folder / "a.pt")
     totals = document(run, "a.pt", "a.yaml", "--values")["totals"]
     assert (totals["differences"], totals["loads"], totals["warnings"]) == (0, True, [])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from paramtool import ParamtoolError, Rule, initialize
-from paramtool.operations.initialization.saving import save
+from paramtool.operations.initialization.weights_file import save
 from tests.conftest import Run
 
 NORMAL = Rule("normal", {"std": 0.5}, pattern="weight")

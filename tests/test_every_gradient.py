@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paramtool.operations.gradients.gradients import gradients
-from paramtool.operations.gradients.losses import output_tensors
+from paramtool.operations.gradients.backpropagation import gradients
+from paramtool.tensors.nested_values import tensors
 from tests.gradient_check import check, state
 from tests.test_every_module import FORMS, NAMES
 
@@ -114,7 +114,7 @@ def runnable(make: Callable[[], nn.Module]) -> tuple[nn.Module, tuple[Tensor, ..
         torch.manual_seed(0)
         module = Scaled(make().double(), offer[0].shape[-1])
         try:
-            outputs = [each for _, each in output_tensors(module(*offer)) if each.requires_grad]
+            outputs = [each for each in tensors(module(*offer)) if each.requires_grad]
             torch.stack([each.square().sum() for each in outputs]).sum().backward()  # type: ignore[no-untyped-call]
         except Exception:
             continue

@@ -18,7 +18,7 @@ from paramtool.errors import Problems
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
 from paramtool.language.signature import Signature
-from paramtool.network import network, signatures
+from paramtool.network import construction, signatures
 from paramtool.place import Text
 
 NAMES = sorted(
@@ -575,7 +575,7 @@ def bits(module: nn.Module) -> dict[str, list[int]]:
 def test_structure_is_that_of_plain_python(name: str) -> None:
     """Names, shapes, dtypes, flags, classes, arguments and repr of a spec's module are Python's own."""
     for arguments, make in forms(name):
-        built, expected = network.structure(written(name, arguments)).module, plain(make)
+        built, expected = construction.structure(written(name, arguments)).module, plain(make)
         assert type(built) is getattr(nn, name)
         assert (arguments, described(built)) == (arguments, described(expected))
         assert (arguments, settings(built)) == (arguments, settings(expected))
@@ -585,7 +585,7 @@ def test_structure_is_that_of_plain_python(name: str) -> None:
 def test_structure_is_all_on_the_meta_device(name: str) -> None:
     """A structure holds no tensor that takes memory."""
     for arguments, _ in forms(name):
-        built = network.structure(written(name, arguments)).module
+        built = construction.structure(written(name, arguments)).module
         tensors = [*built.named_parameters(), *built.named_buffers()]
         assert [key for key, tensor in tensors if tensor.device.type != "meta"] == []
 
@@ -594,7 +594,7 @@ def test_structure_is_all_on_the_meta_device(name: str) -> None:
 def test_values_are_those_of_plain_python_after_manual_seed(name: str) -> None:
     """Built with values and the seed 0, every tensor is bit for bit that of torch.manual_seed(0)."""
     for arguments, make in forms(name):
-        built, expected = network.values(written(name, arguments), rng="torch").module, plain(make)
+        built, expected = construction.values(written(name, arguments), rng="torch").module, plain(make)
         assert (arguments, described(built)) == (arguments, described(expected))
         assert (arguments, bits(built)) == (arguments, bits(expected))
 
@@ -602,7 +602,7 @@ def test_values_are_those_of_plain_python_after_manual_seed(name: str) -> None:
 def test_a_bare_name_is_the_class_without_arguments() -> None:
     """`ReLU`, `{ReLU: }`, `{ReLU: []}` and `{ReLU: {}}` are one and the same."""
     for text in ("model: ReLU", "model: {ReLU: }", "model: {ReLU: []}", "model: {ReLU: {}}"):
-        built = network.structure(read_spec(Text("m.yaml", text), shipped())).module
+        built = construction.structure(read_spec(Text("m.yaml", text), shipped())).module
         assert described(built) == described(nn.ReLU())
 
 
@@ -610,16 +610,16 @@ def test_a_bare_name_is_the_class_without_arguments() -> None:
 def test_a_lazy_class_without_an_input_stays_lazy(name: str) -> None:
     """Without an input nothing gives a lazy class its shapes, and a note says so."""
     arguments, _, _ = SETTLED[name]
-    built = network.structure(written(name, arguments))
+    built = construction.structure(written(name, arguments))
     assert type(built.module) is getattr(nn, name)
     assert any(nn.parameter.is_lazy(each) for each in built.module.parameters())
     assert built.notes == ("1 lazy module has no shapes; give the spec an 'input' to settle them",)
 
 
 @pytest.mark.parametrize("name", LAZY)
-@pytest.mark.parametrize("build", [network.structure, network.values])
+@pytest.mark.parametrize("build", [construction.structure, construction.values])
 def test_a_lazy_class_with_an_input_is_the_eager_class(
-    name: str, build: Callable[[Spec], network.Network]
+    name: str, build: Callable[[Spec], construction.Network]
 ) -> None:
     """An input settles a lazy class into its eager class, with the shapes that are given there."""
     arguments, sizes, eager = SETTLED[name]
@@ -631,7 +631,7 @@ def test_a_lazy_class_with_an_input_is_the_eager_class(
 def test_settling_leaves_modes_and_statistics_alone() -> None:
     """The pass that settles is in evaluation mode, and modules are in training mode after it."""
     spec = written("Sequential", "[{LazyLinear: 3}, LazyBatchNorm1d]", "input: {shape: [4, 2], fill: rand}")
-    built = network.values(spec).module
+    built = construction.values(spec).module
     assert all(each.training for each in built.modules())
     assert built.get_buffer("1.num_batches_tracked").item() == 0
     assert torch.equal(built.get_buffer("1.running_mean"), torch.zeros(3))
@@ -691,7 +691,7 @@ import torch
 
 before = set(sys.modules)
 from paramtool.place import Text
-from paramtool.network import network
+from paramtool.network import construction
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
 
@@ -713,7 +713,7 @@ model:
         d: {Parameter: {shape: [2], fill: randn}}
         e: {Parameter: {shape: [2], fill: 0.5}}
 '''
-network.structure(read_spec(Text('m.yaml', spec), shipped()))
+construction.structure(read_spec(Text('m.yaml', spec), shipped()))
 print(*sorted(set(sys.modules) - before))
 """
 
@@ -724,6 +724,6 @@ def test_building_a_structure_imports_nothing_heavy() -> None:
         [sys.executable, "-W", "ignore", "-c", LEAN], capture_output=True, text=True, check=True
     )
     imported = done.stdout.split()
-    assert "paramtool.network.network" in imported
+    assert "paramtool.network.construction" in imported
     assert [name for name in imported if name.startswith(HEAVY)] == []
     assert [name for name in imported if name.startswith("torch.")] in ([], ["torch.utils._device"])

@@ -15,7 +15,7 @@ from paramtool.errors import CannotAnswer, NothingMatched, Problems
 from paramtool.language.document import Inputs
 from paramtool.language.expectations import KINDS
 from paramtool.network.listing import parameters
-from paramtool.operations.expectations.expectations import EXPECTATIONS, MOST_NAMED, Examined, check
+from paramtool.operations.expectations.findings import EXPECTATIONS, MOST_NAMED, Examined, check
 from paramtool.place import Place, Text
 from paramtool.quantities import COUNTS, SIZES, about, between
 from paramtool.records.expectation import Expectation, ExpectationRow, Expected

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.writing.leftovers import lock, temporary_path
-from paramtool.files.writing.replacing import Replacement, write_file
+from paramtool.files.writing.destination import lock, temporary_path
+from paramtool.files.writing.replacement import Replacement, write_file
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 
@@ -181,7 +181,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from paramtool.errors import ParamtoolError
-from paramtool.files.writing.replacing import Replacement
+from paramtool.files.writing.replacement import Replacement
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     with Replacement(Path(sys.argv[1]), size=int(sys.argv[2]), force=True) as file:

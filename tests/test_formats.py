@@ -22,8 +22,8 @@ from torch import nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.listing import parameters
-from paramtool.operations.gradients.gradients import gradients
-from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.gradients.backpropagation import gradients
+from paramtool.operations.initialization.rule_application import initialize
 from paramtool.quantities import byte_size
 from paramtool.records.parameter import (
     COLUMNS,

@@ -12,10 +12,10 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from torch import nn
 
 from paramtool.api.shared import shared as sharing
-from paramtool.network import network
+from paramtool.network import construction
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison.differences import differences
-from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.gradients.backpropagation import gradients
 from paramtool.render.formats import Format, folded, render
 from paramtool.render.screen import Screen
 from tests.conftest import CONFIGS, ROOT, Run
@@ -185,7 +185,7 @@ def test_overlaps_look_the_same(width: int | None, golden: SnapshotAssertion) ->
 @pytest.mark.parametrize("width", [40, 80, 110, 120])
 def test_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> None:
     """On a terminal of any width the table folds names over lines, and has colours."""
-    report = folded(parameters(network.structure(open_spec("configs/gpt2.yaml")).module))
+    report = folded(parameters(construction.structure(open_spec("configs/gpt2.yaml")).module))
     assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
 
 
@@ -208,8 +208,8 @@ def test_a_difference_looks_the_same(format: str, golden: SnapshotAssertion, run
 @pytest.mark.parametrize("width", [60, 100])
 def test_a_difference_on_a_terminal_looks_the_same(width: int, golden: SnapshotAssertion) -> None:
     """On a terminal a difference folds over lines, whatever its width."""
-    a = parameters(network.structure(open_spec("configs/lenet.yaml")).module)
-    b = parameters(network.structure(open_spec("configs/mlp.yaml")).module)
+    a = parameters(construction.structure(open_spec("configs/lenet.yaml")).module)
+    b = parameters(construction.structure(open_spec("configs/mlp.yaml")).module)
     report = folded(differences(a, b))
     assert "".join(render(report, Format.table, Screen(width=width, color=False))) == golden
 

@@ -15,8 +15,8 @@ import torch
 
 from paramtool.errors import ParamtoolError
 from paramtool.language.catalog import shipped
-from paramtool.language.typed_input import read_inputs
-from paramtool.network.inputs import Arguments, make_inputs
+from paramtool.language.option_inputs import read_inputs
+from paramtool.network.spec_tensors import Arguments, make_inputs
 from paramtool.render.formats import Format, render
 from paramtool.render.names import together
 from paramtool.render.screen import Screen
@@ -332,7 +332,7 @@ def test_a_branch_has_the_norm_of_all_gradients_below_it(run: Run, spec: Any) ->
 @pytest.mark.parametrize("width", [60, 200])
 def test_a_terminal_shows_branches_and_bars(width: int) -> None:
     """On a terminal of any width, every name and path is there whole."""
-    from paramtool.operations.gradients.gradients import gradients
+    from paramtool.operations.gradients.backpropagation import gradients
 
     torch.manual_seed(0)
     layer = torch.nn.Linear(4, 4)

@@ -18,7 +18,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 import paramtool
 from paramtool.errors import Bug, ParamtoolError
 from paramtool.operations.gradients import splits
-from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.gradients.backpropagation import gradients
 from paramtool.operations.gradients.losses import loss_of
 from paramtool.operations.gradients.magnitude import magnitude
 from paramtool.records.gradient import GradientRow, GradientTotals

@@ -25,8 +25,8 @@ from paramtool.errors import ParamtoolError
 from paramtool.initializers.listing import initializers
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
-from paramtool.operations.initialization.initialize import initialize
-from paramtool.operations.initialization.planning import find_initializer
+from paramtool.operations.initialization.rule_application import initialize
+from paramtool.operations.initialization.rule_plan import find_initializer
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from tests.conftest import CONFIGS, Run

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
-from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.rule_application import initialize
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from paramtool.records.rule import Rule

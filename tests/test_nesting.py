@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import MAX_LEVELS, check_nesting
-from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.gradients.backpropagation import gradients
 from tests.conftest import Run
 
 

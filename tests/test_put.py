@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from paramtool.errors import ParamtoolError, Problems
-from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.rule_application import initialize
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
 from tests.conftest import Run

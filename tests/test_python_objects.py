@@ -14,7 +14,7 @@ from torch import nn
 
 from paramtool.language.python_object import read_object
 from paramtool.network import python_object
-from paramtool.operations.initialization.initialize import initialize
+from paramtool.operations.initialization.rule_application import initialize
 from tests.conftest import Run
 from tests.processes import execute
 

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
-from paramtool.network import network
-from paramtool.operations.initialization.initialize import initialize
-from paramtool.operations.initialization.saving import save
+from paramtool.network import construction
+from paramtool.operations.initialization.rule_application import initialize
+from paramtool.operations.initialization.weights_file import save
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
@@ -66,7 +66,7 @@ def spec(text: str = MODEL) -> Spec:
 
 def written(target: Path, text: str = MODEL, rules: list[Rule] | None = None, **more: Any) -> dict[str, Any]:
     """Write a spec straight to disk and return what torch reads."""
-    built, sketch = network.sketch(spec(text))
+    built, sketch = construction.sketch(spec(text))
     save(built.module, target, rules or [], fills_of=sketch.fills_of, **more)
     return dict(load_file(target))
 
@@ -78,7 +78,7 @@ def test_a_file_has_what_memory_has(
 ) -> None:
     """The tensors on disk are bit for bit those of the module that is initialized in memory."""
     monkeypatch.setattr(streams, "BLOCK", 256)
-    module = network.values(spec()).module
+    module = construction.values(spec()).module
     initialize(module, RULES[name])
     found = written(tmp_path / "w.safetensors", rules=RULES[name], jobs=jobs)
     expected = module.state_dict()
@@ -118,7 +118,7 @@ def test_buffers_that_are_not_persistent_are_not_stored(tmp_path: Path) -> None:
 
 def test_the_observed_moments_are_those_of_what_is_written(tmp_path: Path) -> None:
     """The table's mean, std, min and max are of the file's tensors."""
-    built, sketch = network.sketch(spec())
+    built, sketch = construction.sketch(spec())
     target = tmp_path / "w.safetensors"
     report = save(built.module, target, RULES["normal"], fills_of=sketch.fills_of)
     found = load_file(target)
@@ -131,7 +131,7 @@ def test_the_observed_moments_are_those_of_what_is_written(tmp_path: Path) -> No
 
 def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     """A rule that matches nothing, or a shape that cannot be filled, leaves no file."""
-    built, sketch = network.sketch(spec())
+    built, sketch = construction.sketch(spec())
     with pytest.raises(NothingMatched):
         save(built.module, tmp_path / "w", [rule("zeros", pattern="zzz")], fills_of=sketch.fills_of)
     with pytest.raises(ParamtoolError, match="fewer than 2 dimensions"):

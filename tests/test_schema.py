@@ -16,13 +16,13 @@ from jsonschema import Draft7Validator
 from paramtool import language as spec
 from paramtool.errors import ParamtoolError
 from paramtool.language.catalog import FILE, shipped
-from paramtool.language.containers import LISTS, NAMED
+from paramtool.language.classes import LISTS, NAMED
 from paramtool.language.document import KEYS, read_spec
 from paramtool.language.json_schema import json_schema
 from paramtool.language.modules import CONSTRUCTS
 from paramtool.language.nodes import Mapping, Node, Sequence
-from paramtool.language.reader import read
 from paramtool.language.signature import Argument
+from paramtool.language.yaml_reader import read
 from paramtool.network import signatures
 from paramtool.place import Text
 from tests.conftest import CONFIGS, Run

@@ -25,12 +25,12 @@ import paramtool
 from paramtool.api.shared import shared as sharing
 from paramtool.errors import NothingMatched
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.network import network
+from paramtool.network import construction
 from paramtool.network.listing import parameters
 from paramtool.operations.listing.checkpoint import stored
 from paramtool.operations.listing.selection import Selection
 from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
-from paramtool.operations.sharing.grouping import share
+from paramtool.operations.sharing.groups import share
 from paramtool.patterns import compile_pattern
 from paramtool.records.extent import Extent
 from paramtool.records.layout import Layout
@@ -72,14 +72,14 @@ def spec(tmp_path: Path) -> Callable[[str], nn.Module]:
     def build(text: str) -> nn.Module:
         path = tmp_path / "model.yaml"
         path.write_text(text)
-        return network.structure(open_spec(str(path))).module
+        return construction.structure(open_spec(str(path))).module
 
     return build
 
 
 def test_a_module_used_twice_is_one() -> None:
     """Of the notebook's net, net[0] is net[1]: one tensor under two names, and one module."""
-    report = sharing(network.structure(open_spec(str(CONFIGS / "shared.yaml"))).module)
+    report = sharing(construction.structure(open_spec(str(CONFIGS / "shared.yaml"))).module)
     assert report.rows == (
         SharingRow(
             group=1, sharing="tied", name="0.weight", tied_to=None, kind="parameter", module="0",
@@ -98,7 +98,7 @@ def test_a_module_used_twice_is_one() -> None:
 
 def test_a_tied_parameter_leaves_its_modules_two() -> None:
     """GPT-2's head and embedding are two modules with one weight of 154 MB."""
-    report = sharing(network.structure(open_spec(str(CONFIGS / "gpt2.yaml"))).module)
+    report = sharing(construction.structure(open_spec(str(CONFIGS / "gpt2.yaml"))).module)
     assert [(row.name, row.module) for row in report.rows] == [("wte.weight", None), ("lm_head.weight", None)]
     assert report.totals.saved_nbytes == 50_257 * 768 * 4
     assert report.totals.modules == ()
@@ -498,6 +498,20 @@ def test_expectations_are_held_to(tmp_path: Path, run: Run) -> None:
     ]
     assert "0.bias" in result.stdout
     assert "0.weight" not in result.stdout
+
+
+def test_plain_tensors_share_to_both_commands(tmp_path: Path, run: Run) -> None:
+    """`check` and `shared` agree on plain tensors, which only their expectations bring together."""
+    path = tmp_path / "model.yaml"
+    model = "model: {Module: {l: {Linear: [1, 1]}, a: &a {Tensor: [2]}, b: *a, c: {Tensor: [2]}}}\n"
+    for expected, status in (
+        ("{shared: [[a, b]], distinct: [[a, c], [c, l.bias]]}", 0),
+        ("{shared: [[a, c]]}", 1),
+        ("{distinct: [[c, a, b]]}", 1),
+    ):
+        path.write_text(f"{model}expect: {expected}\n")
+        assert (expected, run("check", str(path)).status) == (expected, status)
+        assert (expected, run("shared", str(path)).status) == (expected, status)
 
 
 def test_equal_values_are_not_shared_to_an_expectation(tmp_path: Path, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
-from paramtool.network import network
-from paramtool.network.recording import Recording
+from paramtool.network import construction
+from paramtool.network.fill_record import Recording
 from paramtool.place import Text
 from paramtool.tensors import streams
 
@@ -32,7 +33,7 @@ WRITTEN_DOWN = [0.394327, 0.938946, 0.853985, 0.01233]
 
 def built(text: str, rng: str = "streams") -> dict[str, Tensor]:
     """Return every parameter and buffer of a spec by its name, with values."""
-    module = network.values(read_spec(Text("m.yaml", text), shipped()), rng).module
+    module = construction.values(read_spec(Text("m.yaml", text), shipped()), rng).module
     return {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers())}
 
 
@@ -123,8 +124,8 @@ def test_fills_of_a_spec_have_streams_too() -> None:
     """`fill: rand` and `randn` are drawn by name, in Parameters, Buffers and plain Tensors."""
     filled = "w: {Parameter: {shape: [3], fill: randn}}, t: {Tensor: {shape: [3], fill: rand}}"
     text = "model: {Module: {%s " + filled + "}}"
-    alone = network.values(read_spec(Text("m.yaml", text % ""), shipped())).module
-    more = network.values(
+    alone = construction.values(read_spec(Text("m.yaml", text % ""), shipped())).module
+    more = construction.values(
         read_spec(Text("m.yaml", text % "v: {Parameter: {shape: [9], fill: rand}},"), shipped())
     ).module
     assert torch.equal(alone.w, more.w)  # type: ignore[arg-type]
@@ -165,6 +166,32 @@ def test_what_cannot_be_recorded_keeps_what_torch_gave() -> None:
     recording.redraw(linear, 0)
     assert linear.weight.tolist() == [[0.0, 1.0], [2.0, 3.0]]
     assert linear.bias.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda w: torch.full((4,), 7.0, out=w),
+        lambda w: torch.add(torch.full((4,), 3.0), 4.0, out=w),
+        lambda w: w.numpy().fill(7.0),
+        lambda w: torch._foreach_copy_([w], [torch.full((4,), 7.0)]),
+        lambda w: torch.ops.aten.copy_(w, torch.full((4,), 7.0)),
+    ],
+)
+def test_what_was_drawn_and_then_written_is_not_drawn_again(write: Callable[[Tensor], object]) -> None:
+    """Whatever writes a tensor after its fill, the record of the fill is used no more."""
+    with Recording() as recording:
+        weight = torch.nn.Parameter(torch.empty(4))
+        other = torch.nn.Parameter(torch.empty(4))
+        torch.nn.init.normal_(weight)
+        torch.nn.init.normal_(other)
+        write(weight.detach())
+    assert recording.fills_of(weight) == ()
+    assert recording.fills_of(other) != ()
+    module = torch.nn.Module()
+    module.register_parameter("w", weight)
+    recording.redraw(module, 0)
+    assert weight.tolist() == [7.0] * 4
 
 
 def test_steps_after_a_fill_are_run_again() -> None:

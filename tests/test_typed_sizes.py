@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramtool.errors import ParamtoolError
-from paramtool.language.typed_size import read_size
+from paramtool.language.option_values import read_size
 from paramtool.quantities import SIZES
 from tests.conftest import Run
 

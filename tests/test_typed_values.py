@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramtool.errors import ParamtoolError
-from paramtool.language.typed_value import read_pairs
+from paramtool.language.option_values import read_pairs
 from paramtool.language.values import plain
 from paramtool.place import Place, Text
 from tests.conftest import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 from torch.utils.checkpoint import checkpoint
 
-from paramtool.operations.gradients.gradients import gradients
+from paramtool.operations.gradients.backpropagation import gradients
 from tests.gradient_check import Written, check, reals, split
 
 
@@ -134,6 +134,20 @@ def test_a_use_that_the_loss_does_not_depend_on_has_no_gradient() -> None:
     assert gradient is not None
     assert uses[1].gradient is not None
     assert torch.equal(uses[1].gradient, gradient)
+
+
+def test_a_parameter_in_a_named_tuple_is_used() -> None:
+    """Torch takes a tuple of any class for a list of tensors, and the parameter in it has its use."""
+
+    class Both(NamedTuple):
+        first: Tensor
+        second: Tensor
+
+    class Row(tuple[Tensor, ...]):
+        """A tuple of a class of its own."""
+
+    assert operations(lambda m, x: torch.cat(Both(m.w, x))) == ["cat"]
+    assert operations(lambda m, x: torch.cat(Row((m.w, x)))) == ["cat"]
 
 
 def test_a_hook_stays_on_the_parameter() -> None:

@@ -12,7 +12,7 @@ from paramtool.language.nodes import node_of
 from paramtool.models.given import Openable
 from paramtool.models.open import open_reference, spec_catalog
 from paramtool.operations.comparison.differences import differences
-from paramtool.operations.expectations.expectations import check as examine
+from paramtool.operations.expectations.findings import check as examine
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation, Expectations
 from paramtool.records.parameter import Listing

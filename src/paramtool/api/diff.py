@@ -13,7 +13,7 @@ from paramtool.operations.comparison.differences import differences
 from paramtool.records.difference import Differences
 
 if TYPE_CHECKING:
-    from paramtool.operations.comparison.differences import Values
+    from paramtool.operations.comparison.differences import ValueComparison
 
 
 def diff(
@@ -54,7 +54,7 @@ def diff(
     )
 
 
-def changed_values(a: Model, b: Model, atol: float, rtol: float) -> Values:
+def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:
     """Return what compares the elements of two models, which are built for it where that is needed."""
     for each in (a, b):
         each.prepare()

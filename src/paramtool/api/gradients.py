@@ -74,7 +74,7 @@ def gradients(
     }  # fmt: skip
     if inputs is None and not named:
         return (found if seed is None else found.with_seed(seed)).gradients(**options)
-    from paramtool.operations.gradients.gradients import gradients as run
+    from paramtool.operations.gradients.backpropagation import gradients as run
 
     options["loss"] = loss or found.loss or LossFunction.sum.value
     module = found.network().module

@@ -103,7 +103,7 @@ def initialize(
     if target is not None and not dry_run:
         return _write(found, rules, target, seed, rng, digests)
     with torch_import():
-        from paramtool.operations.initialization.initialize import initialize as fill
+        from paramtool.operations.initialization.rule_application import initialize as fill
 
     built = found.network(values=not dry_run, rng=rng)
     report = fill(
@@ -111,9 +111,11 @@ def initialize(
         model=found.name,
     )  # fmt: skip
     if target is not None:
-        from paramtool.operations.initialization.saving import check
+        from paramtool.operations.initialization.weights_file import check_target
 
-        size = check(built.module, target.path, max_shard_size=target.max_shard_size, force=target.force)
+        size = check_target(
+            built.module, target.path, max_shard_size=target.max_shard_size, force=target.force
+        )
         found.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
     return report
 
@@ -123,8 +125,8 @@ def _write(
 ) -> Initialization:
     """Write the weights: straight to disk where every fill is known or stored, else from memory."""
     with torch_import():
-        from paramtool.operations.initialization.initialize import initialize as fill
-        from paramtool.operations.initialization.saving import byte_count, check, save
+        from paramtool.operations.initialization.rule_application import initialize as fill
+        from paramtool.operations.initialization.weights_file import byte_count, check_target, save
 
     common = {**target.options, "digests": digests, "model": model.name}
     stream = model.stream(rules=bool(rules), rng=rng)
@@ -138,7 +140,7 @@ def _write(
         model.note(*stream.warnings())
         return report
     plan = model.network(values=False).module
-    check(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
+    check_target(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
     module = model.network(rng=rng).module
     done = fill(module, rules, seed=seed, rng=rng, digests=digests, model=model.name)
     with target.progress(byte_count(module)) as progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paramtool.api.open import open
 from paramtool.models.given import Openable
 from paramtool.operations.listing.selection import Selection
-from paramtool.operations.sharing.grouping import share
+from paramtool.operations.sharing.groups import share
 from paramtool.records.sharing import Sharing
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from paramtool.api.initialize import Target
 from paramtool.cli.progress import progress_bar
 from paramtool.errors import ParamtoolError
-from paramtool.language.typed_size import read_size
+from paramtool.language.option_values import read_size
 
 
 def read_target(

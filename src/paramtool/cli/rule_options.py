@@ -22,8 +22,8 @@ from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar
 from paramtool.language.nodes import Sequence as List
+from paramtool.language.option_values import read_pairs, read_value, read_word
 from paramtool.language.rules import SELECTOR, read_rule
-from paramtool.language.typed_value import read_pairs, read_value, read_word
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 

@@ -12,13 +12,12 @@ from paramtool.language.expectations import read_expectations
 from paramtool.language.modules import ModuleReader
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.language.overrides import Override
-from paramtool.language.reader import read
 from paramtool.language.rules import read_rules
-from paramtool.language.size import check_size
 from paramtool.language.tensors import KEYS as TENSOR_KEYS
 from paramtool.language.tensors import read_tensor
-from paramtool.language.tree import Node as Tree
-from paramtool.language.tree import TensorNode
+from paramtool.language.tree import TensorNode, Tree
+from paramtool.language.tree_size import check_size
+from paramtool.language.yaml_reader import read
 from paramtool.patterns import compile_pattern
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation
@@ -32,7 +31,7 @@ LOSSES = tuple(each.value for each in LossFunction)
 
 
 @dataclass(frozen=True)
-class Written:
+class Word:
     """A word of the spec, and where it stands."""
 
     text: str
@@ -43,8 +42,8 @@ class Written:
 class Tie:
     """Make the parameter `name` the one called `target`."""
 
-    name: Written
-    target: Written
+    name: Word
+    target: Word
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Spec:
     ties: tuple[Tie, ...] = ()
     dtype: str | None = None
     seed: int = 0
-    freeze: tuple[Written, ...] = ()
+    freeze: tuple[Word, ...] = ()
     inputs: Inputs | None = None
     loss: str | None = None
     rules: tuple[Rule, ...] = ()
@@ -156,11 +155,11 @@ class _Document:
     def _complain(self, message: str, node: Node, hint: Hint = None) -> None:
         self._problems.append(ParamtoolError(message, node.place, hint))
 
-    def _word(self, node: Node, what: str) -> Written:
+    def _word(self, node: Node, what: str) -> Word:
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
             self._complain(f"{what} must be str, got {describe(node)}", node)
-            return Written("", node.place)
-        return Written(node.raw, node.place)  # as written: names are often numbers
+            return Word("", node.place)
+        return Word(node.raw, node.place)  # as written: names are often numbers
 
     def _ties(self, node: Node) -> tuple[Tie, ...]:
         if not isinstance(node, Mapping):
@@ -171,7 +170,7 @@ class _Document:
             )
             return ()
         return tuple(
-            Tie(Written(key.raw, key.place), self._word(value, "the name of a parameter"))
+            Tie(Word(key.raw, key.place), self._word(value, "the name of a parameter"))
             for key, value in node.entries
         )
 
@@ -191,7 +190,7 @@ class _Document:
         self._complain(f"'seed' must be an int of 0 or more, got {describe(node)}", node)
         return 0
 
-    def _freeze(self, node: Node) -> tuple[Written, ...]:
+    def _freeze(self, node: Node) -> tuple[Word, ...]:
         items = node.items if isinstance(node, Sequence) else [node]
         patterns = tuple(self._word(item, "a pattern") for item in items)
         for pattern in patterns:

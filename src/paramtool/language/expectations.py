@@ -131,8 +131,8 @@ def _raw(node: Node) -> str:
 def _inside(path: str, node: Node) -> str:
     """Return the path of a snapshot, if it stays in the folder of the spec that names it.
 
-    A spec is data that strangers write: it must not make CI open files elsewhere, or other ones.  What
-    a person types as an option may be anything.
+    A spec is untrusted input: it must not make CI open files elsewhere, or other kinds of files.  What a
+    person types as an option may be anything.
     """
     pure = PureWindowsPath(path)  # reads / as well as \\
     is_inside = not pure.anchor and ".." not in pure.parts and "\0" not in path

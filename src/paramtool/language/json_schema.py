@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paramtool.language.catalog import Catalog
-from paramtool.language.containers import LISTS, NAMED, ONLY_TENSORS, TENSORS
+from paramtool.language.classes import LISTS, NAMED, ONLY_TENSORS, TENSORS
 from paramtool.language.document import LOSSES
 from paramtool.language.expectations import KINDS
 from paramtool.language.notation import Alternative, Atom, ListOf, Literal, Union, parse

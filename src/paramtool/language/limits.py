@@ -1,4 +1,4 @@
-"""How large a spec may be: checked before anything is built, since specs come from strangers."""
+"""How large a spec may be: checked before anything is built, since specs are untrusted input."""
 
 MAX_BYTES = 1 << 20
 """Bytes of a spec file."""

@@ -7,27 +7,34 @@ from functools import cached_property
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language import recipes
 from paramtool.language.arguments import bind, missing
-from paramtool.language.calls import read_call
 from paramtool.language.catalog import Catalog
-from paramtool.language.containers import LISTS, NAMED, TENSORS, read_container
+from paramtool.language.classes import LISTS, NAMED, TENSORS, read_class, read_container
 from paramtool.language.limits import MAX_DEPTH
-from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
+from paramtool.language.nodes import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    describe,
+    is_alias,
+    is_nothing,
+    recipe_root,
+)
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tensors import read_tensor
 from paramtool.language.tree import (
+    Anchored,
     Define,
+    DefineUse,
     Repeat,
-    Residual,
+    ResidualNode,
     Scope,
-    Shared,
     TensorNode,
-    Use,
+    Tree,
     Value,
     bottom,
 )
-from paramtool.language.tree import Node as Tree
 
 CONSTRUCTS = (*dict.fromkeys((*LISTS, *NAMED)), "Repeat", "Residual", *TENSORS)
 
@@ -45,7 +52,7 @@ class ModuleReader:
         self.problems: list[ParamtoolError] = []
         self._scopes: dict[int, Scope] = {}  # by id of the recipe's root node
         self._inside: list[Scope] = []
-        self._shared: dict[int, Shared | None] = {}  # by id of the anchored node
+        self._shared: dict[int, Anchored | None] = {}  # by id of the anchored node
         self._defines_node = defines
         self._defines = {
             key.raw: (Define(key.raw, key.place, self._scope(node)), node)
@@ -101,15 +108,15 @@ class ModuleReader:
             return self._repeat(key, given)
         if name == "Residual":
             return self._residual(key, given)
-        return read_call(key, given, self)
+        return read_class(key, given, self)
 
-    def _anchored(self, node: Node, tensors: tuple[str, ...]) -> Shared | None:
+    def _anchored(self, node: Node, tensors: tuple[str, ...]) -> Anchored | None:
         if id(node) not in self._shared:
             self._shared[id(node)] = None
             tree = self._bare(node, tensors)
-            root = recipes.root(node, self._defines_node)
+            root = recipe_root(node, self._defines_node)
             scope = self._scope(root) if root else None
-            self._shared[id(node)] = Shared(tree, scope, node.place) if tree else None
+            self._shared[id(node)] = Anchored(tree, scope, node.place) if tree else None
         shared = self._shared[id(node)]
         if shared is None:
             return None
@@ -171,18 +178,18 @@ class ModuleReader:
                 message = f"'times' of Repeat must be an int of 0 or more, got {describe(node)}"
                 raise ParamtoolError(message, node.place)
             return node.value
-        if recipes.is_alias(node, given):
+        if is_alias(node, given):
             hint = "list the alias as often as needed, or define a name"
             message = "Repeat makes independent copies, and an alias is one module"
             key = next(key for key, value in given.entries if value is node)
             raise ParamtoolError(message, key.place, hint)
         return self._recipe(node)
 
-    def _residual(self, key: Scalar, given: Node | None) -> Residual | None:
+    def _residual(self, key: Scalar, given: Node | None) -> ResidualNode | None:
         if given is None or is_nothing(given):
             raise ParamtoolError("Residual lacks its module", key.place, "as in {Residual: {Linear: [4, 4]}}")
         module = self.module(given)
-        return None if module is None else Residual(module, key.place)
+        return None if module is None else ResidualNode(module, key.place)
 
     # recipes
 
@@ -196,7 +203,7 @@ class ModuleReader:
         finally:
             self._inside.pop()
 
-    def _use(self, key: Scalar, given: Node | None) -> Use:
+    def _use(self, key: Scalar, given: Node | None) -> DefineUse:
         name = key.raw
         if given is not None and not is_nothing(given):
             raise ParamtoolError(f"'{shorten(name)}' is a define and takes no arguments", given.place)
@@ -204,14 +211,14 @@ class ModuleReader:
             chain = " → ".join([*self._reading, name])
             raise ParamtoolError(f"the define '{shorten(name)}' uses itself ({shorten(chain)})", key.place)
         self._read_define(name)
-        return Use(self._defines[name][0], key.place)
+        return DefineUse(self._defines[name][0], key.place)
 
     def _read_define(self, name: str) -> None:
         if name in self._read:
             return
         self._read.add(name)
         define, node = self._defines[name]
-        if recipes.is_alias(node, self._defines_node) or self._first_names[id(node)] != name:
+        if is_alias(node, self._defines_node) or self._first_names[id(node)] != name:
             message = f"the define '{shorten(name)}' is a recipe, and an alias is one module"
             self.report(ParamtoolError(message, define.place))
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.limits import MAX_DEPTH
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe
-from paramtool.language.typed_value import read_value
+from paramtool.language.option_values import read_value
 from paramtool.place import Place, Text
 from paramtool.suggestion import did_you_mean
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
-from paramtool.language.typed_value import read_value
+from paramtool.language.option_values import read_value
 from paramtool.language.values import Mismatch, plain
 from paramtool.place import Place, Text
 

@@ -9,10 +9,10 @@ from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.language.arguments import bind, mismatch, missing
 from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
-from paramtool.language.reader import read
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tree import Value
 from paramtool.language.values import Mismatch, convert
+from paramtool.language.yaml_reader import read
 from paramtool.patterns import compile_pattern
 from paramtool.place import Text
 from paramtool.records.rule import Rule

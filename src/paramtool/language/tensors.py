@@ -7,7 +7,7 @@ import math
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.limits import MAX_INTEGER
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
-from paramtool.language.tree import TensorNode, Values
+from paramtool.language.tree import Numbers, TensorNode
 from paramtool.suggestion import suggest
 
 FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
@@ -88,7 +88,7 @@ def _check_dtype(tensor: TensorNode, given: dict[str, Node]) -> None:
         raise ParamtoolError(f"'{what}' has fractions, and {tensor.dtype} has none", given[what].place)
 
 
-def _is_whole(values: Values) -> bool:
+def _is_whole(values: Numbers) -> bool:
     if isinstance(values, tuple):
         return all(_is_whole(each) for each in values)
     return not isinstance(values, float) or values.is_integer()
@@ -145,7 +145,7 @@ def _bounds(fill: str | float, given: dict[str, Node], node: Mapping) -> tuple[i
     return low, high
 
 
-def _values(node: Node) -> Values:
+def _values(node: Node) -> Numbers:
     """Read nested lists of numbers that have the form of a tensor."""
     if isinstance(node, Sequence):
         inner = tuple(_values(item) for item in node.items)
@@ -157,7 +157,7 @@ def _values(node: Node) -> Values:
     raise ParamtoolError(f"'values' holds numbers in lists, got {describe(node)}", node.place)
 
 
-def _form(values: Values) -> tuple[int, ...]:
+def _form(values: Numbers) -> tuple[int, ...]:
     return (len(values), *(_form(values[0]) if values else ())) if isinstance(values, tuple) else ()
 
 

@@ -13,7 +13,7 @@ from paramtool.place import Place
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class ClassNode:
     """A torch.nn class, or a plugin's, with its arguments: ``Linear: {in_features: 4, …}``."""
 
     type: str
@@ -30,7 +30,7 @@ class Child:
     """A named member of a container."""
 
     name: str
-    node: Node
+    node: Tree
     place: Place
 
 
@@ -48,16 +48,16 @@ class Repeat:
     """`times` independent copies of a module in a Sequential."""
 
     times: int
-    module: Node
+    module: Tree
     scope: Scope
     place: Place
 
 
 @dataclass(frozen=True, eq=False)
-class Residual:
+class ResidualNode:
     """x + f(x)."""
 
-    module: Node
+    module: Tree
     place: Place
 
 
@@ -80,14 +80,14 @@ class TensorNode:
     fill: str | float = "zeros"
     low: int = 0
     high: int | None = None
-    values: Values | None = None
+    values: Numbers | None = None
     requires_grad: bool | None = None
     persistent: bool = True
     dtype: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Use:
+class DefineUse:
     """One use of a defined name: a new module every time."""
 
     define: Define
@@ -95,10 +95,10 @@ class Use:
 
 
 @dataclass(frozen=True, eq=False)
-class Shared:
+class Anchored:
     """An anchored node: one module, however many aliases name it."""
 
-    node: Node
+    node: Tree
     scope: Scope | None
     """The recipe that the anchor is written in, so that each of its copies has its own."""
     place: Place
@@ -116,7 +116,7 @@ class Define:
     name: str
     place: Place
     scope: Scope
-    node: Node | None = None
+    node: Tree | None = None
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ class DtypeName:
     name: str
 
 
-Node: TypeAlias = Call | Container | Repeat | Residual | TensorNode | Use | Shared
-Values: TypeAlias = "bool | int | float | tuple[Values, ...]"
-Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | DtypeName | Node | None"
+Tree: TypeAlias = ClassNode | Container | Repeat | ResidualNode | TensorNode | DefineUse | Anchored
+Numbers: TypeAlias = "bool | int | float | tuple[Numbers, ...]"
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | DtypeName | Tree | None"
 
 
-def bottom(node: Node) -> Node:
+def bottom(node: Tree) -> Tree:
     """Return what an anchored node is."""
-    while isinstance(node, Shared):
+    while isinstance(node, Anchored):
         node = node.node
     return node

@@ -13,7 +13,7 @@ from paramtool.models.torch_import import torch_import
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
@@ -79,8 +79,8 @@ class BuiltModel(Model):
         """Return every named tensor of the module, or of a submodule."""
         built = self.network(values=stats or values)
         with torch_import():
+            from paramtool.network.construction import submodule
             from paramtool.network.listing import parameters
-            from paramtool.network.network import submodule
         part = submodule(built.module, module) if module else built.module
         return parameters(part, stats=stats, values=values, model=self.name)
 
@@ -104,7 +104,7 @@ class BuiltModel(Model):
         """Return the names of the tensors that no rule of the model fills."""
         module = self.network(values=False).module
         with torch_import():
-            from paramtool.operations.initialization.planning import plan
+            from paramtool.operations.initialization.rule_plan import plan
         return [
             each.name for each in plan(module, self.rules) if not any(step.replaces for step in each.steps)
         ]
@@ -112,8 +112,8 @@ class BuiltModel(Model):
     def gradients(self, **options: Any) -> Gradients:
         """Run the module forward and backward on the inputs that come with it."""
         with torch_import():
-            from paramtool.network.inputs import make_inputs
-            from paramtool.operations.gradients.gradients import gradients
+            from paramtool.network.spec_tensors import make_inputs
+            from paramtool.operations.gradients.backpropagation import gradients
             from paramtool.operations.gradients.refusals import check_forward
 
         self.prepare()
@@ -177,7 +177,7 @@ class Initialized(Wrapped):
         if not values:
             return built
         with torch_import():
-            from paramtool.operations.initialization.initialize import initialize
+            from paramtool.operations.initialization.rule_application import initialize
         try:
             initialize(built.module, self._filling, seed=self.seed, rng=rng)
         except NothingMatched as error:

@@ -10,10 +10,11 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
+from paramtool.name_parts import modules_of
 from paramtool.operations.listing.checkpoint import part_of, stored
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
     from paramtool.tensors.elements import Elements
@@ -70,7 +71,7 @@ class CheckpointModel(Model):
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""
-        return paths_in(self.checkpoint.by_name)
+        return modules_of(self.checkpoint.by_name)
 
     def verify(self) -> None:
         """Compare the members of every file with the sums that were written beside them."""
@@ -87,14 +88,3 @@ class CheckpointModel(Model):
                     hint="take another copy, unless torch wrote it without sums (set_crc32_options)",
                 )
             self.note(f"the {count:,} members of {path} are whole")
-
-
-def paths_in(names: Iterable[str]) -> list[str]:
-    """Return the paths of all modules around dotted `names`, in alphabetical order."""
-    found: set[str] = set()
-    for name in names:
-        path = name.rpartition(".")[0]
-        while path and path not in found:
-            found.add(path)
-            path = path.rpartition(".")[0]
-    return sorted(found)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from paramtool.files.reading.checkpoint import Part
     from paramtool.language.document import Inputs
     from paramtool.models.built import BuiltModel
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
     from paramtool.operations.comparison.places import Places
     from paramtool.records.expectation import Expectation
     from paramtool.records.gradient import Gradients
@@ -91,7 +91,7 @@ class Model:
     def representatives(self) -> Mapping[str, str]:
         """Return the name that stands for all names that share, by each name that does; found out once."""
         if self._representatives is None:
-            from paramtool.operations.sharing.grouping import representatives, share
+            from paramtool.operations.sharing.groups import representatives, share
 
             self._representatives = representatives(share(self.layout()))
         return self._representatives

@@ -10,7 +10,7 @@ from paramtool.models.built import BuiltModel
 if TYPE_CHECKING:
     from torch import nn
 
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 class ModuleModel(BuiltModel):
@@ -25,6 +25,6 @@ class ModuleModel(BuiltModel):
     def _build(self, values: bool, rng: str) -> Network:
         """Return the module itself."""
         del values, rng
-        from paramtool.network.network import Network
+        from paramtool.network.construction import Network
 
         return Network(self.module, has_values=True)

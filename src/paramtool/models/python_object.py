@@ -12,7 +12,7 @@ from paramtool.models.built import BuiltModel, Stream
 from paramtool.models.torch_import import torch_import
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 class ObjectModel(BuiltModel):
@@ -48,7 +48,7 @@ class ObjectModel(BuiltModel):
             return None
         with torch_import():
             from paramtool.network import python_object
-            from paramtool.operations.initialization.saving import is_known
+            from paramtool.operations.initialization.weights_file import is_known
         built, sketch = python_object.sketch(self.wanted)
         if not is_known(built.module, sketch.fills_of):
             self._networks.setdefault("streams" if built.has_values else None, built)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from paramtool.models.checkpoint import paths_in
 from paramtool.models.model import Model
+from paramtool.name_parts import modules_of
 from paramtool.operations.listing.snapshot import remembered
 from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
     from paramtool.tensors.elements import Elements
 
 
@@ -46,4 +46,4 @@ class SnapshotModel(Model):
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""
-        return paths_in(row.name for row in self.report.rows)
+        return modules_of(row.name for row in self.report.rows)

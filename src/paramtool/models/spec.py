@@ -12,7 +12,7 @@ from paramtool.models.torch_import import torch_import
 from paramtool.operations.comparison.places import Places
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 class SpecModel(BuiltModel):
@@ -26,19 +26,19 @@ class SpecModel(BuiltModel):
 
     def _build(self, values: bool, rng: str) -> Network:
         with torch_import():
-            from paramtool.network import network
+            from paramtool.network import construction
         if not values:
-            return network.structure(self.spec)
-        network.check_memory(self.network(values=False).module)
-        return network.values(self.spec, rng)
+            return construction.structure(self.spec)
+        construction.check_memory(self.network(values=False).module)
+        return construction.values(self.spec, rng)
 
     def stream(self, *, rules: bool, rng: str) -> Stream | None:
         """Return the laws by which torch's constructors fill each tensor, where all are known."""
         del rules
         with torch_import():
-            from paramtool.network import network
-            from paramtool.operations.initialization.saving import is_known
-        built, sketch = network.sketch(self.spec)
+            from paramtool.network import construction
+            from paramtool.operations.initialization.weights_file import is_known
+        built, sketch = construction.sketch(self.spec)
         if rng != "streams" or not is_known(built.module, sketch.fills_of):
             self._networks.setdefault(None, built)
             return None
@@ -56,7 +56,7 @@ class SpecModel(BuiltModel):
     def places(self) -> Places:
         """Return where the spec writes each module, tensor, tie and frozen pattern."""
         with torch_import():
-            from paramtool.network.places import places
+            from paramtool.network.construction import places
         return Places(
             places(self.spec),
             {tie.name.text: tie.name.place for tie in self.spec.ties},

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from paramtool.cores import available_cores
-from paramtool.models.checkpoint import paths_in
 from paramtool.models.model import Model
+from paramtool.name_parts import modules_of
 from paramtool.operations.listing.checkpoint import no_module
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
     from paramtool.tensors.elements import Elements
@@ -59,7 +59,7 @@ class StateModel(Model):
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""
-        return paths_in(self.state)
+        return modules_of(self.state)
 
 
 def _below(state: Mapping[str, Tensor], module: str) -> dict[str, Tensor]:

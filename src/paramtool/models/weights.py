@@ -8,7 +8,7 @@ from paramtool.models.built import BuiltModel, Stream, Wrapped
 from paramtool.models.torch_import import torch_import
 
 if TYPE_CHECKING:
-    from paramtool.network.network import Network
+    from paramtool.network.construction import Network
 
 
 class WithWeights(Wrapped):
@@ -34,7 +34,7 @@ class WithWeights(Wrapped):
         if built in self._networks.values():  # it had values from the start
             return built
         with torch_import():
-            from paramtool.network.loading import load
+            from paramtool.network.strict_load import load
         self.note(*load(built.module, self._checkpoint))
         return built
 
@@ -44,8 +44,8 @@ class WithWeights(Wrapped):
             return None
         built = self.inner.network(values=False)
         with torch_import():
-            from paramtool.network.loading import LoadedValues
-            from paramtool.operations.initialization.saving import is_plain
+            from paramtool.network.strict_load import LoadedValues
+            from paramtool.operations.initialization.weights_file import is_plain
         if rules and not is_plain(built.module):
             return None
         values = LoadedValues(built.module, self._checkpoint)

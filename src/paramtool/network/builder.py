@@ -1,4 +1,4 @@
-"""Build an ``nn.Module`` from the tree of a spec; what torch refuses is told at its node."""
+"""Build an ``nn.Module`` from the tree of a spec; what torch refuses is reported at its node."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor, nn
 from paramtool import plugins
 from paramtool.errors import ParamtoolError, first_line, shorten
 from paramtool.language.tree import (
-    Call,
+    Anchored,
     Child,
+    ClassNode,
     Container,
+    DefineUse,
     DtypeName,
-    Node,
     Repeat,
+    ResidualNode,
     Scope,
-    Shared,
     TensorNode,
-    Use,
+    Tree,
     Value,
     bottom,
 )
-from paramtool.language.tree import Residual as ResidualNode
 from paramtool.network.residual import Residual
-from paramtool.network.tensors import make_tensor
+from paramtool.network.spec_tensors import make_tensor
 from paramtool.place import Place
 
-_NODES = (Call, Container, Repeat, ResidualNode, TensorNode, Use, Shared)
+_NODES = (ClassNode, Container, Repeat, ResidualNode, TensorNode, DefineUse, Anchored)
 
 
 class Builder:
@@ -45,22 +45,22 @@ class Builder:
         self._built: dict[Scope | None, dict[int, nn.Module | Tensor]] = {None: {}}
         self._classes: dict[tuple[str, type[nn.Module]], type[nn.Module]] = {}
 
-    def module(self, node: Node) -> nn.Module:
+    def module(self, node: Tree) -> nn.Module:
         """Return the module of `node`; an Identity in the place of one that torch refused."""
         built = self._build(node)
         return built if isinstance(built, nn.Module) else nn.Identity()
 
-    def _build(self, node: Node) -> nn.Module | Tensor:
+    def _build(self, node: Tree) -> nn.Module | Tensor:
         built = self._build_new(node)
-        if not isinstance(node, Shared):  # which is what was anchored
+        if not isinstance(node, Anchored):  # which is what was anchored
             self.origins[id(built)] = built, node.place
         return built
 
-    def _build_new(self, node: Node) -> nn.Module | Tensor:
+    def _build_new(self, node: Tree) -> nn.Module | Tensor:
         try:
-            if isinstance(node, Shared):
+            if isinstance(node, Anchored):
                 return self._shared(node)
-            if isinstance(node, Use):
+            if isinstance(node, DefineUse):
                 return self._use(node)
             if isinstance(node, Container):
                 return self._container(node)
@@ -75,13 +75,13 @@ class Builder:
             self._refuse(node, error)
             return nn.Identity()
 
-    def _shared(self, node: Shared) -> nn.Module | Tensor:
+    def _shared(self, node: Anchored) -> nn.Module | Tensor:
         built = self._built[node.scope]
         if id(node) not in built:
             built[id(node)] = self._build(node.node)
         return built[id(node)]
 
-    def _copy(self, node: Node, scope: Scope) -> nn.Module:
+    def _copy(self, node: Tree, scope: Scope) -> nn.Module:
         """Build one copy of a recipe: what is anchored in it is new, and one module within it."""
         around = self._built.get(scope)
         self._built[scope] = {}
@@ -93,7 +93,7 @@ class Builder:
             else:
                 self._built[scope] = around
 
-    def _use(self, node: Use) -> nn.Module:
+    def _use(self, node: DefineUse) -> nn.Module:
         assert node.define.node is not None
         module = self._copy(node.define.node, node.define.scope)
         if isinstance(bottom(node.define.node), (Container, Repeat, ResidualNode)):
@@ -124,14 +124,14 @@ class Builder:
             return nn.ParameterList(tensors.values())
         return nn.ParameterDict(tensors)
 
-    def _call(self, node: Call) -> nn.Module:
+    def _call(self, node: ClassNode) -> nn.Module:
         positional = [self._value(value) for value in node.positional]
         named = {name: self._value(value) for name, value in node.arguments.items()}
         make = getattr(nn, node.type) if node.signature else _plugin_class(node)
         return self._made(node, make, *positional, **named)
 
     def _made(
-        self, node: Call | Container, make: Callable[..., object], *positional: object, **named: object
+        self, node: ClassNode | Container, make: Callable[..., object], *positional: object, **named: object
     ) -> nn.Module:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -149,13 +149,13 @@ class Builder:
             return self._build(value)
         return value
 
-    def _refuse(self, node: Node, error: BaseException) -> None:
+    def _refuse(self, node: Tree, error: BaseException) -> None:
         if isinstance(error, ParamtoolError):
             self.problems.append(ParamtoolError(error.message, node.place, error.hint))
             return
         name = _called(node)
-        signature = node.signature if isinstance(node, Call) else None
-        is_plugin = isinstance(node, Call) and signature is None
+        signature = node.signature if isinstance(node, ClassNode) else None
+        is_plugin = isinstance(node, ClassNode) and signature is None
         who = f"the plugin {name} fails" if is_plugin else f"torch refuses {name}"
         hint = f"it is {signature}" if signature else None
         self.problems.append(ParamtoolError(f"{who}: {_first_line(error)}", node.place, hint))
@@ -187,7 +187,7 @@ def _name_refused(node: Container, child: Child, error: BaseException) -> Paramt
     return ParamtoolError(message, child.place, "choose another name")
 
 
-def _plugin_class(node: Call) -> type[nn.Module]:
+def _plugin_class(node: ClassNode) -> type[nn.Module]:
     entry = plugins.find(plugins.MODULES, node.type)
     if entry is None:
         raise ParamtoolError(f"the plugin '{node.type}' is gone")
@@ -197,13 +197,13 @@ def _plugin_class(node: Call) -> type[nn.Module]:
     return found  # type: ignore[return-value]
 
 
-def _called(node: Node) -> str:
+def _called(node: Tree) -> str:
     """Return what the spec calls `node`."""
-    if isinstance(node, (Call, Container)):
+    if isinstance(node, (ClassNode, Container)):
         return node.type
     if isinstance(node, TensorNode):
         return node.kind
-    return node.define.name if isinstance(node, Use) else type(node).__name__
+    return node.define.name if isinstance(node, DefineUse) else type(node).__name__.removesuffix("Node")
 
 
 def _first_line(error: object) -> str:

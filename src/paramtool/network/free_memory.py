@@ -23,7 +23,7 @@ def check_fits(what: str, needed: int, place: Place | None = None, hint: str | N
     """
     try:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every platform tells
+    except (AttributeError, ValueError, OSError):  # not every platform knows
         return
     if needed > available:
         message = f"{what} need {needed / 1e9:,.0f} GB and {available / 1e9:,.0f} GB are free"

@@ -1,4 +1,4 @@
-"""How deep the modules of a network nest: told, and bounded, before anything walks them by recursion."""
+"""How deep the modules of a network nest: counted, and bounded, before anything walks them by recursion."""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ from paramtool.errors import (
     told,
 )
 from paramtool.language.python_object import PythonObject
+from paramtool.network.construction import Network, no_collection
+from paramtool.network.fill_record import Recording, Sketch
 from paramtool.network.free_memory import OutOfMemory
+from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
-from paramtool.network.network import Network, no_collection
-from paramtool.network.recording import Recording, Sketch
-from paramtool.network.structure import StructureOnly
 from paramtool.suggestion import did_you_mean
 
 _ENDS = (Exception, SystemExit)

@@ -13,7 +13,7 @@ from torch import nn
 
 from paramtool.language.arguments import HARDWARE
 from paramtool.language.catalog import Catalog
-from paramtool.language.containers import LISTS, NAMED
+from paramtool.language.classes import LISTS, NAMED
 from paramtool.language.signature import Argument, Signature
 
 CONSTRUCTS = frozenset((*LISTS, *NAMED))

@@ -61,7 +61,7 @@ def run_fills(  # noqa: PLR0913, PLR0917 - the block, its place and its stream
         fills: what ran on the tensor, in order.
         block: flat, of the tensor's dtype; it is overwritten.
         number: which block of `streams.BLOCK` elements this is.
-        seed, name: what the stream is told by.
+        seed, name: what decides the stream.
         scratch: room to draw in.
     """
     first = number * streams.BLOCK

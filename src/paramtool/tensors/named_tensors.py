@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.errors import BadArgument
+from paramtool.name_parts import prefix
 
 
 class NamedTensor(NamedTuple):
@@ -16,7 +17,7 @@ class NamedTensor(NamedTuple):
 
     Attributes:
         kind: ``parameter``, ``buffer`` or ``tensor`` (a plain attribute).
-        persistent: whether a buffer is in the state_dict; None for what is no buffer.
+        persistent: whether a buffer is in the state_dict; None for what is not a buffer.
     """
 
     name: str
@@ -36,22 +37,20 @@ def named_tensors(module: nn.Module) -> Iterator[NamedTensor]:
 
     Then come the buffers, and then the attributes that are plain tensors.
     """
-    modules = [
-        (f"{path}." if path else "", each) for path, each in module.named_modules(remove_duplicate=False)
-    ]
-    for prefix, each in modules:
+    modules = [(prefix(path), each) for path, each in module.named_modules(remove_duplicate=False)]
+    for start, each in modules:
         for name, parameter in each._parameters.items():
             if parameter is not None:
-                yield NamedTensor(prefix + name, parameter, each, "parameter")
-    for prefix, each in modules:
+                yield NamedTensor(start + name, parameter, each, "parameter")
+    for start, each in modules:
         for name, buffer in each._buffers.items():
             if buffer is not None:
                 persistent = name not in each._non_persistent_buffers_set
-                yield NamedTensor(prefix + name, buffer, each, "buffer", persistent)
-    for prefix, each in modules:
+                yield NamedTensor(start + name, buffer, each, "buffer", persistent)
+    for start, each in modules:
         for name, value in vars(each).items():
             if isinstance(value, Tensor):
-                yield NamedTensor(prefix + name, value, each, "tensor")
+                yield NamedTensor(start + name, value, each, "tensor")
 
 
 def by_tensor(named: Iterable[NamedTensor]) -> list[list[NamedTensor]]:
@@ -60,6 +59,11 @@ def by_tensor(named: Iterable[NamedTensor]) -> list[list[NamedTensor]]:
     for each in named:
         groups.setdefault(id(each.tensor), []).append(each)
     return list(groups.values())
+
+
+def stored_tensors(module: nn.Module) -> list[list[NamedTensor]]:
+    """Return what a state_dict of `module` holds: each tensor once, under all of its names."""
+    return by_tensor(each for each in named_tensors(module) if each.is_stored)
 
 
 def check_values(module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The door for randomness: a stream of random numbers for every parameter, told by its name.
+"""The door for randomness: a stream of random numbers for every parameter, by its name.
 
 A stream depends on the seed and the name alone, so that adding, moving or renaming another layer
 changes nothing here; neither do threads, nor the order in which tensors are filled.  A large tensor

@@ -16,7 +16,7 @@ from paramtool.cli.model_argument import open_argument
 from paramtool.errors import ParamtoolError
 from paramtool.models.model import Model
 from paramtool.models.open import spec_catalog
-from paramtool.operations.expectations.expectations import sums
+from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import (
     PEOPLE_COLUMNS,
     Expectation,

@@ -71,7 +71,7 @@ def diff(
     Exit status 0 where they are the same, 1 where they differ.
     """
     from paramtool.api.diff import diff as compare
-    from paramtool.operations.comparison.chosen_differences import choose_differences
+    from paramtool.operations.comparison.difference_selection import choose_differences
     from paramtool.operations.comparison.places import placed
 
     format = Format.json if json else format

@@ -13,7 +13,7 @@ from paramtool.cli import console, options
 from paramtool.cli.model_argument import all_rules, open_argument
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
-from paramtool.language.typed_input import read_inputs
+from paramtool.language.option_inputs import read_inputs
 from paramtool.models.open import spec_catalog
 from paramtool.models.torch_import import torch_import
 from paramtool.records.gradient import GradientRow, LossFunction

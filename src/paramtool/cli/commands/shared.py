@@ -48,8 +48,8 @@ def shared(
     --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
     shared or distinct is checked: exit status 1 where it is not so.
     """
-    from paramtool.operations.expectations.expected_sharing import unmet
-    from paramtool.operations.sharing.grouping import representatives, share
+    from paramtool.operations.expectations.sharing import unmet
+    from paramtool.operations.sharing.groups import representatives, share
 
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type)

@@ -1,15 +1,26 @@
-"""Where a file is to appear: links followed, and everything refused that must not be replaced."""
+"""Where a file is to appear: links followed, and everything refused that must not be replaced.
+
+What is written lies beside it in a temporary file until it is whole.  A writer holds an exclusive
+``flock`` on that file as long as it lives, and the kernel lets go of it when the process dies, however it
+dies.  So a temporary file that can be locked has no writer, which a process number in its name would not
+show: numbers come again, and mean nothing to another container on the same disk.  Where a file system has
+no locks, leftovers stay.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import secrets
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.writing.complaints import told_of
 from paramtool.quantities import byte_size
 
 _KINDS = {
@@ -36,10 +47,10 @@ def destination(target: Path, *, force: bool) -> Destination:
     the link stays.
 
     Raises:
-        ParamtoolError: where `target` exists and `force` is not given, where it is no regular
+        ParamtoolError: where `target` exists and `force` is not given, where it is not a regular
             file (never replaced), or where its folder is missing.
     """
-    with told_of(target):
+    with errors_about(target):
         old = _status(target)
         path = target.resolve()
         folder = _status(path.parent)
@@ -62,7 +73,7 @@ def already_there(target: Path) -> ParamtoolError:
 
 def check_space(target: Path, folder: Path, size: int) -> None:
     """Raise where the disk of `folder` has less than `size` bytes free."""
-    with told_of(target):
+    with errors_about(target):
         disk = shutil.disk_usage(folder)
     # some network and virtual file systems report nothing at all
     if disk.total and disk.free < size:
@@ -76,3 +87,55 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except FileNotFoundError:
         return None
+
+
+SUFFIX = ".part"
+
+
+def temporary_path(path: Path) -> Path:
+    """Return an unpredictable, hidden name beside `path`, short enough whatever `path` is called."""
+    return path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}{SUFFIX}")
+
+
+def lock(descriptor: int) -> bool:
+    """Mark the temporary file as ours, and say whether it still has a name.
+
+    Between its creation and this call another run may have taken it for a leftover.
+    """
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose writers are dead; what cannot be removed stays."""
+    prefix = _prefix(path)
+    with suppress(OSError), os.scandir(path.parent) as found:
+        for each in found:
+            if each.name.startswith(prefix) and each.name.endswith(SUFFIX):
+                with suppress(OSError):
+                    _remove_if_dead(Path(each.path))
+
+
+def _remove_if_dead(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _prefix(path: Path) -> str:
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return f".paramtool-{digest[:16]}-"
+
+
+@contextmanager
+def errors_about(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the body into a `ParamtoolError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise ParamtoolError(f"cannot write {path}: {error.strerror or error}") from error

@@ -24,7 +24,7 @@ class Piece(NamedTuple):
     checksum: int
 
 
-class Written:
+class Checksums:
     """Remembers a checksum of every piece that is written, and looks for it when it is read back.
 
     Pieces come in any order and from any thread; memory grows by some bytes for each.
@@ -70,7 +70,7 @@ def _read(file: int, position: int, size: int, take: Callable[[bytes], object]) 
     while position < end:
         found = os.pread(file, min(_AT_ONCE, end - position), position)
         if not found:
-            break  # the checksum tells
+            break  # the checksum shows it
         checksum = zlib.crc32(found, checksum)
         take(found)
         position += len(found)

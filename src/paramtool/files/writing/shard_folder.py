@@ -18,9 +18,8 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.shards import INDEX, SHARD, WHOLE, is_ours
-from paramtool.files.writing.complaints import told_of
-from paramtool.files.writing.destination import already_there
-from paramtool.files.writing.replacing import Replacement, sync_folder, write_file
+from paramtool.files.writing.destination import already_there, errors_about
+from paramtool.files.writing.replacement import Replacement, sync_folder, write_file
 
 _ASIDE = ".paramtool-aside-"
 
@@ -44,7 +43,7 @@ class ShardFolder:
         Raises:
             ParamtoolError: where the folder cannot be created or read, or holds weights already.
         """
-        with told_of(self.path):
+        with errors_about(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise ParamtoolError(f"cannot write {self.path}: shards go into a folder, and it is none")
             if not self.path.parent.exists():
@@ -63,7 +62,7 @@ class ShardFolder:
     def open(self) -> None:
         """Create the folder, or see that nothing in it stands in the way; raises as `check` does."""
         self.check()
-        with told_of(self.path):
+        with errors_about(self.path):
             if not self.path.is_dir():
                 self.path.mkdir()
                 self._created = True
@@ -98,7 +97,7 @@ class ShardFolder:
     def _ours(self) -> set[str]:
         if not self.path.is_dir():
             return set()
-        with told_of(self.path):
+        with errors_about(self.path):
             return {each.name for each in self.path.iterdir() if is_ours(each.name)}
 
     def _holds(self, index: bytes | None) -> bool:
@@ -120,7 +119,7 @@ class ShardFolder:
             write_file(self.path / INDEX, json.dumps(content).encode(), force=True)
         except (OSError, ValueError, LookupError, TypeError, AttributeError, ParamtoolError):
             # no hard links here, or no true index: rather no index for a moment than a mix
-            with told_of(self.path / INDEX):
+            with errors_about(self.path / INDEX):
                 (self.path / INDEX).unlink()
             sync_folder(self.path)
 
@@ -132,5 +131,5 @@ class ShardFolder:
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
-            with told_of(self.path / name), suppress(FileNotFoundError):
+            with errors_about(self.path / name), suppress(FileNotFoundError):
                 (self.path / name).unlink()

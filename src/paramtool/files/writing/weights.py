@@ -13,10 +13,9 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.safetensors import read_open_file
 from paramtool.files.safetensors_format import Entry, Layout, check, layout
 from paramtool.files.shards import INDEX, index, pack
-from paramtool.files.writing.complaints import told_of
-from paramtool.files.writing.destination import check_space
-from paramtool.files.writing.digests import Written
-from paramtool.files.writing.replacing import Replacement, sync_folder
+from paramtool.files.writing.destination import check_space, errors_about
+from paramtool.files.writing.digests import Checksums
+from paramtool.files.writing.replacement import Replacement, sync_folder
 from paramtool.files.writing.shard_folder import ShardFolder
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class WeightsWriter:
         check(entries)
         self.target = target
         self.digests: dict[str, str] = {}
-        self._written: Written | None = None
+        self._checksums: Checksums | None = None
         self._readers = 1
         self.total_size = sum(each.nbytes for each in entries)
         self._folder = None if max_shard_size is None else ShardFolder(target, force=force)
@@ -84,7 +83,7 @@ class WeightsWriter:
 
     def read_elements(self, jobs: int) -> None:
         """Have every element read back at the end, by `jobs` threads, and `digests` of them taken."""
-        self._written, self._readers = Written(), jobs
+        self._checksums, self._readers = Checksums(), jobs
 
     def check(self) -> None:
         """Refuse what entering would refuse, and create nothing.
@@ -110,8 +109,8 @@ class WeightsWriter:
         if start < 0 or begin + start + size > end:
             raise ValueError(f"bytes {start} to {start + size} are not in {name!r}, which has {end - begin}")
         shard.file.write_at(begin + start, data)
-        if self._written is not None:
-            self._written.wrote(name, start, data)
+        if self._checksums is not None:
+            self._checksums.wrote(name, start, data)
         with self._lock:
             self._left[name] -= size
 
@@ -142,21 +141,21 @@ class WeightsWriter:
         for shard in self._shards:
             shard.file.sync()
             shard.check()
-        if self._written is not None:
-            self.digests = self._digests(self._written)
+        if self._checksums is not None:
+            self.digests = self._digests(self._checksums)
         if self._folder is not None:
             self._folder.place([each.file for each in self._shards], self._index)
         else:
             self._shards[0].file.place()
             sync_folder(self.target.resolve().parent)
 
-    def _digests(self, written: Written) -> dict[str, str]:
+    def _digests(self, checksums: Checksums) -> dict[str, str]:
         places = [
             (name, shard.file.descriptor, shard.layout.places[name][0]) for name, shard in self._of.items()
         ]
-        with told_of(self.target):
+        with errors_about(self.target):
             try:
-                return written.digests(places, self._readers)
+                return checksums.digests(places, self._readers)
             except ValueError as error:
                 raise ParamtoolError(f"cannot write {self.target}: {error}") from error
 

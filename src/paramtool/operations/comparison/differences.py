@@ -7,8 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, Protocol
 
+from paramtool.operations.comparison.load_verdict import KINDS, Verdict, is_stored, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
-from paramtool.operations.comparison.strict_load import KINDS, Verdict, is_stored, judge
 from paramtool.operations.comparison.whole_modules import with_modules
 from paramtool.records.difference import (
     CHANGES,
@@ -23,7 +23,7 @@ from paramtool.records.parameter import Listing, ParameterRow
 from paramtool.records.report import Report
 
 
-class Values(Protocol):
+class ValueComparison(Protocol):
     """Compares the elements of two models."""
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -44,14 +44,14 @@ class Pair(NamedTuple):
 def differences(
     a: Listing,
     b: Listing,
-    values: Values | None = None,
+    values: ValueComparison | None = None,
     *,
     absent_a: Collection[str] = (),
     absent_b: Collection[str] = (),
 ) -> Differences:
     """Return every difference between two listings.
 
-    What a side does not tell is no difference: a checkpoint knows no ``requires_grad`` and no kind.
+    What a side does not know is not a difference: a checkpoint has no ``requires_grad`` and no kinds.
 
     Args:
         a: what was there.
@@ -123,7 +123,7 @@ def _kind(row: ParameterRow) -> str | None:
 
 
 def _pairings(
-    a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: Values | None
+    a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: ValueComparison | None
 ) -> list[Pairing]:
     """Pair what is only in one of them: by its elements where there are any, then by its looks."""
     tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
@@ -167,7 +167,7 @@ def _in_order(
     a: Mapping[str, ParameterRow],
     b: Mapping[str, ParameterRow],
     pairs: Mapping[str, Pair],
-    values: Values | None,
+    values: ValueComparison | None,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
     ties: dict[str, list[DifferenceRow]] = {}
@@ -214,7 +214,7 @@ def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
         yield _of_pair(pair, "persistence", was=words[0], now=words[1])
 
 
-def _of_tensor(pair: Pair, values: Values | None) -> Iterator[DifferenceRow]:
+def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[DifferenceRow]:
     """Yield what differs in the tensor, whatever its name is."""
     was, now, _ = pair
     if _differ(was.shape, now.shape):

@@ -12,8 +12,16 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from paramtool.operations.comparison.likeness import Score, mutually_best, name_likeness
-from paramtool.operations.comparison.name_tree import Node, Nodes, descendants, trees
+from paramtool.name_parts import last_part
+from paramtool.operations.comparison.name_tree import (
+    NameNode,
+    NameNodes,
+    Score,
+    descendants,
+    mutually_best,
+    name_likeness,
+    trees,
+)
 
 MOST_NAMESAKES = 32
 """Modules of one name, the highest, among which a moved one is looked for."""
@@ -51,15 +59,11 @@ def pair_names(removed: Mapping[str, Hashable], added: Mapping[str, Hashable]) -
     walk.align(*trees(removed, added), END)
     rest_a = {name: key for name, key in removed.items() if name not in walk.found}
     rest_b = {name: key for name, key in added.items() if name not in walk.taken}
-    for part, because in ((_last_part, SAME_PART), (_no_part, ONLY_ONES)):
+    for part, because in ((last_part, SAME_PART), (_no_part, ONLY_ONES)):
         for was, now in _only_ones(rest_a, rest_b, part):
             if was not in walk.found and now not in walk.taken:
                 walk.take(was, now, because)
     return [Pairing(name, *walk.found[name]) for name in removed if name in walk.found]
-
-
-def _last_part(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 def _no_part(_: str) -> str:
@@ -92,7 +96,7 @@ class _Walk:
         self.found[was] = now, because
         self.taken.add(now)
 
-    def align(self, a: Nodes, b: Nodes, ground: int) -> None:
+    def align(self, a: NameNodes, b: NameNodes, ground: int) -> None:
         """Pair what is in one module with what is in the other, the two being paired by `ground`."""
         for part in a:
             if part in b:
@@ -104,10 +108,10 @@ class _Walk:
             if rest_a and rest_b:
                 step(rest_a, rest_b, ground)
 
-    def _open(self, nodes: Nodes) -> Nodes:
+    def _open(self, nodes: NameNodes) -> NameNodes:
         return {part: node for part, node in nodes.items() if id(node) not in self._done}
 
-    def _pair(self, a: Node, b: Node, ground: int) -> None:
+    def _pair(self, a: NameNode, b: NameNode, ground: int) -> None:
         if id(a) in self._done or id(b) in self._done:
             return
         self._done |= {id(a), id(b)}
@@ -120,7 +124,7 @@ class _Walk:
         self._left -= count
         return self._left >= 0
 
-    def _moved(self, a: Nodes, b: Nodes, ground: int) -> None:
+    def _moved(self, a: NameNodes, b: NameNodes, ground: int) -> None:
         """Pair what has another module around it, or one less: ``wte`` and ``transformer.wte``."""
         if not self._can_compare(MOST_NAMESAKES * (len(a) + len(b))):
             return
@@ -129,9 +133,9 @@ class _Walk:
         for move in sorted(moves, key=lambda move: move.order):
             self._pair(move.one, move.other, ground)
 
-    def _same_inside(self, a: Nodes, b: Nodes, ground: int) -> None:
+    def _same_inside(self, a: NameNodes, b: NameNodes, ground: int) -> None:
         """Pair modules in which every name, shape and dtype is the same, and tensors without a module."""
-        groups: dict[int, tuple[list[Node], list[Node]]] = {}
+        groups: dict[int, tuple[list[NameNode], list[NameNode]]] = {}
         for side, nodes in enumerate((a, b)):
             for node in (each for top in nodes.values() for each in top.chain()):
                 groups.setdefault(node.signature, ([], []))[side].append(node)
@@ -141,7 +145,7 @@ class _Walk:
             elif same_a and same_b:
                 self._among_equals(same_a, same_b, ground)
 
-    def _among_equals(self, a: list[Node], b: list[Node], ground: int) -> None:
+    def _among_equals(self, a: list[NameNode], b: list[NameNode], ground: int) -> None:
         if self._can_compare(len(a) * len(b)):
             for one, other in mutually_best(a, b, _by_name):
                 self._pair(one, other, max(ground, SIMILAR))
@@ -150,7 +154,7 @@ class _Walk:
             for one, other in zip(rest_a, rest_b, strict=True):
                 self._pair(one, other, max(ground, ORDER))
 
-    def _alike_inside(self, a: Nodes, b: Nodes, ground: int) -> None:
+    def _alike_inside(self, a: NameNodes, b: NameNodes, ground: int) -> None:
         """Pair modules that have most tensors in common: by name, by its last part, by shape and dtype."""
         for level in range(3):
             rest_a, rest_b = ([each.chain()[-1] for each in self._open(side).values()] for side in (a, b))
@@ -161,46 +165,46 @@ class _Walk:
             for one, other in mutually_best(rest_a, rest_b, partial(_by_contents, counts)):
                 self._pair(one, other, max(ground, END if level == 0 else PLACE))
 
-    def _contents(self, node: Node, level: int) -> Counter[Hashable]:
+    def _contents(self, node: NameNode, level: int) -> Counter[Hashable]:
         """Count the tensors in a module that have no counterpart yet, by what a level looks at."""
         open_leaves = ((name, leaf) for name, leaf in node.leaves() if id(leaf) not in self._done)
         if level == 0:
             return Counter((name, leaf.key) for name, leaf in open_leaves)
         if level == 1:
-            return Counter((_last_part(name), leaf.key) for name, leaf in open_leaves)
+            return Counter((last_part(name), leaf.key) for name, leaf in open_leaves)
         return Counter(leaf.key for _, leaf in open_leaves)
 
 
-def _by_name(one: Node, other: Node) -> Score | None:
-    likeness = name_likeness(_last_part(one.path), _last_part(other.path))
+def _by_name(one: NameNode, other: NameNode) -> Score | None:
+    likeness = name_likeness(last_part(one.path), last_part(other.path))
     return (likeness,) if likeness else None
 
 
-def _by_contents(counts: Mapping[int, Counter[Hashable]], one: Node, other: Node) -> Score | None:
+def _by_contents(counts: Mapping[int, Counter[Hashable]], one: NameNode, other: NameNode) -> Score | None:
     first, second = counts[id(one)], counts[id(other)]
     everything = first.total() + second.total()
     part = 2 * (first & second).total() / everything if everything else 0.0
     if part < LEAST_IN_COMMON:
         return None
-    return part, name_likeness(_last_part(one.path), _last_part(other.path))
+    return part, name_likeness(last_part(one.path), last_part(other.path))
 
 
 class _Move(NamedTuple):
     """Two nodes of one name; in `order`, that of the module with the most tensors in common is first."""
 
-    one: Node
-    other: Node
+    one: NameNode
+    other: NameNode
     order: tuple[int, str]
 
 
-def _moves(top: Nodes, others: Nodes) -> Iterator[_Move]:
+def _moves(top: NameNodes, others: NameNodes) -> Iterator[_Move]:
     """Yield each node of `top` with its namesake deeper in `others`, in the module that has most of them."""
-    namesakes: dict[str, list[tuple[Node, Node]]] = {part: [] for part in top}
+    namesakes: dict[str, list[tuple[NameNode, NameNode]]] = {part: [] for part in top}
     for around, part, node in descendants(others.values()):
         if part in namesakes and len(namesakes[part]) < MOST_NAMESAKES:
             namesakes[part].append((around, node))
     votes: Counter[str] = Counter()
-    likely: dict[str, list[tuple[Node, Node]]] = {}
+    likely: dict[str, list[tuple[NameNode, NameNode]]] = {}
     for part, found in namesakes.items():
         own = Counter((name, leaf.key) for name, leaf in top[part].leaves()) if found else Counter()
         for around, node in found:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from paramtool.name_parts import MOST_PARTS
+from paramtool.name_parts import modules_around
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import ParameterRow
 
@@ -60,12 +60,12 @@ def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> _F
     before = {change: _sizes_before(change, a.values()) for change in _OF_TENSORS}
     after: dict[Hashable, Counter[str]] = {}
     for row in rows:
-        after.setdefault((row.change, row.was, row.now), Counter()).update(_around(row.name))
+        after.setdefault((row.change, row.was, row.now), Counter()).update(modules_around(row.name))
     found = {}
     for row in rows:
         there = before[row.change].get(_before(row.change, a[row.name]), Counter())
         now = after[row.change, row.was, row.now]
-        whole = next((path for path in _around(row.name) if there[path] == now[path]), None)
+        whole = next((path for path in modules_around(row.name) if there[path] == now[path]), None)
         if whole is not None:
             found[row.change, row.name] = (whole, whole)
     return found
@@ -76,7 +76,7 @@ def _sizes_before(change: str, rows: Iterable[ParameterRow]) -> dict[Hashable, C
     counts: dict[Hashable, Counter[str]] = {}
     for row in rows:
         if row.tied_to is None:
-            counts.setdefault(_before(change, row), Counter()).update(_around(row.name))
+            counts.setdefault(_before(change, row), Counter()).update(modules_around(row.name))
     return counts
 
 
@@ -86,10 +86,4 @@ def _before(change: str, row: ParameterRow) -> Hashable:
 
 def _sizes(names: Iterable[str]) -> Counter[str]:
     """Count the names in each module."""
-    return Counter(path for name in names for path in _around(name))
-
-
-def _around(name: str) -> Iterator[str]:
-    """Yield the paths of the modules that a name is in, the root's first, no deeper than we tell apart."""
-    parts = name.split(".", MOST_PARTS)
-    return (".".join(parts[:count]) for count in range(len(parts)))
+    return Counter(path for name in names for path in modules_around(name))

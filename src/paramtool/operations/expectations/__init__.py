@@ -1,1 +1,1 @@
-"""Hold a model to what is expected of it."""
+"""Check a model against its expectations."""

@@ -106,7 +106,7 @@ def same_gradients(tensors: Iterable[Tensor]) -> Iterator[None]:
 
 
 def _place(tensor: Tensor) -> object:
-    """Return what tells whether a tensor is still over the same memory in the same way."""
+    """Return what stays equal while a tensor lies over the same memory in the same way."""
     if tensor.layout is not torch.strided:
         return tensor.layout
     where = tensor.storage_offset(), tensor.untyped_storage()._cdata

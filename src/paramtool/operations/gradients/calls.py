@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import get_ident
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from paramtool.name_parts import is_below, parents
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,13 @@ Watcher = Callable[[Call, nn.Module, Any], None]
 class Calls:
     """Follows the calls of the modules below a root, in the thread that made it.
 
-    A module that is registered under several names is one object, so that a hook cannot tell which of
+    A module that is registered under several names is one object, so a hook cannot know which of
     them a call means.  Here the k-th call of it from one call of its parent is the k-th name that the
     parent has for it: in ``Sequential(a, a)`` they are ``0`` and ``1``.
 
     Args:
         root: the module whose names these are.
-        leave: told of every call that has returned, with the output.
+        leave: called with every call that has returned, and its output.
     """
 
     def __init__(self, root: nn.Module, leave: Watcher | None = None) -> None:
@@ -96,7 +99,7 @@ class Calls:
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        """Follow every call, by hooks that are no part of the modules."""
+        """Follow every call, by hooks that are not on the modules."""
         handles = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(
@@ -133,7 +136,7 @@ class Calls:
             self._failure = Failure(error, frame.call, module, frame.arguments)
         self._mark()
         if self._leave and not failed:
-            with torch._C.DisableTorchFunction():  # what is measured there is no part of the pass
+            with torch._C.DisableTorchFunction():  # what is measured there is not in the pass
                 self._leave(frame.call, module, output)
 
     def _mark(self) -> None:
@@ -155,16 +158,14 @@ class Calls:
 
     def _names(self, parent: str, paths: list[str]) -> list[str]:
         """Return the names of a module below `parent`, those that no other forward leads to first."""
-        prefix = f"{parent}." if parent else ""
-        below = [path for path in paths if path.startswith(prefix) and path != parent]
-        return [path for path in below if self._is_direct(prefix, path)] or below or paths
+        inside = [path for path in paths if is_below(path, parent)]
+        return [path for path in inside if self._is_direct(parent, path)] or inside or paths
 
-    def _is_direct(self, prefix: str, path: str) -> bool:
-        parts = path[len(prefix) :].split(".")[:-1]
-        between = (prefix + ".".join(parts[: index + 1]) for index in range(len(parts)))
+    def _is_direct(self, parent: str, path: str) -> bool:
+        between = takewhile(lambda each: each != parent, parents(path))
         return all(not has_forward(self._modules[each]) for each in between if each in self._modules)
 
 
 def has_forward(module: nn.Module) -> bool:
-    """Tell whether the class of `module` defines what a call does; a ModuleList's does not."""
+    """Return whether the class of `module` defines what a call does; a ModuleList's does not."""
     return type(module).forward is not nn.Module.forward

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
-from paramtool.operations.gradients.losses import output_tensors
+from paramtool.tensors.nested_values import tensors
 
 _RESHAPING = frozenset(
     (
@@ -54,7 +54,7 @@ def reached(result: Any, views: Mapping[int, Tensor]) -> list[int]:
     """
     wanted = {view.grad_fn: key for key, view in views.items()}
     oldest = min(node._sequence_nr() for node in wanted if node is not None)
-    waiting = [each.grad_fn for _, each in output_tensors(result) if each.grad_fn is not None]
+    waiting = [each.grad_fn for each in tensors(result) if each.grad_fn is not None]
     seen = set(waiting)
     found = []
     while waiting:
@@ -75,7 +75,7 @@ def operation(node: Node) -> str:
 
 
 def is_python(node: Node) -> bool:
-    """Tell whether a node is a custom ``autograd.Function``."""
+    """Return whether a node is a custom ``autograd.Function``."""
     return isinstance(node, BackwardCFunction)
 
 

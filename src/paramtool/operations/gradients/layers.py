@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.operations.gradients.calls import Call
-from paramtool.operations.gradients.losses import output_tensors
 from paramtool.records.gradient import GradientRow
 from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.nested_values import tensors
 from paramtool.tensors.statistics import Moments
 
 CAPTION = "outputs as they came, downwards; gradients of the loss there, upwards; log scale"
@@ -54,7 +54,7 @@ class Layers:
         """Take the output of a call that has returned."""
         if torch._C._are_functorch_transforms_active():
             return  # below vmap no tensor has values to look at
-        tensor = next((each for _, each in output_tensors(output) if _has_spread(each)), None)
+        tensor = next((each for each in tensors(output) if _has_spread(each)), None)
         if tensor is None or tensor is self._last:
             return
         self._last = tensor
@@ -85,7 +85,7 @@ class Layers:
 
 
 def _has_spread(tensor: Tensor) -> bool:
-    """Tell whether an output has a std; a nested tensor has not even a shape."""
+    """Return whether an output has a std; a nested tensor has not even a shape."""
     return (tensor.is_floating_point() or tensor.is_complex()) and not tensor.is_nested
 
 

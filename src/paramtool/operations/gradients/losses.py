@@ -1,35 +1,26 @@
-"""One number from whatever a model returns."""
+"""One number from whatever a model returns, and whether it depends on the model at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
+from paramtool.operations.gradients.graph import last_operation, operation
+from paramtool.operations.gradients.magnitude import magnitude
 from paramtool.records.gradient import LossFunction
 from paramtool.tensors import streams
+from paramtool.tensors.nested_values import tensors
 
 DIRECTION = ".projection"
 """Name of the stream of the projection's direction; no parameter's name begins with a dot."""
 
-
-def output_tensors(output: Any, name: str = "output") -> Iterator[tuple[str, Tensor]]:
-    """Yield every tensor in tuples, lists, mappings and dataclasses, with where it is."""
-    if isinstance(output, Tensor):
-        yield name, output
-    elif isinstance(output, Mapping):
-        for key, value in output.items():
-            yield from output_tensors(value, f"{name}[{key!r}]")
-    elif is_dataclass(output) or hasattr(output, "_fields"):
-        keys = [each.name for each in fields(output)] if is_dataclass(output) else output._fields
-        for key in keys:
-            yield from output_tensors(getattr(output, key), f"{name}.{key}")
-    elif isinstance(output, (tuple, list)):
-        for index, value in enumerate(output):
-            yield from output_tensors(value, f"{name}[{index}]")
+_NORMALIZING = ("softmax", "norm")
+_HARDLY = 1e-5
+"""Of the gradient that a normalization passes on: what rounding leaves in float32 is below."""
 
 
 def loss_of(function: str, outputs: Sequence[Tensor], seed: int) -> Tensor:
@@ -74,3 +65,45 @@ _LOSSES: dict[LossFunction, Callable[[Tensor, int, int], Tensor]] = {
     LossFunction.square: lambda output, *_: output.square().sum(),
     LossFunction.projection: _projection,
 }
+
+
+class Degeneracy:
+    """Watches the operations that end in the output, of which some cancel a loss.
+
+    Softmax and layer norm make what comes out add up to a constant.  The gradient of a loss that is
+    (nearly) this sum is then zero up to rounding, in a model in which all is well.
+
+    Args:
+        output: what the model returned.
+        loss: the loss's name, or the function.
+    """
+
+    def __init__(self, output: Any, loss: str | Callable[..., Tensor]) -> None:
+        self._loss = loss if isinstance(loss, str) else "loss"
+        self._cancelled: list[str] = []
+        for tensor in tensors(output):
+            node = last_operation(tensor)
+            if node is not None and any(word in operation(node) for word in _NORMALIZING):
+                self._watch(node)
+
+    def notes(self) -> list[str]:
+        """Return what there is to say after the backward pass."""
+        return [
+            f"the {self._loss} of what {name} returns hardly depends on what went in, so gradients before"
+            " it are about 0; --loss projection has none of this"
+            for name in dict.fromkeys(self._cancelled)
+        ]
+
+    def _watch(self, node: Node) -> None:
+        name = operation(node).removeprefix("native_")
+
+        def watch(given: Sequence[Tensor | None], got: Sequence[Tensor | None]) -> None:
+            above, below = (_norm(each[0] if each else None) for each in (got, given))
+            if above and below is not None and below <= _HARDLY * above:
+                self._cancelled.append(name)
+
+        node.register_hook(watch)
+
+
+def _norm(gradient: Tensor | None) -> float | None:
+    return None if gradient is None else magnitude(gradient).norm

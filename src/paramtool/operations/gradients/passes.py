@@ -1,4 +1,4 @@
-"""Run forward and backward passes, and keep what is to be told of them."""
+"""Run forward and backward passes, and keep what the report says about them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from paramtool.errors import ParamtoolError, first_line
 from paramtool.operations.gradients import graph
 from paramtool.operations.gradients.attributes import same_gradients
 from paramtool.operations.gradients.calls import Calls
-from paramtool.operations.gradients.degenerate import Degeneracy
 from paramtool.operations.gradients.layers import Layers
-from paramtool.operations.gradients.losses import loss_of, output_tensors
+from paramtool.operations.gradients.losses import Degeneracy, loss_of
 from paramtool.operations.gradients.refusals import failed_backward, failed_forward, failed_loss
 from paramtool.operations.gradients.splits import Splits
 from paramtool.operations.gradients.uses import Uses
@@ -25,6 +24,7 @@ from paramtool.operations.gradients.views import Views
 from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.nested_values import placed_tensors, tensors
 from paramtool.tensors.printed import printed
 
 Loss = str | Callable[[Any], Tensor]
@@ -89,7 +89,7 @@ class Passes:
         except Exception as error:
             raise failed_backward(error) from error
         self.value, self.text = float(loss.detach()), str(loss)
-        self.outputs = tuple(_output(name, tensor) for name, tensor in output_tensors(output))
+        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
         self.notes = degeneracy.notes()
 
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
@@ -110,7 +110,7 @@ class Passes:
             if loss.numel() != 1 or not loss.requires_grad:
                 raise ParamtoolError(f"the loss {self.loss_name} must return one number that requires grad")
             return loss
-        outputs = [each for _, each in output_tensors(output) if each.requires_grad]
+        outputs = [each for each in tensors(output) if each.requires_grad]
         if not outputs:
             message = "the output does not depend on a parameter that requires grad"
             hint = "none of what the model returns has a grad_fn"

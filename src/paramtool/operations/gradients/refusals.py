@@ -41,7 +41,7 @@ def check_forward(module: nn.Module) -> None:
 
 
 def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -> ParamtoolError:
-    """Return what to tell of an `error` in the forward pass: the module, what it got, torch's message."""
+    """Return the message for an `error` in the forward pass: the module, what it got, torch's message."""
     module = failure.module if failure else root
     path = failure.call.path if failure else ""
     name = (

@@ -71,7 +71,7 @@ class Splits:
         Args:
             uses: those of all parameters.
             foreign: code of the model's own may have changed gradients in it.
-            watched: every use has what it added; else a parameter's only use has not.
+            watched: every use knows what it added; else a parameter's only use does not.
         """
         self._passes += 1
         self._foreign |= foreign
@@ -110,7 +110,7 @@ class Splits:
             return None
         sizes = [each.magnitude for each in splits if each.magnitude]
         if any(each.verdict not in FINITE for each in sizes):
-            return None  # of what is not finite there is no difference
+            return None  # there is no difference between numbers that are not finite
         off = distance(gradient, [each.gradient for each in splits if each.gradient is not None])
         norms = sum(each.norm for each in sizes)
         residual = off / norms if norms else off
@@ -134,5 +134,5 @@ def _left(gradient: Tensor, splits: Sequence[Split]) -> Tensor:
 
 
 def is_hooked(parameter: nn.Parameter) -> bool:
-    """Tell whether a hook of the parameter's own may change its gradient, after the uses were added up."""
+    """Return whether a hook of the parameter's own may change its gradient, after the uses were added up."""
     return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)

@@ -18,7 +18,7 @@ from torch.autograd.graph import Node
 
 from paramtool.operations.gradients import graph
 from paramtool.operations.gradients.calls import Call, Calls
-from paramtool.operations.gradients.opened import answers_itself
+from paramtool.operations.gradients.function_mode import answers_itself
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Uses:
 
     Args:
         parameters: those that require grad.
-        calls: tells which module is running.
+        calls: knows which module is running.
         every: keep the gradient of a parameter's only use as well; else only of one of several.
     """
 
@@ -109,7 +109,7 @@ class Uses:
         self._found.append(_Found(use, view, view.grad_fn._sequence_nr(), self._late))
 
     def _find_unseen(self, nodes: Sequence[Node]) -> None:
-        """Watch the nodes that hand a gradient straight to a parameter and are no view of ours."""
+        """Watch the nodes that hand a gradient straight to a parameter and are not views of ours."""
         for each in self._found[self._prepared :]:
             if each.view is not None:
                 self._ours.update(graph.down_from(each.view))

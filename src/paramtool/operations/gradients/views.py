@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from paramtool.operations.gradients import graph
-from paramtool.operations.gradients.opened import BACKWARD, Opening
+from paramtool.operations.gradients.function_mode import BACKWARD, FunctionMode
 from paramtool.operations.gradients.uses import Uses
-from paramtool.operations.gradients.writes import tensors
+from paramtool.tensors.nested_values import replaced, tensors
 
 _DIFFERENTIABLE = ("T", "mT", "H", "mH", "real", "imag")
 """Attributes of a tensor that are operations; every other one is a look at the tensor itself."""
@@ -26,7 +26,7 @@ _ON_THE_TENSOR_ITSELF = frozenset(
 """What would do something else to a view."""
 
 
-class Views(Opening):
+class Views(FunctionMode):
     """The mode; a new one for each block, since torch's modes are not to be entered twice."""
 
     def __init__(self, uses: Uses) -> None:
@@ -44,12 +44,14 @@ class Views(Opening):
         if func in BACKWARD:
             return self._backward(func, types, args, kwargs)
         self._uses.foreign |= _is_meddling(func)
-        if not _is_open() or not self._takes(args, kwargs) or _is_a_look(func, args):
+        if not _is_open() or not self._takes((args, kwargs)) or _is_a_look(func, args):
             return func(*args, **kwargs)
         if self.opens(func, types):
             return self.inside(func, args, kwargs)
         views: dict[int, Tensor] = {}
         result = func(*self._given(args, views), **self._given(kwargs, views))
+        if not views:  # the parameter is in what cannot be made again with a view in it
+            return result
         for key, view in views.items():
             if result is view:  # a cast to the dtype that it has, and the like: nothing was done
                 return self._uses.viewed[key]
@@ -63,45 +65,38 @@ class Views(Opening):
     ) -> Any:
         """Run a backward pass in this mode, for what it may run forward again."""
         if func is torch.autograd.backward:
-            self._uses.prepare_roots(list(tensors(args[0] if args else kwargs["tensors"])))
+            self._uses.prepare_roots(tensors(args[0] if args else kwargs["tensors"]))
         return self.inside(func, args, kwargs) if self.opens(func, types) else func(*args, **kwargs)
 
-    def _takes(self, *values: Any) -> bool:
-        """Tell whether a parameter is among `values`, or in their lists and dictionaries."""
-        for value in values:
-            if isinstance(value, Tensor):
-                if value.requires_grad and id(value) in self._uses.viewed:
-                    return True
-            elif isinstance(value, (tuple, list)):
-                if self._takes(*value):
-                    return True
-            elif isinstance(value, dict) and self._takes(*value.values()):
-                return True
-        return False
+    def _takes(self, value: Any) -> bool:
+        """Return whether a parameter is in `value`."""
+        return any(self._parameter(each) is not None for each in tensors(value))
 
     def _given(self, value: Any, views: dict[int, Tensor]) -> Any:
         """Return `value` with the view of this call, the same everywhere in it, for every parameter."""
-        if isinstance(value, Tensor):
-            parameter = self._uses.viewed.get(id(value))
-            if parameter is None or not parameter.requires_grad:  # a forward may freeze it
-                return value
+
+        def view(tensor: Tensor) -> Tensor:
+            parameter = self._parameter(tensor)
+            if parameter is None:
+                return tensor
             if id(parameter) not in views:
                 views[id(parameter)] = torch.ops.aten.alias(parameter)
             return views[id(parameter)]
-        if isinstance(value, dict):
-            return {key: self._given(each, views) for key, each in value.items()}
-        if type(value) in (tuple, list):
-            return type(value)(self._given(each, views) for each in value)
-        return value
+
+        return replaced(value, view)
+
+    def _parameter(self, tensor: Tensor) -> Tensor | None:
+        """Return the parameter that `tensor` is, if its uses are counted; a forward may freeze it."""
+        return self._uses.viewed.get(id(tensor)) if tensor.requires_grad else None
 
 
 def _is_open() -> bool:
-    """Tell whether an operation can be a use; below vmap and grad, views are of another kind."""
+    """Return whether an operation can be a use; below vmap and grad, views are of another kind."""
     return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 
 def _is_a_look(func: Callable[..., Any], args: Sequence[Any]) -> bool:
-    """Tell whether `func` is about the tensor itself and not about its values."""
+    """Return whether `func` is about the tensor itself and not about its values."""
     name = getattr(func, "__name__", "")
     if name == "view_as" and args[0] is args[-1]:  # so torch.autograd.graph finds the node of a leaf
         return True
@@ -111,7 +106,7 @@ def _is_a_look(func: Callable[..., Any], args: Sequence[Any]) -> bool:
 
 
 def _is_meddling(func: Callable[..., Any]) -> bool:
-    """Tell whether `func` hands out or sets a tensor's gradient, or a hook that may do so with any other.
+    """Return whether `func` hands out or sets a tensor's gradient, or a hook that may do so with any other.
 
     Who has a gradient may write there: ``parameter.grad.zero_()``, ``clip_grad_norm_``.
     """

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from paramtool.errors import first_line
-from paramtool.initializers.functions.laws import Law
-from paramtool.operations.initialization.effective import Effective, effective_of, old_style
+from paramtool.name_parts import last_part
+from paramtool.operations.initialization.parametrizations import Effective, effective_of, old_style
+from paramtool.operations.initialization.steps import Step
 from paramtool.records.initialization import NORM
-from paramtool.records.rule import Rule
 from paramtool.tensors.named_tensors import NamedTensor, named_tensors
 
 _NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One rule on one tensor: a law for blocks, or a function for the whole."""
-
-    rule: Rule
-    law: Law | None
-    function: Callable[..., object]
-    arguments: Mapping[str, Any]
-
-    @property
-    def replaces(self) -> bool:
-        """Whether nothing of the earlier values is left: so it is where a function says nothing."""
-        return self.law.replaces if self.law else bool(getattr(self.function, "replaces", True))
-
-    @property
-    def keeps_zero(self) -> bool:
-        """Whether an element that is 0 is still 0."""
-        is_zero = self.law is not None and (self.law.mean, self.law.std) == (0.0, 0.0)
-        return is_zero or self.rule.initializer == "mul"
-
-    def touches(self, row: int, length: int) -> bool:
-        """Tell whether it is for an element of a row of a matrix with rows of `length`."""
-        if self.law is None or self.law.span is None:
-            return True
-        start, stop = self.law.span
-        return start < (row + 1) * length and row * length < stop
 
 
 @dataclass(frozen=True)
@@ -99,7 +69,7 @@ class Target:
 
 
 def _is_weight(name: str) -> bool:
-    return name.rpartition(".")[2] == "weight"
+    return last_part(name) == "weight"
 
 
 def targets_of(module: nn.Module) -> list[Target]:

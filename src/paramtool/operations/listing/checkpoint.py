@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.name_parts import modules_around
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
@@ -40,8 +41,7 @@ def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
 def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
     """Return the error for a `module` that none of `names` is in."""
     known = list(names)
-    parts = [name.split(".") for name in known]
-    paths = dict.fromkeys(".".join(each[:end]) for each in parts for end in range(1, len(each)))
+    paths = dict.fromkeys(path for name in known for path in modules_around(name) if path)
     return ParamtoolError(f"no module '{module}'", hint=hint_of_module(module, list(paths), known))
 
 

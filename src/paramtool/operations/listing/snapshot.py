@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from paramtool.errors import CannotAnswer
+from paramtool.name_parts import below, is_below
 from paramtool.operations.listing.checkpoint import no_module
 from paramtool.records.parameter import (
     STATISTICS_COLUMNS,
@@ -47,24 +47,23 @@ def remembered(
     if not module:
         return replace(report, rows=tuple(rows), columns=columns)
     rows = _below(rows, module)
-    modules = {path[len(module) + 1 :]: kind for path, kind in _inside(report.modules, module).items()}
+    modules = {
+        below(path, module): kind
+        for path, kind in report.modules.items()
+        if path == module or is_below(path, module)
+    }
     return replace(report, rows=tuple(rows), columns=columns, modules=modules, totals=totals(rows))
-
-
-def _inside(modules: Mapping[str, str], module: str) -> dict[str, str]:
-    return {path: kind for path, kind in modules.items() if path == module or path.startswith(f"{module}.")}
 
 
 def _below(rows: list[ParameterRow], module: str) -> list[ParameterRow]:
     """Return what is below the path `module`; the first there of a tied tensor is its first name."""
-    start = f"{module}."
-    inside = [row for row in rows if row.name.startswith(start)]
+    inside = [row for row in rows if is_below(row.name, module)]
     if not inside:
         raise no_module(module, [row.name for row in rows])
     first: dict[tuple[str, str], str] = {}
     found = []
     for row in inside:
-        name = row.name[len(start) :]
+        name = below(row.name, module)
         earlier = first.setdefault((row.kind, row.tensor), name)
         found.append(replace(row, name=name, tied_to=earlier if earlier != name else None))
     return count_once(found)

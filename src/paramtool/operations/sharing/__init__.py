@@ -1,1 +1,1 @@
-"""Tell which names are one tensor, and which tensors overlap."""
+"""Find which names are one tensor, and which tensors overlap."""

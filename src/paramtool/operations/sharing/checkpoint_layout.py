@@ -15,8 +15,8 @@ from paramtool.records.parameter import Listing, ParameterRow
 def layout_of_checkpoint(checkpoint: Checkpoint, listed: Listing) -> Layout:
     """Return the names that `listed` has of a checkpoint, and where their tensors are.
 
-    Names of tied tensors are told by the file.  One that tells storages instead has a tied tensor as
-    several: what lies at one place with one shape is one tensor.
+    Some files say which names are tied.  Others say which storage each tensor is in, and have a tied
+    tensor several times: what lies at one place with one shape is one tensor.
     """
     stored = checkpoint.by_name
     first: dict[Hashable, str] = {}

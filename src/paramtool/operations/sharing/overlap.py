@@ -1,4 +1,4 @@
-"""Which tensors overlap in memory, told by the bytes that they cover.  No torch.
+"""Which tensors overlap in memory, by the bytes that they cover.  No torch.
 
 A strided tensor covers the bytes ``start + Σ stride·index + offset``, where ``offset < itemsize``.  Two
 of them overlap exactly where an equation in bounded integers has a solution.  It is searched for from
@@ -43,7 +43,7 @@ def overlaps(extents: Mapping[Key, Extent]) -> Overlaps[Key]:
     """Return which extents overlap: where a does with b, and b with c, the three are one group.
 
     Where it would take too long to decide, what lies in one range of bytes is taken to overlap, and is
-    told to be doubtful.
+    marked as doubtful.
     """
     groups = Groups(extents)
     doubts: list[tuple[Key, Key]] = []
@@ -141,7 +141,7 @@ class _Search:
         self.work = MOST_WORK
 
     def overlap(self, one: Extent, other: Extent) -> bool | None:
-        """Tell whether they do; None where that would take too long.
+        """Return whether they do; None where that would take too long.
 
         With the indices of the other one counted from its end, every coefficient is positive: of the
         strides, and 1 of the bytes within a run.
@@ -157,7 +157,7 @@ class _Search:
             return None
 
     def _is_sum(self, target: int, terms: Sequence[tuple[int, int]]) -> bool:
-        """Tell whether target = Σ coefficient·x for whole numbers 0 ≤ x ≤ bound."""
+        """Return whether target = Σ coefficient·x for whole numbers 0 ≤ x ≤ bound."""
         divisor, reach = [0], [0]  # of the terms from each one on
         for coefficient, bound in reversed(terms):
             divisor.append(gcd(divisor[-1], coefficient) if bound else divisor[-1])

@@ -1,0 +1,39 @@
+"""Settle lazy modules by one forward pass over the input of the spec."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from paramtool.errors import first_line
+from paramtool.language.document import Inputs
+from paramtool.network.spec_tensors import make_tensor
+
+
+def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:
+    """Give lazy parameters their shapes; return notes on what could not be settled.
+
+    On the meta device nothing is computed.  Modules stay in the mode they were in.
+    """
+    lazy = [name for name, each in module.named_modules() if isinstance(each, LazyModuleMixin)]
+    if not lazy:
+        return []
+    if inputs is None:
+        count = f"{len(lazy)} lazy module{' has' if len(lazy) == 1 else 's have'}"
+        return [f"{count} no shapes; give the spec an 'input' to settle them"]
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        positional = [make_tensor(node) for node in inputs.positional]
+        named = {name: make_tensor(node) for name, node in inputs.named.items()}
+        with torch.no_grad():
+            module(*positional, **named)
+    except Exception as error:
+        if not any(nn.parameter.is_lazy(each) for each in module.parameters()):
+            return []  # it got as far as it had to
+        return [f"the forward pass that would settle lazy modules failed: {first_line(error)}"]
+    finally:
+        for each, training in modes:
+            each.training = training
+    return []

@@ -1,0 +1,160 @@
+"""Initialize a model straight to disk, block by block, so that memory does not grow with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.writing.weights import WeightsWriter
+from paramtool.operations.initialization.block_writer import StoredTensor, write_all
+from paramtool.operations.initialization.rule_application import plan_row, totals_of
+from paramtool.operations.initialization.rule_plan import plan
+from paramtool.operations.initialization.targets import Target
+from paramtool.records.initialization import (
+    SAVED_COLUMNS,
+    Initialization,
+    InitializationTotals,
+)
+from paramtool.records.report import Report
+from paramtool.records.rule import Rule
+from paramtool.tensors.fills import Fill
+from paramtool.tensors.named_tensors import module_types, named_tensors, stored_tensors
+from paramtool.tensors.one_thread import one_thread
+
+
+def save(
+    module: nn.Module,
+    target: Path,
+    rules: Sequence[Rule] = (),
+    *,
+    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None = None,
+    loaded: Callable[[str], Iterator[Tensor]] | None = None,
+    done: Initialization | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    max_shard_size: int | None = None,
+    force: bool = False,
+    digests: bool = False,
+    model: str | None = None,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Initialization:
+    """Write the parameters and persistent buffers of `module`, filled by `rules`, to safetensors files.
+
+    Every complaint comes before anything is written.  A tied tensor is stored once, under its first
+    name; the metadata map its other names to that.
+
+    Args:
+        module: on the meta device, with `fills_of` or `loaded`; or with values.
+        target: a file, or with `max_shard_size` a folder.
+        rules: as of `initialize`.
+        fills_of: what the constructors filled a tensor with.
+        loaded: reads the elements of a tensor, by its first name, from the file that they come from.
+        done: what `initialize` reported, where it has filled `module` already; then no rules are given.
+        seed: of every stream.
+        jobs: threads; the values do not depend on them.
+        max_shard_size: bytes of tensors in one file at most.
+        force: replace what is there.
+        digests: read every element back, and add the SHA-256 of each tensor.
+        model: what to call the model in the report.
+        progress: called with the bytes of each block that is written.
+
+    Raises:
+        NothingMatched: where a rule matches no parameter.
+        Problems: with everything that stands against the plan.
+        ParamtoolError: where the files cannot be written, or a plugin misbehaves.
+    """
+    targets = plan(module, rules)
+    touched = [each for each in targets if each.steps]
+    if any(each.effective for each in touched):
+        raise ValueError("a parametrized tensor is initialized before it is saved")
+    totals = done.totals if done else totals_of(touched, len(targets), rules, seed, "streams")
+    saved, tied = _saved(module, targets, fills_of, loaded)
+    writer = WeightsWriter(
+        target,
+        [each.entry for each in saved],
+        metadata={**tied, **_metadata(totals)},
+        max_shard_size=max_shard_size,
+        force=force,
+    )
+    if digests:
+        writer.read_elements(jobs)
+    with writer, one_thread():
+        write_all(saved, writer, seed, jobs, progress)
+    if done:
+        rows = done.rows
+    else:
+        by_name = {each.name: each for each in saved}
+        rows = tuple(plan_row(each, by_name[each.name].moments.result()) for each in touched)
+    if digests:  # an effective tensor is not in the file, and has its own
+        rows = tuple(replace(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
+    columns = SAVED_COLUMNS + (("sha256",) if digests else ())
+    totals = replace(totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
+    return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
+
+
+def check_target(
+    module: nn.Module, target: Path, *, max_shard_size: int | None = None, force: bool = False
+) -> int:
+    """Refuse what `save` would refuse of `target`, write nothing, and return the bytes of the tensors.
+
+    Raises:
+        ParamtoolError: where the files cannot be written.
+    """
+    saved, _ = _saved(module, (), None)
+    entries = [each.entry for each in saved]
+    writer = WeightsWriter(target, entries, max_shard_size=max_shard_size, force=force)
+    writer.check()
+    return writer.total_size
+
+
+def _metadata(totals: InitializationTotals) -> dict[str, str]:
+    """Return what every file says of how it came to be."""
+    record = {key: getattr(totals, key) for key in ("seed", "rng", "torch", "rules")}
+    return {"format": "pt", "paramtool": json.dumps(record)}
+
+
+def _saved(
+    module: nn.Module,
+    targets: Sequence[Target],
+    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None,
+    loaded: Callable[[str], Iterator[Tensor]] | None = None,
+) -> tuple[list[StoredTensor], dict[str, str]]:
+    """Return what to store, and the names that stand for another."""
+    steps = {target.name: target.steps for target in targets}
+    found: list[StoredTensor] = []
+    tied: dict[str, str] = {}
+    for first, *others in stored_tensors(module):
+        if is_lazy(first.tensor):
+            raise ParamtoolError(f"'{first.name}' is lazy and has no shape", hint="give the spec an 'input'")
+        fills = fills_of(first.tensor) if fills_of else ()
+        read = partial(loaded, first.name) if loaded else None
+        found.append(StoredTensor(first.name, first.tensor, fills, steps.get(first.name, ()), read))
+        tied.update({each.name: first.name for each in others})
+    return found, tied
+
+
+def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
+    """Return whether every tensor to store has a record of what its constructor filled it with.
+
+    Parametrized ones do not: what a rule gives the forward is stored as something else.
+    """
+    stored = (named for named in named_tensors(module) if named.is_stored and named.tensor.numel())
+    return is_plain(module) and all(fills_of(named.tensor) for named in stored)
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Return whether every tensor is stored as the forward uses it, so that rules may act on that."""
+    return not any(isinstance(named.owner, ParametrizationList) for named in named_tensors(module))
+
+
+def byte_count(module: nn.Module) -> int:
+    """Return the bytes that a save of `module` writes."""
+    return sum(first.tensor.nbytes for first, *_ in stored_tensors(module) if not is_lazy(first.tensor))
