@@ -14,8 +14,7 @@ from paramtool.records.initialization import InitializationRow, InitializationTo
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.cells import for_people
-from paramtool.render.names import shown, together
-from paramtool.render.numbering import parts_of
+from paramtool.render.names import parts_of, shown, together
 from paramtool.render.summary import counted, noun_of
 
 _BESIDE = {"tied": "with", "untied": "from"}

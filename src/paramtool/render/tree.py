@@ -12,7 +12,7 @@ from paramtool.records.difference import DifferenceTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import for_text
 from paramtool.render.leaves import below, leaf, path_of
-from paramtool.render.numbering import first_of
+from paramtool.render.names import first_of
 from paramtool.render.printed import value_lines
 from paramtool.render.screen import Screen
 from paramtool.render.summary import summary
