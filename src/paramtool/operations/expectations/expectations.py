@@ -11,7 +11,7 @@ from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.operations.expectations.evidence import CannotTell, Evidence
 from paramtool.operations.expectations.expected_sharing import group_names
 from paramtool.patterns import compile_pattern, matching
-from paramtool.quantities import Quantity, byte_size
+from paramtool.quantities import Quantity, and_more, byte_size
 from paramtool.records.expectation import (
     MACHINE_COLUMNS,
     Expectation,
@@ -245,8 +245,7 @@ def _but_not(names: Sequence[str], total: int) -> str:
 
 
 def _first(names: Sequence[str], comma: str = ", ") -> str:
-    more = f"{comma}and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return comma.join(names[:MOST_NAMED]) + more
+    return comma.join(names[:MOST_NAMED]) + and_more(len(names) - MOST_NAMED, comma)
 
 
 def _absent(names: Sequence[str], known: Collection[str]) -> Finding | None:
