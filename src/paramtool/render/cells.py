@@ -9,8 +9,8 @@ from typing import Any
 from paramtool.quantities import byte_size
 from paramtool.records.column import column_of
 from paramtool.records.parameter import Printed
+from paramtool.render.elements import inline
 from paramtool.render.names import COMMAND, shown, together
-from paramtool.render.printed import inline
 
 _JSON = json.JSONEncoder(allow_nan=False)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from paramtool.records.column import Column
 from paramtool.records.report import Report
-from paramtool.render.printed import printed_blocks
+from paramtool.render.elements import printed_blocks
 from paramtool.render.section import cells_of, sections
 from paramtool.render.summary import summary
 

@@ -11,7 +11,7 @@ from paramtool.records.column import Column, column_of
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
 from paramtool.render.cells import for_people, is_use
-from paramtool.render.printed import inline
+from paramtool.render.elements import inline
 
 BAR = 12
 """Characters of the longest bar."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from paramtool.records.column import Column
 from paramtool.records.report import Report
-from paramtool.render.printed import value_lines
+from paramtool.render.elements import value_lines
 from paramtool.render.screen import Screen
 from paramtool.render.section import cells_of, sections
 from paramtool.render.summary import summary
