@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from math import ceil, floor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction  # slow to import, and most commands read no quantity
 
 _SI = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 """Prefixes; what people type ends at T, and k may be K."""
@@ -59,7 +62,7 @@ def about(written: str, units: dict[str, int]) -> Quantity:
         units: `COUNTS` or `SIZES`.
     """
     value, step = _read(written, units)
-    half = step / 2 if step > 1 else Fraction(0)
+    half = step / 2 if step > 1 else step * 0
     return Quantity(written, ceil(value - half), floor(value + half))
 
 
@@ -74,6 +77,8 @@ def between(least: str | None, most: str | None, units: dict[str, int]) -> Quant
 
 def _read(written: str, units: dict[str, int]) -> tuple[Fraction, Fraction]:
     """Return the number, and what one in its last digit is."""
+    from fractions import Fraction
+
     found = _WRITTEN.fullmatch(written)
     if found is None:
         raise ValueError(f"{written!r} is no quantity")
