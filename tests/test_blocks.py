@@ -23,7 +23,7 @@ from paramtool.records.parameter import ParameterRow
 from paramtool.records.totals import count_once
 from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import folded
-from paramtool.render.numbering import first_of, parts_of
+from paramtool.render.names import first_of, parts_of
 from tests.conftest import Run
 from tests.strategies import trees
 

@@ -27,7 +27,7 @@ from paramtool.records.difference import DifferenceRow, Differences
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
-from paramtool.render.difference_lines import fold_differences
+from paramtool.render.difference_fold import fold_differences
 from paramtool.tensors.changed_values import BLOCK, ChangedValues
 from paramtool.tensors.elements import ModuleElements
 from tests.strategies import trees

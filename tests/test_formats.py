@@ -37,10 +37,10 @@ from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.records.totals import totals
 from paramtool.render.cells import for_people
-from paramtool.render.columns import columns_for_people, sections
 from paramtool.render.formats import FOR_CI, Format, as_text, render
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
+from paramtool.render.section import columns_for_people, sections
 from paramtool.render.table import STREAM_PAST
 from tests.conftest import Run
 from tests.strategies import trees
@@ -349,7 +349,7 @@ def test_a_column_is_shown_or_said_to_be_left_out(make: Callable[[], Report[Any,
         below = {each.split()[0] for each in alike[1].split(", ")} if alike else set()
         assert len(head) + len(left_out) + len(below) == len(section.columns)
         assert {*head, *left_out, *below} == set(section.columns)
-        assert set(left_out) <= set(" ".join(section.least).split())
+        assert set(left_out) <= {each.name for each in section.facts if each.drop}
         table = text.partition("\n\n")[0].partition(" each line")[0]
         assert all(cell_len(line) <= width for line in table.splitlines())
     dense = re.sub(r"\s", "", text)

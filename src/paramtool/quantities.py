@@ -1,19 +1,25 @@
-"""Counts as people write them: ``124M`` is every count that rounds to it, and digits are exact."""
+"""Counts and sizes as people write and read them: ``124M`` is every count that rounds to it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from math import ceil, floor
+from typing import TYPE_CHECKING
 
-COUNTS = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+if TYPE_CHECKING:
+    from fractions import Fraction  # slow to import, and most commands read no quantity
+
+_SI = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+"""Prefixes; what people type ends at T, and k may be K."""
+
+COUNTS = {"k": _SI["k"], "K": _SI["k"], "M": _SI["M"], "G": _SI["G"], "B": _SI["G"], "T": _SI["T"]}
 """What a suffix of a count stands for; B is a billion, as in a model of 7B."""
 
-_SI = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-SIZES = {"B": 1, **{f"{unit}{byte}": factor for unit, factor in _SI.items() for byte in ("", "B")}} | {
-    f"{unit}B": factor for unit, factor in _BINARY.items()
+SIZES = {
+    "B": 1,
+    **{f"{unit}{byte}": COUNTS[unit] for unit in "kKMGT" for byte in ("", "B")},
+    **{f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", 1)},
 }
 """What a suffix of a size stands for; B is a byte."""
 
@@ -56,7 +62,7 @@ def about(written: str, units: dict[str, int]) -> Quantity:
         units: `COUNTS` or `SIZES`.
     """
     value, step = _read(written, units)
-    half = step / 2 if step > 1 else Fraction(0)
+    half = step / 2 if step > 1 else step * 0
     return Quantity(written, ceil(value - half), floor(value + half))
 
 
@@ -71,6 +77,8 @@ def between(least: str | None, most: str | None, units: dict[str, int]) -> Quant
 
 def _read(written: str, units: dict[str, int]) -> tuple[Fraction, Fraction]:
     """Return the number, and what one in its last digit is."""
+    from fractions import Fraction
+
     found = _WRITTEN.fullmatch(written)
     if found is None:
         raise ValueError(f"{written!r} is no quantity")
@@ -83,9 +91,24 @@ def byte_size(count: int) -> str:
     """Return `count` bytes in decimal units: ``76 B``, ``497.8 MB``."""
     if count < 1000:
         return f"{count} B"
-    size = float(count)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
+    size, prefix = float(count), ""
+    for prefix in _SI:  # noqa: B007 - the last one is for all that is larger
         size /= 1000
         if round(size, 1) < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:,.1f} EB"
+            break
+    return f"{size:,.1f} {prefix}B"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 tensor``, ``2 tensors``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def and_more(number: int, before: str = " ") -> str:
+    """Return what follows the first of several: `` and 3 more``, or nothing if there are no more.
+
+    Args:
+        number: how many are not named.
+        before: what separates it from the last name.
+    """
+    return f"{before}and {number:,} more" if number > 0 else ""

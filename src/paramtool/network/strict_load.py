@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from paramtool.errors import DoesNotLoad, ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.quantities import and_more
 from paramtool.suggestion import did_you_mean
 from paramtool.tensors.elements import CheckpointElements, dtype_of
 from paramtool.tensors.memory import as_bytes, fill
@@ -94,7 +95,7 @@ class LoadedValues:
         found = [target.found[0] for target in self.targets if target.names[0] in self._not_finite]
         if not found:
             return []
-        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        more = and_more(len(found) - 1)
         return [f"{shorten(found[0])}{more} of {self._file} has NaN or infinities"]
 
 

@@ -1,1 +1,14 @@
-"""Frozen records in one Report: what every operation returns and every renderer takes."""
+"""Frozen records in one Report: what every operation returns and every renderer takes.
+
+report              rows, totals, and the columns that were asked for
+column              what a field is as a column, on the field itself
+  parameter         rows of `inspect`; `totals` adds them up
+  initialization    rows of `init`
+  sharing           rows of `shared`
+  gradient          rows of `grad`
+  difference        rows of `diff`
+  expectation       rows of `check`, and what is expected
+  initializer       rows of `initializers`
+rule                one rule, wherever it was written
+layout, extent      where tensors are in memory, and the bytes they cover
+"""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.place import Place
-from paramtool.records.report import Report
+from paramtool.records.column import COUNT, EXTRA, INTERNAL, NAME, TIED_TO, Tone, column
+from paramtool.records.report import Report, Sums
 
 Aspect: TypeAlias = "str | tuple[int, ...] | None"
 
@@ -19,6 +20,9 @@ CHANGES = (
     "persistence", "kind", "values",
 )  # fmt: skip
 """What `change` can be."""
+
+_TONES: Mapping[str, Tone] = {"added": "good", "removed": "gone", "values": "accent"}
+_LARGEST = column("number", "filled", pooled="highest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +63,25 @@ class DifferenceRow:
         place: where B's spec writes down what it is about.
     """
 
-    change: str
-    name: str
-    was: Aspect = None
-    now: Aspect = None
-    tied_to: str | None = None
-    because: str | None = None
-    differing: int | None = None
-    max_abs: float | None = None
-    relative_rms: float | None = None
-    cosine: float | None = None
-    count: int = 1
-    new_name: str | None = field(default=None, repr=False)
-    module: tuple[str, str] | None = field(default=None, repr=False)
-    breaks: bool = field(default=False, repr=False)
-    place: Place | None = field(default=None, repr=False)
+    change: str = field(metadata=column(labelled=False, tone="notable", tones=_TONES))
+    name: str = field(metadata=NAME)
+    was: Aspect = field(default=None, metadata=EXTRA)
+    now: Aspect = field(default=None, metadata=EXTRA)
+    tied_to: str | None = field(default=None, metadata=TIED_TO)
+    because: str | None = field(default=None, metadata=EXTRA)
+    differing: int | None = field(default=None, metadata=column("number", "filled", pooled="sum"))
+    max_abs: float | None = field(default=None, metadata=_LARGEST)
+    relative_rms: float | None = field(default=None, metadata=_LARGEST)
+    cosine: float | None = field(default=None, metadata=column("number", "filled", pooled="lowest"))
+    count: int = field(default=1, metadata=COUNT)
+    new_name: str | None = field(default=None, repr=False, metadata=INTERNAL)
+    module: tuple[str, str] | None = field(default=None, repr=False, metadata=INTERNAL)
+    breaks: bool = field(default=False, repr=False, metadata=column("internal", pooled="any"))
+    place: Place | None = field(default=None, repr=False, metadata=INTERNAL)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DifferenceTotals:
+class DifferenceTotals(Sums):
     """What all differences come to.
 
     Attributes:
@@ -92,6 +96,10 @@ class DifferenceTotals:
         reasons: why it does not, in torch's words.
         warnings: what it would do without a word.
     """
+
+    row = DifferenceRow
+    fold = "row"
+    tells_of_none = True
 
     a: str
     b: str

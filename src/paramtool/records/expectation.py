@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.place import Place
 from paramtool.quantities import Quantity
-from paramtool.records.report import Report
+from paramtool.records.column import COUNT, NAME, column
+from paramtool.records.report import Report, Sums
 
 Expected: TypeAlias = "Quantity | str | tuple[str, ...]"
 
@@ -48,15 +49,15 @@ class ExpectationRow:
     """
 
     model: str | None
-    name: str
-    holds: bool
+    name: str = field(metadata=NAME)
+    holds: bool = field(metadata=column(tone="bad", tones={"True": "good"}))
     expected: str
-    found: str
+    found: str = field(metadata=column(wraps=True))
     names: tuple[str, ...] = ()
     file: str | None = None
     line: int | None = None
     column: int | None = None
-    count: int = 1
+    count: int = field(default=1, metadata=COUNT)
 
     @property
     def place(self) -> str | None:
@@ -65,13 +66,15 @@ class ExpectationRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpectationTotals:
+class ExpectationTotals(Sums):
     """How many expectations are kept.
 
     Attributes:
         expectations: all of them.
         kept, broken: those that hold, and those that do not.
     """
+
+    row = ExpectationRow
 
     expectations: int
     kept: int

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from paramtool.records.column import COUNT, DTYPE, KIND, NAME, NUMEL, REQUIRES_GRAD, Tone, column
 from paramtool.records.parameter import Printed, Values
-from paramtool.records.report import Report
+from paramtool.records.report import Report, Sums
 
 PARAMETER_COLUMNS: tuple[str, ...] = (
     "name", "tied", "shape", "uses", "call", "operation", "share", "cosine",
@@ -26,6 +27,8 @@ ALL_COLUMNS: tuple[str, ...] = (
 VERDICTS = ("none", "zero", "nan", "inf", "ok")
 MOST_INLINE = 4
 """Elements of a gradient that fits into a cell."""
+
+_TONES: Mapping[str, Tone] = {"ok": "good", "none": "notable", "zero": "notable"}
 
 
 class LossFunction(str, Enum):
@@ -62,28 +65,30 @@ class GradientRow:
         output_std, gradient_std: over the elements of a module's output, and of the loss's gradient there.
     """
 
-    kind: str
-    name: str
-    tied: tuple[str, ...] = ()
-    shape: tuple[int, ...] | None = None
-    dtype: str | None = None
-    numel: int | None = None
-    requires_grad: bool | None = None
-    uses: int | None = None
-    module: str | None = None
-    call: int | None = None
-    operation: str | None = None
-    share: float | None = None
-    cosine: float | None = None
-    norm: float | None = None
-    abs_max: float | None = None
-    ratio: float | None = None
-    verdict: str | None = None
-    gradient: Printed | None = None
-    type: str | None = None
-    output_std: float | None = None
-    gradient_std: float | None = None
-    count: int = 1
+    kind: str = field(metadata=KIND)
+    name: str = field(metadata=NAME)
+    tied: tuple[str, ...] = field(default=(), metadata=column("names", "filled", drop=5))
+    shape: tuple[int, ...] | None = field(default=None, metadata=column(unknown="?", drop=9, labelled=False))
+    dtype: str | None = field(default=None, metadata=DTYPE)
+    numel: int | None = field(default=None, metadata=NUMEL)
+    requires_grad: bool | None = field(default=None, metadata=REQUIRES_GRAD)
+    uses: int | None = field(default=None, metadata=column("number", "filled", drop=8))
+    module: str | None = field(default=None, metadata=column("path", "filled"))
+    call: int | None = field(default=None, metadata=column("number", "filled", drop=1))
+    operation: str | None = field(default=None, metadata=column(shown="filled", drop=4))
+    share: float | None = field(default=None, metadata=column("number", "filled"))
+    cosine: float | None = field(default=None, metadata=column("number", "filled", drop=2))
+    norm: float | None = field(default=None, metadata=column("number"))
+    abs_max: float | None = field(default=None, metadata=column("number", drop=3))
+    ratio: float | None = field(default=None, metadata=column("number", drop=6))
+    verdict: str | None = field(default=None, metadata=column(alike=2, tone="bad", tones=_TONES))
+    gradient: Printed | None = field(default=None, metadata=column("elements", "filled", drop=7))
+    type: str | None = field(
+        default=None, metadata=column(shown="known", drop=10, tone="accent", labelled=False)
+    )
+    output_std: float | None = field(default=None, metadata=column("bar"))
+    gradient_std: float | None = field(default=None, metadata=column("bar"))
+    count: int = field(default=1, metadata=COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +112,7 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientTotals:
+class GradientTotals(Sums):
     """The whole of the passes, and how to repeat them.
 
     Attributes:
@@ -123,6 +128,8 @@ class GradientTotals:
         residual: the largest ‖Σ uses - gradient‖ / Σ ‖use‖ of a parameter; None where nobody counted.
         notes: what there is to say about the passes.
     """
+
+    row = GradientRow
 
     loss: float
     loss_text: str

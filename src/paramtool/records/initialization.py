@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from paramtool.records.column import COUNT, EXTRA, NAME, column
 from paramtool.records.parameter import Printed
-from paramtool.records.report import Report
+from paramtool.records.report import Report, Sums
 
 PLAN_COLUMNS: tuple[str, ...] = (
     "name", "shape", "dtype", "rule", "skipped", "expected_mean", "expected_std", "note",
@@ -43,31 +44,33 @@ class InitializationRow:
             elements together.
     """
 
-    name: str
-    names: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: str
-    numel: int
+    name: str = field(metadata=NAME)
+    names: tuple[str, ...] = field(metadata=column(pooled="paths"))
+    shape: tuple[int, ...] = field(metadata=column(drop=7, labelled=False))
+    dtype: str = field(metadata=column(drop=5, alike=3, tone="quiet", labelled=False))
+    numel: int = field(metadata=column("number", pooled="sum"))
     rule: str
-    skipped: str | None = None
-    note: str | None = None
-    mean_before: float | None = None
-    std_before: float | None = None
-    min_before: float | None = None
-    max_before: float | None = None
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    max: float | None = None
-    expected_mean: float | None = None
-    expected_std: float | None = None
-    sha256: str | None = None
-    values: Printed | None = None
-    count: int = 1
+    skipped: str | None = field(default=None, metadata=EXTRA)
+    note: str | None = field(default=None, metadata=column(shown="filled", drop=6))
+    mean_before: float | None = field(default=None, metadata=column("number", drop=1, pooled="mean"))
+    std_before: float | None = field(
+        default=None, metadata=column("number", drop=8, pooled="std", mean="mean_before")
+    )
+    min_before: float | None = field(default=None, metadata=column("number", "never", pooled="min"))
+    max_before: float | None = field(default=None, metadata=column("number", "never", pooled="max"))
+    mean: float | None = field(default=None, metadata=column("number", drop=4, pooled="mean"))
+    std: float | None = field(default=None, metadata=column("number", pooled="std", mean="mean"))
+    min: float | None = field(default=None, metadata=column("number", drop=2, pooled="min"))
+    max: float | None = field(default=None, metadata=column("number", drop=2, pooled="max"))
+    expected_mean: float | None = field(default=None, metadata=column("number", "filled", drop=3))
+    expected_std: float | None = field(default=None, metadata=column("number", "filled", drop=9))
+    sha256: str | None = field(default=None, metadata=column(pooled="first"))
+    values: Printed | None = field(default=None, metadata=column("elements", "never", pooled="never"))
+    count: int = field(default=1, metadata=COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitializationTotals:
+class InitializationTotals(Sums):
     """The whole of an initialization, and how to repeat it.
 
     Attributes:
@@ -78,6 +81,9 @@ class InitializationTotals:
         files: what was written, the index last.
         nbytes: the bytes of all tensors in these; None where nothing was written.
     """
+
+    row = InitializationRow
+    fold = "block"
 
     tensors: int
     parameters: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from paramtool.records.report import Report
+from paramtool.records.column import COUNT, NAME
+from paramtool.records.report import Report, Sums
 
 LIST_COLUMNS = ("name", "arguments", "origin")
 ALL_COLUMNS = (*LIST_COLUMNS, "signature", "doc", "option", "typed", "spec")
@@ -26,7 +27,7 @@ class InitializerRow:
         spec: the same rule in a spec or recipe.
     """
 
-    name: str
+    name: str = field(metadata=NAME)
     arguments: str
     origin: str
     signature: str
@@ -34,17 +35,19 @@ class InitializerRow:
     option: str | None
     typed: str
     spec: str
-    count: int = 1
+    count: int = field(default=1, metadata=COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitializerTotals:
+class InitializerTotals(Sums):
     """How many initializers there are.
 
     Attributes:
         initializers: all of them.
         plugins: those that this tool does not bring.
     """
+
+    row = InitializerRow
 
     initializers: int
     plugins: int

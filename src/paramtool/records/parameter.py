@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from paramtool.records.report import Report
+from paramtool.records.column import (
+    COUNT,
+    DTYPE,
+    EXTRA,
+    INTERNAL,
+    KIND,
+    NAME,
+    NBYTES,
+    NUMEL,
+    REQUIRES_GRAD,
+    SHAPE,
+    TIED_TO,
+    TYPE,
+    column,
+)
+from paramtool.records.report import Report, Sums
 
 Number: TypeAlias = "bool | int | float"
 Values: TypeAlias = "Number | tuple[Values, ...]"
@@ -21,6 +36,10 @@ MOST_PRINTED = 100
 def listing_columns(stats: bool, values: bool) -> tuple[str, ...]:
     """Return the columns of a listing, with those of statistics and values where these are asked for."""
     return (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
+
+
+_STATISTIC = column("number", pooled="first")
+_ALARM = column("number", tone="bad", tones={"0": "", "": ""}, pooled="first")
 
 
 @dataclass(frozen=True)
@@ -57,29 +76,31 @@ class ParameterRow:
         bases: the class names that `type` derives from, itself included; for selection.
     """
 
-    name: str
-    type: str | None
-    shape: tuple[int, ...] | None
-    dtype: str | None
-    numel: int | None
-    nbytes: int | None
-    requires_grad: bool | None
-    tied_to: str | None = None
-    kind: str = "parameter"
-    persistent: bool | None = None
-    count: int = 1
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    max: float | None = None
-    norm: float | None = None
-    zeros: int | None = None
-    nan: int | None = None
-    inf: int | None = None
-    histogram: tuple[int, ...] | None = None
-    values: Printed | None = None
-    counted: bool = field(default=True, repr=False)
-    bases: tuple[str, ...] = field(default=(), repr=False)
+    name: str = field(metadata=NAME)
+    type: str | None = field(metadata=TYPE)
+    shape: tuple[int, ...] | None = field(metadata=SHAPE)
+    dtype: str | None = field(metadata=DTYPE)
+    numel: int | None = field(metadata=NUMEL)
+    nbytes: int | None = field(metadata=NBYTES)
+    requires_grad: bool | None = field(metadata=REQUIRES_GRAD)
+    tied_to: str | None = field(default=None, metadata=TIED_TO)
+    kind: str = field(default="parameter", metadata=KIND)
+    persistent: bool | None = field(default=None, metadata=EXTRA)
+    count: int = field(default=1, metadata=COUNT)
+    mean: float | None = field(default=None, metadata=_STATISTIC)
+    std: float | None = field(default=None, metadata=_STATISTIC)
+    min: float | None = field(default=None, metadata=_STATISTIC)
+    max: float | None = field(default=None, metadata=_STATISTIC)
+    norm: float | None = field(default=None, metadata=_STATISTIC)
+    zeros: int | None = field(default=None, metadata=_STATISTIC)
+    nan: int | None = field(default=None, metadata=_ALARM)
+    inf: int | None = field(default=None, metadata=_ALARM)
+    histogram: tuple[int, ...] | None = field(
+        default=None, metadata=column("histogram", labelled=False, pooled="never")
+    )
+    values: Printed | None = field(default=None, metadata=column("elements", "never", pooled="never"))
+    counted: bool = field(default=True, repr=False, metadata=INTERNAL)
+    bases: tuple[str, ...] = field(default=(), repr=False, metadata=column("internal", pooled="first"))
 
     @property
     def tensor(self) -> str:
@@ -93,7 +114,7 @@ class ParameterRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParameterTotals:
+class ParameterTotals(Sums):
     """Sums over rows, every tensor once however many names it has.
 
     Attributes:
@@ -108,6 +129,9 @@ class ParameterTotals:
         plain_tensors: number of attributes that are tensors and neither parameter nor buffer.
         uninitialized: number of lazy parameters without a shape; they count nowhere else.
     """
+
+    row = ParameterRow
+    fold = "block"
 
     names: int
     tensors: int

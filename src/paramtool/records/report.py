@@ -10,8 +10,23 @@ from typing import Any, Generic, TypeVar
 SCHEMA = 1
 """Version of the JSON: fields are added, never removed or renamed; readers pass over unknown ones."""
 
+
+class Sums:
+    """Base of all totals: what holds for the rows of their report as a whole.
+
+    Attributes:
+        row: the type of the rows.
+        fold: what folds over numbered blocks: a ``block`` whole, each ``row`` by itself, or nothing.
+        tells_of_none: whether the totals in words say that there are no rows, so that no empty table does.
+    """
+
+    row: ClassVar[type[Any]]
+    fold: ClassVar[Literal["block", "row", ""]] = ""
+    tells_of_none: ClassVar[bool] = False
+
+
 Row = TypeVar("Row")
-Totals = TypeVar("Totals")
+Totals = TypeVar("Totals", bound=Sums)
 
 
 @dataclass(frozen=True)

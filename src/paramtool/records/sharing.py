@@ -5,12 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from paramtool.records.report import Report
+from paramtool.records.column import (
+    COUNT,
+    DTYPE,
+    EXTRA,
+    INTERNAL,
+    NAME,
+    NBYTES,
+    SHAPE,
+    TIED_TO,
+    TYPE,
+    column,
+)
+from paramtool.records.report import Report, Sums
 
 SHARING_COLUMNS = (
     "group", "sharing", "name", "tied_to", "kind", "module", "type", "shape", "dtype", "nbytes",
     "start", "stop", "note",
 )  # fmt: skip
+
+_POSITION = column("number", "filled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,21 +45,21 @@ class SharingRow:
         count: the number of names this row stands for; 1 but for folded rows.
     """
 
-    group: int | str
-    sharing: str
-    name: str
-    tied_to: str | None
-    kind: str
-    module: str | None
-    type: str | None
-    shape: tuple[int, ...] | None
-    dtype: str | None
-    nbytes: int | None
-    start: int | None = None
-    stop: int | None = None
-    note: str | None = None
-    count: int = 1
-    persistent: bool | None = field(default=None, repr=False)
+    group: int | str = field(metadata=column("number", pooled="span"))
+    sharing: str = field(metadata=column(labelled=False, tone="notable", tones={"tied": ""}))
+    name: str = field(metadata=NAME)
+    tied_to: str | None = field(metadata=TIED_TO)
+    kind: str = field(metadata=column(shown="filled", usual=("parameter", "stored"), labelled=False))
+    module: str | None = field(metadata=column("path", "filled", pooled="path"))
+    type: str | None = field(metadata=TYPE)
+    shape: tuple[int, ...] | None = field(metadata=SHAPE)
+    dtype: str | None = field(metadata=DTYPE)
+    nbytes: int | None = field(metadata=NBYTES)
+    start: int | None = field(default=None, metadata=_POSITION)
+    stop: int | None = field(default=None, metadata=_POSITION)
+    note: str | None = field(default=None, metadata=EXTRA)
+    count: int = field(default=1, metadata=COUNT)
+    persistent: bool | None = field(default=None, repr=False, metadata=INTERNAL)
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class SharedModule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharingTotals:
+class SharingTotals(Sums):
     """Sums over the groups that are listed.
 
     Attributes:
@@ -71,6 +85,10 @@ class SharingTotals:
             that they are not looked at for equal ones; None where nothing was looked at.
         modules: what is one object, in the order of the first path; not what lies in another of these.
     """
+
+    row = SharingRow
+    fold = "block"
+    tells_of_none = True
 
     groups: int
     tied: int

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from paramtool.name_parts import MOST_PARTS
-from paramtool.render.folding import identity, merged
-from paramtool.render.numbering import FEWEST, NUMBERED, runs, span
+from paramtool.render.fold import Identity, identity_of, merged
+from paramtool.render.names import FEWEST, NUMBERED, runs, span
 
 
 class Named(Protocol):
@@ -47,32 +47,38 @@ class _Line:
 def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     """Return `rows` with each run of identical numbered modules as one.
 
-    Blocks are identical when their names agree and the `identity` of their rows; what becomes of these
-    `merged` says.  A row stands where its first name stood.
+    Blocks are identical when their names agree and what `identity_of` their rows says; what becomes of
+    these `merged` says.  A row stands where its first name stood.
     """
-    roots: dict[str, _Module] = {}
     rows = list(rows)
+    if not rows:
+        return []
+    identity = identity_of(type(rows[0]))
+    roots: dict[str, _Module] = {}
     modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
     for index, row in enumerate(rows):
         module = roots.setdefault(getattr(row, "kind", ""), _Module())
         for part in row.name.split(".", MOST_PARTS):
             module = module.below.setdefault(part, _Module())
         module.row, module.index = row, index
-    lines = [line for root in roots.values() for line in _lines(root, "", modules)]
+    lines = [line for root in roots.values() for line in _lines(root, "", modules, identity)]
     lines.sort(key=lambda line: line.index)
     return [replace(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
 
 
-def _lines(module: _Module, path: str, modules: Collection[str]) -> list[_Line]:
+def _lines(module: _Module, path: str, modules: Collection[str], identity: Identity) -> list[_Line]:
     """Return the lines below `module`, whose own name with a dot is `path`; `modules` are folded rows."""
     lines = [] if module.row is None else [_Line((), module.row, module.index)]
     blocks: dict[object, list[tuple[int, str, list[_Line]]]] = {}
     for part, inner in module.below.items():
-        inner_lines = _lines(inner, f"{path}{part}.", modules)
+        inner_lines = _lines(inner, f"{path}{part}.", modules, identity)
         numbered = NUMBERED.fullmatch(part)
         is_module = inner.below if inner.row is None else f"{path}{part}" in modules
         if numbered and is_module:
-            key = (numbered[1], _identity(inner_lines, f"{path}{part}."))
+            alike = [
+                (line.name, line.row.count, identity(line.row, f"{path}{part}.")) for line in inner_lines
+            ]
+            key = (numbered[1], tuple(alike))
             blocks.setdefault(key, []).append((int(numbered[2]), part, inner_lines))
         else:
             lines.extend(_below(part, inner_lines))
@@ -80,10 +86,6 @@ def _lines(module: _Module, path: str, modules: Collection[str]) -> list[_Line]:
         for run in runs(sorted(same, key=lambda block: block[0])):
             lines.extend(_merge(run, path) if len(run) >= FEWEST else _unmerged(run))
     return lines
-
-
-def _identity(lines: list[_Line], path: str) -> tuple[object, ...]:
-    return tuple((line.name, line.row.count, identity(line.row, path)) for line in lines)
 
 
 def _unmerged(run: list[tuple[int, str, list[_Line]]]) -> list[_Line]:

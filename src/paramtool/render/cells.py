@@ -7,8 +7,9 @@ import math
 from typing import Any
 
 from paramtool.quantities import byte_size
+from paramtool.records.column import column_of
 from paramtool.records.parameter import Printed
-from paramtool.render.columns import inline
+from paramtool.render.elements import inline
 from paramtool.render.names import COMMAND, shown, together
 
 _JSON = json.JSONEncoder(allow_nan=False)
@@ -20,16 +21,16 @@ ASCII_BARS = "_.:-=+*#"
 def for_people(row: Any, column: str, unicode: bool = True) -> str:
     """Return the cell of `row` as a table shows it."""
     value = getattr(row, column)
+    facts = column_of(type(row), column)
     if value is None:
-        unknown = column in ("shape", "numel", "nbytes") and row.count == 1 and not is_use(row)
-        return "?" if unknown else ""
-    if column == "module" and value == "":
+        return facts.unknown if row.count == 1 and not is_use(row) else ""
+    if facts.kind == "path" and value == "":
         return "(model)"
-    if column == "nbytes":
+    if facts.kind == "bytes":
         return byte_size(value)
-    if column == "count":
+    if facts.kind == "times":
         return "" if value == 1 else f"×{value}" if unicode else f"x{value}"
-    if column == "histogram":
+    if facts.kind == "histogram":
         return _bars(value, BARS if unicode else ASCII_BARS)
     if isinstance(value, bool):
         return str(value)
@@ -39,7 +40,7 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
         return f"{value:.4g}"
     if isinstance(value, Printed):
         return inline(value) or ""
-    if column == "tied":
+    if facts.kind == "names":
         return for_text(together(value), unicode)
     if isinstance(value, tuple):
         return str(list(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paramtool.quantities import counted
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.render.names import shown
 
@@ -49,8 +50,7 @@ def lines(totals: DifferenceTotals) -> list[str]:
     """Return what all differences come to, the verdict, and what it would do silently."""
     if totals.differences:
         classes = ", ".join(f"{count:,} {change}" for change, count in totals.changes.items())
-        noun = "difference" if totals.differences == 1 else "differences"
-        told = [f"{totals.differences:,} {noun}: {classes}"]
+        told = [f"{counted(totals.differences, 'difference')}: {classes}"]
     else:
         compared = "values and all" if totals.values else "the values aside"
         what = "in what is selected of" if totals.selected else "between"

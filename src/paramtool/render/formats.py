@@ -10,7 +10,6 @@ from typing import Any
 from paramtool.errors import BadArgument, ParamtoolError, shorten
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
-from paramtool.render.views import view_of
 
 
 class Format(str, Enum):
@@ -121,10 +120,11 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
 
     A report with statistics or values comes back as it is: no two blocks agree in these.
     """
-    if any(column in report.columns for column in ("values", "histogram")):
+    totals = report.totals
+    if not totals.fold or any(column_of(totals.row, each).pooled == "never" for each in report.columns):
         return report
-    if view_of(report).folds_each_row:
-        from paramtool.render.difference_lines import fold_differences
+    if totals.fold == "row":
+        from paramtool.render.difference_fold import fold_differences
 
         return replace(report, rows=tuple(fold_differences(report.rows)))
     from paramtool.render.blocks import fold_blocks

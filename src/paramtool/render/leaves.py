@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 from typing import Any
 
-from paramtool.quantities import byte_size
+from paramtool.quantities import byte_size, counted
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.cells import for_people
-from paramtool.render.names import shown, together
-from paramtool.render.numbering import parts_of
-from paramtool.render.summary import counted, noun_of
+from paramtool.render.names import parts_of, shown, together
+from paramtool.render.summary import noun_of
 
 _BESIDE = {"tied": "with", "untied": "from"}
 """Changes that need a word before the other name."""

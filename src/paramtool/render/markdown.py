@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import Any
 
+from paramtool.records.column import Column
 from paramtool.records.report import Report
-from paramtool.render.columns import NUMERIC, sections
-from paramtool.render.marks import marked
-from paramtool.render.printed import printed_blocks
+from paramtool.render.elements import printed_blocks
+from paramtool.render.section import cells_of, sections
 from paramtool.render.summary import summary
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~#$&@!])")
@@ -20,11 +20,11 @@ def markdown(report: Report[Any, Any]) -> Iterator[str]:
     """Yield the table, the values in fenced blocks if they were asked for, and the totals."""
     for number, section in enumerate(sections(report)):
         yield "\n" if number else ""
-        if section.columns:
+        if section.facts:
             yield f"| {' | '.join(section.columns)} |\n"
-            yield f"|{'|'.join('---:' if column in NUMERIC else '---' for column in section.columns)}|\n"
-        for row, cells in zip(section.rows, marked(section), strict=True):
-            texts = map(_cell, repeat(row), section.columns, cells)
+            yield f"|{'|'.join('---:' if column.is_numeric else '---' for column in section.facts)}|\n"
+        for row, cells in zip(section.rows, cells_of(section), strict=True):
+            texts = map(_cell, repeat(row), section.facts, cells)
             yield f"| {' | '.join(texts)} |\n"
         yield f"\n{_escaped(section.caption)}\n" if section.caption else ""
     for label, text in printed_blocks(report):
@@ -32,8 +32,8 @@ def markdown(report: Report[Any, Any]) -> Iterator[str]:
     yield from (f"\n{_escaped(line)}\n" for line in summary(report))
 
 
-def _cell(row: Any, column: str, text: str) -> str:
-    is_written = column == "tied" or isinstance(getattr(row, column), str)
+def _cell(row: Any, column: Column, text: str) -> str:
+    is_written = column.kind == "names" or isinstance(getattr(row, column.name), str)
     return _escaped(text) if is_written else text
 
 

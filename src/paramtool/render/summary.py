@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from paramtool.quantities import byte_size
+from paramtool.quantities import and_more, byte_size, counted
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.expectation import ExpectationTotals
 from paramtool.records.gradient import GradientTotals
@@ -66,8 +66,7 @@ def _(totals: InitializationTotals) -> list[str]:
     lines = [f"{touched}; {counted(totals.untouched, 'tensor')} untouched"]
     if totals.nbytes is not None:
         first = shown(totals.files[0])
-        more = f" and {len(totals.files) - 1} more" if len(totals.files) > 1 else ""
-        lines.append(f"wrote {byte_size(totals.nbytes)} to {first}{more}")
+        lines.append(f"wrote {byte_size(totals.nbytes)} to {first}{and_more(len(totals.files) - 1)}")
     return lines
 
 
@@ -139,8 +138,3 @@ def _(totals: ExpectationTotals) -> list[str]:
 def noun_of(totals: ParameterTotals) -> str:
     """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
     return "parameter" if totals.trainable is not None else "element"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 tensor``, ``2 tensors``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

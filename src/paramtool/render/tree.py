@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import for_text
+from paramtool.render.elements import value_lines
 from paramtool.render.leaves import below, leaf, path_of
-from paramtool.render.numbering import first_of
-from paramtool.render.printed import value_lines
+from paramtool.render.names import first_of
 from paramtool.render.screen import Screen
 from paramtool.render.summary import summary
 

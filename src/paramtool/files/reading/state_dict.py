@@ -8,6 +8,7 @@ from typing import Any
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES
 from paramtool.files.reading.pickled_calls import PickledTensor
+from paramtool.quantities import and_more
 from paramtool.suggestion import did_you_mean
 
 USUAL_KEYS = (
@@ -118,5 +119,4 @@ def _name(key: Any) -> str:
 
 def _listed(paths: Iterable[str]) -> str:
     words = [shorten(path) for path in paths]
-    more = f" and {len(words) - 5:,} more" if len(words) > 5 else ""
-    return f"{', '.join(words[:5]) or 'none'}{more}"
+    return f"{', '.join(words[:5]) or 'none'}{and_more(len(words) - 5)}"

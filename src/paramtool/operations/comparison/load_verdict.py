@@ -84,14 +84,14 @@ def _keys(what: str, names: list[str]) -> Iterator[str]:
 
 def _stored_once(names: list[str]) -> Iterator[str]:
     if names:
-        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        more = and_more(len(names) - 1)
         yield f"{names[0]}{more}: stored once, under what it is tied to, for safetensors.torch.load_model"
 
 
 def _sizes(misfits: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
     if misfits:
         was, now = misfits[0]
-        more = f", and {len(misfits) - 1:,} more" if len(misfits) > 1 else ""
+        more = and_more(len(misfits) - 1, ", ")
         yield f"size mismatch for {now.name}, {_shape(was)} into {_shape(now)}{more}"
 
 
@@ -103,7 +103,7 @@ def _casts(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
     cast = [(was, now) for was, now in both if was.dtype != now.dtype and None not in (was.dtype, now.dtype)]
     if cast:
         was, now = cast[0]
-        more = f", and {len(cast) - 1:,} more" if len(cast) > 1 else ""
+        more = and_more(len(cast) - 1, ", ")
         yield f"casts {was.dtype} to {now.dtype}: {now.name}{more}"
 
 

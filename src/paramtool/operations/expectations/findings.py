@@ -274,8 +274,7 @@ def _but_not(names: Sequence[str], total: int) -> str:
 
 
 def _first(names: Sequence[str], comma: str = ", ") -> str:
-    more = f"{comma}and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return comma.join(names[:MOST_NAMED]) + more
+    return comma.join(names[:MOST_NAMED]) + and_more(len(names) - MOST_NAMED, comma)
 
 
 def _absent(absent: tuple[str, ...], model: Examined) -> Finding:

@@ -47,8 +47,7 @@ class Target:
         """Say what the initializers took from the shape, and what to beware of."""
         notes = [step.law.note for step in self.steps if step.law and step.law.note]
         if len(self.owners) > 1:
-            more = f" and {len(self.owners) - 2:,} more" if len(self.owners) > 2 else ""
-            notes.append(f"tied: {self.names[1]}{more} too")
+            notes.append(f"tied: {self.names[1]}{and_more(len(self.owners) - 2)} too")
         if self.effective is not None:
             unsure = ", if that can represent it" if self.tensor.is_meta else ""  # without values to try
             notes.append(f"assigned through {self.effective.parametrizations}{unsure}")

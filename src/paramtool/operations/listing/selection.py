@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.patterns import matching
+from paramtool.records.column import sort_keys
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.totals import count_once
 from paramtool.suggestion import did_you_mean
 
 Patterns = Sequence["re.Pattern[str]"]
 
-SORT_KEYS = tuple(
-    each.name for each in fields(ParameterRow) if each.name not in ("values", "bases", "counted", "histogram")
-)
+SORT_KEYS = sort_keys(ParameterRow)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,23 @@
-"""The elements of tensors below a table or tree, as torch prints them."""
+"""The elements of tensors as torch prints them: in a cell, or below a table or tree."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from paramtool.records.gradient import GradientRow, GradientTotals
+from paramtool.records.gradient import MOST_INLINE, GradientRow, GradientTotals
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
-from paramtool.render.columns import inline
 from paramtool.render.names import shown
+
+
+def inline(value: Printed) -> str | None:
+    """Return the elements as torch prints them, on one line; None where that is too much for a cell."""
+    if _count(value.values) > MOST_INLINE:
+        return None
+    text = re.sub(r"\s*\n\s*", " ", value.text.removeprefix("tensor("))
+    return re.sub(r"(, \w+=[\w.'<>:()]+)*\)$", "", text)
 
 
 def value_lines(report: Report[Any, Any]) -> Iterator[str]:
@@ -48,3 +56,9 @@ def _passes(totals: GradientTotals) -> Iterator[tuple[str, str | None]]:
         yield f"{shown(output.name)} {list(output.shape)} {output.dtype}{shown(made)}", text
     last = f", of pass {totals.steps} of {totals.steps}" if totals.steps > 1 else ""
     yield f"loss: {shown(totals.loss_function)} of the output{last}", totals.loss_text
+
+
+def _count(values: Any) -> int:
+    if values is None:
+        return MOST_INLINE + 1
+    return sum(_count(each) for each in values) if isinstance(values, tuple) else 1

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from paramtool.records.column import Column
+from paramtool.render.section import lead_of
+
 GAP = 2
 """Spaces between columns."""
 
 NARROWEST = 20
 """Columns that folded names and findings need."""
-
-FOLDED = ("name", "found")
-"""What folds over lines, beside the column that a row is called by."""
-
-_SAY_LEAST = ("requires_grad", "verdict", "dtype")
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,17 @@ class Fitted:
         left_out: columns that it does without.
     """
 
-    columns: list[str]
+    columns: list[Column]
     cells: list[list[str]]
-    alike: list[tuple[str, str]]
-    left_out: list[str]
+    alike: list[tuple[Column, str]]
+    left_out: list[Column]
 
     def fits(self, width: int, *, folded: bool) -> bool:
         """Tell whether `width` has room for it, with names that fold over lines if `folded`."""
         return sum(_widths(self.columns, self.cells, folded=folded)) <= width
 
 
-def fit(
-    columns: Sequence[str], cells: list[list[str]], width: int, least: Sequence[str] = ()
-) -> Fitted | None:
+def fit(columns: Sequence[Column], cells: list[list[str]], width: int) -> Fitted | None:
     """Return the table as it fits into `width`; None where nothing helps.
 
     Where it is too wide, what is the same in every row goes out of it.  Where that is not enough it does
@@ -50,7 +46,7 @@ def fit(
     whole = _without(columns, cells, width, ())
     if whole.fits(width, folded=False):
         return whole
-    candidates = [each.split() for each in least if not set(columns).isdisjoint(each.split())]
+    candidates = sorted({each.drop for each in columns if each.drop})
     for count in range(1, len(candidates) + 1):
         if _without(columns, cells, width, candidates[:count]).fits(width, folded=False):
             return _with_more(columns, cells, width, candidates[:count])
@@ -58,36 +54,32 @@ def fit(
     return fewest if fewest.fits(width, folded=True) else None
 
 
-def _with_more(
-    columns: Sequence[str], cells: list[list[str]], width: int, left_out: list[list[str]]
-) -> Fitted:
+def _with_more(columns: Sequence[Column], cells: list[list[str]], width: int, left_out: list[int]) -> Fitted:
     """Put back of what was left out whatever fits beside the rest, what is missed most first."""
     for group in reversed(left_out):
-        fewer = [each for each in left_out if each is not group]
+        fewer = [each for each in left_out if each != group]
         if _without(columns, cells, width, fewer).fits(width, folded=False):
             left_out = fewer
     return _without(columns, cells, width, left_out)
 
 
-def _without(
-    columns: Sequence[str], cells: list[list[str]], width: int, groups: Sequence[Sequence[str]]
-) -> Fitted:
-    """Leave the columns of these groups out, but say once what is the same in every row."""
-    left_out = {column for group in groups for column in group}
-    kept = [index for index, column in enumerate(columns) if column not in left_out]
+def _without(columns: Sequence[Column], cells: list[list[str]], width: int, groups: Sequence[int]) -> Fitted:
+    """Leave the columns that drop with these groups out, but say once what is the same in every row."""
+    kept = [index for index, column in enumerate(columns) if column.drop not in groups]
     fewer = [[row[index] for index in kept] for row in cells]
     names, rows, alike = _without_what_is_alike([columns[index] for index in kept], fewer, width)
-    same = [column for column in _same_in_all(columns, cells) if column in left_out]
+    same = [column for column in _same_in_all(columns, cells) if column.drop in groups]
     alike += [(column, cells[0][columns.index(column)]) for column in same]
-    left = [column for column in columns if column in left_out and column not in same]
+    left = [column for column in columns if column.drop in groups and column not in same]
     return Fitted(names, rows, alike, left)
 
 
 def _without_what_is_alike(
-    columns: Sequence[str], cells: list[list[str]], width: int
-) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
+    columns: Sequence[Column], cells: list[list[str]], width: int
+) -> tuple[list[Column], list[list[str]], list[tuple[Column, str]]]:
     """Take columns whose rows all say the same out of a table, if it fits then; return these apart."""
-    kept, rows, alike = list(columns), cells, []
+    kept, rows = list(columns), cells
+    alike: list[tuple[Column, str]] = []
     candidates = _same_in_all(columns, cells)
     while sum(_widths(kept, rows, folded=False)) > width:
         if not candidates:
@@ -100,7 +92,7 @@ def _without_what_is_alike(
     return kept, rows, alike
 
 
-def _same_in_all(columns: Sequence[str], cells: list[list[str]]) -> list[str]:
+def _same_in_all(columns: Sequence[Column], cells: list[list[str]]) -> list[Column]:
     """Return the columns in which all rows, of several, have the same; those that say least come first."""
     if len(cells) < 2:
         return []
@@ -110,23 +102,18 @@ def _same_in_all(columns: Sequence[str], cells: list[list[str]]) -> list[str]:
         for index, column in enumerate(columns)
         if index != lead and cells[0][index] and all(row[index] == cells[0][index] for row in cells)
     ]
-    least = [column for column in _SAY_LEAST if column in found]
-    return [*least, *(column for column in reversed(found) if column not in least)]
+    first = sorted((column for column in found if column.alike), key=lambda column: column.alike)
+    return [*first, *(column for column in reversed(found) if not column.alike)]
 
 
-def lead_of(columns: Sequence[str]) -> int:
-    """Return the column that a row is called by: the name, else the first."""
-    return columns.index("name") if "name" in columns else 0
-
-
-def _widths(columns: Sequence[str], cells: list[list[str]], *, folded: bool) -> list[int]:
+def _widths(columns: Sequence[Column], cells: list[list[str]], *, folded: bool) -> list[int]:
     """Return the width of each column with its gap; of those that fold the least, if `folded`."""
-    rows = [list(columns), *cells]
+    rows = [[each.name for each in columns], *cells]
     widths = [max(cell_len(row[index]) for row in rows) + GAP for index in range(len(columns))]
     if not folded:
         return widths
     lead = lead_of(columns)
     return [
-        min(each, NARROWEST) if index == lead or columns[index] in FOLDED else each
+        min(each, NARROWEST) if index == lead or columns[index].wraps else each
         for index, each in enumerate(widths)
     ]

@@ -6,13 +6,13 @@ in a layer does not tear the line of all layers apart.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from paramtool.records.difference import Aspect, DifferenceRow
-from paramtool.render.numbering import FEWEST, NUMBERED, parts_of, runs, span
+from paramtool.render.fold import pooled
+from paramtool.render.names import FEWEST, NUMBERED, parts_of, runs, span
 
 _NAMES = {"renamed": ("now",), "tied": ("now",), "untied": ("was",)}
 """By change: what else than `name` is a name; `tied_to` always is."""
@@ -62,13 +62,11 @@ def _fold_modules(lines: Iterable[_Line]) -> list[_Line]:
 def _whole(lines: Sequence[_Line]) -> _Line:
     row = lines[0].row
     was, now = row.module or ("", "")
-    folded = replace(
-        row,
-        name=f"{was}.*" if was else "*",
-        now=row.now if row.change != "renamed" else f"{now}.*" if now else "*",
-        count=len(lines),
-        breaks=any(line.row.breaks for line in lines),
-    )
+    names = {
+        "name": f"{was}.*" if was else "*",
+        "now": row.now if row.change != "renamed" else f"{now}.*" if now else "*",
+    }
+    folded = replace(row, **(pooled([line.row for line in lines]) | names))
     return _Line(folded, lines[0].index)
 
 
@@ -102,24 +100,7 @@ def _merged(run: Sequence[tuple[int, _Line]], position: int) -> _Line:
         for key, value in _fields(line.row, position, first).items()
         if isinstance(value, _Around)
     }
-    row = replace(
-        rows[0],
-        **names,
-        count=sum(each.count for each in rows),
-        differing=_worst(sum, [each.differing for each in rows]),
-        max_abs=_worst(max, [each.max_abs for each in rows]),
-        relative_rms=_worst(max, [each.relative_rms for each in rows]),
-        cosine=_worst(min, [each.cosine for each in rows]),
-        breaks=any(each.breaks for each in rows),
-    )
-    return _Line(row, min(each.index for _, each in run))
-
-
-def _worst(choose: Callable[[list[Any]], Any], numbers: Iterable[float | None]) -> Any:
-    known = [number for number in numbers if number is not None]
-    if any(math.isnan(number) for number in known):
-        return math.nan
-    return choose(known) if known else None
+    return _Line(replace(rows[0], **(pooled(rows) | names)), min(each.index for _, each in run))
 
 
 def _fields(row: DifferenceRow, position: int, number: int) -> dict[str, _Around | Aspect]:

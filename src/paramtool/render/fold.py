@@ -1,0 +1,159 @@
+"""What makes two rows of different blocks alike, and the one row that stands for several.
+
+The fields of a record say what several rows make of them: see `paramtool.records.column`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, TypeAlias, TypeVar
+
+from paramtool.records.column import Column, columns_of
+
+Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
+
+Row = TypeVar("Row")
+
+
+def identity_of(row: type[Any]) -> Identity:
+    """Return the function that says what of a row of this type must agree between blocks.
+
+    It takes the row, and the name of its block with a dot.
+    """
+    columns = columns_of(row).values()
+    same = attrgetter(*(each.name for each in columns if each.pooled in ("same", "sum")))
+    path_fields = [each.name for each in columns if each.pooled == "path"]
+    paths_fields = [each.name for each in columns if each.pooled == "paths"]
+
+    def identity(row: Any, path: str) -> tuple[object, ...]:
+        return (
+            same(row),
+            *(_relative(getattr(row, name), path) for name in path_fields),
+            *(tuple(_relative(each, path) for each in getattr(row, name)) for name in paths_fields),
+        )
+
+    return identity
+
+
+def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
+    """Return the row that counts all names of `rows`, which are of one type; its `shape` is of one.
+
+    Args:
+        rows: alike, in the order of their blocks.
+        path: the name of the first block, with a dot.
+        folded: that of all of them.
+    """
+    first: Any = rows[0]
+    columns = columns_of(type(first)).values()
+    moved = {
+        each.name: _moved(getattr(first, each.name), path, folded)
+        for each in columns
+        if each.pooled == "path"
+    }
+    found: Row = replace(first, **pooled(rows), **moved)
+    return found
+
+
+def pooled(rows: Sequence[Any]) -> dict[str, Any]:
+    """Return what several rows come to, in each field of which they make something of their own."""
+    return {
+        each.name: _pooled(each, rows)
+        for each in columns_of(type(rows[0])).values()
+        if each.pooled in _OF_VALUES or each.pooled in ("mean", "std")
+    }
+
+
+def _pooled(column: Column, rows: Sequence[Any]) -> Any:
+    values = [getattr(row, column.name) for row in rows]
+    if column.pooled == "mean":
+        return _mean([row.numel for row in rows], values)
+    if column.pooled == "std":
+        return _std([row.numel for row in rows], [getattr(row, column.mean) for row in rows], values)
+    return _OF_VALUES[column.pooled](values)
+
+
+def _relative(name: str | None, path: str) -> tuple[bool, str | None]:
+    inside = name is not None and name.startswith(path)
+    return (inside, name[len(path) :] if inside and name else name)
+
+
+def _moved(name: str | None, path: str, to: str) -> str | None:
+    """Return a name inside the module of `path` as one inside that of `to`."""
+    return f"{to}{name[len(path) :]}" if name is not None and name.startswith(path) else name
+
+
+def _span(groups: Sequence[int | str]) -> int | str:
+    """Return the first and the last of some numbers, which may be such ranges themselves."""
+    first, last = str(groups[0]).partition("..")[0], str(groups[-1]).rpartition("..")[2]
+    return groups[0] if first == last else f"{first}..{last}"
+
+
+def _joined(names: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(name for each in names for name in each)
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    return None if None in numbers else sum(number for number in numbers if number is not None)
+
+
+def _if_known(choose: Callable[[list[float]], float]) -> Callable[[Sequence[float | None]], float | None]:
+    """Return the function that chooses one of some numbers; None where one is not known."""
+
+    def chosen(numbers: Sequence[float | None]) -> float | None:
+        known = [number for number in numbers if number is not None]
+        return choose(known) if known and len(known) == len(numbers) else None
+
+    return chosen
+
+
+def _worst(choose: Callable[[list[float]], float]) -> Callable[[Sequence[float | None]], float | None]:
+    """Return the function that chooses one of the known numbers; NaN is worse than any."""
+
+    def chosen(numbers: Sequence[float | None]) -> float | None:
+        known = [number for number in numbers if number is not None]
+        if any(math.isnan(number) for number in known):
+            return math.nan
+        return choose(known) if known else None
+
+    return chosen
+
+
+def _mean(counts: Sequence[int], means: Sequence[float | None]) -> float | None:
+    """Return the mean of all elements; None where that of a part is not known."""
+    known = [mean for mean in means if mean is not None]
+    if len(known) < len(means) or not sum(counts):
+        return None
+    return sum(count * mean for count, mean in zip(counts, known, strict=True)) / sum(counts)
+
+
+def _std(counts: Sequence[int], means: Sequence[float | None], stds: Sequence[float | None]) -> float | None:
+    """Return the std of all elements, with Bessel's correction; None where it is not known.
+
+    The squares within the parts and those between their means add up.  A part of one element has no
+    std and no squares.
+    """
+    mean, total = _mean(counts, means), sum(counts)
+    if mean is None or total < 2:
+        return None
+    squares = 0.0
+    for count, part, std in zip(counts, means, stds, strict=True):
+        if part is None or (std is None and count > 1):
+            return None
+        squares += (count - 1) * (std or 0.0) ** 2 + count * (part - mean) ** 2
+    return math.sqrt(squares / (total - 1))
+
+
+_OF_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "any": any,
+    "highest": _worst(max),
+    "lowest": _worst(min),
+    "max": _if_known(max),
+    "min": _if_known(min),
+    "paths": _joined,
+    "span": _span,
+    "sum": _sum,
+}
+"""What several values make together, where it depends on nothing else of their rows."""

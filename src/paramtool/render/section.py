@@ -1,0 +1,118 @@
+"""The tables of a report as people see them: the columns that say something, and their cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paramtool.records.column import Column, column_of
+from paramtool.records.parameter import Printed
+from paramtool.records.report import Report
+from paramtool.render.cells import for_people, is_use
+from paramtool.render.elements import inline
+
+BAR = 12
+"""Characters of the longest bar."""
+
+_DECADES = 3
+"""Orders of magnitude that a bar spans at least, so that what is about the same looks the same."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table for people.
+
+    Attributes:
+        facts: its columns.
+        rows: its rows.
+        caption: a line below it.
+    """
+
+    facts: list[Column]
+    rows: Sequence[Any]
+    caption: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return [each.name for each in self.facts]
+
+
+def sections(report: Report[Any, Any]) -> Iterator[Section]:
+    """Yield the tables of `report`, each with the columns in which some row says something."""
+    if not report.parts:
+        yield Section(_facts(report, report.columns, report.rows), report.rows)
+    for part in report.parts:
+        rows = [row for row in report.rows if row.kind in part.kinds]
+        yield Section(_facts(report, part.columns, rows), rows, part.caption)
+
+
+def columns_for_people(report: Report[Any, Any]) -> list[str]:
+    """Return the columns to lay out where all rows are in one table."""
+    return [each.name for each in _facts(report, report.columns, report.rows)]
+
+
+def lead_of(columns: Sequence[Column]) -> int:
+    """Return the column that a row is called by: the name, else the first."""
+    return next((index for index, each in enumerate(columns) if each.kind == "name"), 0)
+
+
+def cells_of(section: Section, unicode: bool = True) -> list[list[str]]:
+    """Return the cells of a table, row after row, with the branch of a use and the bar of a number."""
+    cells = [[for_people(row, column, unicode) for column in section.columns] for row in section.rows]
+    for index, row in enumerate(section.rows):
+        if is_use(row):
+            is_last = index + 1 == len(cells) or not is_use(section.rows[index + 1])
+            branch = ("└" if is_last else "├") if unicode else ("`" if is_last else "|")
+            cells[index][0] = f"{branch} {for_people(row, 'module', unicode)}"
+    for at, column in enumerate(section.facts):
+        if column.kind == "bar":
+            bars = _bars([getattr(row, column.name) for row in section.rows], unicode)
+            width = max((len(line[at]) for line in cells), default=0)
+            for line, bar in zip(cells, bars, strict=True):
+                line[at] = f"{line[at]:>{width}} {bar:<{BAR}}"
+    return cells
+
+
+def _facts(report: Report[Any, Any], columns: Sequence[str], rows: Sequence[Any]) -> list[Column]:
+    """Return the columns to lay out: without those in which no row has anything, values apart."""
+    if report.totals.tells_of_none and not rows:
+        return []
+    facts = [column_of(report.totals.row, each) for each in columns if each != "count"]
+    facts.insert(lead_of(facts) + 1, column_of(report.totals.row, "count"))
+    return [each for each in facts if _is_shown(each, rows)]
+
+
+def _is_shown(column: Column, rows: Sequence[Any]) -> bool:
+    if column.shown in ("always", "never"):
+        return column.shown == "always"
+    is_header = column.shown == "known" and not rows
+    return is_header or any(_says_something(getattr(row, column.name), column.usual) for row in rows)
+
+
+def _says_something(value: Any, usual: Sequence[Any]) -> bool:
+    if isinstance(value, Printed):
+        return inline(value) is not None
+    return value not in (None, (), *usual)
+
+
+def _bars(values: Sequence[float | None], unicode: bool) -> list[str]:
+    """Return a bar for each value, on a logarithmic scale that ends at the largest."""
+    logs = [math.log10(each) if each and math.isfinite(each) else None for each in values]
+    known = [each for each in logs if each is not None]
+    if not known:
+        return ["" for _ in values]
+    high = max(known)
+    low = min(*known, high - _DECADES)
+    step = (high - low) / (8 * BAR - 1)
+    return [_bar(0 if each is None else 1 + round((each - low) / step), unicode) for each in logs]
+
+
+def _bar(eighths: int, unicode: bool) -> str:
+    if not unicode:
+        return "#" * -(-eighths // 8)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
