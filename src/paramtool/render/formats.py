@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from paramtool.errors import BadArgument, ParamtoolError, shorten
+from paramtool.records.column import column_of
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from paramtool.name_parts import last_part
+from paramtool.quantities import and_more
 from paramtool.records.parameter import ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")

@@ -12,7 +12,7 @@ from paramtool.language.document import Inputs
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
-from paramtool.quantities import Quantity, byte_size
+from paramtool.quantities import Quantity, and_more, byte_size
 from paramtool.records.expectation import (
     MACHINE_COLUMNS,
     Expectation,

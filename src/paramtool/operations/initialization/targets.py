@@ -10,6 +10,7 @@ from paramtool.errors import first_line
 from paramtool.name_parts import last_part
 from paramtool.operations.initialization.parametrizations import Effective, effective_of, old_style
 from paramtool.operations.initialization.steps import Step
+from paramtool.quantities import and_more
 from paramtool.records.initialization import NORM
 from paramtool.tensors.named_tensors import NamedTensor, named_tensors
 
