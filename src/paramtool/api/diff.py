@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paramtool.api.open import open
@@ -49,9 +50,8 @@ def diff(
     if values:
         was, now = was.initialized(), now.initialized()
         compared = changed_values(was, now, atol, rtol)
-    return differences(
-        was.listing(), now.listing(), compared, absent_a=was.mapped_names(), absent_b=now.mapped_names()
-    )
+    a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
+    return differences(a, b, compared, absent_a=was.mapped_names(), absent_b=now.mapped_names())
 
 
 def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:
