@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,15 +13,17 @@ from paramtool.files.reading.json_document import Document, read_document
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import find_in_folder, read_index
 from paramtool.files.reading.torch_archive import read_archive
-from paramtool.language.catalog import Catalog, shipped
+from paramtool.language.catalog import Catalog
 from paramtool.language.document import Spec, read_spec
 from paramtool.language.limits import MAX_BYTES
 from paramtool.language.overrides import Override
 from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
+from paramtool.language.torch_source import installed_source
 from paramtool.models.form import Form, path_and_key, recognize
 from paramtool.models.python_object import PythonObject, read_object
 from paramtool.models.snapshot import Snapshot, read_snapshot
+from paramtool.network.installed_catalog import catalog_of
 from paramtool.place import Text
 from paramtool.records.rule import Rule
 
@@ -142,10 +143,5 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
 
 
 def spec_catalog() -> Catalog:
-    """Return the shipped catalogue, or that of the installed torch where it is another version."""
-    known = shipped()
-    if known.torch == version("torch").partition("+")[0]:
-        return known
-    from paramtool.network.signatures import catalog
-
-    return catalog()
+    """Return what a spec may name: the shipped catalogue, and what only the installed torch has."""
+    return catalog_of(installed_source())
