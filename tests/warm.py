@@ -56,7 +56,7 @@ def serve(address: str) -> None:
     listener.listen(64)
     os.write(1, b"ready\n")
     running = 0
-    while listener in select.select([listener, 0], [], [])[0]:
+    while listener.fileno() in select.select([listener.fileno(), 0], [], [])[0]:
         caller, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
