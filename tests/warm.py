@@ -15,8 +15,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
+from typing import Literal
 
 _CLIENT = """\
 #!{python} -ISE
@@ -29,28 +31,44 @@ server.sendall(asked)
 os._exit(int.from_bytes(server.recv(1) or b"\\xff", "big"))
 """
 
+ROOT = Path(__file__).parent.parent
+INHERITED = {
+    "watched": ("paramtool.cli.main", "tests.processes"),
+    "main": (
+        "paramtool.cli.commands.grad",
+        "paramtool.cli.commands.init",
+        "paramtool.network.network",
+        "paramtool.operations.gradients.gradients",
+    ),
+}
+"""What the server imports before it forks."""
+
 
 @contextmanager
-def warm_command(folder: Path) -> Iterator[Path]:
-    """Yield a folder with a ``paramtool`` to put on PATH, whose server ends with the block."""
+def warm_command(folder: Path, kind: Literal["main", "watched"] = "main") -> Iterator[Path]:
+    """Yield a folder with a ``paramtool`` to put on PATH, whose server ends with the block.
+
+    Args:
+        folder: an empty folder with a short path, for the socket.
+        kind: ``main`` has imported torch, and runs commands as the console script does; ``watched``
+            has imported the command line alone, and runs `tests.processes.watched`.
+    """
     address, script = folder / "s", folder / "bin" / "paramtool"
     script.parent.mkdir(parents=True)
     script.write_text(_CLIENT.format(python=sys.executable, address=str(address)), "utf-8")
     script.chmod(0o755)
-    command = [sys.executable, "-m", "tests.warm", str(address)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+    command = [sys.executable, "-m", "tests.warm", str(address), kind]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == b"ready\n"
         yield script.parent
 
 
-def serve(address: str) -> None:
+def serve(address: str, kind: str) -> None:
     """Answer at `address` until standard input is closed."""
-    import paramtool.cli.commands.grad
-    import paramtool.cli.commands.init
-    import paramtool.network.network
-    import paramtool.operations.gradients.gradients  # noqa: F401 - all of these are here to be inherited
-
+    for name in INHERITED[kind]:
+        import_module(name)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
@@ -60,7 +78,7 @@ def serve(address: str) -> None:
         caller, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
-            _answer(caller)
+            _answer(caller, kind)
         caller.close()
         running += 1
         while running and os.waitpid(-1, os.WNOHANG)[0]:
@@ -69,7 +87,7 @@ def serve(address: str) -> None:
         os.wait()
 
 
-def _answer(caller: socket.socket) -> None:
+def _answer(caller: socket.socket, kind: str) -> None:
     head, streams, _, _ = socket.recv_fds(caller, 4, 3)
     asked = b""
     while len(asked) < int.from_bytes(head, "big"):
@@ -77,13 +95,15 @@ def _answer(caller: socket.socket) -> None:
     child = os.fork()
     if child == 0:
         caller.close()
-        _run(streams, *json.loads(asked))
+        _run(kind, streams, *json.loads(asked))
     _, status = os.waitpid(child, 0)
     caller.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
     os._exit(0)
 
 
-def _run(streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+def _run(
+    kind: str, streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]
+) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -95,10 +115,14 @@ def _run(streams: list[int], arguments: list[str], folder: str, environment: dic
     sys.stdout = TextIOWrapper(BufferedWriter(FileIO(1, "w", closefd=False)), "utf-8")
     errors = BufferedWriter(FileIO(2, "w", closefd=False))
     sys.stderr = TextIOWrapper(errors, "utf-8", "backslashreplace", line_buffering=True)
+    if kind == "watched":
+        from tests.processes import watched
+
+        watched(*arguments)
     from paramtool.__main__ import main
 
     main()
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])

@@ -110,7 +110,7 @@ def make(python: Path, folder: Path) -> Path:
 
 def pip(python: Path, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
     """Run the pip of an environment; its output is kept if it is `quiet`."""
-    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=quiet, text=True, check=False)
 
 
@@ -132,7 +132,7 @@ def prepare(cell: Cell) -> bool:
 def test(cell: Cell, arguments: Sequence[str]) -> bool:
     """Run pytest in the environment; return whether every test passed."""
     tools = (cell.folder / "bin").resolve()
-    command = [tools / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [str(tools / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     environment.pop("PYTHONPATH", None)
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
