@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 QUICK := tests/test_golden.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
 
 .DEFAULT_GOAL := menu
-.PHONY: menu demo test check slow bench golden schema
+.PHONY: menu demo test check slow cover matrix bench golden schema
 
 menu:  ## print this menu
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -19,12 +19,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## install, then list the parameters of real models
 	@$(BIN)/python tools/demo.py
 
-test: $(INSTALLED)  ## install, then ruff, mypy, import-linter and every fast test
+test: $(INSTALLED)  ## install, then ruff, mypy, import-linter, every fast test, and the floor of coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/python -m slipcover --source src/paramtool --json --out .coverage.json -m pytest -m 'not slow'
+	$(BIN)/python tools/coverage_floor.py
 
 check: $(INSTALLED)  ## the fast loop: the linters, and the tests of the parts that change most
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -32,6 +33,12 @@ check: $(INSTALLED)  ## the fast loop: the linters, and the tests of the parts t
 
 slow: $(INSTALLED)  ## the tests that take minutes: hundreds of killed writes
 	$(BIN)/pytest -m slow
+
+cover: $(INSTALLED)  ## the lines that the last `make test` did not run
+	@$(BIN)/python tools/coverage_floor.py --all
+
+matrix:  ## the tests on every Python and torch: PYTHONS="python3.10 python3.13" TORCHES="2.13.0 2.14.1"
+	$(PYTHON) tools/matrix.py --pythons $(PYTHONS) --torches $(TORCHES)
 
 bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
 	$(BIN)/python -m benchmarks

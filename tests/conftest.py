@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from paramtool.cli import main
+from tests import absent_torch
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
+
+
+ABSENT = absent_torch.watch()
+"""What tells whether torch was asked for where there is none, else None: what needs it is skipped."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a file that cannot be imported without torch."""
+    if ABSENT:
+        ABSENT.asked()
+    report = yield
+    if ABSENT and ABSENT.asked() and report.failed:
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 1, "Skipped: needs torch")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that fails and has asked for torch, in this process or in one that it started."""
+    report = yield
+    if ABSENT and call.when == "call" and ABSENT.asked() and report.failed:
+        report.outcome, report.longrepr = "skipped", (str(item.path), 1, "Skipped: needs torch")
+    return report
 
 
 @dataclass(frozen=True)

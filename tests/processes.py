@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryDirectory
+from typing import IO, NoReturn
 
 COMMAND = (sys.executable, "-m", "paramtool")
 SECONDS_OF_CPU = 20
@@ -20,25 +25,35 @@ _CHANGES_OUTPUT = (
     "PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE",
 )  # fmt: skip
 
-_WATCH = f"""
-import json, os, resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS_OF_CPU}, {SECONDS_OF_CPU}))
-from paramtool.cli import console, main
-console.prepare()
-try:
-    status = main._run(sys.argv[2:])
-    sys.stdout.flush()
-except SystemExit as end:  # so typer ends a completion
-    status = end.code or 0
-peak = None
-if os.path.exists("/proc/self/status"):
-    with open("/proc/self/status") as lines:
-        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-with open(sys.argv[1], "w") as seen:
-    json.dump({{"torch": "torch" in sys.modules, "peak": peak}}, seen)
-sys.stderr.flush()
-os._exit(status)
-"""
+
+def watched(seen: str, *arguments: str) -> NoReturn:
+    """Run the command line in this process, write to `seen` what it imported and needed, and end it."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_OF_CPU, SECONDS_OF_CPU))
+    from paramtool.cli import console, main
+
+    console.prepare()
+    try:
+        status = main._run(list(arguments))
+        sys.stdout.flush()
+    except SystemExit as end:  # so typer ends a completion
+        status = int(end.code or 0)
+    own = Path("/proc/self/status")
+    lines = own.read_text().splitlines() if own.exists() else []
+    peak = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+    Path(seen).write_text(json.dumps({"torch": "torch" in sys.modules, "peak": peak}))
+    sys.stderr.flush()
+    os._exit(status)
+
+
+@cache
+def _watcher() -> str:
+    """Return the command that runs `watched` in a fork of a process that imported the command line."""
+    from tests.warm import warm_command
+
+    open_until_the_end = ExitStack()
+    atexit.register(open_until_the_end.close)
+    folder = open_until_the_end.enter_context(TemporaryDirectory(prefix="watched-"))
+    return str(open_until_the_end.enter_context(warm_command(Path(folder), "watched")) / "paramtool")
 
 
 @dataclass(frozen=True)
@@ -96,10 +111,12 @@ def execute(
 def watch(
     *arguments: str, folder: Path, stdin: bytes | IO[bytes] = b"", env: Mapping[str, str] | None = None
 ) -> Watched:
-    """Run the command line in a process in `folder`, and look at what it imported and needed."""
+    """Run the command line in a process in `folder`, and look at what it imported and needed.
+
+    The process is a fork of one that has imported the command line, and no command.
+    """
     seen = folder / "seen.json"
     seen.unlink(missing_ok=True)
-    command = [sys.executable, "-c", _WATCH, str(seen)]
-    ended = execute(*arguments, command=command, stdin=stdin, env=env, cwd=folder)
+    ended = execute(*arguments, command=[_watcher(), str(seen)], stdin=stdin, env=env, cwd=folder)
     told = json.loads(seen.read_text())
-    return Watched(ended.status, ended.stdout, ended.stderr, told["torch"], (told["peak"] or 0) / 1024)
+    return Watched(ended.status, ended.stdout, ended.stderr, told["torch"], told["peak"] / 1024)

@@ -652,11 +652,13 @@ def test_an_endless_stdin_is_left(folder: Folder) -> None:
 
 def test_a_trillion_parameters_are_listed(folder: Folder) -> None:
     """Names and shapes of 4 TB need no more memory than those of a small model: torch, and a little."""
+    import torch
+
     (folder / "model.yaml").write_text("model: {Linear: [1000000, 1000000]}")
     ended = watch("inspect", "model.yaml", folder=folder)
     assert (ended.status, ended.stderr) == (0, "")
     assert "1,000,001,000,000 parameters in 2 tensors, 4.0 TB" in ended.stdout
-    assert ended.megabytes < 400
+    assert ended.megabytes < (400 if torch.version.cuda is None else 700)  # whose libraries are larger
 
 
 def test_values_that_do_not_fit_are_refused(run: Run, folder: Folder) -> None:

@@ -241,7 +241,7 @@ def test_what_a_subclass_writes_behind_the_modes_is_put_back() -> None:
 @pytest.mark.parametrize("counted", [True, False])
 def test_what_a_scripted_function_writes_cannot_be_put_back(counted: bool) -> None:
     """Its operations are seen by no mode; a note says so where torch counted the write."""
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns((DeprecationWarning, FutureWarning)):
         script: Any = torch.jit.script(increase)
     module = Written(quietly(lambda m: script(m.w if counted else m.w.data)))
     before = module.w.detach().clone()
@@ -276,7 +276,7 @@ def test_it_is_put_back_when_the_pass_fails() -> None:
         assert state(module, x) == before
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("by_use", [None, True, False])
 def test_a_scripted_module_is_left_as_it_was(frozen: bool, by_use: bool | None) -> None:

@@ -295,7 +295,7 @@ def penalty(module: Any, x: Tensor) -> Any:
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Using backward:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # forward mode makes use of it
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # forward mode makes use of it
 def test_the_uses_add_up_through_other_ways_of_autograd(forward: Callable[[Any, Tensor], Any]) -> None:
     """Penalties, inner steps, functional calls and transforms, and a function that differentiates itself."""
     check(Written(forward, a=nn.Linear(3, 3)), [reals(2, 3)])

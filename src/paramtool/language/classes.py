@@ -8,7 +8,7 @@ from typing import Protocol
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language.arguments import bind, mismatch, missing
+from paramtool.language.arguments import bind, fits, mismatch, missing
 from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.signature import Argument
@@ -106,7 +106,7 @@ def read_class(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode
     Raises:
         ParamtoolError: where neither torch nor a plugin has the class.
     """
-    signature = reader.catalog.module(key.raw)
+    signature = reader.catalog.module(key.raw, lambda each: fits(each, given))
     if signature is None:
         return _plugin(key, given, reader)
     values, problems = bind(signature, given, lambda node, argument: _value(key.raw, node, argument, reader))

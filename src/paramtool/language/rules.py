@@ -6,8 +6,8 @@ from collections.abc import Mapping as ReadOnly
 
 from paramtool import plugins
 from paramtool.errors import ParamtoolError, Problems, shorten
-from paramtool.language.arguments import bind, mismatch, missing
-from paramtool.language.catalog import Catalog
+from paramtool.language.arguments import bind, fits, mismatch, missing
+from paramtool.language.catalog import Catalog, Fit, anything
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tree import Value
@@ -46,9 +46,9 @@ MAIN_ARGUMENT = {"normal": "std", "trunc_normal": "std"}
 _EXAMPLE = "as in {pattern: weight, normal: {std: 0.01}}"
 
 
-def initializer_signature(name: str, catalog: Catalog) -> Signature | None:
+def initializer_signature(name: str, catalog: Catalog, takes: Fit = anything) -> Signature | None:
     """Return what the initializer takes, or None where torch and this tool have none of the name."""
-    return OWN.get(name) or catalog.initializer(name)
+    return OWN.get(name) or catalog.initializer(name, takes)
 
 
 def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
@@ -121,7 +121,7 @@ def _unknown(what: str, key: Scalar, offered: list[str], catalog: Catalog) -> Pa
 def _arguments(
     key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
 ) -> ReadOnly[str, Value]:
-    signature = initializer_signature(key.raw, catalog)
+    signature = initializer_signature(key.raw, catalog, lambda each: fits(each, given))
     if signature is None:
         return _plugin_arguments(key, given, catalog, problems)
     main = signature.argument(MAIN_ARGUMENT.get(key.raw, ""))

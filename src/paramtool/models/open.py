@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
@@ -15,19 +14,21 @@ from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import find_in_folder, read_index
 from paramtool.files.reading.snapshot import read_snapshot
 from paramtool.files.reading.torch_archive import read_archive
-from paramtool.language.catalog import Catalog, shipped
+from paramtool.language.catalog import Catalog
 from paramtool.language.document import read_spec
 from paramtool.language.limits import MAX_BYTES
 from paramtool.language.overrides import Override
 from paramtool.language.python_object import read_object
 from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
+from paramtool.language.torch_source import installed_source
 from paramtool.models.checkpoint import CheckpointModel
 from paramtool.models.form import Form, path_and_key, recognize
 from paramtool.models.model import Model
 from paramtool.models.python_object import ObjectModel
 from paramtool.models.snapshot import SnapshotModel
 from paramtool.models.spec import SpecModel
+from paramtool.network.installed_catalog import catalog_of
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 
@@ -182,10 +183,5 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
 
 
 def spec_catalog() -> Catalog:
-    """Return the shipped catalogue, or that of the installed torch where it is another version."""
-    known = shipped()
-    if known.torch == version("torch").partition("+")[0]:
-        return known
-    from paramtool.network.signatures import catalog
-
-    return catalog()
+    """Return what a spec may name: the shipped catalogue, and what only the installed torch has."""
+    return catalog_of(installed_source())
