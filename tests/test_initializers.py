@@ -20,13 +20,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError
-from paramtool.initializers.listing import initializers
+from paramtool.initializers.registry import offers
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.operations.initialization.planning import find_initializer
+from paramtool.operations.listing.initializers import initializers
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from tests.conftest import CONFIGS, Run
@@ -70,7 +70,7 @@ def plugin(folder: Path) -> Write:
 def load() -> Iterator[Callable[[str], None]]:
     """Offer the initializers of a file until the test ends."""
     with ExitStack() as stack:
-        yield lambda file: stack.enter_context(plugins.from_files([file]))
+        yield lambda file: stack.enter_context(offers.from_files([file]))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def fill(rule: str, *shape: int, rng: str = "streams", seed: int = 0) -> tuple[T
 
 def test_every_initializer_of_torch_is_offered() -> None:
     """All of torch.nn.init, and the arithmetic of this tool, come through the entry points."""
-    assert plugins.names(plugins.INITIALIZERS) == BUILT_IN
+    assert offers.names() == BUILT_IN
     assert len(OF_TORCH) == 14
     for name in BUILT_IN:
         assert callable(find_initializer(name))
@@ -130,7 +130,7 @@ def test_every_initializer_of_torch_is_offered() -> None:
 
 def test_built_in_initializers_take_what_the_catalogue_says() -> None:
     """The names and defaults of the functions are those of torch, which the listing shows."""
-    for row in initializers(shipped()).rows:
+    for row in initializers().rows:
         parameters = list(inspect.signature(find_initializer(row.name)).parameters.values())[1:]
         taken = [each for each in parameters if each.name not in ("generator", "parameter")]
         names = [word.split("=")[0] for word in row.arguments.split(", ") if word]
@@ -358,10 +358,10 @@ def test_only_public_functions_of_a_tensor_are_initializers(run: Run, plugin: Wr
         "class Tall:\n    def method(tensor): ...\n"
     )
     assert sorted(set(listed(run, "--plugin", file)) - set(BUILT_IN)) == ["law"]
-    with plugins.from_files([file]):
-        assert sorted(set(plugins.names(plugins.INITIALIZERS)) - set(BUILT_IN)) == ["law"]
+    with offers.from_files([file]):
+        assert sorted(set(offers.names()) - set(BUILT_IN)) == ["law"]
         assert fill("law: {a: 2.5}", 2)[0].tolist() == [2.5, 2.5]
-    assert plugins.names(plugins.INITIALIZERS) == BUILT_IN
+    assert offers.names() == BUILT_IN
 
 
 def test_several_files_are_taken_and_one_twice_is_one(run: Run, plugin: Write) -> None:
@@ -372,9 +372,7 @@ def test_several_files_are_taken_and_one_twice_is_one(run: Run, plugin: Write) -
     Path("more.py").write_text("def law(tensor): tensor.fill_(2)")
     said = refused(run, "init", *both, "--plugin", "more.py", "-p", ".", "--with", "law")
     assert "'law' is offered by laws.py and more.py; give the function another name" in said
-    assert (
-        len([row for row in initializers(shipped(), files=[file, "more.py"]).rows if row.name == "law"]) == 2
-    )
+    assert len([row for row in initializers(files=[file, "more.py"]).rows if row.name == "law"]) == 2
 
 
 @pytest.mark.parametrize(

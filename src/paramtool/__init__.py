@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Format",
     "ParamtoolError",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.arguments import bind, mismatch, missing
 from paramtool.language.nested import ReadsNodes
@@ -13,6 +12,7 @@ from paramtool.language.signature import Argument
 from paramtool.language.tensors import read_tensor
 from paramtool.language.tree import Call, TensorNode, Value, bottom
 from paramtool.language.values import Mismatch, convert, plain
+from paramtool.plugins import entry_points
 from paramtool.suggestion import suggest
 
 _PYTHON = re.compile(r"(?:[A-Za-z_]+\.)*(?P<name>[A-Za-z0-9_]+)(?:\((?P<arguments>[^()]{0,60})\))?")
@@ -40,7 +40,7 @@ def read_call(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
 def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
     """Return the call of a plugin's module, whose signature is asked when it is built."""
     try:
-        entry = plugins.find(plugins.MODULES, key.raw)
+        entry = entry_points.find(entry_points.MODULES, key.raw)
     except ParamtoolError as error:
         raise ParamtoolError(error.message, key.place, error.hint) from error
     if entry is None:

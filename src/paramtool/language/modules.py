@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cached_property
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language import recipes
 from paramtool.language.arguments import bind, missing
@@ -28,6 +27,7 @@ from paramtool.language.tree import (
     bottom,
 )
 from paramtool.language.tree import Node as Tree
+from paramtool.plugins import entry_points
 
 CONSTRUCTS = (*dict.fromkeys((*LISTS, *NAMED)), "Repeat", "Residual", *TENSORS)
 
@@ -63,7 +63,7 @@ class ModuleReader:
     @cached_property
     def names(self) -> Collection[str]:
         """Every name that a module node may have."""
-        offered = plugins.names(plugins.MODULES)
+        offered = entry_points.names(entry_points.MODULES)
         return dict.fromkeys((*CONSTRUCTS, *self.catalog.modules, *offered, *self._defines))
 
     def read_defines(self) -> None:

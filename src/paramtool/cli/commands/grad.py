@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from paramtool import plugins
 from paramtool.cli import console, options
 from paramtool.cli.all_rules import all_rules
 from paramtool.cli.building import build
@@ -17,6 +16,7 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.running import filled, run
 from paramtool.errors import ParamtoolError, Unmet
+from paramtool.initializers.registry import offers
 from paramtool.language.typed_input import read_inputs
 from paramtool.models.open import buildable, spec_catalog
 from paramtool.records.gradient import GradientRow, LossFunction
@@ -105,7 +105,7 @@ def grad(
     failures = _failures(fail_on)
     if plugin:
         with quick_import():
-            context.with_resource(plugins.from_files(plugin))
+            context.with_resource(offers.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
     if input:  # which lazy modules take their shapes from as well
         source = replace(source, inputs=read_inputs(input, spec_catalog().dtypes))

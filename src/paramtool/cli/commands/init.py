@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from paramtool import plugins
 from paramtool.cli import console, options
 from paramtool.cli.all_rules import all_rules
 from paramtool.cli.building import build
@@ -17,6 +16,7 @@ from paramtool.cli.quick_import import quick_import
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.saving import Saving, read_saving, write_weights
 from paramtool.errors import ParamtoolError
+from paramtool.initializers.registry import offers
 from paramtool.models.open import Buildable, buildable
 from paramtool.quantities import byte_size
 from paramtool.records.initialization import NORM, Initialization
@@ -82,7 +82,7 @@ def init(
         raise ParamtoolError("--values prints what --dry-run does not fill")
     if plugin:
         with quick_import():
-            context.with_resource(plugins.from_files(plugin))
+            context.with_resource(offers.from_files(plugin))
     source = buildable(open_chosen(model, set, seed, arg))
     rules = all_rules(source, recipe, context, weights=weights)
     if not rules and not (weights is not None and saving):
