@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -144,8 +145,19 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
 def spec_catalog() -> Catalog:
     """Return the shipped catalogue, or that of the installed torch where it is another version."""
     known = shipped()
-    if known.torch == version("torch").partition("+")[0]:
+    if _installed_torch() in (None, known.torch):
         return known
     from paramtool.network.signatures import catalog
 
     return catalog()
+
+
+def _installed_torch() -> str | None:
+    """Return the version that an import of torch would find, as its own file says, or None without one."""
+    spec = find_spec("torch")
+    try:
+        text = Path(spec.origin).with_name("version.py").read_text("utf-8") if spec and spec.origin else ""
+    except OSError:
+        return None
+    found = re.search(r"^__version__ = '([^'+]+)", text, re.MULTILINE)
+    return found[1] if found else None
