@@ -10,6 +10,7 @@ import math
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,8 +23,10 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
+from paramtool.initializers.registry.table import BUILT_IN as TABLE
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
+from paramtool.network import signatures
 from paramtool.operations.initialization.initialize import initialize
 from paramtool.operations.initialization.planning import find_initializer
 from paramtool.operations.listing.initializers import initializers
@@ -121,11 +124,30 @@ def fill(rule: str, *shape: int, rng: str = "streams", seed: int = 0) -> tuple[T
 
 
 def test_every_initializer_of_torch_is_offered() -> None:
-    """All of torch.nn.init, and the arithmetic of this tool, come through the entry points."""
+    """All of torch.nn.init, and the arithmetic of this tool, come through one door."""
     assert offers.names() == BUILT_IN
     assert len(OF_TORCH) == 14
     for name in BUILT_IN:
         assert callable(find_initializer(name))
+
+
+@pytest.mark.skipif(
+    shipped().torch != torch.__version__.partition("+")[0],
+    reason=f"the table has the words of torch {shipped().torch}",
+)
+def test_the_table_has_the_signatures_of_torch() -> None:
+    """Names, types and defaults are those of torch.nn.init, word for word."""
+    for name in OF_TORCH:
+        assert TABLE[name].origin == "torch.nn.init"
+        assert list(TABLE[name].arguments) == signatures.initializer(name).written()
+
+
+def test_the_table_says_where_each_function_is_and_what_a_lone_number_means() -> None:
+    """A function is found under its own name, and the main argument is one that it takes."""
+    for name, known in TABLE.items():
+        assert known.load() is find_initializer(name)
+        assert known.function.endswith(f":{name}")
+        assert known.main is None or known.main in [word.partition(":")[0] for word in known.arguments]
 
 
 def test_built_in_initializers_take_what_the_catalogue_says() -> None:
@@ -315,6 +337,52 @@ def test_a_plugin_that_cannot_be_imported_hurts_only_who_uses_it(run: Run, insta
         run, "init", "-n", "-p", ".", "--with", "bad"
     )
     assert listed(run)["bad"]["arguments"] == "…"
+
+
+def test_an_earlier_installation_of_ours_adds_nothing(run: Run, install: Install) -> None:
+    """Entry points that metadata of this tool still lists are passed over, whatever it is spelt like."""
+    code = "def ones(tensor): raise SystemExit\ngone = ones"
+    install("ParamTool", "pt_old", code, ones="pt_old:ones", gone="pt_old:gone")
+    assert sorted(listed(run)) == BUILT_IN
+    assert fill("ones: ", 2)[0].tolist() == [1, 1]
+    assert "unknown initializer 'gone'" in refused(run, "init", "-p", ".", "--with", "gone")
+
+
+def test_our_own_function_under_another_name_is_a_plugin(run: Run, install: Install) -> None:
+    """A distribution may offer it again; under the same name it is the same thing."""
+    function = "paramtool.initializers.functions.elementwise:ones"
+    install("laws", "pt_laws", "", ones=function, uno=function)
+    rows = listed(run)
+    assert (rows["ones"]["origin"], rows["uno"]["origin"]) == ("torch.nn.init", "laws 2.5")
+    assert fill("uno: ", 2)[0].tolist() == fill("ones: ", 2)[0].tolist() == [1, 1]
+
+
+def test_metadata_that_is_broken_hurts_nobody(run: Run, install: Install, folder: Path) -> None:
+    """What an uninstallation left behind, and entry points that name nothing, are listed as they are."""
+    install("laws", "pt_laws", LAWS, ramp="pt_laws:ramp", odd="not a module", empty="")
+    (folder / "laws" / "laws-2.5.dist-info" / "METADATA").unlink()
+    rows = listed(run)
+    assert (rows["ramp"]["origin"], rows["ramp"]["arguments"]) == (
+        "pt_laws:ramp",
+        "start=0.0, step=1.0, reverse=False",
+    )
+    assert rows["odd"]["arguments"] == "…"
+    assert run("init", "-n", "-p", ".", "--zeros").status == 0
+    assert "the plugin 'odd' of not a module cannot be imported" in refused(
+        run, "init", "-n", "-p", ".", "--with", "odd"
+    )
+
+
+def test_a_plugin_in_a_zip_archive_is_read_without_running_it(
+    run: Run, install: Install, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its source is read where it is."""
+    install("laws", "pt_laws", "", ramp="pt_zipped:ramp")
+    with zipfile.ZipFile(folder / "laws.zip", "w") as archive:
+        archive.writestr("pt_zipped.py", LAWS)
+    monkeypatch.syspath_prepend(folder / "laws.zip")
+    assert listed(run)["ramp"]["arguments"] == "start=0.0, step=1.0, reverse=False"
+    assert "pt_zipped" not in sys.modules
 
 
 # files

@@ -1,4 +1,4 @@
-"""Every name that a spec may use of torch: module classes, initializers and dtypes.
+"""Every name that a spec may use of torch: module classes and dtypes.
 
 The catalogue ships as a file made from torch's own signatures (``make schema``), so that a spec is
 checked, and its schema printed, without importing torch.
@@ -24,18 +24,12 @@ class Catalog:
 
     torch: str
     modules: Mapping[str, list[str]]
-    initializers: Mapping[str, list[str]]
     dtypes: tuple[str, ...]
     float_dtypes: tuple[str, ...]
 
     def module(self, name: str) -> Signature | None:
         """Return the signature of the torch.nn class `name`, or None."""
         written = self.modules.get(name)
-        return None if written is None else _signature(name, tuple(written))
-
-    def initializer(self, name: str) -> Signature | None:
-        """Return the signature of ``torch.nn.init.<name>_`` without its tensor, or None."""
-        written = self.initializers.get(name)
         return None if written is None else _signature(name, tuple(written))
 
     def to_json(self) -> str:

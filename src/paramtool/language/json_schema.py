@@ -158,7 +158,8 @@ def _input() -> Schema:
 
 
 def _rule() -> Schema:
-    known = sorted(TABLE, key=lambda each: (each.origin != TORCH, each.name if each.origin == TORCH else ""))
+    of_torch = sorted((each for each in TABLE if each.origin == TORCH), key=lambda each: each.name)
+    known = (*of_torch, *(each for each in TABLE if each.origin != TORCH))
     filled = {each.name: _arguments(signature_of(each), each.main) for each in known}
     selector = {each.name: _type(each.parsed_type) for each in SELECTOR.arguments}
     return {"type": "object", "properties": {**selector, **filled}}
