@@ -429,6 +429,8 @@ def test_only_public_functions_of_a_tensor_are_initializers(run: Run, plugin: Wr
     with offers.from_files([file]):
         assert sorted(set(offers.names()) - set(BUILT_IN)) == ["law"]
         assert fill("law: {a: 2.5}", 2)[0].tolist() == [2.5, 2.5]
+        row = initializers("law").rows[0]
+        assert (row.origin, row.typed) == (file, f"--plugin {file} --pattern weight --with law:a=1.5")
     assert offers.names() == BUILT_IN
 
 

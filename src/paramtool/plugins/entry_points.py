@@ -32,6 +32,7 @@ class Installed:
     entry: EntryPoint
 
     remedy = UNINSTALL
+    typed = ""
 
     @property
     def origin(self) -> str:

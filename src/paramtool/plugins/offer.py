@@ -20,7 +20,8 @@ class Offer(Protocol):
         value: where it is, ``module:attribute`` or ``file:function``.
         owner: the distribution or the file that it comes from.
         origin: the owner with its version, as ``laws 2.5``.
-        remedy: what to do where another owner offers the name as well.
+        remedy: what to do if another owner offers the name as well.
+        typed: what a command line needs before a rule may use it; empty for what is installed.
     """
 
     @property
@@ -33,6 +34,8 @@ class Offer(Protocol):
     def origin(self) -> str: ...
     @property
     def remedy(self) -> str: ...
+    @property
+    def typed(self) -> str: ...
 
     def definition(self) -> ast.FunctionDef | None:
         """Return the function as its source has it, without running it; None if there is none to read."""

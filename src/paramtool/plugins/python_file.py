@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class FromFile:
     def origin(self) -> str:
         return self.file
 
+    @property
+    def typed(self) -> str:
+        return typed(self.file)
+
     def definition(self) -> ast.FunctionDef | None:
         """Return the function as its source has it."""
         return functions(self.file).get(self.name)
@@ -58,6 +63,11 @@ class FromFile:
     def load(self) -> object:
         """Return the function."""
         return self.function
+
+
+def typed(file: str) -> str:
+    """Return the option that offers the initializers of a file."""
+    return f"--plugin {shlex.quote(file)}"
 
 
 def functions(file: str) -> dict[str, ast.FunctionDef]:

@@ -58,6 +58,7 @@ class BuiltIn:
 
     owner = OWN
     remedy = UNINSTALL
+    typed = ""
 
     @property
     def value(self) -> str:

@@ -67,14 +67,13 @@ def _offered(offer: Offer) -> InitializerRow:
     node = offer.definition()
     known = BUILT_IN.get(offer.name)
     if known is None or known is not offer:
-        return _row(offer.name, _taken(node) if node else None, offer.origin, _doc(node))
+        return _row(offer.name, _taken(node) if node else None, offer.origin, _doc(node), offer.typed)
     row = _row(known.name, signature_of(known), known.origin, _doc(node))
     return replace(row, option=f"{known.flag} {known.option.metavar}".rstrip() if known.option else None)
 
 
 def _of_file(file: str, node: ast.FunctionDef) -> InitializerRow:
-    row = _row(node.name, _taken(node), file, _doc(node))
-    return replace(row, typed=f"--plugin {shlex.quote(file)} {row.typed}")
+    return _row(node.name, _taken(node), file, _doc(node), python_file.typed(file))
 
 
 def _taken(function: ast.FunctionDef) -> Signature:
@@ -101,7 +100,9 @@ def _doc(node: ast.FunctionDef | None) -> str | None:
     return ast.get_docstring(node) if node else None
 
 
-def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -> InitializerRow:
+def _row(
+    name: str, signature: Signature | None, origin: str, doc: str | None, before: str = ""
+) -> InitializerRow:
     arguments, written, example = UNKNOWN, f"{name}({UNKNOWN})", []
     if signature is not None:
         arguments = ", ".join(
@@ -118,7 +119,7 @@ def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -
         signature=written,
         doc=doc,
         option=None,
-        typed=f"--pattern weight --with {typed}",
+        typed=f"{before} --pattern weight --with {typed}".lstrip(),
         spec=f"{{pattern: weight, {name}: {{{spec}}}}}",
     )
 
