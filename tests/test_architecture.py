@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 
@@ -15,11 +15,6 @@ from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "paramtool"
 FILES = sorted(SOURCE.rglob("*.py"))
-
-each_file = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SOURCE)) for path in FILES])
-
-SAID_ABOVE = frozenset(("Atom", "Literal", "ListOf", "TupleOf"))
-"""Records of a notation, which the docstring of their file sets out as a table."""
 
 LONGEST_FILE = 300
 """Lines of a file that still holds one idea."""
@@ -38,14 +33,20 @@ QUICK = (
 """Command lines whose answer does not need torch, which takes a second to import."""
 
 RUN = """
-import io, sys
+import io, os, sys
 from paramtool.cli.main import _run
 for arguments in {commands!r}:
+    if os.fork():
+        os.wait()
+        continue
     out, sys.stdout, sys.stderr = sys.stdout, io.StringIO(), io.StringIO()
     _run(list(arguments))
     sys.stdout, sys.stderr = out, sys.__stderr__
-    print(arguments, 'torch' in sys.modules)
+    commands = [name for name in sys.modules if name.startswith('paramtool.cli.commands.')]
+    print([arguments, 'torch' in sys.modules, commands], flush=True)
+    os._exit(0)
 """
+"""Each command in a fork of a process that has imported the command line and no command."""
 
 
 def python(code: str) -> str:
@@ -55,22 +56,23 @@ def python(code: str) -> str:
     return done.stdout
 
 
+def imported(commands: Iterable[tuple[str, ...]]) -> list[tuple[bool, list[str]]]:
+    """Return for each command line whether it imports torch, and which commands."""
+    lines = [ast.literal_eval(line) for line in python(RUN.format(commands=commands)).splitlines()]
+    assert [arguments for arguments, *_ in lines] == list(commands)
+    return [(torch, names) for _, torch, names in lines]
+
+
 def test_what_needs_no_torch_imports_none() -> None:
-    """Help, version, schema and usage errors are answered without importing torch."""
-    lines = python(RUN.format(commands=QUICK)).splitlines()
-    assert lines == [f"{arguments} False" for arguments in QUICK]
+    """Help, version, schema and usage errors do without torch; listing a model imports it, and only then."""
+    listing = ("inspect", str(ROOT / "configs" / "mlp.yaml"))
+    assert [torch for torch, _ in imported([*QUICK, listing])] == [*(False for _ in QUICK), True]
 
 
 def test_only_the_command_that_is_typed_is_imported() -> None:
     """The list of commands needs none of them, and each of them no other."""
-    code = (
-        "import io, sys; from paramtool.cli.main import _run; sys.stdout = io.StringIO(); _run({!r});"
-        "print(*(each for each in sys.modules if each.startswith('paramtool.cli.commands.')),"
-        " file=sys.__stdout__)"
-    )
-    assert python(code.format(["--help"])) == "\n"
-    for name in SUMMARIES:
-        assert python(code.format([name, "--help"])).split() == [f"paramtool.cli.commands.{name}"]
+    found = [names for _, names in imported([("--help",), *((name, "--help") for name in SUMMARIES)])]
+    assert found == [[], *([f"paramtool.cli.commands.{name}"] for name in SUMMARIES)]
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
@@ -78,12 +80,6 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
     assert {name: load(name).help.splitlines()[0] for name in SUMMARIES} == SUMMARIES
     files = {path.stem for path in (SOURCE / "cli" / "commands").glob("*.py")}
     assert files == {*SUMMARIES, "__init__"}
-
-
-def test_torch_is_imported_where_it_is_needed() -> None:
-    """The check above can tell: listing a model does import torch, and only then."""
-    commands = [("inspect", str(ROOT / "configs" / "mlp.yaml"))]
-    assert python(RUN.format(commands=commands)).splitlines() == [f"{commands[0]} True"]
 
 
 def test_importing_the_package_imports_no_torch() -> None:
@@ -115,25 +111,9 @@ def test_the_package_is_typed() -> None:
     assert (SOURCE / "py.typed").is_file()
 
 
-@each_file
-def test_a_file_says_what_it_is(path: Path) -> None:
-    """Every file that holds code begins with a docstring, and none is longer than one idea."""
-    text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= LONGEST_FILE
-    assert ast.get_docstring(ast.parse(text)) or not text
-
-
-@each_file
-def test_what_is_public_says_what_it_does(path: Path) -> None:
-    """Every public function and class at the top of a file has a docstring."""
-    tree = ast.parse(path.read_text("utf-8"))
-    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    public = [each for each in tree.body if isinstance(each, definitions) and not each.name.startswith("_")]
-    assert {each.name for each in public if not ast.get_docstring(each)} <= SAID_ABOVE
-
-
-@each_file
-def test_nothing_is_called_after_nothing(path: Path) -> None:
-    """No file is a drawer for what has no place: its name says what it holds."""
+def test_every_file_holds_one_idea() -> None:
+    """No file is long, nor a drawer for what has no place: its name says what it holds."""
     drawers = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
-    assert not drawers & {path.stem, *path.relative_to(SOURCE).parts}
+    for path in FILES:
+        assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE, path
+        assert not drawers & {path.stem, *path.relative_to(SOURCE).parts}, path

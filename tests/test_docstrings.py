@@ -19,8 +19,9 @@ WITH_EXAMPLES = [
 
 
 def test_there_are_examples() -> None:
-    """Those of the Python API among them."""
-    assert {"paramtool", "paramtool.operations.comparison.compare"} <= set(WITH_EXAMPLES)
+    """Those of the package among them."""
+    assert "paramtool" in WITH_EXAMPLES
+    assert len(WITH_EXAMPLES) > 5
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +20,10 @@ from paramtool.network import network
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison.differences import differences
 from paramtool.operations.gradients.gradients import gradients
+from paramtool.records.report import Report
 from paramtool.render.formats import Format, folded, render
 from paramtool.render.screen import Screen
-from tests.conftest import CONFIGS, ROOT, Run
+from tests.conftest import CONFIGS, ROOT, Result, Run
 from tests.specs import open_spec
 
 SMALL = ("mlp", "shared", "my_model")
@@ -144,16 +149,51 @@ TREES = {
 }
 
 
+@dataclass
+class Shown:
+    """A command that ran once, whose report is rendered for terminals of many widths."""
+
+    result: Result
+    report: Report[Any, Any]
+    format: Format
+
+    def at(self, width: int | None) -> Result:
+        """Return how the command would have ended on a terminal of `width`."""
+        return replace(self.result, stdout="".join(render(self.report, self.format, Screen(width=width))))
+
+
+SHOWN: dict[tuple[str, ...], Shown] = {}
+
+
+@pytest.fixture
+def show(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Shown]:
+    """Run a command at its first call alone, and keep what it would render."""
+
+    def show(*arguments: str) -> Shown:
+        def keep(report: Report[Any, Any], format: Format, _: Screen) -> list[str]:
+            kept.append((report, format))
+            return []
+
+        if arguments not in SHOWN:
+            kept: list[tuple[Report[Any, Any], Format]] = []
+            monkeypatch.setattr(import_module(f"paramtool.cli.commands.{arguments[0]}"), "render", keep)
+            result = run(*arguments)
+            assert (len(kept), result.stdout) == (1, "")
+            SHOWN[arguments] = Shown(result, *kept[0])
+        return SHOWN[arguments]
+
+    return show
+
+
 @pytest.mark.parametrize("width", [None, 80, 120])
 @pytest.mark.parametrize("case", [*TREES, "diff"])
 def test_a_tree_looks_the_same(
-    case: str, width: int | None, golden: SnapshotAssertion, run: Run, monkeypatch: pytest.MonkeyPatch
+    case: str, width: int | None, golden: SnapshotAssertion, show: Callable[..., Shown]
 ) -> None:
     """Each command with names has a tree, of which no leaf is wider than its terminal, nor cut in a file."""
-    monkeypatch.setattr("paramtool.cli.console.screen", lambda: Screen(width=width))
     path = "configs/gpt2.yaml"
     arguments = TREES[case].split() if case in TREES else ["diff", path, path, *CHANGES.split()]
-    result = run(*arguments, "--format", "tree")
+    result = show(*arguments, "--format", "tree").at(width)
     assert result.status == (case == "diff")
     head = result.stdout.split("\n\n")[0]
     assert all(len(line) <= (width or len(head)) for line in head.splitlines())
@@ -217,11 +257,10 @@ def test_a_difference_on_a_terminal_looks_the_same(width: int, golden: SnapshotA
 @pytest.mark.parametrize("width", [50, 80, 100, 120])
 @pytest.mark.parametrize("case", ["init", "plan", "model"])
 def test_a_narrow_table_looks_the_same(
-    case: str, width: int, golden: SnapshotAssertion, run: Run, monkeypatch: pytest.MonkeyPatch
+    case: str, width: int, golden: SnapshotAssertion, show: Callable[..., Shown]
 ) -> None:
     """The tables of init and grad do without columns on a terminal of usual width, and say which."""
-    monkeypatch.setattr("paramtool.cli.console.screen", lambda: Screen(width=width))
-    result = run(*TREES.get(case, "grad configs/tiny_lm.yaml --layers").split())
+    result = show(*TREES.get(case, "grad configs/tiny_lm.yaml --layers").split()).at(width)
     assert result.status == 0
     assert RESIDUAL.sub("about 0", result.stdout) == golden
 

@@ -182,7 +182,6 @@ def test_uses_add_up_to_rounding_in_every_dtype(dtype: torch.dtype) -> None:
 
 def test_a_sum_that_is_not_the_gradient_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a use lost, the check of every run would say so, as an error of the tool's own."""
-
     add = splits.Splits.add
 
     def lose(self: Any, uses: Any, foreign: bool, watched: bool) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONFIGS, ROOT
+from tests.warm import warm_command
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
@@ -30,9 +31,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def printed(command: str, folder: Path) -> str:
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder with the command line, which starts in no time."""
+    with warm_command(tmp_path_factory.mktemp("warm")) as found:
+        yield found
+
+
+def printed(command: str, folder: Path, tools: Path) -> str:
     """Return what `command` prints, stdout and stderr as they come."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{tools}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONIOENCODING": "utf-8"}
     environment.pop("PARAMTOOL_MODEL", None)
     return subprocess.run(
@@ -46,14 +54,14 @@ def printed(command: str, folder: Path) -> str:
     ).stdout
 
 
-def printed_by(commands: list[str], folder: Path) -> list[str]:
+def printed_by(commands: list[str], folder: Path, tools: Path) -> list[str]:
     """Return what each command prints; those that write nothing run side by side."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         running: list[Future[str]] = []
         for command in commands:
             if WRITES.search(command):
                 wait(running)
-            running.append(pool.submit(printed, command, folder))
+            running.append(pool.submit(printed, command, folder, tools))
             if WRITES.search(command):
                 wait(running)
         return [each.result() for each in running]
@@ -67,13 +75,16 @@ def sessions(text: str) -> Iterator[tuple[str, str]]:
             yield block[0], command
 
 
-def test_the_readme_shows_what_the_commands_print(folder: Path, request: pytest.FixtureRequest) -> None:
+def test_the_readme_shows_what_the_commands_print(
+    folder: Path, tools: Path, request: pytest.FixtureRequest
+) -> None:
     """Every command in the README prints what stands below it."""
     text = README.read_text("utf-8")
     found = list(sessions(text))
     assert len(found) > 8
     fresh = text
-    for (block, command), output in zip(found, printed_by([each for _, each in found], folder), strict=True):
+    outputs = printed_by([each for _, each in found], folder, tools)
+    for (block, command), output in zip(found, outputs, strict=True):
         fresh = fresh.replace(block, f"```console\n$ {command}\n{output}```\n")
     if request.config.getoption("--snapshot-update"):
         README.write_text(fresh, "utf-8")
@@ -81,13 +92,13 @@ def test_the_readme_shows_what_the_commands_print(folder: Path, request: pytest.
         assert fresh == text
 
 
-def test_what_a_notebook_does_is_a_line(folder: Path) -> None:
+def test_what_a_notebook_does_is_a_line(folder: Path, tools: Path) -> None:
     """Each command in the table of what a notebook does is done, without a word of error."""
     section = README.read_text("utf-8").partition("## What a notebook does")[2].partition("\n## ")[0]
     commands = re.findall(r"\| `(paramtool [^`]+)` \|$", section, re.MULTILINE)
     assert len(commands) == section.count("\n| ") - 1
     for command in commands:
-        lines = printed(f"{command}; echo $?", folder).splitlines()
+        lines = printed(f"{command}; echo $?", folder, tools).splitlines()
         assert (lines[-1], "error" in "".join(lines)) == ("0", False), command
 
 

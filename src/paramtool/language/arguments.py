@@ -42,6 +42,13 @@ def bind(
     return values, problems
 
 
+def fits(signature: Signature, given: Node | None) -> bool:
+    """Tell whether `signature` has the names, or as many positions, as `given` uses."""
+    if isinstance(given, Mapping):
+        return all(signature.argument(key.raw) for key, _ in given.entries)
+    return not isinstance(given, Sequence) or len(given.items) <= len(signature.positional)
+
+
 def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError | None:
     """Return the error for required arguments that are not among `names`, or None.
 

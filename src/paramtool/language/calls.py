@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language.arguments import bind, mismatch, missing
+from paramtool.language.arguments import bind, fits, mismatch, missing
 from paramtool.language.nested import ReadsNodes
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, is_nothing
 from paramtool.language.signature import Argument
@@ -25,7 +25,7 @@ def read_call(key: Scalar, given: Node | None, reader: ReadsNodes) -> Call:
     Raises:
         ParamtoolError: where neither torch nor a plugin has the class.
     """
-    signature = reader.catalog.module(key.raw)
+    signature = reader.catalog.module(key.raw, lambda each: fits(each, given))
     if signature is None:
         return _plugin(key, given, reader)
     values, problems = bind(signature, given, lambda node, argument: _value(key.raw, node, argument, reader))

@@ -7,15 +7,22 @@ checked, and its schema printed, without importing torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from paramtool.language.signature import Signature
 
 FILE = "catalog.json"
+
+Fit: TypeAlias = Callable[[Signature], bool]
+
+
+def anything(_: Signature) -> bool:
+    """Accept every signature."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,14 @@ class Catalog:
     dtypes: tuple[str, ...]
     float_dtypes: tuple[str, ...]
 
-    def module(self, name: str) -> Signature | None:
-        """Return the signature of the torch.nn class `name`, or None."""
+    def module(self, name: str, takes: Fit = anything) -> Signature | None:  # noqa: ARG002 - of one version
+        """Return the signature of the torch.nn class `name`, or None.
+
+        Args:
+            name: the class, without ``torch.nn.``.
+            takes: whether a signature takes what a spec gives; a catalogue that knows of several
+                versions of torch returns the first that does.
+        """
         written = self.modules.get(name)
         return None if written is None else _signature(name, tuple(written))
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,15 +13,17 @@ from paramtool.files.reading.json_document import Document, read_document
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import find_in_folder, read_index
 from paramtool.files.reading.torch_archive import read_archive
-from paramtool.language.catalog import Catalog, shipped
+from paramtool.language.catalog import Catalog
 from paramtool.language.document import Spec, read_spec
 from paramtool.language.limits import MAX_BYTES
 from paramtool.language.overrides import Override
 from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
+from paramtool.language.torch_source import installed_source
 from paramtool.models.form import Form, path_and_key, recognize
 from paramtool.models.python_object import PythonObject, read_object
 from paramtool.models.snapshot import Snapshot, read_snapshot
+from paramtool.network.installed_catalog import catalog_of
 from paramtool.place import Text
 from paramtool.records.rule import Rule
 
@@ -143,21 +143,5 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
 
 
 def spec_catalog() -> Catalog:
-    """Return the shipped catalogue, or that of the installed torch where it is another version."""
-    known = shipped()
-    if _installed_torch() in (None, known.torch):
-        return known
-    from paramtool.network.signatures import catalog
-
-    return catalog()
-
-
-def _installed_torch() -> str | None:
-    """Return the version that an import of torch would find, as its own file says, or None without one."""
-    spec = find_spec("torch")
-    try:
-        text = Path(spec.origin).with_name("version.py").read_text("utf-8") if spec and spec.origin else ""
-    except OSError:
-        return None
-    found = re.search(r"^__version__ = '([^'+]+)", text, re.MULTILINE)
-    return found[1] if found else None
+    """Return what a spec may name: the shipped catalogue, and what only the installed torch has."""
+    return catalog_of(installed_source())

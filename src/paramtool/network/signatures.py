@@ -11,16 +11,13 @@ from functools import cache
 import torch
 from torch import nn
 
-from paramtool.language.arguments import HARDWARE
 from paramtool.language.catalog import Catalog
 from paramtool.language.containers import LISTS, NAMED
 from paramtool.language.signature import Argument, Signature
+from paramtool.language.torch_source import LEFT_OUT
 
 CONSTRUCTS = frozenset((*LISTS, *NAMED))
 """Classes that the language itself reads, so that they have no signature here."""
-
-_LEFT_OUT = {*HARDWARE, "generator", "options"}
-"""Arguments that choose hardware or take objects that plain data cannot write."""
 
 _UNANNOTATED = {  # or annotated with Any
     ("Transformer", "custom_encoder"): "module | None",
@@ -98,7 +95,7 @@ def _arguments(owner: str, function: typing.Callable[..., object]) -> tuple[Argu
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         if name == "self" or variadic:
             continue
-        if name in _LEFT_OUT or name.startswith("_"):
+        if name in LEFT_OUT or name.startswith("_"):
             shifted = True
             continue
         default = None if parameter.default is parameter.empty else _default(parameter.default)
