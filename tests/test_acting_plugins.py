@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError
+from paramtool.initializers.registry import offers
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
 from paramtool.operations.initialization.rule_application import initialize
@@ -67,7 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def offered() -> Iterator[None]:
     """Offer the plugin until the test ends."""
     with ExitStack() as stack:
-        stack.enter_context(plugins.from_files(["laws.py"]))
+        stack.enter_context(offers.from_files(["laws.py"]))
         yield
 
 
@@ -200,11 +200,11 @@ def test_nan_that_it_makes_is_refused_and_nan_that_was_there_is_not() -> None:
 def test_what_it_does_wrong_is_told_as_of_any_other(folder: Path, body: str, said: str, rng: str) -> None:
     """What it raises, and another shape, is an error of its rule; one that does nothing is none."""
     (folder / "odd.py").write_text(f"def law(tensor):\n    {body}\nlaw.replaces = False\n")
-    with plugins.from_files(["odd.py"]), pytest.raises(ParamtoolError) as caught:
+    with offers.from_files(["odd.py"]), pytest.raises(ParamtoolError) as caught:
         apply(torch.ones(2, 3), f"[{rule('law: ')}]", rng)
     assert caught.value.message == said
     (folder / "idle.py").write_text("def idle(tensor): ...\nidle.replaces = False\n")
-    with plugins.from_files(["idle.py"]):
+    with offers.from_files(["idle.py"]):
         assert torch.equal(apply(torch.ones(2, 3), f"[{rule('idle: ')}]", rng), torch.ones(2, 3))
 
 
@@ -215,7 +215,7 @@ def test_a_result_that_is_returned_and_not_filled_in_is_refused(folder: Path) ->
         "def done(tensor):\n    tensor *= 2\n    return tensor > 0\ndone.replaces = False\n"
         "def sparse_done(tensor):\n    return tensor.fill_(4).to_sparse()\n"
     )
-    with plugins.from_files(["laws.py"]):
+    with offers.from_files(["laws.py"]):
         assert torch.equal(apply(torch.ones(2, 3), f"[{rule('done: ')}]"), torch.full((2, 3), 2.0))
         assert torch.equal(apply(torch.ones(2, 3), f"[{rule('sparse_done: ')}]"), torch.full((2, 3), 4.0))
         with pytest.raises(ParamtoolError) as caught:

@@ -10,6 +10,7 @@ import math
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,13 +21,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError
-from paramtool.initializers.listing import initializers
+from paramtool.initializers.registry import offers
+from paramtool.initializers.registry.table import BUILT_IN as TABLE
 from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
+from paramtool.network import signatures
 from paramtool.operations.initialization.rule_application import initialize
 from paramtool.operations.initialization.rule_plan import find_initializer
+from paramtool.operations.listing.initializers import initializers
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from tests.conftest import CONFIGS, Run
@@ -70,7 +73,7 @@ def plugin(folder: Path) -> Write:
 def load() -> Iterator[Callable[[str], None]]:
     """Offer the initializers of a file until the test ends."""
     with ExitStack() as stack:
-        yield lambda file: stack.enter_context(plugins.from_files([file]))
+        yield lambda file: stack.enter_context(offers.from_files([file]))
 
 
 @pytest.fixture
@@ -121,16 +124,35 @@ def fill(rule: str, *shape: int, rng: str = "streams", seed: int = 0) -> tuple[T
 
 
 def test_every_initializer_of_torch_is_offered() -> None:
-    """All of torch.nn.init, and the arithmetic of this tool, come through the entry points."""
-    assert plugins.names(plugins.INITIALIZERS) == BUILT_IN
+    """All of torch.nn.init, and the arithmetic of this tool, come through one door."""
+    assert offers.names() == BUILT_IN
     assert len(OF_TORCH) == 14
     for name in BUILT_IN:
         assert callable(find_initializer(name))
 
 
+@pytest.mark.skipif(
+    shipped().torch != torch.__version__.partition("+")[0],
+    reason=f"the table has the words of torch {shipped().torch}",
+)
+def test_the_table_has_the_signatures_of_torch() -> None:
+    """Names, types and defaults are those of torch.nn.init, word for word."""
+    for name in OF_TORCH:
+        assert TABLE[name].origin == "torch.nn.init"
+        assert list(TABLE[name].arguments) == signatures.initializer(name).written()
+
+
+def test_the_table_says_where_each_function_is_and_what_a_lone_number_means() -> None:
+    """A function is found under its own name, and the main argument is one that it takes."""
+    for name, known in TABLE.items():
+        assert known.load() is find_initializer(name)
+        assert known.function.endswith(f":{name}")
+        assert known.main is None or known.main in [word.partition(":")[0] for word in known.arguments]
+
+
 def test_built_in_initializers_take_what_the_catalogue_says() -> None:
     """The names and defaults of the functions are those of torch, which the listing shows."""
-    for row in initializers(shipped()).rows:
+    for row in initializers().rows:
         parameters = list(inspect.signature(find_initializer(row.name)).parameters.values())[1:]
         taken = [each for each in parameters if each.name not in ("generator", "parameter")]
         names = [word.split("=")[0] for word in row.arguments.split(", ") if word]
@@ -317,6 +339,52 @@ def test_a_plugin_that_cannot_be_imported_hurts_only_who_uses_it(run: Run, insta
     assert listed(run)["bad"]["arguments"] == "…"
 
 
+def test_an_earlier_installation_of_ours_adds_nothing(run: Run, install: Install) -> None:
+    """Entry points that metadata of this tool still lists are passed over, whatever it is spelt like."""
+    code = "def ones(tensor): raise SystemExit\ngone = ones"
+    install("ParamTool", "pt_old", code, ones="pt_old:ones", gone="pt_old:gone")
+    assert sorted(listed(run)) == BUILT_IN
+    assert fill("ones: ", 2)[0].tolist() == [1, 1]
+    assert "unknown initializer 'gone'" in refused(run, "init", "-p", ".", "--with", "gone")
+
+
+def test_our_own_function_under_another_name_is_a_plugin(run: Run, install: Install) -> None:
+    """A distribution may offer it again; under the same name it is the same thing."""
+    function = "paramtool.initializers.functions.elementwise:ones"
+    install("laws", "pt_laws", "", ones=function, uno=function)
+    rows = listed(run)
+    assert (rows["ones"]["origin"], rows["uno"]["origin"]) == ("torch.nn.init", "laws 2.5")
+    assert fill("uno: ", 2)[0].tolist() == fill("ones: ", 2)[0].tolist() == [1, 1]
+
+
+def test_metadata_that_is_broken_hurts_nobody(run: Run, install: Install, folder: Path) -> None:
+    """What an uninstallation left behind, and entry points that name nothing, are listed as they are."""
+    install("laws", "pt_laws", LAWS, ramp="pt_laws:ramp", odd="not a module", empty="")
+    (folder / "laws" / "laws-2.5.dist-info" / "METADATA").unlink()
+    rows = listed(run)
+    assert (rows["ramp"]["origin"], rows["ramp"]["arguments"]) == (
+        "pt_laws:ramp",
+        "start=0.0, step=1.0, reverse=False",
+    )
+    assert rows["odd"]["arguments"] == "…"
+    assert run("init", "-n", "-p", ".", "--zeros").status == 0
+    assert "the plugin 'odd' of not a module cannot be imported" in refused(
+        run, "init", "-n", "-p", ".", "--with", "odd"
+    )
+
+
+def test_a_plugin_in_a_zip_archive_is_read_without_running_it(
+    run: Run, install: Install, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its source is read where it is."""
+    install("laws", "pt_laws", "", ramp="pt_zipped:ramp")
+    with zipfile.ZipFile(folder / "laws.zip", "w") as archive:
+        archive.writestr("pt_zipped.py", LAWS)
+    monkeypatch.syspath_prepend(folder / "laws.zip")
+    assert listed(run)["ramp"]["arguments"] == "start=0.0, step=1.0, reverse=False"
+    assert "pt_zipped" not in sys.modules
+
+
 # files
 
 
@@ -358,10 +426,12 @@ def test_only_public_functions_of_a_tensor_are_initializers(run: Run, plugin: Wr
         "class Tall:\n    def method(tensor): ...\n"
     )
     assert sorted(set(listed(run, "--plugin", file)) - set(BUILT_IN)) == ["law"]
-    with plugins.from_files([file]):
-        assert sorted(set(plugins.names(plugins.INITIALIZERS)) - set(BUILT_IN)) == ["law"]
+    with offers.from_files([file]):
+        assert sorted(set(offers.names()) - set(BUILT_IN)) == ["law"]
         assert fill("law: {a: 2.5}", 2)[0].tolist() == [2.5, 2.5]
-    assert plugins.names(plugins.INITIALIZERS) == BUILT_IN
+        row = initializers("law").rows[0]
+        assert (row.origin, row.typed) == (file, f"--plugin {file} --pattern weight --with law:a=1.5")
+    assert offers.names() == BUILT_IN
 
 
 def test_several_files_are_taken_and_one_twice_is_one(run: Run, plugin: Write) -> None:
@@ -372,9 +442,7 @@ def test_several_files_are_taken_and_one_twice_is_one(run: Run, plugin: Write) -
     Path("more.py").write_text("def law(tensor): tensor.fill_(2)")
     said = refused(run, "init", *both, "--plugin", "more.py", "-p", ".", "--with", "law")
     assert "'law' is offered by laws.py and more.py; give the function another name" in said
-    assert (
-        len([row for row in initializers(shipped(), files=[file, "more.py"]).rows if row.name == "law"]) == 2
-    )
+    assert len([row for row in initializers(files=[file, "more.py"]).rows if row.name == "law"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ _PLAIN = re.compile(r"[\w.-]+")
 
 def initializer_names(incomplete: str) -> list[str]:
     """Return every initializer that is installed."""
-    from paramtool import plugins
+    from paramtool.initializers.registry import offers
 
-    return _beginning(incomplete, plugins.names(plugins.INITIALIZERS))
+    return _beginning(incomplete, offers.names())
 
 
 def class_names(incomplete: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from paramtool import __version__
 from paramtool.cli import console
 from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
@@ -29,9 +30,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        console.write([f"paramtool {version('paramtool')}\n"])
+        console.write([f"paramtool {__version__}\n"])
         raise typer.Exit
 
 

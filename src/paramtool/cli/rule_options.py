@@ -19,6 +19,7 @@ import typer
 from paramtool.cli import completion
 from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError, Problems, shorten
+from paramtool.initializers.registry.table import TABLE, Option
 from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar
 from paramtool.language.nodes import Sequence as List
@@ -31,52 +32,14 @@ RULES = "paramtool.rules"
 """Where the context keeps what was typed."""
 
 _NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[-+\d.,_eExinfa ]*")
-
-
-@dataclass(frozen=True)
-class InitializerOption:
-    """One initializer as an option: what it takes, and whether it may be left out."""
-
-    name: str
-    metavar: str
-    help: str
-    optional: bool = False
-
-    @property
-    def option(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-
-INITIALIZERS = (
-    InitializerOption("normal", "STD", "N(0, STD²); or MEAN,STD."),
-    InitializerOption("uniform", "LOW,HIGH", "U(LOW, HIGH)."),
-    InitializerOption("trunc_normal", "STD", "N(0, STD²) within [-2, 2]; or MEAN,STD,LOW,HIGH."),
-    InitializerOption("constant", "VALUE", "VALUE everywhere."),
-    InitializerOption("zeros", "", "0 everywhere."),
-    InitializerOption("ones", "", "1 everywhere."),
-    InitializerOption("eye", "", "The identity matrix."),
-    InitializerOption("dirac", "[GROUPS]", "A convolution that passes its input on.", True),
-    InitializerOption("xavier_uniform", "[GAIN]", "Glorot and Bengio 2010, uniform.", True),
-    InitializerOption("xavier_normal", "[GAIN]", "Glorot and Bengio 2010, normal.", True),
-    InitializerOption(
-        "kaiming_uniform", "[A]", "He et al. 2015, uniform; A is the slope of a leaky ReLU.", True
-    ),
-    InitializerOption(
-        "kaiming_normal", "[A]", "He et al. 2015, normal; A is the slope of a leaky ReLU.", True
-    ),
-    InitializerOption("orthogonal", "[GAIN]", "A (semi-)orthogonal matrix.", True),
-    InitializerOption("sparse", "SPARSITY", "N(0, 0.01²) with a part of each column 0; or SPARSITY,STD."),
-    InitializerOption("add", "VALUE", "Add VALUE to what is there."),
-    InitializerOption("mul", "VALUE", "Multiply what is there by VALUE."),
-    InitializerOption("clamp", "MIN,MAX", "Move what is there into [MIN, MAX]."),
-    InitializerOption("put", "INDEX=VALUE", "Set an element, as 0,0=42; or a row, 0=42."),
-)
-_BY_OPTION = {each.option: each for each in INITIALIZERS}
 _SELECTORS = {
     "--pattern": "pattern", "-p": "pattern", "--exclude": "exclude", "--type": "type", "-t": "type",
     "--ndim": "ndim",
 }  # fmt: skip
 _WITH = "--with"
+_INITIALIZERS = {each.flag: each.option for each in TABLE if each.option}
+_KEYS = {**_SELECTORS, _WITH: _WITH, **{each.flag: each.name for each in TABLE if each.option}}
+"""What each option stands for in a rule."""
 
 
 def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -98,7 +61,7 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
             offered=completion.class_names,
         ),
         "ndim": _shown("--ndim", metavar="N", help="Select tensors of N dimensions."),
-        **{each.name: _initializer_shown(each) for each in INITIALIZERS},
+        **{each.name: _initializer_shown(each.flag, each.option) for each in TABLE if each.option},
         "with_": _shown(
             "--with",
             metavar="NAME:KEY=VALUE,…",
@@ -126,10 +89,10 @@ def _shown(*names: str, metavar: str, help: str, offered: Callable[[str], list[s
     return Annotated[str | None, option]
 
 
-def _initializer_shown(each: InitializerOption) -> Any:
-    if each.metavar:
-        return _shown(each.option, metavar=each.metavar, help=each.help)
-    return Annotated[bool, typer.Option(each.option, help=each.help)]
+def _initializer_shown(flag: str, option: Option) -> Any:
+    if option.metavar:
+        return _shown(flag, metavar=option.metavar, help=option.help)
+    return Annotated[bool, typer.Option(flag, help=option.help)]
 
 
 class RuleCommand(Command):
@@ -170,10 +133,10 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         if word == "--":
             return typed, [*rest, word, *queue]
         option, equals, value = _parts(word)
-        if option not in _BY_OPTION and option not in _SELECTORS and option != _WITH:
+        if option not in _KEYS:
             rest.append(word)
             continue
-        known = _BY_OPTION.get(option)
+        known = _INITIALIZERS.get(option)
         given: str | None = value if equals else None
         if given is None and _takes_next(known, queue):
             given = queue.pop(0)
@@ -183,8 +146,7 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         if known is not None and given is not None and given.count(",") < known.metavar.count(","):
             # torch's uniform_(tensor, 0.1) is U(0.1, 1), which nobody means
             raise ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
-        key = known.name if known else _SELECTORS.get(option, _WITH)
-        typed.append(Typed(key, given, f"{option} {given}" if given is not None else option))
+        typed.append(Typed(_KEYS[option], given, f"{option} {given}" if given is not None else option))
     return typed, rest
 
 
@@ -196,7 +158,7 @@ def _parts(word: str) -> tuple[str, str, str]:
     return word.partition("=")
 
 
-def _takes_next(known: InitializerOption | None, queue: list[str]) -> bool:
+def _takes_next(known: Option | None, queue: list[str]) -> bool:
     if not queue:
         return False
     if known is None:
@@ -264,7 +226,7 @@ def _entry(each: Typed, place: Place) -> tuple[str, Node]:
     if each.key == "put":
         index, equals, given = value.rpartition("=")
         if not equals:
-            raise ParamtoolError(f"--put takes {_BY_OPTION['--put'].metavar}, got '{shorten(value)}'")
+            raise ParamtoolError(f"--put takes {_INITIALIZERS['--put'].metavar}, got '{shorten(value)}'")
         pairs = (("index", _values(index, place)), ("value", read_word(given.strip(), place)))
         return each.key, _mapping(pairs, place)
     return each.key, _values(value, place) if each.value is not None else read_value("", place)

@@ -1,1 +1,5 @@
-"""The built-in initializers, offered as entry points like those of any plugin."""
+"""What a rule fills tensors with.
+
+registry/     which initializers there are: our own in one table, and those of plugins; no torch
+functions/    what each of our own does to a tensor
+"""

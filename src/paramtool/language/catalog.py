@@ -1,4 +1,4 @@
-"""Every name that a spec may use of torch: module classes, initializers and dtypes.
+"""Every name that a spec may use of torch: module classes and dtypes.
 
 The catalogue ships as a file made from torch's own signatures (``make schema``), so that a spec is
 checked, and its schema printed, without importing torch.
@@ -31,7 +31,6 @@ class Catalog:
 
     torch: str
     modules: Mapping[str, list[str]]
-    initializers: Mapping[str, list[str]]
     dtypes: tuple[str, ...]
     float_dtypes: tuple[str, ...]
 
@@ -44,11 +43,6 @@ class Catalog:
                 versions of torch returns the first that does.
         """
         written = self.modules.get(name)
-        return None if written is None else _signature(name, tuple(written))
-
-    def initializer(self, name: str, takes: Fit = anything) -> Signature | None:  # noqa: ARG002 - same
-        """Return the signature of ``torch.nn.init.<name>_`` without its tensor, or None; see `module`."""
-        written = self.initializers.get(name)
         return None if written is None else _signature(name, tuple(written))
 
     def to_json(self) -> str:

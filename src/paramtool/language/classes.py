@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.arguments import bind, fits, mismatch, missing
 from paramtool.language.catalog import Catalog
@@ -15,6 +14,7 @@ from paramtool.language.signature import Argument
 from paramtool.language.tensors import read_tensor
 from paramtool.language.tree import Child, ClassNode, Container, TensorNode, Tree, Value, bottom
 from paramtool.language.values import Mismatch, convert, plain
+from paramtool.plugins import entry_points
 from paramtool.suggestion import suggest
 
 
@@ -121,7 +121,7 @@ def read_class(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode
 def _plugin(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode:
     """Return the call of a plugin's module, whose signature is asked when it is built."""
     try:
-        entry = plugins.find(plugins.MODULES, key.raw)
+        entry = entry_points.find(entry_points.MODULES, key.raw)
     except ParamtoolError as error:
         raise ParamtoolError(error.message, key.place, error.hint) from error
     if entry is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from paramtool.initializers.registry.table import TABLE, TORCH
 from paramtool.language.catalog import Catalog
 from paramtool.language.classes import LISTS, NAMED, ONLY_TENSORS, TENSORS
 from paramtool.language.document import LOSSES
 from paramtool.language.expectations import KINDS
 from paramtool.language.notation import Alternative, Atom, ListOf, Literal, Union, parse
-from paramtool.language.rules import MAIN_ARGUMENT, OWN, SELECTOR
+from paramtool.language.rules import SELECTOR, signature_of
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tensors import FILLS, KEYS
 from paramtool.quantities import COUNT_PATTERN, SIZE_PATTERN
@@ -31,7 +32,7 @@ _REFERENCES = ("dtype", "tensor", "module", "quantity", "size")
 
 
 def json_schema(catalog: Catalog) -> Schema:
-    """Return the schema of specs over the modules and initializers of `catalog`.
+    """Return the schema of specs over the modules of `catalog` and our own initializers.
 
     What a name stands for that a spec defines, or a plugin offers, no schema can know: such names
     are let through, and the reader checks them.
@@ -58,7 +59,7 @@ def json_schema(catalog: Catalog) -> Schema:
             "freeze": _described(_type(parse("regex | [regex]")), "Patterns of names without gradient."),
             "input": _input(),
             "loss": {"description": "What backward starts from.", "enum": list(LOSSES)},
-            "init": {"description": "Rules, top to bottom.", "type": "array", "items": _rule(catalog)},
+            "init": {"description": "Rules, top to bottom.", "type": "array", "items": _rule()},
             "expect": {
                 "description": "What check holds the model to.",
                 "type": "object",
@@ -156,9 +157,10 @@ def _input() -> Schema:
     }
 
 
-def _rule(catalog: Catalog) -> Schema:
-    initializers = {name: catalog.initializer(name) for name in catalog.initializers} | OWN
-    filled = {name: _arguments(each, MAIN_ARGUMENT.get(name)) for name, each in initializers.items() if each}
+def _rule() -> Schema:
+    of_torch = sorted((each for each in TABLE if each.origin == TORCH), key=lambda each: each.name)
+    known = (*of_torch, *(each for each in TABLE if each.origin != TORCH))
+    filled = {each.name: _arguments(signature_of(each), each.main) for each in known}
     selector = {each.name: _type(each.parsed_type) for each in SELECTOR.arguments}
     return {"type": "object", "properties": {**selector, **filled}}
 

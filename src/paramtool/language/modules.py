@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cached_property
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.arguments import bind, missing
 from paramtool.language.catalog import Catalog
@@ -35,6 +34,7 @@ from paramtool.language.tree import (
     Value,
     bottom,
 )
+from paramtool.plugins import entry_points
 
 CONSTRUCTS = (*dict.fromkeys((*LISTS, *NAMED)), "Repeat", "Residual", *TENSORS)
 
@@ -70,7 +70,7 @@ class ModuleReader:
     @cached_property
     def names(self) -> Collection[str]:
         """Every name that a module node may have."""
-        offered = plugins.names(plugins.MODULES)
+        offered = entry_points.names(entry_points.MODULES)
         return dict.fromkeys((*CONSTRUCTS, *self.catalog.modules, *offered, *self._defines))
 
     def read_defines(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as ReadOnly
+from functools import cache
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError, Problems, shorten
-from paramtool.language.arguments import bind, fits, mismatch, missing
-from paramtool.language.catalog import Catalog, Fit, anything
+from paramtool.initializers.registry import offers
+from paramtool.initializers.registry.table import BUILT_IN, BuiltIn
+from paramtool.language.arguments import bind, mismatch, missing
+from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tree import Value
@@ -28,27 +30,13 @@ SELECTOR = Signature(
     ),
 )
 
-OWN = {
-    "add": Signature("add", (Argument("value", "float"),)),
-    "mul": Signature("mul", (Argument("value", "float"),)),
-    "clamp": Signature(
-        "clamp", (Argument("min", "float | None", "None"), Argument("max", "float | None", "None"))
-    ),
-    "put": Signature("put", (Argument("index", "int | [int]"), Argument("value", "float"))),
-    "copy": Signature("copy", (Argument("file", "str"), Argument("name", "str", "'{name}'"))),
-}
-"""The initializers that torch.nn.init lacks."""
-
-MAIN_ARGUMENT = {"normal": "std", "trunc_normal": "std"}
-"""What a lone number means where it is not the first argument: ``normal: 0.01`` is a std."""
-
-
 _EXAMPLE = "as in {pattern: weight, normal: {std: 0.01}}"
 
 
-def initializer_signature(name: str, catalog: Catalog, takes: Fit = anything) -> Signature | None:
-    """Return what the initializer takes, or None where torch and this tool have none of the name."""
-    return OWN.get(name) or catalog.initializer(name, takes)
+@cache
+def signature_of(known: BuiltIn) -> Signature:
+    """Return what one of our own initializers takes."""
+    return Signature.read(known.name, known.arguments)
 
 
 def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
@@ -94,37 +82,38 @@ def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> R
         except ParamtoolError as error:
             problems.append(error)
     if len(named) != 1:
-        problems.append(_not_one([key for key, _ in named], node, catalog))
+        problems.append(_not_one([key for key, _ in named], node))
         return None
     key, given = named[0]
     arguments = _arguments(key, given, catalog, problems)
     return Rule(key.raw, arguments, node.place, **selector)  # type: ignore[arg-type]
 
 
-def _not_one(named: list[Scalar], node: Node, catalog: Catalog) -> ParamtoolError:
+def _not_one(named: list[Scalar], node: Node) -> ParamtoolError:
     """Return the error for a rule with no initializer or several, one of which may be a misspelt selector."""
     if not named:
         return ParamtoolError("a rule has one initializer, this one has none", node.place, _EXAMPLE)
-    offered = plugins.names(plugins.INITIALIZERS)
+    offered = offers.names()
     for key in named:
-        if initializer_signature(key.raw, catalog) is None and key.raw not in offered:
-            return _unknown("a rule has no key", key, offered, catalog)
+        if key.raw not in offered:
+            return _unknown("a rule has no key", key, offered)
     message = f"a rule has one initializer, this one has '{named[0].raw}' and '{named[1].raw}'"
     return ParamtoolError(message, named[1].place, "write a rule for each")
 
 
-def _unknown(what: str, key: Scalar, offered: list[str], catalog: Catalog) -> ParamtoolError:
-    known = [*catalog.initializers, *OWN, *offered, *(each.name for each in SELECTOR.arguments)]
+def _unknown(what: str, key: Scalar, offered: list[str]) -> ParamtoolError:
+    known = [*offered, *(each.name for each in SELECTOR.arguments)]
     return ParamtoolError(f"{what} '{shorten(key.raw)}'", key.place, suggest(key.raw, known))
 
 
 def _arguments(
     key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
 ) -> ReadOnly[str, Value]:
-    signature = initializer_signature(key.raw, catalog, lambda each: fits(each, given))
-    if signature is None:
+    known = BUILT_IN.get(key.raw)
+    if known is None:
         return _plugin_arguments(key, given, catalog, problems)
-    main = signature.argument(MAIN_ARGUMENT.get(key.raw, ""))
+    signature = signature_of(known)
+    main = signature.argument(known.main or "")
     values, wrong = bind(
         signature, given, lambda each, argument: _read(each, argument, key.raw, catalog), main
     )
@@ -136,9 +125,9 @@ def _arguments(
 def _plugin_arguments(
     key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
 ) -> ReadOnly[str, Value]:
-    offered = plugins.names(plugins.INITIALIZERS)
+    offered = offers.names()
     if key.raw not in offered:
-        problems.append(_unknown("unknown initializer", key, offered, catalog))
+        problems.append(_unknown("unknown initializer", key, offered))
         return {}
     if is_nothing(given):
         return {}

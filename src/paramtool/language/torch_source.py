@@ -50,15 +50,6 @@ class TorchSource:
         }
 
     @cached_property
-    def initializers(self) -> dict[str, frozenset[str]]:
-        """The functions of torch.nn.init without their final ``_``, each with its arguments."""
-        found = {}
-        for each in ast.parse(self._text("nn/init.py")).body:
-            if isinstance(each, ast.FunctionDef) and re.fullmatch(r"[a-z]\w*_", each.name):
-                found[each.name.removesuffix("_")] = frozenset(_arguments(each)) - {"tensor"}
-        return found
-
-    @cached_property
     def dtypes(self) -> tuple[str, ...]:
         """The names of the dtypes that a spec can write."""
         names = set(_DTYPE.findall(self._text("_C/__init__.pyi"))) - _ALIASES

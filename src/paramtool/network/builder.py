@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from paramtool import plugins
 from paramtool.errors import ParamtoolError, first_line, shorten
 from paramtool.language.tree import (
     Anchored,
@@ -28,6 +27,7 @@ from paramtool.language.tree import (
 from paramtool.network.residual import Residual
 from paramtool.network.spec_tensors import make_tensor
 from paramtool.place import Place
+from paramtool.plugins import entry_points
 
 _NODES = (ClassNode, Container, Repeat, ResidualNode, TensorNode, DefineUse, Anchored)
 
@@ -188,12 +188,12 @@ def _name_refused(node: Container, child: Child, error: BaseException) -> Paramt
 
 
 def _plugin_class(node: ClassNode) -> type[nn.Module]:
-    entry = plugins.find(plugins.MODULES, node.type)
+    entry = entry_points.find(entry_points.MODULES, node.type)
     if entry is None:
         raise ParamtoolError(f"the plugin '{node.type}' is gone")
-    found = plugins.load(entry)
+    found = entry.load()
     if not callable(found):
-        raise ParamtoolError(f"the plugin '{node.type}' of {plugins.distribution(entry)} is not a class")
+        raise ParamtoolError(f"the plugin '{node.type}' of {entry.owner} is not a class")
     return found  # type: ignore[return-value]
 
 

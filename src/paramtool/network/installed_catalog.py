@@ -22,7 +22,6 @@ def catalog_of(source: TorchSource | None) -> Catalog:
     return InstalledCatalog(
         source.version,
         {name: known.modules.get(name, []) for name in (*known.modules, *source.modules)},
-        {name: known.initializers.get(name, []) for name in (*known.initializers, *source.initializers)},
         tuple(dict.fromkeys((*known.dtypes, *source.dtypes))),
         known.float_dtypes,
         known,
@@ -45,15 +44,6 @@ class InstalledCatalog(Catalog):
         if takes(known) or not takes(_widened(known, self.source.module_arguments(name))):
             return known
         return _asked().module(name) or known
-
-    def initializer(self, name: str, takes: Fit = anything) -> Signature | None:
-        """Return the shipped signature of the initializer if it serves, else that of the installed torch."""
-        known = self.known.initializer(name)
-        if known is None:
-            return _asked().initializer(name) if name in self.initializers else None
-        if takes(known) or not takes(_widened(known, self.source.initializers.get(name, frozenset()))):
-            return known
-        return _asked().initializer(name) or known
 
 
 def _widened(known: Signature, names: frozenset[str]) -> Signature:

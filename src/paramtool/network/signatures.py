@@ -1,4 +1,4 @@
-"""Ask the installed torch for its catalogue: every public torch.nn class and initializer."""
+"""Ask the installed torch for its catalogue: every public torch.nn class, and its dtypes."""
 
 from __future__ import annotations
 
@@ -34,14 +34,12 @@ _UNANNOTATED_ANYWHERE = {"dtype": "dtype | None", "size_average": "bool | None",
 def catalog() -> Catalog:
     """Return the catalogue of the torch that is imported."""
     modules = {name: _module(name).written() for name in module_names()}
-    initializers = {name: _initializer(name).written() for name in _initializer_names()}
     dtypes = sorted({str(value)[6:] for value in vars(torch).values() if isinstance(value, torch.dtype)})
     plain = tuple(name for name in dtypes if not name.startswith(("q", "bits")))
     # what torch.set_default_dtype takes; asked for by name, since asking by trial changes the default
     return Catalog(
         torch.__version__.partition("+")[0],
         modules,
-        initializers,
         plain,
         ("bfloat16", "float16", "float32", "float64"),
     )
@@ -53,14 +51,6 @@ def module_names() -> list[str]:
         name
         for name, value in vars(nn).items()
         if isinstance(value, type) and issubclass(value, nn.Module) and not name.startswith("_")
-    )
-
-
-def _initializer_names() -> list[str]:
-    return sorted(
-        name.removesuffix("_")
-        for name, value in vars(nn.init).items()
-        if inspect.isfunction(value) and name.endswith("_") and not name.startswith("_")
     )
 
 
@@ -90,7 +80,8 @@ def _recurrent(cls: type[nn.RNNBase]) -> tuple[Argument, ...]:
     return tuple(base)
 
 
-def _initializer(name: str) -> Signature:
+def initializer(name: str) -> Signature:
+    """Return the signature of ``torch.nn.init.<name>_`` without its tensor, which the table is held to."""
     arguments = _arguments(name, getattr(nn.init, f"{name}_"))
     return Signature(name, tuple(argument for argument in arguments if argument.name != "tensor"))
 

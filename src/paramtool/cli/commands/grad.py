@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from paramtool import plugins
 from paramtool.api.gradients import gradients
 from paramtool.cli import console, options
 from paramtool.cli.model_argument import all_rules, open_argument
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
+from paramtool.initializers.registry import offers
 from paramtool.language.option_inputs import read_inputs
 from paramtool.models.open import spec_catalog
 from paramtool.models.torch_import import torch_import
@@ -102,7 +102,7 @@ def grad(
     failures = _failures(fail_on)
     if plugin:
         with torch_import():
-            context.with_resource(plugins.from_files(plugin))
+            context.with_resource(offers.from_files(plugin))
     opened = open_argument(model, set, seed, arg)
     opened.check_buildable()
     if input:  # which lazy modules take their shapes from as well

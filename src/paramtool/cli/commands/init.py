@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from paramtool import plugins
 from paramtool.api.initialize import initialize
 from paramtool.cli import console, options
 from paramtool.cli.model_argument import all_rules, open_argument
 from paramtool.cli.output_options import read_target
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
+from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog
 from paramtool.models.torch_import import torch_import
 from paramtool.records.initialization import NORM, Initialization
@@ -79,7 +79,7 @@ def init(
         raise ParamtoolError("--values prints what --dry-run does not fill")
     if plugin:
         with torch_import():
-            context.with_resource(plugins.from_files(plugin))
+            context.with_resource(offers.from_files(plugin))
     opened = open_argument(model, set, seed, arg)
     opened.check_buildable()
     if weights is not None:

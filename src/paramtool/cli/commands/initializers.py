@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from paramtool.cli import completion, console, options
-from paramtool.cli.rule_options import INITIALIZERS
-from paramtool.initializers import listing as source
-from paramtool.language.catalog import shipped
+from paramtool.operations.listing import initializers as listing
 from paramtool.render.explanation import explanation
 from paramtool.render.formats import Format, render
 
@@ -33,7 +31,6 @@ def initializers(
     With its arguments and where it comes from.  An installed plugin is read and not run.
     """
     format = Format.json if json else format
-    options_of = {each.name: f"{each.option} {each.metavar}".rstrip() for each in INITIALIZERS}
-    report = source.initializers(shipped(), name, files=plugin or (), options=options_of)
+    report = listing.initializers(name, files=plugin or ())
     for_people = name is not None and format is Format.table
     console.write(explanation(report) if for_people else render(report, format, console.screen()))

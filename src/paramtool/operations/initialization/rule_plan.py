@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from paramtool import plugins
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
 from paramtool.initializers.functions.laws import Law
+from paramtool.initializers.registry import offers
 from paramtool.operations.initialization.steps import Step, offer
 from paramtool.operations.initialization.targets import Target, targets_of
 from paramtool.patterns import compile_pattern, matching
@@ -63,16 +63,15 @@ def find_initializer(name: str) -> Callable[..., Any]:
     Raises:
         ParamtoolError: where nobody does, it cannot be imported, or its attribute ``replaces`` is not a bool.
     """
-    entry = plugins.find(plugins.INITIALIZERS, name)
+    entry = offers.find(name)
     if entry is None:
-        known = plugins.names(plugins.INITIALIZERS)
-        raise ParamtoolError(f"unknown initializer '{name}'", hint=did_you_mean(name, known))
-    found = plugins.load(entry)
+        raise ParamtoolError(f"unknown initializer '{name}'", hint=did_you_mean(name, offers.names()))
+    found = entry.load()
     if not callable(found):
-        raise ParamtoolError(f"the initializer '{name}' of {plugins.distribution(entry)} is not callable")
+        raise ParamtoolError(f"the initializer '{name}' of {entry.owner} is not callable")
     replaces = getattr(found, "replaces", True)
     if not isinstance(replaces, bool):
-        owner = f"the initializer '{name}' of {plugins.distribution(entry)}"
+        owner = f"the initializer '{name}' of {entry.owner}"
         message = f"the attribute 'replaces' of {owner} must be bool, got {shorten(repr(replaces))}"
         raise ParamtoolError(message, hint=f"{name}.replaces = False says that it acts on what is there")
     return found

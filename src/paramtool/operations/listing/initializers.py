@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from importlib.machinery import PathFinder
 
-from paramtool import plugin_file, plugins
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.language.catalog import Catalog
-from paramtool.language.rules import MAIN_ARGUMENT, initializer_signature
+from paramtool.initializers.registry import offers
+from paramtool.initializers.registry.table import BUILT_IN, OWN, TORCH
+from paramtool.language.rules import signature_of
 from paramtool.language.signature import Argument, Signature
+from paramtool.plugins import python_file
+from paramtool.plugins.offer import Offer
 from paramtool.records.initializer import (
     ALL_COLUMNS,
     LIST_COLUMNS,
@@ -24,41 +25,30 @@ from paramtool.records.report import Report
 from paramtool.suggestion import did_you_mean
 
 UNKNOWN = "…"
-TORCH = "torch.nn.init"
-OWN_ORIGIN = "paramtool"
 _OFFERED = ("generator", "parameter")  # arguments that no rule gives: the tensor's stream and name
 _EXAMPLES = {"int": "1", "bool": "true", "str": "weights.safetensors", "int | [int]": "[0,0]"}
 
 
-def initializers(
-    catalog: Catalog,
-    name: str | None = None,
-    *,
-    files: Iterable[str] = (),
-    options: Mapping[str, str] | None = None,
-) -> Initializers:
+def initializers(name: str | None = None, *, files: Iterable[str] = ()) -> Initializers:
     """Return a row for every initializer that is installed, or that a file has.
 
     Args:
-        catalog: the signatures of torch.nn.init.
         name: only those of that name, with all there is to say about them.
         files: Python files of initializers, which are read and not run.
-        options: the option of each initializer that has one of its own, as ``--normal STD``.
 
     Raises:
         ParamtoolError: where there is none of that name, or a file has none.
     """
-    rows = [_offered(offer, catalog) for offer in plugins.offers(plugins.INITIALIZERS)]
+    rows = [_offered(each) for each in offers.listed()]
     for file in dict.fromkeys(files):
-        found = plugin_file.initializers(file)
-        plugins.refuse_built_in(file, found)
+        found = python_file.initializers(file)
+        offers.refuse_built_in(file, found)
         rows.extend(_of_file(file, node) for node in found.values())
     rows.sort(key=lambda row: row.name)
     if name is not None:
         rows = _called(name, rows)
-    own = [row for row in rows if row.origin in (TORCH, OWN_ORIGIN)]
-    rows = [replace(row, option=(options or {}).get(row.name)) if row in own else row for row in rows]
-    totals = InitializerTotals(initializers=len(rows), plugins=len(rows) - len(own))
+    own = sum(row.origin in (TORCH, OWN) for row in rows)
+    totals = InitializerTotals(initializers=len(rows), plugins=len(rows) - own)
     columns = LIST_COLUMNS if name is None else ALL_COLUMNS
     return Report("initializers", None, tuple(rows), totals, columns)
 
@@ -73,43 +63,17 @@ def _called(name: str, rows: list[InitializerRow]) -> list[InitializerRow]:
     raise ParamtoolError(f"unknown initializer '{shorten(name)}'", hint=hint)
 
 
-def _offered(offer: plugins.Offer, catalog: Catalog) -> InitializerRow:
-    if isinstance(offer, plugins.FromFile):
-        return _of_file(offer.file, plugin_file.initializers(offer.file)[offer.name])
-    source = _source(offer.module)
-    node = _read(source).get(offer.attr) if source else None
-    if plugins.is_built_in(offer):
-        origin = TORCH if offer.name in catalog.initializers else OWN_ORIGIN
-        return _row(offer.name, initializer_signature(offer.name, catalog), origin, _doc(node))
-    origin = f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value
-    return _row(offer.name, _taken(node) if node else None, origin, _doc(node))
+def _offered(offer: Offer) -> InitializerRow:
+    node = offer.definition()
+    known = BUILT_IN.get(offer.name)
+    if known is None or known is not offer:
+        return _row(offer.name, _taken(node) if node else None, offer.origin, _doc(node), offer.typed)
+    row = _row(known.name, signature_of(known), known.origin, _doc(node))
+    return replace(row, option=f"{known.flag} {known.option.metavar}".rstrip() if known.option else None)
 
 
 def _of_file(file: str, node: ast.FunctionDef) -> InitializerRow:
-    row = _row(node.name, _taken(node), file, _doc(node))
-    return replace(row, typed=f"--plugin {shlex.quote(file)} {row.typed}")
-
-
-def _read(source: str) -> dict[str, ast.FunctionDef]:
-    try:
-        return plugin_file.functions(source)
-    except ParamtoolError:  # of an installed plugin that nobody has asked to run
-        return {}
-
-
-def _source(module: str) -> str | None:
-    """Return the file that `import module` would run, found without running its packages."""
-    path = None
-    parts = module.split(".")
-    for count in range(1, len(parts) + 1):
-        try:
-            found = PathFinder.find_spec(".".join(parts[:count]), path)
-            path = list(found.submodule_search_locations or ()) if found else []
-        except (ImportError, KeyError, ValueError):  # a namespace package in a package
-            return None
-        if found is None:
-            return None
-    return found.origin if found and found.origin and found.origin.endswith(".py") else None
+    return _row(node.name, _taken(node), file, _doc(node), python_file.typed(file))
 
 
 def _taken(function: ast.FunctionDef) -> Signature:
@@ -136,7 +100,9 @@ def _doc(node: ast.FunctionDef | None) -> str | None:
     return ast.get_docstring(node) if node else None
 
 
-def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -> InitializerRow:
+def _row(
+    name: str, signature: Signature | None, origin: str, doc: str | None, before: str = ""
+) -> InitializerRow:
     arguments, written, example = UNKNOWN, f"{name}({UNKNOWN})", []
     if signature is not None:
         arguments = ", ".join(
@@ -153,7 +119,7 @@ def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -
         signature=written,
         doc=doc,
         option=None,
-        typed=f"--pattern weight --with {typed}",
+        typed=f"{before} --pattern weight --with {typed}".lstrip(),
         spec=f"{{pattern: weight, {name}: {{{spec}}}}}",
     )
 
@@ -161,7 +127,7 @@ def _row(name: str, signature: Signature | None, origin: str, doc: str | None) -
 def _example(name: str, signature: Signature) -> list[tuple[str, str]]:
     """Return arguments that a rule may give: those that it must, else the one that it gives most often."""
     required = [(each.name, _EXAMPLES.get(each.type, "0.1")) for each in signature.arguments if each.required]
-    main = MAIN_ARGUMENT.get(name)
+    main = BUILT_IN[name].main if name in BUILT_IN else None
     for each in sorted(signature.arguments, key=lambda argument: argument.name != main):
         value = _plain(each)
         if not required and value is not None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -19,11 +21,53 @@ from typing import TypeVar
 
 from paramtool.errors import ParamtoolError, told
 from paramtool.place import Place, Text
+from paramtool.plugins import source
+from paramtool.plugins.offer import RENAME
 
 FIRST = "tensor"
 """What the first parameter of a function is called that is an initializer."""
 
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """An initializer of a file that the person named, which has been imported."""
+
+    name: str
+    file: str
+    function: Callable[..., object]
+
+    remedy = RENAME
+
+    @property
+    def value(self) -> str:
+        return f"{self.file}:{self.name}"
+
+    @property
+    def owner(self) -> str:
+        return self.file
+
+    @property
+    def origin(self) -> str:
+        return self.file
+
+    @property
+    def typed(self) -> str:
+        return typed(self.file)
+
+    def definition(self) -> ast.FunctionDef | None:
+        """Return the function as its source has it."""
+        return functions(self.file).get(self.name)
+
+    def load(self) -> object:
+        """Return the function."""
+        return self.function
+
+
+def typed(file: str) -> str:
+    """Return the option that offers the initializers of a file."""
+    return f"--plugin {shlex.quote(file)}"
 
 
 def functions(file: str) -> dict[str, ast.FunctionDef]:
@@ -37,7 +81,7 @@ def functions(file: str) -> dict[str, ast.FunctionDef]:
         if path.exists() and not path.is_file():
             raise OSError(0, "it is not a file")
         content = path.read_bytes()
-        body = ast.parse(content, file).body
+        return source.functions(content, file)
     except (OSError, RecursionError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or "nested too deep"
         raise ParamtoolError(f"cannot read the plugin {file}: {reason}") from error
@@ -46,7 +90,6 @@ def functions(file: str) -> dict[str, ast.FunctionDef]:
         raise ParamtoolError(f"the plugin {file} is not Python: {error.msg}", place) from error
     except ValueError as error:  # a NUL, in the name or in the file
         raise ParamtoolError(f"cannot read the plugin {file}: {error}") from error
-    return {each.name: each for each in body if isinstance(each, ast.FunctionDef)}
 
 
 def initializers(file: str) -> dict[str, ast.FunctionDef]:
@@ -59,7 +102,7 @@ def initializers(file: str) -> dict[str, ast.FunctionDef]:
     return _some(found, file)
 
 
-def run(file: str) -> dict[str, Callable[..., object]]:
+def run(file: str) -> list[FromFile]:
     """Import a file under a private name, and return its initializers.
 
     Raises:
@@ -75,7 +118,7 @@ def run(file: str) -> dict[str, Callable[..., object]]:
         and value.__module__ == module.__name__  # what it imports is not its own
         and _is_initializer(name, next(iter(inspect.signature(value).parameters), None))
     }
-    return _some(found, file)
+    return [FromFile(name, file, function) for name, function in _some(found, file).items()]
 
 
 class _Loader(SourceFileLoader):

@@ -1,0 +1,1 @@
+"""Which initializers there are, known without importing torch or any of them."""

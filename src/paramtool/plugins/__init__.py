@@ -1,0 +1,1 @@
+"""Code from outside: what installed distributions offer, and Python files that a person names."""

@@ -1,0 +1,50 @@
+"""Functions in Python source, read without running it."""
+
+from __future__ import annotations
+
+import ast
+from importlib.machinery import ModuleSpec, PathFinder
+
+
+def functions(source: str | bytes, file: str) -> dict[str, ast.FunctionDef]:
+    """Return the functions at the top of a module by name.
+
+    Raises:
+        SyntaxError: where it is not Python.
+        ValueError: for a NUL in it.
+        RecursionError, MemoryError: where it is nested too deep.
+    """
+    body = ast.parse(source, file).body
+    return {each.name: each for each in body if isinstance(each, ast.FunctionDef)}
+
+
+def definition(module: str, attribute: str) -> ast.FunctionDef | None:
+    """Return the function `attribute` of an importable module, or None if its source has none.
+
+    Neither the module nor the packages around it run.
+    """
+    try:
+        return of_spec(_spec(module), attribute)
+    except (ImportError, KeyError, ValueError):  # a namespace package in a package
+        return None
+
+
+def of_spec(spec: ModuleSpec | None, attribute: str) -> ast.FunctionDef | None:
+    """Return the function `attribute` of what `spec` would load: a file, or a member of a zip archive."""
+    get_source = getattr(spec.loader, "get_source", None) if spec else None
+    if spec is None or get_source is None:
+        return None
+    try:
+        return functions(get_source(spec.name) or "", spec.name).get(attribute)
+    except (ImportError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # of what nobody has asked to run
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Return what ``import module`` would load, found without running its packages."""
+    found, path = None, None
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        found = PathFinder.find_spec(".".join(parts[:count]), path)
+        path = list(found.submodule_search_locations or ()) if found else []
+    return found
