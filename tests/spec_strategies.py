@@ -16,10 +16,8 @@ CALLED = [name for name, written in shipped().modules.items() if written]
 
 FLOATS = shipped().float_dtypes
 
-NAMES = (
-    "a", "b", "head", "weight", "bias", "forward", "training", "keys", "items", "0", "7", "é", "a b", "_x",
-    "__dict__", "type", "values", "_size", "append", "T_destination",
-)  # fmt: skip
+NAMES = ("a", "b", "head", "weight", "bias", "0", "7", "é", "a b", "_x", "index", "norm", "layers")
+TAKEN = ("forward", "training", "keys", "items", "__dict__", "type", "values", "_size", "append")
 PATTERNS = ("weight", "bias", "0", r"\.1\.", "^0", "$", "nothing like it")
 
 _INTEGERS = st.one_of(st.integers(1, 8), st.sampled_from([4, 2, 6, 12]), st.integers(-2, 9))
@@ -36,18 +34,34 @@ _WORDS = {
 }
 _WRONG = st.sampled_from(["null", "true", "1.5", "3", "abc", "[]", "[1, 2]", "{}", "[[1]]", "'1'", "ReLU"])
 _SMALL = (
-    "ReLU", "Identity", "GELU", "{Linear: [4, 4]}", "{LayerNorm: 4}", "PReLU", "{BatchNorm1d: 4}", "{GELU: tanh}",
-    "{Sequential: [{Linear: [2, 3]}, {BatchNorm1d: 3}]}", "{LSTM: [2, 3]}", "{Dropout: 0.5}", "{LazyLinear: 3}",
+    "ReLU",
+    "Identity",
+    "GELU",
+    "{GELU: tanh}",
+    "{Linear: [4, 4]}",
+    "{LayerNorm: 4}",
+    "PReLU",
+    "{BatchNorm1d: 4}",
+    "{Sequential: [{Linear: [2, 3]}, {BatchNorm1d: 3}]}",
+    "{LSTM: [2, 3]}",
+    "{Dropout: 0.5}",
     "{Module: {w: {Parameter: [2]}, b: {Buffer: {shape: 2, persistent: false}}, t: {Tensor: [1]}}}",
-    "{ParameterList: [{Parameter: [2]}, {Tensor: [3]}]}", "{Embedding: [5, 4]}", "{ReLU6: }", "{Hardtanh: }",
-    "{TransformerEncoderLayer: [4, 2, 8]}", "{TransformerDecoderLayer: [4, 2, 8]}",
+    "{ParameterList: [{Parameter: [2]}, {Tensor: [3]}]}",
+    "{Embedding: [5, 4]}",
+    "{Hardtanh: }",
+    "{ReLU6: }",
+)
+_LAYERS = (
+    "{TransformerEncoderLayer: [4, 2, 8]}",
+    "{TransformerDecoderLayer: [4, 2, 8]}",
     "{TransformerEncoderLayer: {d_model: 4, nhead: 2, dim_feedforward: 8, batch_first: true}}",
     "{TransformerEncoderLayer: {d_model: 4, nhead: 2, batch_first: true, activation: GELU}}",
     "{TransformerEncoderLayer: {d_model: 4, nhead: 2, batch_first: true, activation: {PReLU: 3}}}",
     "{TransformerEncoderLayer: {d_model: 4, nhead: 1, batch_first: true, dtype: float64}}",
     "{TransformerEncoderLayer: {d_model: 4, nhead: 2, batch_first: true, layer_norm_eps: .nan}}",
     "{MultiheadAttention: {embed_dim: 4, num_heads: 2, kdim: 3, add_bias_kv: true}}",
-)  # fmt: skip
+    "{LazyLinear: 3}",
+)
 
 
 def calls(names: Sequence[str] = CALLED) -> st.SearchStrategy[str]:
@@ -107,9 +121,9 @@ def _of_atom(name: str, kind: Atom) -> st.SearchStrategy[str]:
     if kind.name == "dtype":
         return st.sampled_from([*FLOATS, "complex64", "int64", "float8_e4m3fn", "null"])
     if kind.name == "module":
-        return st.sampled_from(_SMALL)
+        return st.sampled_from((*_SMALL, *_LAYERS))
     if kind.name == "tensor":
-        return tensors("Tensor").map(lambda written: written if written.startswith("{") else written)
+        return tensors("Tensor")
     return st.just("null")
 
 
@@ -119,7 +133,9 @@ def tensors(kind: str) -> st.SearchStrategy[str]:
     filled = st.fixed_dictionaries(
         {"shape": sizes.map(str)},
         optional={
-            "fill": st.sampled_from(["zeros", "ones", "rand", "randn", "arange", "0.5", "7", "300", ".nan", "1e39"]),
+            "fill": st.sampled_from(
+                ["zeros", "ones", "rand", "randn", "arange", "0.5", "7", "300", ".nan", "1e39"]
+            ),
             "dtype": st.sampled_from([*FLOATS, "int64", "bool", "uint8", "complex64", "int4", "float8_e5m2"]),
             **_flags(kind),
         },
@@ -129,7 +145,11 @@ def tensors(kind: str) -> st.SearchStrategy[str]:
         optional={"dtype": st.sampled_from(["int32", "float32"]), **_flags(kind)},
     )
     literal = st.fixed_dictionaries(
-        {"values": st.sampled_from(["1", "[1, 2]", "[true, 1]", "[[1, 2.5]]", "[true]", "[]", "[.inf]", "[1e60]"])},
+        {
+            "values": st.sampled_from(
+                ["1", "[1, 2]", "[true, 1]", "[[1, 2.5]]", "[true]", "[]", "[.inf]", "[1e60]"]
+            )
+        },
         optional={"dtype": st.sampled_from([*FLOATS, "int8", "bool"]), **_flags(kind)},
     )
     mapping = st.one_of(filled, filled, drawn, literal).map(
@@ -147,6 +167,9 @@ def _list(items: Sequence[str]) -> str:
     return f"[{', '.join(items)}]"
 
 
+_SHAPES = st.lists(st.integers(1, 3), max_size=2).map(str)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> str:
     """Draw the text of a spec: nested containers, recipes, anchors and aliases."""
@@ -159,6 +182,9 @@ class _Network:
         self.anchors: list[list[tuple[str, str]]] = [[]]  # name and kind, for each recipe that is open
         self.count = 0
         self.defines: list[str] = []
+        is_odd = draw(st.integers(0, 5)) == 0  # one oddity is enough for a spec to be refused
+        self.names = (*NAMES, *TAKEN) if is_odd else NAMES
+        self.is_odd = is_odd
 
     def text(self) -> str:
         lines = []
@@ -184,14 +210,16 @@ class _Network:
         if known and chance < 2:
             return f"*{self.draw(st.sampled_from(known))}"
         if self.defines and chance == 2:
-            return self.draw(st.sampled_from(self.defines))
+            define: str = self.draw(st.sampled_from(self.defines))
+            return define
         written = self.container(depth) if depth and chance < 8 else self.leaf()
         return self.anchored(written, "module")
 
     def leaf(self) -> str:
-        if self.draw(st.integers(0, 3)):
-            return self.draw(st.sampled_from(_SMALL[:16]))
-        return self.draw(calls())
+        if self.is_odd and self.draw(st.booleans()):
+            return self.draw(calls())
+        leaf: str = self.draw(st.sampled_from(_SMALL))
+        return leaf
 
     def anchored(self, written: str, kind: str) -> str:
         if self.draw(st.integers(0, 4)):
@@ -201,7 +229,9 @@ class _Network:
         return f"&x{self.count} {written if written.startswith('{') else f'{{{written}: }}'}"
 
     def container(self, depth: int) -> str:
-        kind = self.draw(st.sampled_from(["list", "list", "dict", "Module", "Module", "Repeat", "Residual", "stack"]))
+        kind = self.draw(
+            st.sampled_from(["list", "list", "dict", "Module", "Module", "Repeat", "Residual", "stack"])
+        )
         if kind == "Repeat":
             return f"{{Repeat: {{times: {self.draw(st.integers(0, 3))}, module: {self.recipe(depth - 1)}}}}}"
         if kind == "Residual":
@@ -213,7 +243,9 @@ class _Network:
             return f"{{TransformerDecoder: {{decoder_layer: {layer}, num_layers: {times}{norm}}}}}"
         if kind == "list":
             name = self.draw(st.sampled_from(["Sequential", "ModuleList"]))
-            return f"{{{name}: {_list([self.module(depth - 1) for _ in range(self.draw(st.integers(0, 3)))])}}}"
+            return (
+                f"{{{name}: {_list([self.module(depth - 1) for _ in range(self.draw(st.integers(0, 3)))])}}}"
+            )
         if kind == "dict":
             name = self.draw(st.sampled_from(["ModuleDict", "Sequential", "ParameterDict", "ParameterList"]))
             if name == "ParameterList":
@@ -223,7 +255,7 @@ class _Network:
         return f"{{Module: {self.members(depth, ('Parameter', 'Buffer', 'Tensor'), True)}}}"
 
     def members(self, depth: int, kinds: tuple[str, ...], modules: bool) -> str:
-        names = self.draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
+        names = self.draw(st.lists(st.sampled_from(self.names), unique=True, max_size=4))
         members = []
         for name in names:
             tensor = kinds and (not modules or self.draw(st.booleans()))
@@ -233,6 +265,8 @@ class _Network:
     def tensor(self, kinds: tuple[str, ...]) -> str:
         known = [name for name, kind in self.anchors[-1] if kind in kinds]
         if known and self.draw(st.integers(0, 2)) == 0:
-            return f"*{self.draw(st.sampled_from(known))}"
+            alias: str = self.draw(st.sampled_from(known))
+            return f"*{alias}"
         kind = self.draw(st.sampled_from(kinds))
-        return self.anchored(self.draw(tensors(kind)), kind)
+        written = self.draw(tensors(kind)) if self.is_odd else f"{{{kind}: {self.draw(_SHAPES)}}}"
+        return self.anchored(written, kind)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from paramtool.language.document import Spec
 from paramtool.language.tree import (
     Call,
+    Child,
     Container,
     DtypeName,
     Node,
@@ -20,7 +21,7 @@ from paramtool.language.tree import (
     bottom,
 )
 from paramtool.structure.facts import check_torch, shipped_facts
-from paramtool.structure.modules import Module, Slot, Tensor, copied
+from paramtool.structure.modules import Module, Slot, Tensor, again
 from paramtool.structure.table import make
 from paramtool.structure.unsure import Unsure, require
 from paramtool.structure.written_tensors import as_parameter, make_tensor
@@ -118,7 +119,7 @@ class _Assembler:
             if isinstance(built, Module):
                 module.children[child.name] = built
             else:
-                _add_tensor(module, child.name, built, bottom(child.node))
+                _add_tensor(module, child, built)
         if node.type == "ParameterDict":  # to which torch adds a plain dict by its sorted keys
             _sort(module)
         return module
@@ -127,11 +128,11 @@ class _Assembler:
         require(node.signature is not None, "a plugin")
         known = self._calls.get(id(node))
         if known is not None:
-            return copied(known)
+            return again(known)
         arguments = {name: self._value(value) for name, value in node.arguments.items()}
         module = make(node.type, arguments, self._dtype)
         if not any(isinstance(each, (Module, Tensor)) for each in arguments.values()):
-            self._calls[id(node)] = copied(module)
+            self._calls[id(node)] = again(module)
         return module
 
     def _value(self, value: Value) -> object:
@@ -142,13 +143,14 @@ class _Assembler:
         return value
 
 
-def _add_tensor(module: Module, name: str, tensor: Tensor, node: Node) -> None:
+def _add_tensor(module: Module, child: Child, tensor: Tensor) -> None:
     """Put a tensor that the spec writes down into a container."""
+    name, node = child.name, bottom(child.node)
     assert isinstance(node, TensorNode)
     if node.kind == "Parameter":
         module.add(Slot(name, "parameter"), tensor)
     elif module.type in ("ParameterList", "ParameterDict"):
-        module.add(Slot(name, "parameter"), as_parameter(tensor))
+        module.add(Slot(name, "parameter"), as_parameter(tensor, isinstance(child.node, Shared)))
     elif node.kind == "Buffer":
         module.add(Slot(name, "buffer", node.persistent), tensor)
     else:

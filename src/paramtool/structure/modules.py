@@ -98,6 +98,17 @@ def check_shape(shape: tuple[int, ...], itemsize: int, fewest: int = 1) -> None:
     require(prod(size or 1 for size in shape) * itemsize < _MOST_BYTES, "a huge tensor")
 
 
+def again(module: Module) -> Module:
+    """Return new modules and tensors like those of `module`, in which nothing is shared or written down."""
+    new = Module(module.type, module.bases)
+    new.slots = module.slots
+    new.is_quiet_layer = module.is_quiet_layer
+    new.tensors = [Tensor(each.shape, each.dtype, each.requires_grad) for each in module.tensors]
+    if module.children:
+        new.children = {name: again(child) for name, child in module.children.items()}
+    return new
+
+
 def copied(module: Module) -> Module:
     """Return what ``copy.deepcopy`` makes: new tensors and modules, shared with each other as before."""
     return _Copy().of(module, 0)

@@ -17,8 +17,6 @@ from paramtool.structure.facts import shipped_facts
 from paramtool.structure.modules import Module, Slot, Tensor, walk
 from paramtool.structure.statements import apply
 
-_KINDS = ("parameter", "buffer", "tensor")
-
 
 def listing(spec: Spec, name: str) -> Listing:
     """List every named tensor of `spec`, as ``network.listing.parameters`` lists those of its module.
@@ -63,9 +61,9 @@ def places(spec: Spec) -> dict[str, Place]:
         if module.place is not None:
             found[prefix[:-1]] = module.place
         for kind in ("tensor", "parameter", "buffer"):
-            for name, tensor in _named([(prefix, module)], kind):
-                if tensor.place is not None:
-                    found[name] = tensor.place
+            for slot, tensor in zip(module.slots, module.tensors, strict=True):
+                if slot.kind == kind and tensor.place is not None:
+                    found[prefix + slot.name] = tensor.place
     return found
 
 
@@ -75,32 +73,34 @@ def _modules(spec: Spec) -> list[tuple[str, Module]]:
     return list(walk(module))
 
 
-def _named(modules: list[tuple[str, Module]], kind: str) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of one kind by their names."""
-    for prefix, module in modules:
-        for slot, tensor in zip(module.slots, module.tensors, strict=True):
-            if slot.kind == kind:
-                yield prefix + slot.name, tensor
-
-
 def _listing(modules: list[tuple[str, Module]], name: str) -> tuple[Listing, dict[str, Tensor]]:
     """Return the listing, and the tensors by their first names."""
     first: dict[int, str] = {}
     tensors: dict[str, Tensor] = {}
-    found: dict[str, list[ParameterRow]] = {kind: [] for kind in _KINDS}
-    for kind, rows in found.items():
-        for prefix, module in modules:
-            for slot, tensor in zip(module.slots, module.tensors, strict=True):
-                if slot.kind == kind:
-                    full = prefix + slot.name
-                    tied_to = first.get(id(tensor))
-                    rows.append(_row(full, slot, tensor, module, tied_to))
-                    if tied_to is None:
-                        first[id(tensor)] = full
-                        tensors[full] = tensor
-    rows = count_once(row for rows in found.values() for row in rows)
+    rows: list[ParameterRow] = []
+    for full, slot, tensor, module in _slots(modules):
+        tied_to = first.get(id(tensor))
+        if tied_to is None:
+            first[id(tensor)] = full
+            tensors[full] = tensor
+        rows.append(_row(full, slot, tensor, module, tied_to))
+    rows = count_once(rows)
     types = {prefix[:-1]: module.type for prefix, module in modules}
     return Report("inspect", name, tuple(rows), totals(rows), listing_columns(False, False), types), tensors
+
+
+def _slots(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Slot, Tensor, Module]]:
+    """Yield names and tensors with the modules that own them: parameters, then buffers, then the others."""
+    later: dict[str, list[tuple[str, Slot, Tensor, Module]]] = {"buffer": [], "tensor": []}
+    for prefix, module in modules:
+        for slot, tensor in zip(module.slots, module.tensors, strict=True):
+            found = (prefix + slot.name, slot, tensor, module)
+            if slot.kind == "parameter":
+                yield found
+            else:
+                later[slot.kind].append(found)
+    yield from later["buffer"]
+    yield from later["tensor"]
 
 
 def _row(name: str, slot: Slot, tensor: Tensor, module: Module, tied_to: str | None) -> ParameterRow:

@@ -38,10 +38,13 @@ def make_tensor(node: TensorNode, default: str) -> Tensor:
     return Tensor(shape, dtype, requires_grad)
 
 
-def as_parameter(tensor: Tensor) -> Tensor:
-    """Return the Parameter that torch makes over the memory of a plain tensor."""
+def as_parameter(tensor: Tensor, is_anchored: bool) -> Tensor:
+    """Return the Parameter that torch makes over the memory of a plain tensor.
+
+    Only of one that is anchored may others be made.
+    """
     require(tensor.dtype.startswith(_TAKE_GRADIENTS), f"a parameter of {tensor.dtype}")
-    return Tensor(tensor.shape, tensor.dtype, True, memory=tensor.memory or tensor)
+    return Tensor(tensor.shape, tensor.dtype, True, memory=tensor if is_anchored else None)
 
 
 def _dtype(node: TensorNode, default: str) -> str:
