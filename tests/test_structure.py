@@ -14,6 +14,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from paramtool import structure
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
@@ -26,7 +27,7 @@ from paramtool.operations.sharing.grouping import share
 from paramtool.place import Place, Text
 from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
-from paramtool.structure import reports
+from paramtool.structure import facts
 from paramtool.structure.facts import shipped_facts
 from paramtool.structure.table import TABLE
 from paramtool.structure.unsure import Unsure
@@ -52,8 +53,8 @@ def read(text: str) -> Spec | None:
 def ours(spec: Spec) -> Answer | None:
     """Return what the table says, or None where it is unsure."""
     try:
-        listed = reports.listing(spec, "m")
-        return listed, renumbered(reports.layout(spec, "m")), list(reports.places(spec).items())
+        listed = structure.listing(spec, "m")
+        return listed, renumbered(structure.layout(spec, "m")), list(structure.places(spec).items())
     except Unsure:
         return None
 
@@ -121,7 +122,7 @@ def specs(draw: st.DrawFn) -> str:
     text = draw(networks())
     spec = read(text)
     try:
-        rows = [row for row in reports.listing(spec, "m").rows if row.is_parameter] if spec else []
+        rows = [row for row in structure.listing(spec, "m").rows if row.is_parameter] if spec else []
     except Unsure:
         rows = []
     if not rows:
@@ -173,8 +174,9 @@ def test_torch_is_not_imported() -> None:
 WITHOUT = """
 import sys
 from paramtool.models.open import open_model
-from paramtool.structure import reports
-found = [(reports.listing(s, s.name), reports.layout(s), reports.places(s)) for s in map(open_model, {!r})]
+from paramtool import structure
+specs = [open_model(name) for name in {!r}]
+found = [(structure.listing(each, "m"), structure.layout(each), structure.places(each)) for each in specs]
 print(len(found), "torch" in sys.modules)
 """
 
@@ -201,3 +203,100 @@ def test_a_maker_takes_arguments_that_torch_has() -> None:
         _, *taken = inspect.signature(maker).parameters.values()
         own = [each for each in taken if signature.argument(each.name) is None]
         assert [each.name for each in own if each.default is each.empty] == []
+
+
+CERTAIN = {
+    "a ParameterDict in the order of its keys": "{ParameterDict: {b: {Parameter: 2}, a: {Parameter: 1}}}",
+    "parameters over one tensor": "{Module: {a: {ParameterList: [&t {Tensor: 3}, *t]},"
+    " b: {Module: {c: *t}}}}",
+    "a tensor as buffer and as weight": "{Module: {t: &t {Tensor: 3}, loss: {NLLLoss: {weight: *t}}}}",
+    "a layer copied, its inside shared": "{TransformerDecoder: [{Sequential: [&x {Linear: [2, 2]}, *x]}, 2]}",
+    "an activation of every layer": "{Transformer: {d_model: 4, nhead: 2, num_encoder_layers: 1,"
+    " num_decoder_layers: 1, batch_first: true, activation: {GELU: }}}",
+    "an encoder that says nothing": "{TransformerEncoder: [{TransformerEncoderLayer: {d_model: 4, nhead: 2,"
+    " batch_first: true}}, 3, {LayerNorm: 4}]}",
+    "an encoder of anything": "{TransformerEncoder: {encoder_layer: ReLU, num_layers: 1,"
+    " enable_nested_tensor: false}}",
+    "a size that makes no tensor": "{BatchNorm1d: {num_features: -3, affine: false,"
+    " track_running_stats: false}}",
+    "an empty parameter": "{Module: {empty: {Parameter: [0, 3]}, scalar: {Parameter: []}}}",
+}
+
+ASKED = {
+    "a warning of an encoder": "{TransformerEncoder: [{TransformerEncoderLayer: [4, 2]}, 1]}",
+    "an eps that differs from itself": "{TransformerEncoder: [{TransformerEncoderLayer: {d_model: 4,"
+    " nhead: 2, batch_first: true, layer_norm_eps: .nan}}, 1]}",
+    "a warning of dropout": "{LSTM: {input_size: 2, hidden_size: 3, dropout: 0.5}}",
+    "a warning of a loss": "{MSELoss: {reduce: true}}",
+    "a warning of zero elements": "{Linear: [0, 3]}",
+    "a deprecated class": "{NLLLoss2d: }",
+    "a deprecated container": "{Container: {a: ReLU}}",
+    "hardware": "{DataParallel: [{Linear: [2, 3]}]}",
+    "no shapes yet": "{LazyLinear: 3}",
+    "a name that is taken": "{Module: {forward: ReLU}}",
+    "a method of a container": "{ModuleDict: {keys: ReLU}}",
+    "a tensor of integers that wants a gradient": "{Module: {a: {Parameter: {shape: 2, dtype: int64}}}}",
+    "integers in a ParameterList": "{ParameterList: [{Tensor: {shape: 2, dtype: int64}}]}",
+    "more bytes than there are": "{Linear: [4611686018427387904, 2]}",
+    "a division by zero": "{AdaptiveLogSoftmaxWithLoss: [4, 9, [3], 0]}",
+    "a tail without features": "{AdaptiveLogSoftmaxWithLoss: [2, 9, [3, 5]]}",
+    "a deep copy": f"{{TransformerDecoder: [{'{Sequential: [' * 30}ReLU{']}' * 30}, 1]}}",
+}
+
+
+@pytest.mark.parametrize("name", CERTAIN)
+def test_it_is_certain_of(name: str) -> None:
+    """What looks odd and is well known is answered from the table, and as torch does."""
+    assert outcome(f"model: {CERTAIN[name]}\n") == "equal"
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_it_leaves_to_torch(name: str) -> None:
+    """What torch refuses, warns about or decides by the machine is asked of torch."""
+    spec = read(f"model: {ASKED[name]}\n")
+    assert spec is not None
+    with pytest.raises(Unsure):
+        structure.listing(spec, "m")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "tie: {0.weight: 9.weight}",
+        "tie: {0.weight: 0.weight}",
+        "tie: {0.weight: 1.weight}",
+        "freeze: nothing",
+    ],
+)
+def test_statements_that_do_not_fit_are_left_to_torch(statement: str) -> None:
+    """Ties and patterns without a match keep their errors, which torch's path structure."""
+    text = f"model: {{Sequential: [{{Linear: [2, 3]}}, {{Linear: [3, 2]}}]}}\n{statement}\n"
+    assert outcome(text) == "unsure, as torch refuses or warns"
+
+
+def test_chains_of_ties_end_in_one_parameter() -> None:
+    """Ties may be written in any order."""
+    layers = ", ".join(["{Linear: [2, 2]}"] * 4)
+    ties = "{0.weight: 2.weight, 3.bias: 1.bias, 2.weight: 3.weight}"
+    assert outcome(f"model: {{Sequential: [{layers}]}}\ntie: {ties}\n") == "equal"
+
+
+def test_another_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table speaks for one version only."""
+    spec = read("model: {Linear: [2, 3]}\n")
+    assert spec is not None
+    monkeypatch.setattr(facts, "_installed", lambda: "2.99.0")
+    with pytest.raises(Unsure, match="another version of torch"):
+        structure.listing(spec, "m")
+
+
+def test_another_default_dtype_is_asked() -> None:
+    """A process that has set torch's default dtype gets what torch makes with it."""
+    spec = read("model: {Linear: [2, 3]}\n")
+    assert spec is not None
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(Unsure, match="another default dtype"):
+            structure.listing(spec, "m")
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -15,3 +15,8 @@
 Never a second opinion: `Unsure` is raised unless torch would build exactly this without an error or a
 warning.  A property test holds every class of the table to torch.
 """
+
+from paramtool.structure.reports import layout, listing, places
+from paramtool.structure.unsure import Unsure
+
+__all__ = ["Unsure", "layout", "listing", "places"]

@@ -159,5 +159,5 @@ def _add_tensor(module: Module, child: Child, tensor: Tensor) -> None:
 
 def _sort(module: Module) -> None:
     pairs = sorted(zip(module.slots, module.tensors, strict=True), key=lambda pair: pair[0].name)
-    module.slots = tuple(slot for slot, _ in pairs)
+    module.slots = [slot for slot, _ in pairs]
     module.tensors = [tensor for _, tensor in pairs]

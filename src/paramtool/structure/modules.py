@@ -68,15 +68,15 @@ class Module:
     def __init__(self, kind: str, bases: tuple[str, ...]) -> None:
         self.type = kind
         self.bases = bases
-        self.slots: tuple[Slot, ...] = ()
+        self.slots: list[Slot] = []
         self.tensors: list[Tensor] = []
         self.children: dict[str, Module] = {}
         self.is_quiet_layer = False
         self.place: Place | None = None
 
     def add(self, slot: Slot, tensor: Tensor) -> None:
-        """Put `tensor` under a new name."""
-        self.slots = (*self.slots, slot)
+        """Put `tensor` under a new name, before there are copies: they have the same list of slots."""
+        self.slots.append(slot)
         self.tensors.append(tensor)
 
 

@@ -33,17 +33,12 @@ def _fractional_pool(
         require(all(0 < ratio < 1 for ratio in ratios), "a ratio outside (0, 1)")
 
 
-def _upsample(_: Layer, scale_factor: float | tuple[float, ...] | None) -> None:
-    for factor in scale_factor if isinstance(scale_factor, tuple) else (scale_factor or 0,):
-        float(factor)  # fails for an integer that is too large, as in torch
-
-
 def _unflatten(_: Layer, unflattened_size: tuple[int, ...]) -> None:
     require(all(type(size) is int for size in unflattened_size), "sizes that are not integers")
 
 
-def _relu6(_: Layer) -> None:
-    """Do nothing: it is a Hardtanh between 0 and 6."""
+def _anything(_: Layer) -> None:
+    """Take any arguments: what these constructors do beyond keeping them does not fail."""
 
 
 _DROPOUTS = ("AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout")
@@ -53,9 +48,9 @@ PLAIN_LAYERS: Mapping[str, Maker] = {
     "FractionalMaxPool2d": _fractional_pool,
     "FractionalMaxPool3d": _fractional_pool,
     "Hardtanh": _hardtanh,
-    "ReLU6": _relu6,
+    "ReLU6": _anything,
     "Unflatten": _unflatten,
-    "Upsample": _upsample,
-    "UpsamplingBilinear2d": _upsample,
-    "UpsamplingNearest2d": _upsample,
+    "Upsample": _anything,
+    "UpsamplingBilinear2d": _anything,
+    "UpsamplingNearest2d": _anything,
 }
