@@ -29,7 +29,7 @@ from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
 from paramtool.structure import facts
 from paramtool.structure.facts import shipped_facts
-from paramtool.structure.table import TABLE
+from paramtool.structure.table import TABLE, make
 from paramtool.structure.unsure import Unsure
 from tests.conftest import CONFIGS
 from tests.spec_strategies import PATTERNS, calls, networks
@@ -279,6 +279,22 @@ def test_chains_of_ties_end_in_one_parameter() -> None:
     layers = ", ".join(["{Linear: [2, 2]}"] * 4)
     ties = "{0.weight: 2.weight, 3.bias: 1.bias, 2.weight: 3.weight}"
     assert outcome(f"model: {{Sequential: [{layers}]}}\ntie: {ties}\n") == "equal"
+
+
+@pytest.mark.parametrize("size", [None, True, 2.0, "2", (2,), -1, 0, 2**63, 10**30])
+def test_a_size_is_a_positive_integer(size: object) -> None:
+    """Whatever the reader may let through, the table takes integers only, and none that overflows."""
+    with pytest.raises(Unsure):
+        make("Linear", {"in_features": size, "out_features": 2}, "float32")
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"in_features": 2}, {"in_features": 2, "out_features": 2, "device": "cpu"}]
+)
+def test_arguments_are_those_of_the_class(arguments: dict[str, object]) -> None:
+    """Arguments that are missing or unknown are left to torch."""
+    with pytest.raises(Unsure):
+        make("Linear", arguments, "float32")
 
 
 def test_another_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

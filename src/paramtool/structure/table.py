@@ -57,7 +57,7 @@ def make(kind: str, arguments: Mapping[str, Any], dtype: str) -> Module:
     layer = Layer(kind, arguments.get("dtype") or dtype, make)
     try:
         maker(layer, **{name: arguments.get(name, default) for name, default in defaults.items()})
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise Unsure(f"{kind}: {error}") from error
     return layer.module
 
