@@ -1,4 +1,4 @@
-"""What hypothesis draws of specs: any class of torch.nn with any arguments, and whole networks."""
+"""Strategies for specs: any class of torch.nn with any arguments, and whole networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Structure without torch is what torch builds, or it says that it is unsure: never a second opinion."""
+"""Structure without torch equals the module that torch builds, or is unsure: never a second opinion."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read(text: str) -> Spec | None:
 
 
 def ours(spec: Spec) -> Answer | None:
-    """Return what the table says, or None where it is unsure."""
+    """Return the answer of the table, or None if it is unsure."""
     try:
         listed = structure.listing(spec, "m")
         return listed, renumbered(structure.layout(spec, "m")), list(structure.places(spec).items())
@@ -60,7 +60,7 @@ def ours(spec: Spec) -> Answer | None:
 
 
 def theirs(spec: Spec) -> Answer | None:
-    """Return what torch builds, or None where it refuses or warns."""
+    """Return the answer of torch, or None if it refuses or warns."""
     try:
         built = network.structure(spec)
     except (ParamtoolError, Problems):
@@ -83,7 +83,7 @@ def renumbered(layout: Layout) -> Layout:
 
 
 def outcome(text: str) -> str:
-    """Return how the two answers compare; raise where ours is wrong."""
+    """Return how the two answers compare; fail if ours is wrong."""
     spec = read(text)
     if spec is None:
         return "refused by the language"
@@ -182,7 +182,7 @@ print(len(found), "torch" in sys.modules)
 
 
 def test_the_facts_are_those_of_the_installed_torch() -> None:
-    """Bases, names that are taken and classes without tensors are what torch itself says."""
+    """Bases, taken names and classes without tensors are those of torch."""
     assert class_facts() == shipped_facts()
     assert shipped_facts().torch == shipped().torch
 
@@ -252,7 +252,7 @@ def test_it_is_certain_of(name: str) -> None:
 
 @pytest.mark.parametrize("name", ASKED)
 def test_it_leaves_to_torch(name: str) -> None:
-    """What torch refuses, warns about or decides by the machine is asked of torch."""
+    """Torch answers whatever it refuses, warns about or decides by the machine."""
     spec = read(f"model: {ASKED[name]}\n")
     assert spec is not None
     with pytest.raises(Unsure):
@@ -307,7 +307,7 @@ def test_another_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_default_dtype_is_asked() -> None:
-    """A process that has set torch's default dtype gets what torch makes with it."""
+    """If the process has set another default dtype, torch answers."""
     spec = read("model: {Linear: [2, 3]}\n")
     assert spec is not None
     torch.set_default_dtype(torch.float64)

@@ -1,4 +1,4 @@
-"""Read off the installed torch what the table of `paramtool.structure` cannot say by itself."""
+"""Collect the facts about the installed torch that the table of `paramtool.structure` needs."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def assemble(spec: Spec) -> Module:
     """Return the modules of `spec`, before anything is tied or frozen.
 
     Raises:
-        Unsure: where torch may build something else, warn or refuse.
+        Unsure: if torch might build something else, warn or refuse.
     """
     check_torch()
     try:
@@ -47,7 +47,7 @@ class _Assembler:
         self._dtype = dtype
         self._facts = shipped_facts()
         self._built: dict[Scope | None, dict[int, Module | Tensor]] = {None: {}}
-        self._calls: dict[int, Module] = {}  # what a call without modules or tensors makes, by its id
+        self._calls: dict[int, Module] = {}  # the modules of calls without modules or tensors, by their ids
         self._ways: dict[type, Callable[..., Module | Tensor]] = {
             Call: self._call,
             Container: self._container,
@@ -59,7 +59,8 @@ class _Assembler:
 
     def module(self, node: Node) -> Module:
         built = self._build(node)
-        assert isinstance(built, Module)  # a tensor where a module goes was refused when it was read
+        if not isinstance(built, Module):
+            raise Unsure("a tensor in the place of a module")
         return built
 
     def _build(self, node: Node) -> Module | Tensor:
@@ -76,7 +77,7 @@ class _Assembler:
         return built[id(node)]
 
     def _copy(self, node: Node, scope: Scope) -> Module:
-        """Build one copy of a recipe: what is anchored in it is new, and one module within it."""
+        """Build one copy of a recipe: an anchor in it is one new module for each copy."""
         around = self._built.get(scope)
         self._built[scope] = {}
         try:

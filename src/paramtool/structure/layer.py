@@ -1,4 +1,4 @@
-"""What the table writes on: one module of torch.nn, member by member."""
+"""One module of torch.nn, which the table fills in member by member."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Layer:
     """Adds members to one module of torch.nn, in the order of its constructor.
 
     Attributes:
-        module: what is made.
+        module: the module itself.
         dtype: the dtype of tensors without one of their own.
 
     Raises:

@@ -18,12 +18,12 @@ _DEEPEST_COPY = 20
 
 
 class Tensor:
-    """One tensor; two names are tied exactly where they have the same object.
+    """One tensor; two names are tied exactly if they have the same object.
 
     Attributes:
         shape, dtype, requires_grad: torch's; the dtype without ``torch.``.
         memory: the tensor whose memory it is over; None for its own.
-        place: where the spec writes it down; None for what torch makes.
+        place: its node in the spec; None if torch made it.
     """
 
     __slots__ = ("dtype", "memory", "place", "requires_grad", "shape")
@@ -43,7 +43,7 @@ class Slot(NamedTuple):
 
     Attributes:
         kind: ``parameter``, ``buffer`` or ``tensor`` (a plain attribute).
-        persistent: whether a buffer is in the state_dict; None for what is not a buffer.
+        persistent: whether a buffer is in the state_dict; None if it is not a buffer.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Module:
         slots, tensors: its own tensors, side by side, in torch's order.
         children: its submodules by name.
         is_quiet_layer: whether a TransformerEncoder takes it as a layer without a warning.
-        place: where the spec writes it down; None for what torch makes.
+        place: its node in the spec; None if torch made it.
     """
 
     __slots__ = ("bases", "children", "is_quiet_layer", "place", "slots", "tensors", "type")
@@ -110,7 +110,7 @@ def again(module: Module) -> Module:
 
 
 def copied(module: Module) -> Module:
-    """Return what ``copy.deepcopy`` makes: new tensors and modules, shared with each other as before."""
+    """Return a ``copy.deepcopy``: new tensors and modules, shared with each other as before."""
     return _Copy().of(module, 0)
 
 

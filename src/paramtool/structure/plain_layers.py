@@ -38,7 +38,7 @@ def _unflatten(_: Layer, unflattened_size: tuple[int, ...]) -> None:
 
 
 def _anything(_: Layer) -> None:
-    """Take any arguments: what these constructors do beyond keeping them does not fail."""
+    """Take any arguments: these constructors do more than keep them, but it cannot fail."""
 
 
 _DROPOUTS = ("AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout")

@@ -1,4 +1,4 @@
-"""What the modules of a spec are, as records: equal to what torch's own modules give."""
+"""The records of a spec, equal to those of the module that torch builds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def listing(spec: Spec, name: str) -> Listing:
 
     Args:
         spec: the model.
-        name: what to call it in the report.
+        name: its name in the report.
 
     Raises:
-        Unsure: where torch may build something else, warn or refuse.
+        Unsure: if torch might build something else, warn or refuse.
     """
     return _listing(_modules(spec), name)[0]
 
@@ -36,10 +36,10 @@ def layout(spec: Spec, name: str | None = None) -> Layout:
 
     Args:
         spec: the model.
-        name: what to call it in the report; by default what the spec is called.
+        name: its name in the report; by default the name of the spec.
 
     Raises:
-        Unsure: where torch may build something else, warn or refuse.
+        Unsure: if torch might build something else, warn or refuse.
     """
     modules = _modules(spec)
     listed, tensors = _listing(modules, name or spec.name)
@@ -51,10 +51,10 @@ def layout(spec: Spec, name: str | None = None) -> Layout:
 def places(spec: Spec) -> dict[str, Place]:
     """Return the places by the paths of modules and the names of tensors.
 
-    What torch makes inside a module that the spec names is not there: it is written where its module is.
+    Modules that torch makes inside another are not in it: their place is that of the module around them.
 
     Raises:
-        Unsure: where torch may build something else, warn or refuse.
+        Unsure: if torch might build something else, warn or refuse.
     """
     found = {}
     for prefix, module in walk(assemble(spec)):
@@ -121,7 +121,7 @@ def _row(name: str, slot: Slot, tensor: Tensor, module: Module, tied_to: str | N
 
 
 def _extent(tensor: Tensor) -> Extent:
-    """Return the bytes of `tensor`, in row-major order, in a space that only what is over them shares."""
+    """Return the bytes of `tensor`, in row-major order, in a space of its own memory."""
     itemsize = shipped_facts().itemsizes[tensor.dtype]
     strides = []
     stride = itemsize

@@ -13,7 +13,7 @@ def apply(module: Module, spec: Spec) -> None:
     """Tie and freeze the parameters of `module` as `spec` says.
 
     Raises:
-        Unsure: where a tie does not fit or a pattern matches nothing, which torch's path reports.
+        Unsure: if a tie does not fit or a pattern matches nothing, so that torch's path reports it.
     """
     if not spec.ties and not spec.freeze:
         return

@@ -1,4 +1,4 @@
-"""The table of torch.nn: what each class has, by its arguments."""
+"""The table of torch.nn: the members of each class, by its arguments."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make(kind: str, arguments: Mapping[str, Any], dtype: str) -> Module:
         dtype: the default dtype, unless `arguments` has one.
 
     Raises:
-        Unsure: where torch may refuse or warn.
+        Unsure: if torch might refuse or warn.
     """
     maker = TABLE.get(kind)
     if maker is None:

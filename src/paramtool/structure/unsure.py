@@ -1,10 +1,10 @@
-"""The one way out: what is not certain is asked of torch."""
+"""The one way out: torch answers anything that is not certain."""
 
 from __future__ import annotations
 
 
 class Unsure(Exception):
-    """Raised where torch may build something else, warn or refuse; `args[0]` is the reason, for tests."""
+    """Raised if torch might build something else, warn or refuse; the message is for tests only."""
 
 
 def require(fact: bool, reason: str) -> None:

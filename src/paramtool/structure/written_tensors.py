@@ -20,7 +20,7 @@ _SURE = (
 
 
 def make_tensor(node: TensorNode, default: str) -> Tensor:
-    """Return the tensor of `node`, where `default` is the dtype of floating-point tensors.
+    """Return the tensor of `node`; `default` is the dtype of floating-point tensors.
 
     Raises:
         Unsure: for values, sizes and dtypes that torch may refuse.
