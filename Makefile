@@ -46,5 +46,5 @@ bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
 golden: $(INSTALLED)  ## write the golden files anew; read the diff
 	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_readme.py
 
-schema: $(INSTALLED)  ## write the shipped catalogue and JSON Schema from the installed torch
+schema: $(INSTALLED)  ## write the shipped facts of the installed torch, and check the table against it
 	$(BIN)/python -W ignore tools/write_catalog.py

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from paramtool import structure
+from paramtool.errors import ParamtoolError
 from paramtool.language.document import Inputs, Spec
 from paramtool.models.built import BuiltModel, Stream
 from paramtool.models.torch_import import torch_import
 from paramtool.operations.comparison.places import Places
+from paramtool.operations.listing.snapshot import remembered
+from paramtool.place import Place
+from paramtool.records.layout import Layout
+from paramtool.records.parameter import Listing
+from paramtool.structure.unsure import Unsure
 
 if TYPE_CHECKING:
     from paramtool.network.construction import Network
@@ -31,6 +39,27 @@ class SpecModel(BuiltModel):
             return construction.structure(self.spec)
         construction.check_memory(self.network(values=False).module)
         return construction.values(self.spec, rng)
+
+    def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
+        """Return what a table of torch.nn says, if that is certain and no values are asked for."""
+        if not (stats or values or self._networks):
+            with suppress(Unsure, ParamtoolError):
+                report = structure.listing(self.spec, self.name)
+                return remembered(report, self.name, module=module) if module else report
+        return super()._list(module, stats, values)
+
+    def layout(self, *, by_value: bool = False) -> Layout:
+        """Return what a table of torch.nn says, if that is certain and no values are asked for."""
+        if not (by_value or self._networks):
+            with suppress(Unsure):
+                return structure.layout(self.spec, self.name)
+        return super().layout(by_value=by_value)
+
+    def module_paths(self) -> Iterable[str]:
+        """Return the modules of the spec; nothing where only torch could tell."""
+        with suppress(Unsure):
+            return [path for path in structure.listing(self.spec, self.name).modules if path]
+        return ()
 
     def stream(self, *, rules: bool, rng: str) -> Stream | None:
         """Return the laws by which torch's constructors fill each tensor, where all are known."""
@@ -55,10 +84,15 @@ class SpecModel(BuiltModel):
 
     def places(self) -> Places:
         """Return where the spec writes each module, tensor, tie and frozen pattern."""
-        with torch_import():
-            from paramtool.network.construction import places
         return Places(
-            places(self.spec),
+            self._written(),
             {tie.name.text: tie.name.place for tie in self.spec.ties},
             tuple((each.text, each.place) for each in self.spec.freeze),
         )
+
+    def _written(self) -> dict[str, Place]:
+        with suppress(Unsure):
+            return structure.places(self.spec)
+        with torch_import():
+            from paramtool.network.construction import places
+        return places(self.spec)

@@ -1,0 +1,132 @@
+"""The records of a spec, equal to those of the module that torch builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from paramtool.language.document import Spec
+from paramtool.place import Place
+from paramtool.records.extent import Extent
+from paramtool.records.layout import Layout
+from paramtool.records.parameter import Listing, ParameterRow, listing_columns
+from paramtool.records.report import Report
+from paramtool.records.totals import count_once, totals
+from paramtool.structure.assembly import assemble
+from paramtool.structure.facts import shipped_facts
+from paramtool.structure.modules import Module, Slot, Tensor, walk
+from paramtool.structure.statements import apply
+
+
+def listing(spec: Spec, name: str) -> Listing:
+    """List every named tensor of `spec`, as ``network.listing.parameters`` lists those of its module.
+
+    Args:
+        spec: the model.
+        name: its name in the report.
+
+    Raises:
+        Unsure: if torch might build something else, warn or refuse.
+    """
+    return _listing(_modules(spec), name)[0]
+
+
+def layout(spec: Spec, name: str | None = None) -> Layout:
+    """Return the names of `spec`, and which of them share memory, as ``network.layout.layout_of`` does.
+
+    Args:
+        spec: the model.
+        name: its name in the report; by default the name of the spec.
+
+    Raises:
+        Unsure: if torch might build something else, warn or refuse.
+    """
+    modules = _modules(spec)
+    listed, tensors = _listing(modules, name or spec.name)
+    first: dict[int, str] = {}
+    paths = {prefix[:-1]: first.setdefault(id(each), prefix[:-1]) for prefix, each in modules}
+    return Layout(listed, {each: _extent(tensor) for each, tensor in tensors.items()}, paths)
+
+
+def places(spec: Spec) -> dict[str, Place]:
+    """Return the places by the paths of modules and the names of tensors.
+
+    Modules that torch makes inside another are not in it: their place is that of the module around them.
+
+    Raises:
+        Unsure: if torch might build something else, warn or refuse.
+    """
+    found = {}
+    for prefix, module in walk(assemble(spec)):
+        if module.place is not None:
+            found[prefix[:-1]] = module.place
+        for kind in ("tensor", "parameter", "buffer"):
+            for slot, tensor in zip(module.slots, module.tensors, strict=True):
+                if slot.kind == kind and tensor.place is not None:
+                    found[prefix + slot.name] = tensor.place
+    return found
+
+
+def _modules(spec: Spec) -> list[tuple[str, Module]]:
+    module = assemble(spec)
+    apply(module, spec)
+    return list(walk(module))
+
+
+def _listing(modules: list[tuple[str, Module]], name: str) -> tuple[Listing, dict[str, Tensor]]:
+    """Return the listing, and the tensors by their first names."""
+    first: dict[int, str] = {}
+    tensors: dict[str, Tensor] = {}
+    rows: list[ParameterRow] = []
+    for full, slot, tensor, module in _slots(modules):
+        tied_to = first.get(id(tensor))
+        if tied_to is None:
+            first[id(tensor)] = full
+            tensors[full] = tensor
+        rows.append(_row(full, slot, tensor, module, tied_to))
+    rows = count_once(rows)
+    types = {prefix[:-1]: module.type for prefix, module in modules}
+    return Report("inspect", name, tuple(rows), totals(rows), listing_columns(False, False), types), tensors
+
+
+def _slots(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Slot, Tensor, Module]]:
+    """Yield names and tensors with the modules that own them: parameters, then buffers, then the others."""
+    later: dict[str, list[tuple[str, Slot, Tensor, Module]]] = {"buffer": [], "tensor": []}
+    for prefix, module in modules:
+        for slot, tensor in zip(module.slots, module.tensors, strict=True):
+            found = (prefix + slot.name, slot, tensor, module)
+            if slot.kind == "parameter":
+                yield found
+            else:
+                later[slot.kind].append(found)
+    yield from later["buffer"]
+    yield from later["tensor"]
+
+
+def _row(name: str, slot: Slot, tensor: Tensor, module: Module, tied_to: str | None) -> ParameterRow:
+    numel = prod(tensor.shape)
+    return ParameterRow(
+        name=name,
+        type=module.type,
+        shape=tensor.shape,
+        dtype=tensor.dtype,
+        numel=numel,
+        nbytes=numel * shipped_facts().itemsizes[tensor.dtype],
+        requires_grad=tensor.requires_grad,
+        tied_to=tied_to,
+        kind=slot.kind,
+        persistent=slot.persistent,
+        bases=module.bases,
+    )
+
+
+def _extent(tensor: Tensor) -> Extent:
+    """Return the bytes of `tensor`, in row-major order, in a space of its own memory."""
+    itemsize = shipped_facts().itemsizes[tensor.dtype]
+    strides = []
+    stride = itemsize
+    for size in reversed(tensor.shape):
+        strides.append(stride)
+        stride *= max(size, 1)
+    space = ("meta", id(tensor.memory or tensor))
+    return Extent(space, 0, itemsize, tensor.shape, tuple(reversed(strides)))
