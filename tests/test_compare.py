@@ -18,6 +18,8 @@ from torch import nn
 
 import paramtool
 from paramtool.api.compare import compare
+from paramtool.elements.changed_values import ChangedValues
+from paramtool.elements.elements import BLOCK
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison import renames
 from paramtool.operations.comparison.differences import differences
@@ -27,7 +29,6 @@ from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
 from paramtool.render.difference_lines import fold_differences
-from paramtool.tensors.changed_values import BLOCK, ChangedValues
 from paramtool.tensors.elements import ModuleElements
 from tests.strategies import trees
 

@@ -19,7 +19,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.torch_archive import broken_members, read_archive
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.tensors import strided
-from paramtool.tensors.elements import CheckpointElements
+from paramtool.tensors.elements import StoredTensors
 from paramtool.tensors.statistics import statistics
 from tests.conftest import Run
 from tests.test_checkpoints import TENSORS, rows
@@ -39,7 +39,7 @@ VIEWS = {
 
 def elements(path: Path, name: str, shape: torch.Size) -> Tensor:
     """Return a tensor of a file, read block by block."""
-    blocks = [block.clone() for block in CheckpointElements(read_archive(path)).blocks(name)]
+    blocks = [block.clone() for block in StoredTensors(read_archive(path)).blocks(name)]
     return torch.cat(blocks).reshape(shape) if blocks else torch.empty(shape)
 
 

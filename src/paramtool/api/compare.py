@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
+from paramtool.elements.changed_values import ChangedValues
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison.differences import differences
 from paramtool.records.difference import Differences
 from paramtool.records.parameter import Listing
-from paramtool.tensors.changed_values import ChangedValues
 from paramtool.tensors.elements import ModuleElements
 from paramtool.tensors.named_tensors import check_values
 

@@ -21,7 +21,7 @@ def read(
     values: bool = False,
     jobs: int = 1,
 ) -> Listing:
-    """List the named tensors of a checkpoint or a snapshot; torch is imported only for its elements.
+    """List the named tensors of a checkpoint or a snapshot; torch is not imported.
 
     Example:
         >>> import torch
@@ -62,7 +62,7 @@ def listed(
     report = stored(part)
     if not (stats or values):
         return report
-    from paramtool.tensors.elements import CheckpointElements
-    from paramtool.tensors.measurement import measured
+    from paramtool.elements.files import FileElements
+    from paramtool.elements.measurement import measured
 
-    return measured(report, CheckpointElements(part), stats=stats, values=values, jobs=jobs)
+    return measured(report, FileElements(part), stats=stats, values=values, jobs=jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paramtool.cli.building import build, refuse_weights
+from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
@@ -47,11 +48,10 @@ def _checkpoint(checkpoint: Checkpoint, by_value: bool) -> tuple[Layout, EqualVa
     layout = layout_of_checkpoint(checkpoint, stored(checkpoint))
     if not by_value:
         return layout, None
-    with quick_import():
-        from paramtool.tensors.elements import CheckpointElements
-        from paramtool.tensors.equality import equal_values
+    from paramtool.elements.equality import equal_values
+    from paramtool.elements.files import FileElements
 
-    return layout, equal_values(layout.listed.rows, CheckpointElements(checkpoint))
+    return layout, equal_values(layout.listed.rows, FileElements(checkpoint), jobs=available_cores())
 
 
 def _network(model: Model, by_value: bool, weights: str | None) -> tuple[Layout, EqualValues | None]:

@@ -6,7 +6,6 @@ from paramtool.api.reading import listed
 from paramtool.cli.building import build, refuse_weights
 from paramtool.cli.cores import available_cores
 from paramtool.cli.quick_import import quick_import
-from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.open import Buildable, Model
 from paramtool.records.parameter import Listing
 
@@ -34,9 +33,6 @@ def list_model(
     refuse_weights(model, weights)
     if isinstance(model, Buildable):
         return _network(model, module, stats, values, weights)
-    if isinstance(model, Checkpoint) and (stats or values):
-        with quick_import():
-            import paramtool.tensors.measurement  # noqa: F401 - here it comes in quickly and quietly
     return listed(model, module=module, stats=stats, values=values, jobs=available_cores())
 
 

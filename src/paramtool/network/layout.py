@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.elements.equality import equal_values
 from paramtool.network.listing import parameters
 from paramtool.records.extent import Extent
 from paramtool.records.layout import EqualValues, Layout
 from paramtool.tensors.elements import ModuleElements
-from paramtool.tensors.equality import equal_values
 from paramtool.tensors.named_tensors import check_values, named_tensors
 
 

@@ -10,6 +10,7 @@ import typer
 from paramtool.cli import console, options
 from paramtool.cli.chosen import open_chosen
 from paramtool.cli.construction import Construction
+from paramtool.cli.cores import available_cores
 from paramtool.cli.listing import list_model
 from paramtool.cli.quick_import import quick_import
 from paramtool.cli.selecting import selected_by
@@ -22,8 +23,8 @@ from paramtool.records.parameter import Listing
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
+    from paramtool.elements.elements import Elements
     from paramtool.operations.comparison.differences import Values
-    from paramtool.tensors.elements import Elements
 
 
 def diff(
@@ -122,12 +123,14 @@ class _Side:
 
     def elements(self) -> Elements:
         """Return what is stored or loaded, or what `init` would leave."""
-        from paramtool.tensors.elements import CheckpointElements, ModuleElements
-
         if self.construction is not None:
+            with quick_import():
+                from paramtool.tensors.elements import ModuleElements
             return ModuleElements(self.construction.filled.module)
         if isinstance(self.model, Checkpoint):
-            return CheckpointElements(self.model)
+            from paramtool.elements.files import FileElements
+
+            return FileElements(self.model)
         hint = "a spec, a checkpoint or package.module:object has"
         raise ParamtoolError(f"{self.model.name} is a snapshot and has no values to compare", hint=hint)
 
@@ -175,10 +178,9 @@ def _tell_of_what_is_left_out(*listings: Listing) -> None:
 
 
 def _values(a: _Side, b: _Side, atol: float, rtol: float) -> Values:
-    with quick_import():
-        from paramtool.tensors.changed_values import ChangedValues
+    from paramtool.elements.changed_values import ChangedValues
 
-    return ChangedValues(a.elements(), b.elements(), atol=atol, rtol=rtol)
+    return ChangedValues(a.elements(), b.elements(), atol=atol, rtol=rtol, jobs=available_cores())
 
 
 def _absent(model: Model) -> list[str]:
