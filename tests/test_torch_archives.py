@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from paramtool.elements import strided
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.torch_archive import broken_members, read_archive
 from paramtool.records.parameter import STATISTICS_COLUMNS
-from paramtool.tensors import strided
 from paramtool.tensors.elements import StoredTensors
 from paramtool.tensors.statistics import statistics
 from tests.conftest import Run

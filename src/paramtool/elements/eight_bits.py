@@ -73,7 +73,7 @@ class EightBits:
 
 
 FORMATS = {
-    "float8_e4m3fn": EightBits(4, 7, overflow=0x7F, nan=0x7F),
+    "float8_e4m3fn": EightBits(4, 7, overflow=0x7E, nan=0x7F),  # as of torch 2.13: it saturates
     "float8_e5m2": EightBits(5, 15, overflow=0x7C, nan=0x7F, has_infinity=True),
     "float8_e4m3fnuz": EightBits(4, 8, overflow=0x80, nan=0x80, has_minus_zero=False),
     "float8_e5m2fnuz": EightBits(5, 16, overflow=0x80, nan=0x80, has_minus_zero=False),

@@ -90,16 +90,23 @@ def _with_suffixes(text: str, suffixes: list[str]) -> str:
 class _Format:
     """How the numbers of a tensor are written: as integers, with four digits, or with an exponent."""
 
-    def __init__(self, numbers: list[Any], is_float: bool) -> None:
-        self._is_float = is_float
+    def __init__(self, numbers: list[Any], dtype: Dtype) -> None:
+        self._is_float = dtype.kind in ("float", "complex")
         self._is_whole = True
         self._has_exponent = False
         self.width = 1
-        if not is_float:
+        if not self._is_float:
             self.width = max(len(f"{number}") for number in numbers)
             return
-        known = [number for number in numbers if math.isfinite(number) and number]
+        if dtype.name == "float8_e8m0fnu":  # where torch finds NaN finite, and the smallest number zero
+            known = [number for number in numbers if number != 2.0**-127]
+        else:
+            known = [number for number in numbers if number and math.isfinite(number)]
         if not known:
+            return
+        if any(map(math.isnan, known)):
+            self._is_whole = False
+            self.width = max(len(f"{number:.4f}") for number in known)
             return
         sizes = [abs(number) for number in known]
         least, most = min(sizes), max(sizes)
@@ -140,9 +147,9 @@ class _Writer:
         numbers = self._numbers(shown.reshape(-1))
         if dtype.kind == "complex":
             parts = [number.real for number in numbers], [number.imag for number in numbers]
-            self._formats = tuple(_Format(part, True) for part in parts)
+            self._formats = tuple(_Format(part, dtype) for part in parts)
         else:
-            self._formats = (_Format(numbers, dtype.kind == "float"),)
+            self._formats = (_Format(numbers, dtype),)
 
     def text(self) -> str:
         """Return all of it."""
