@@ -89,7 +89,8 @@ def bits(block: Array) -> Array:
 
 def _into(scratch: Scratch, block: Array, dtype: DTypeLike) -> Array:
     wide = scratch.take("wide", block.size, dtype)
-    np.copyto(wide, block, casting="unsafe")
+    with np.errstate(invalid="ignore"):  # a NaN that signals is a NaN
+        np.copyto(wide, block, casting="unsafe")
     return wide
 
 

@@ -61,9 +61,17 @@ class Summary:
 
     def take(self, block: Array) -> None:
         """Take the next block of the chunk."""
-        if self.is_complex:
-            self._take_complex(block)
-            return
+        with np.errstate(invalid="ignore"):  # a NaN that signals is a NaN
+            if self.is_complex:
+                self._take_complex(block)
+            else:
+                self._take_real(block)
+
+    def sample(self) -> Array:
+        """Return the elements that the histogram counts, finite or not, as float64."""
+        return np.concatenate(self._parts) if self._parts else np.empty(0)
+
+    def _take_real(self, block: Array) -> None:
         self.moments.take(block, self._dtype)
         first = -self._seen % self._step
         if self._dtype.values == 1:
@@ -72,10 +80,6 @@ class Summary:
             few = self._dtype.wide(block, own_scratch())[first :: self._step]
         self._parts.append(few.astype(np.float64))
         self._seen += block.size * self._dtype.values
-
-    def sample(self) -> Array:
-        """Return the elements that the histogram counts, finite or not, as float64."""
-        return np.concatenate(self._parts) if self._parts else np.empty(0)
 
     def _take_complex(self, block: Array) -> None:
         wide = self._dtype.wide(block, own_scratch())

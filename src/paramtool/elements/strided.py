@@ -109,7 +109,8 @@ def boxes(shape: tuple[int, ...], most: int, start: int = 0) -> Iterator[Box]:
     if 0 in shape:
         return
     if not shape:
-        yield Box(0, (), ())
+        if not start:
+            yield Box(0, (), ())
         return
     cut = 0  # the dimension that is cut into ranges; those after it stay whole
     while cut < len(shape) - 1 and math.prod(shape[cut + 1 :]) > most:
