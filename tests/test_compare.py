@@ -424,6 +424,44 @@ def test_how_far_values_are_is_measured() -> None:
     assert all(math.isnan(each or 0) for each in (odd.max_abs, odd.relative_rms, odd.cosine))
 
 
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "max_abs", "relative_rms", "cosine"),
+    [
+        ([NAN, 1.0], [1.0, 1.0], NAN, NAN, NAN),
+        ([1.0, 1.0], [NAN, 1.0], NAN, NAN, NAN),
+        ([NAN, 1.0], [NAN, 2.0], 1.0, 1.0, 1.0),
+        ([INF, 1.0], [0.0, 1.0], INF, INF, NAN),
+        ([INF, 1.0], [-INF, 1.0], INF, INF, NAN),
+        ([INF, 1.0], [INF, 3.0], 2.0, 2.0, 1.0),
+        ([1e308, 0.0], [0.0, 1e308], 1e308, math.sqrt(2), 0.0),
+        ([1e308, 1e308], [-1e308, 1e308], INF, math.sqrt(2), 0.0),
+        ([3e-200, 0.0], [3e-200, 4e-200], 4e-200, 4 / 3, 0.6),
+        ([1e200, 0.0], [1e-200, 0.0], 1e200, 1.0, 1.0),
+        ([1e-200, 1.0], [1e200, 1.0], 1e200, 1e200, 1e-200),
+        ([0.0, 0.0], [1e300, 0.0], 1e300, INF, None),
+        ([1e-300, 0.0], [1e300, 1e-300], 1e300, INF, 1.0),
+        ([0.0, 1.0], [-0.0, 1.0], None, None, None),
+    ],
+)
+def test_no_extreme_misleads(
+    a: list[float], b: list[float], max_abs: float, relative_rms: float, cosine: float | None
+) -> None:
+    """NaN and infinity on one side leave no ratio, and squares that leave float64 change none."""
+    tensors = [torch.tensor(each, dtype=torch.float64) for each in (a, b)]
+    change = ChangedValues(*map(One, tensors)).change("x", "x")
+    if max_abs is None:
+        assert change is None
+        return
+    assert change is not None
+    close = [
+        each if each is None else pytest.approx(each, nan_ok=True) for each in (max_abs, relative_rms, cosine)
+    ]
+    assert [change.max_abs, change.relative_rms, change.cosine] == close
+
+
 @pytest.mark.parametrize(
     ("a", "b", "differing"),
     [
