@@ -43,4 +43,4 @@ def _network(model: Buildable, module: str | None, stats: bool, values: bool, we
         from paramtool.network.listing import parameters
 
     part = network.submodule(built.module, module) if module else built.module
-    return parameters(part, stats=stats, values=values, model=model.name)
+    return parameters(part, stats=stats, values=values, model=model.name, jobs=available_cores())

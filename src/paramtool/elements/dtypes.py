@@ -67,13 +67,13 @@ def dtype_of(name: str, tensor: str) -> Dtype:
 
     Args:
         name: without ``torch.``.
-        tensor: the tensor that has it, for the message.
+        tensor: what has it, for the message.
 
     Raises:
         ParamtoolError: if the values of such tensors cannot be read.
     """
     if name not in DTYPES:
-        raise ParamtoolError(f"cannot read the values of '{tensor}': {name} is not supported")
+        raise ParamtoolError(f"cannot read the values of {tensor}: {name} is not supported")
     return DTYPES[name]
 
 

@@ -43,7 +43,7 @@ class FileElements:
         Raises:
             ParamtoolError: if values of such a dtype are not read.
         """
-        return dtype_of(self._tensors[name].dtype, name)
+        return dtype_of(self._tensors[name].dtype, f"'{name}'")
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the sizes."""

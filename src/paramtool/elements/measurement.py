@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ def measured(
     first = [row.name for row in report.rows if row.tied_to is None]
     found: dict[str, dict[str, Any]] = {name: {} for name in first}
     if stats:
-        for name, numbers in _statistics(elements, first, jobs).items():
+        for name, numbers in statistics_by_name(elements, first, jobs=jobs).items():
             found[name].update(numbers)
     if values:
         for name in first:
@@ -46,8 +46,14 @@ def measured(
     return replace(report, rows=rows, columns=listing_columns(stats, values))
 
 
-def _statistics(elements: Elements, names: list[str], jobs: int) -> dict[str, dict[str, Any]]:
-    """Return the statistics of each tensor; each thread takes the next chunk, whosever it is."""
+def statistics_by_name(
+    elements: Elements, names: Iterable[str], *, jobs: int = 1
+) -> dict[str, dict[str, Any]]:
+    """Return the statistics of each tensor; each thread takes the next chunk, of whichever tensor.
+
+    Raises:
+        ParamtoolError: if elements cannot be read.
+    """
     found: dict[str, dict[str, Any]] = {}
     parts: dict[str, list[Summary | None]] = {}
 

@@ -32,7 +32,7 @@ class TensorElements:
         Raises:
             ParamtoolError: if values of such a dtype are not read.
         """
-        return dtype_of(dtype_name(self._tensors[name]), name)
+        return dtype_of(dtype_name(self._tensors[name]), f"'{name}'" if name else "a tensor")
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the sizes."""
