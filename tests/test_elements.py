@@ -28,6 +28,7 @@ from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.operations.listing.stored import stored
 from paramtool.tensors.elements import TensorElements
 from paramtool.tensors.statistics import statistics as live_statistics
+from tests.processes import watch
 
 SHAPES = st.lists(st.integers(1, 5), max_size=4).map(tuple)
 
@@ -182,6 +183,24 @@ def test_files_need_no_torch(path: Path) -> None:
         [sys.executable, "-c", NO_TORCH, str(path)], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["inspect", "w.safetensors", "--stats", "--values"], 0),
+        (["check", "w.safetensors", "--finite"], 0),
+        (["shared", "w.safetensors", "--by-value"], 0),
+        (["diff", "w.safetensors", "v.safetensors", "--values"], 1),
+    ],
+)
+def test_commands_on_files_need_no_torch(path: Path, arguments: list[str], status: int) -> None:
+    """From the command line to the answer."""
+    changed = load_file(path)
+    changed["matrix"] += 1
+    save_file(changed, path.with_name("v.safetensors"))
+    ended = watch(*arguments, folder=path.parent)
+    assert (ended.status, ended.stderr, ended.torch) == (status, "", False)
 
 
 def test_chunks_are_whole_blocks() -> None:

@@ -94,6 +94,15 @@ def test_statistics_are_those_of_torch(tensor: Tensor, block: int) -> None:
     check_against_torch(tensor, in_small_blocks(tensor, block))
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS[1:], *EIGHT_BITS, torch.float8_e8m0fnu], ids=str)
+def test_any_bits_have_statistics(dtype: torch.dtype) -> None:
+    """Subnormals, infinities, every NaN, extremes and -0 are what torch takes them for, without a warning."""
+    dice = torch.Generator().manual_seed(0)
+    bits = torch.randint(0, 256, (4096 * dtype.itemsize,), dtype=torch.uint8, generator=dice)
+    tensor = bits.view(dtype)
+    check_against_torch(tensor, statistics(tensor))
+
+
 @given(tensors(), st.integers(1, 9), st.integers(1, 9))
 @settings(max_examples=150, deadline=None)
 def test_blocks_do_not_show(tensor: Tensor, one: int, other: int) -> None:

@@ -54,7 +54,7 @@ class Pieces:
                 [at for at, index in enumerate(each) if begin <= index < begin + size]
                 for each, begin, size in zip(kept, piece.offsets, piece.shape, strict=True)
             ]
-            steps = row_major(piece.shape)
+            steps = _steps(piece)
             for at in product(*inside):
                 offset = sum(
                     (kept[dimension][each] - piece.offsets[dimension]) * steps[dimension]
@@ -78,7 +78,7 @@ class Pieces:
         shape = tuple(end - start for start, end in zip(starts, ends, strict=True))
         if min(shape, default=1) <= 0:
             return
-        steps = row_major(piece.shape)
+        steps = _steps(piece)
         offset = sum((i - b) * step for i, b, step in zip(starts, piece.offsets, steps, strict=True))
         target = tuple(slice(i - a, j - a) for i, j, a in zip(starts, ends, box.offsets, strict=True))
         found[target] = Region(offset, shape, steps).gather(lambda at, count: self._read(piece, at, count))
@@ -89,3 +89,8 @@ class Pieces:
             position = piece.position + offset * self._dtype.itemsize
             read_into(descriptor, piece.path, position, memory_of(span))
         return span
+
+
+def _steps(piece: Piece) -> tuple[int, ...]:
+    """Return the steps in elements of what the file holds."""
+    return row_major(piece.shape)
