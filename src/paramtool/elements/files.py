@@ -96,7 +96,7 @@ class FileElements:
     def _readable(self, name: str) -> Stored:
         stored = self._tensors[name]
         if stored.missing is not None:
-            raise ParamtoolError(f"cannot read the values of '{name}': it is {stored.missing}")
+            raise ParamtoolError(f"cannot read the values of '{name}' in {stored.path}: {stored.missing}")
         return stored
 
     def _blocks(self, stored: Stored, dtype: Dtype, start: int, stop: int) -> Iterator[Array]:

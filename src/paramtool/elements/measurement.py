@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +14,14 @@ from paramtool.elements.threads import run
 from paramtool.records.parameter import Listing, listing_columns
 
 
-def measured(
+def measured(  # noqa: PLR0913 - keywords, as the Python API has them
     report: Listing,
     elements: Elements,
     *,
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
+    missing: Collection[str] = (),
 ) -> Listing:
     """Return `report` with statistics or elements of every row; each tensor is read once for each.
 
@@ -30,12 +31,13 @@ def measured(
         stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
         values: add the elements.
         jobs: threads; no number depends on them.
+        missing: names of tensors without elements, whose rows stay as they are.
 
     Raises:
         ParamtoolError: if elements cannot be read.
     """
-    first = [row.name for row in report.rows if row.tied_to is None]
-    found: dict[str, dict[str, Any]] = {name: {} for name in first}
+    found: dict[str, dict[str, Any]] = {row.name: {} for row in report.rows if row.tied_to is None}
+    first = [name for name in found if name not in missing]
     if stats:
         for name, numbers in statistics_by_name(elements, first, jobs=jobs).items():
             found[name].update(numbers)
