@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 import paramtool
+from paramtool.elements.files import FileElements
+from paramtool.elements.measurement import measured
 from paramtool.models.form import Form, recognize
 from paramtool.models.open import open_checkpoint
 from paramtool.network.listing import parameters
 from paramtool.operations.listing.checkpoint import stored
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.render.formats import Format, as_text
-from paramtool.tensors.elements import CheckpointElements
-from paramtool.tensors.measurement import measured
 from tests.conftest import Run
 
 TENSORS: Mapping[str, Tensor] = {
@@ -204,7 +204,6 @@ def test_no_number_depends_on_threads(jobs: int, tmp_path: Path) -> None:
     safetensors.torch.save_file(dict(TENSORS), path)
     checkpoint = open_checkpoint(str(path))
     found, expected = (
-        measured(stored(checkpoint), CheckpointElements(checkpoint), stats=True, jobs=each)
-        for each in (jobs, 1)
+        measured(stored(checkpoint), FileElements(checkpoint), stats=True, jobs=each) for each in (jobs, 1)
     )
     assert as_text(found, "json") == as_text(expected, "json")

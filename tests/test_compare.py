@@ -18,6 +18,8 @@ from torch import nn
 
 import paramtool
 from paramtool.api.diff import diff as compare
+from paramtool.elements.changed_values import ChangedValues
+from paramtool.elements.elements import BLOCK
 from paramtool.errors import CannotAnswer
 from paramtool.network.listing import parameters
 from paramtool.operations.comparison import renames
@@ -28,7 +30,6 @@ from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
 from paramtool.render.difference_fold import fold_differences
-from paramtool.tensors.changed_values import BLOCK, ChangedValues
 from paramtool.tensors.elements import ModuleElements
 from tests.strategies import trees
 
@@ -420,8 +421,46 @@ def test_how_far_values_are_is_measured() -> None:
     )
     odd = ChangedValues(One(torch.tensor([1.0, math.nan])), One(torch.tensor([2.0, 0.0]))).change("x", "x")
     assert odd is not None
-    assert (odd.differing, odd.relative_rms, odd.cosine) == (2, 1.0, 1.0)
-    assert math.isnan(odd.max_abs)
+    assert odd.differing == 2
+    assert all(math.isnan(each or 0) for each in (odd.max_abs, odd.relative_rms, odd.cosine))
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "max_abs", "relative_rms", "cosine"),
+    [
+        ([NAN, 1.0], [1.0, 1.0], NAN, NAN, NAN),
+        ([1.0, 1.0], [NAN, 1.0], NAN, NAN, NAN),
+        ([NAN, 1.0], [NAN, 2.0], 1.0, 1.0, 1.0),
+        ([INF, 1.0], [0.0, 1.0], INF, INF, NAN),
+        ([INF, 1.0], [-INF, 1.0], INF, INF, NAN),
+        ([INF, 1.0], [INF, 3.0], 2.0, 2.0, 1.0),
+        ([1e308, 0.0], [0.0, 1e308], 1e308, math.sqrt(2), 0.0),
+        ([1e308, 1e308], [-1e308, 1e308], INF, math.sqrt(2), 0.0),
+        ([3e-200, 0.0], [3e-200, 4e-200], 4e-200, 4 / 3, 0.6),
+        ([1e200, 0.0], [1e-200, 0.0], 1e200, 1.0, 1.0),
+        ([1e-200, 1.0], [1e200, 1.0], 1e200, 1e200, 1e-200),
+        ([0.0, 0.0], [1e300, 0.0], 1e300, INF, None),
+        ([1e-300, 0.0], [1e300, 1e-300], 1e300, INF, 1.0),
+        ([0.0, 1.0], [-0.0, 1.0], None, None, None),
+    ],
+)
+def test_no_extreme_misleads(
+    a: list[float], b: list[float], max_abs: float, relative_rms: float, cosine: float | None
+) -> None:
+    """NaN and infinity on one side leave no ratio, and squares that leave float64 change none."""
+    tensors = [torch.tensor(each, dtype=torch.float64) for each in (a, b)]
+    change = ChangedValues(*map(One, tensors)).change("x", "x")
+    if max_abs is None:
+        assert change is None
+        return
+    assert change is not None
+    close = [
+        each if each is None else pytest.approx(each, nan_ok=True) for each in (max_abs, relative_rms, cosine)
+    ]
+    assert [change.max_abs, change.relative_rms, change.cosine] == close
 
 
 @pytest.mark.parametrize(

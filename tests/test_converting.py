@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from paramtool.tensors import elements, streams
+from paramtool.tensors import streams
 from tests.conftest import Run
 from tests.processes import watch
 
@@ -37,7 +37,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PARAMTOOL_MODEL", raising=False)
     monkeypatch.setattr(streams, "BLOCK", 256)
-    monkeypatch.setattr(elements, "BLOCK", 1024)
     (tmp_path / "model.yaml").write_text(SPEC)
     torch.save(state(), "w.pt")
     return tmp_path

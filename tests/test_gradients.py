@@ -161,6 +161,7 @@ def test_sparse_complex_and_empty_gradients_have_magnitudes() -> None:
         torch.tensor([[1, 1]]), torch.tensor([3.0, -3.0]), (4,), check_invariants=True
     )
     assert magnitude(sparse).verdict == "zero"
+    assert math.copysign(1, magnitude(torch.tensor([-0.0])).abs_max) == 1
     found = magnitude(torch.tensor([3 + 4j, 0], dtype=torch.complex64))
     assert (found.norm, found.abs_max) == (5.0, 5.0)
     assert magnitude(torch.zeros(0)).verdict == "zero"

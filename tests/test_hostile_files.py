@@ -18,15 +18,15 @@ import pytest
 import safetensors.torch
 import torch
 
+from paramtool.elements import repetition
+from paramtool.elements.files import FileElements
+from paramtool.elements.strided import Region
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading import safetensors as safetensors_file
 from paramtool.files.reading import safetensors_header, sharded, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.open import open_model
 from paramtool.operations.listing.checkpoint import stored
-from paramtool.tensors import repeated
-from paramtool.tensors.elements import CheckpointElements
-from paramtool.tensors.strided import Region
 from tests.conftest import Run
 from tests.processes import watch
 
@@ -582,7 +582,7 @@ def ends_well(path: Path) -> bool:
         model = open_model(str(path))
         assert isinstance(model, Checkpoint)
         stored(model)
-        elements = CheckpointElements(model)
+        elements = FileElements(model)
         for name in model.by_name:
             for _ in elements.blocks(name):
                 pass
@@ -754,7 +754,7 @@ def test_views_that_say_the_same_bytes_again_and_again_are_not_read(
     path = tmp_path / "w.pt"
     torch.save({f"w{each}": base[each : each + 4000] for each in range(64)}, path)
     assert run("inspect", str(path), "--stats").status == 0
-    monkeypatch.setattr(repeated, "MOST_REPEATED", 1 << 16)
+    monkeypatch.setattr(repetition, "MOST_REPEATED", 1 << 16)
     assert run("inspect", str(path)).status == 0
     result = run("inspect", str(path), "--stats")
     assert (result.status, result.stdout) == (2, "")

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from paramtool.elements import files, strided
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.torch_archive import broken_members, read_archive
 from paramtool.records.parameter import STATISTICS_COLUMNS
-from paramtool.tensors import strided
-from paramtool.tensors.elements import CheckpointElements
+from paramtool.tensors import streams
+from paramtool.tensors.elements import StoredTensors
 from paramtool.tensors.statistics import statistics
 from tests.conftest import Run
 from tests.test_checkpoints import TENSORS, rows
@@ -39,7 +40,7 @@ VIEWS = {
 
 def elements(path: Path, name: str, shape: torch.Size) -> Tensor:
     """Return a tensor of a file, read block by block."""
-    blocks = [block.clone() for block in CheckpointElements(read_archive(path)).blocks(name)]
+    blocks = [block.clone() for block in StoredTensors(read_archive(path)).blocks(name)]
     return torch.cat(blocks).reshape(shape) if blocks else torch.empty(shape)
 
 
@@ -106,6 +107,8 @@ def test_any_view_is_read(
     torch.save({"x": tensor}, path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(strided, "SMALL", data.draw(st.sampled_from([1, 8, strided.SMALL])))
+        patch.setattr(files, "GATHERED", data.draw(st.sampled_from([1, 5, files.GATHERED])))
+        patch.setattr(streams, "BLOCK", data.draw(st.sampled_from([1, 7, streams.BLOCK])))
         found = elements(path, "x", tensor.shape)
     assert torch.equal(found, tensor)
 

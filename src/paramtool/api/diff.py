@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paramtool.api.open import open
+from paramtool.cores import available_cores
 from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
-from paramtool.models.torch_import import torch_import
 from paramtool.operations.comparison.differences import differences
 from paramtool.records.difference import Differences
 
@@ -59,6 +59,6 @@ def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueCompari
     for each in (a, b):
         each.prepare()
     elements = a.elements(), b.elements()
-    with torch_import():
-        from paramtool.tensors.changed_values import ChangedValues
-    return ChangedValues(*elements, atol=atol, rtol=rtol)
+    from paramtool.elements.changed_values import ChangedValues
+
+    return ChangedValues(*elements, atol=atol, rtol=rtol, jobs=available_cores())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paramtool.cores import available_cores
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
@@ -13,12 +14,12 @@ from paramtool.models.torch_import import torch_import
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
     from paramtool.records.rule import Rule
-    from paramtool.tensors.elements import Elements
     from paramtool.tensors.fills import Fill
 
 
@@ -82,7 +83,7 @@ class BuiltModel(Model):
             from paramtool.network.construction import submodule
             from paramtool.network.listing import parameters
         part = submodule(built.module, module) if module else built.module
-        return parameters(part, stats=stats, values=values, model=self.name)
+        return parameters(part, stats=stats, values=values, model=self.name, jobs=available_cores())
 
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors are in memory, and which hold the same bytes if that is asked for."""

@@ -9,15 +9,14 @@ from paramtool.cores import available_cores
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.model import Model
-from paramtool.models.torch_import import torch_import
 from paramtool.name_parts import modules_of
 from paramtool.operations.listing.checkpoint import part_of, stored
 
 if TYPE_CHECKING:
+    from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
-    from paramtool.tensors.elements import Elements
 
 
 class CheckpointModel(Model):
@@ -34,11 +33,10 @@ class CheckpointModel(Model):
         report = stored(part)
         if not (stats or values):
             return report
-        with torch_import():
-            from paramtool.tensors.elements import CheckpointElements
-            from paramtool.tensors.measurement import measured
-        elements = CheckpointElements(part)
-        return measured(report, elements, stats=stats, values=values, jobs=available_cores())
+        from paramtool.elements.files import FileElements
+        from paramtool.elements.measurement import measured
+
+        return measured(report, FileElements(part), stats=stats, values=values, jobs=available_cores())
 
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors would lie in memory once they are loaded."""
@@ -47,16 +45,16 @@ class CheckpointModel(Model):
         layout = layout_of_checkpoint(self.checkpoint, stored(self.checkpoint))
         if not by_value:
             return layout
-        elements = self.elements()
-        with torch_import():
-            from paramtool.tensors.equality import equal_values
-        return layout.with_equal(equal_values(layout.listed.rows, elements))
+        from paramtool.elements.equality import equal_values
+
+        rows = layout.listed.rows
+        return layout.with_equal(equal_values(rows, self.elements(), jobs=available_cores()))
 
     def elements(self) -> Elements:
         """Return what reads the elements from the files."""
-        with torch_import():
-            from paramtool.tensors.elements import CheckpointElements
-        return CheckpointElements(self.checkpoint)
+        from paramtool.elements.files import FileElements
+
+        return FileElements(self.checkpoint)
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Refuse: a file of tensors says nothing of a forward."""

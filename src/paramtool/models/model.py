@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from paramtool.errors import CannotAnswer, ParamtoolError
 
 if TYPE_CHECKING:
+    from paramtool.elements.elements import Elements
     from paramtool.files.reading.checkpoint import Part
     from paramtool.language.document import Inputs
     from paramtool.models.built import BuiltModel
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
     from paramtool.records.rule import Rule
-    from paramtool.tensors.elements import Elements
 
 
 class Model:

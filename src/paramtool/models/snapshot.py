@@ -12,8 +12,8 @@ from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
 
 if TYPE_CHECKING:
+    from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
-    from paramtool.tensors.elements import Elements
 
 
 class SnapshotModel(Model):

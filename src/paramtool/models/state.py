@@ -13,10 +13,10 @@ from paramtool.operations.listing.checkpoint import no_module
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
-    from paramtool.tensors.elements import Elements
 
 
 class StateModel(Model):
@@ -29,15 +29,15 @@ class StateModel(Model):
         self.state = state
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
+        from paramtool.elements.measurement import measured
         from paramtool.network.listing import state_listing
-        from paramtool.tensors.elements import ModuleElements
-        from paramtool.tensors.measurement import measured
+        from paramtool.tensors.elements import TensorElements
 
         state = self.state if module is None else _below(self.state, module)
         report = state_listing(state, self.name)
         if not (stats or values):
             return report
-        elements = ModuleElements(state)
+        elements = TensorElements(state)
         return measured(report, elements, stats=stats, values=values, jobs=available_cores())
 
     def layout(self, *, by_value: bool = False) -> Layout:
@@ -48,9 +48,9 @@ class StateModel(Model):
 
     def elements(self) -> Elements:
         """Return the elements of the tensors themselves."""
-        from paramtool.tensors.elements import ModuleElements
+        from paramtool.tensors.elements import TensorElements
 
-        return ModuleElements(self.state)
+        return TensorElements(self.state)
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Refuse: tensors say nothing of a forward."""

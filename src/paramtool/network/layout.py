@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
+from paramtool.elements.elements import Elements
+from paramtool.elements.equality import equal_values
 from paramtool.network.listing import parameters, state_listing
 from paramtool.records.extent import Extent
 from paramtool.records.layout import EqualValues, Layout
 from paramtool.records.parameter import Listing
-from paramtool.tensors.elements import Elements, ModuleElements
-from paramtool.tensors.equality import equal_values
+from paramtool.tensors.elements import ModuleElements, TensorElements
 from paramtool.tensors.extents import extent_of
 from paramtool.tensors.named_tensors import check_values, named_tensors
 
@@ -50,7 +51,7 @@ def state_layout(state: Mapping[str, Tensor], *, model: str, by_value: bool = Fa
     """
     listed = state_listing(state, model)
     layout = Layout(listed, _extents(listed, [state[row.name] for row in listed.rows]))
-    return layout.with_equal(_equal(layout, ModuleElements(state))) if by_value else layout
+    return layout.with_equal(_equal(layout, TensorElements(state))) if by_value else layout
 
 
 def _extents(listed: Listing, tensors: Iterable[Tensor]) -> dict[str, Extent]:

@@ -9,22 +9,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.elements.measurement import statistics_by_name
 from paramtool.records.parameter import (
-    STATISTICS_COLUMNS,
     Listing,
     ParameterRow,
     listing_columns,
 )
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
+from paramtool.tensors.elements import ModuleElements
 from paramtool.tensors.extents import extent_of
 from paramtool.tensors.named_tensors import NamedTensor, check_values, dtype_name, module_types, named_tensors
 from paramtool.tensors.printed import printed
-from paramtool.tensors.statistics import statistics
 
 
 def parameters(
-    module: nn.Module, *, stats: bool = False, values: bool = False, model: str | None = None
+    module: nn.Module,
+    *,
+    stats: bool = False,
+    values: bool = False,
+    model: str | None = None,
+    jobs: int = 1,
 ) -> Listing:
     """List every named tensor of `module`: parameters, buffers and plain tensor attributes.
 
@@ -41,6 +46,7 @@ def parameters(
         stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
         values: add the elements.
         model: what to call the model in the report; by default the module's class name.
+        jobs: threads that compute statistics; no number depends on them.
 
     Raises:
         ValueError: where values are asked for of tensors on the meta device.
@@ -54,9 +60,11 @@ def parameters(
         kind = type(named.owner)
         if kind not in bases:
             bases[kind] = _bases(kind)
-        row = _row(named, first.get(id(named.tensor)), bases[kind], stats, values)
+        row = _row(named, first.get(id(named.tensor)), bases[kind], values)
         first.setdefault(id(named.tensor), row)
         rows.append(row)
+    if stats:
+        rows = _with_statistics(rows, module, jobs)
     rows = count_once(rows)
     columns = listing_columns(stats, values)
     name = model or type(module).__name__
@@ -74,7 +82,7 @@ def state_listing(state: Mapping[str, Tensor], name: str) -> Listing:
         if not isinstance(tensor, Tensor):
             continue
         named = NamedTensor(key, tensor, nn.Module(), "stored")
-        row = _row(named, first.get(_identity(tensor)), (), False, False)
+        row = _row(named, first.get(_identity(tensor)), (), values=False)
         row = replace(row, type=None, requires_grad=None)
         first.setdefault(_identity(tensor), row)
         rows.append(row)
@@ -92,17 +100,20 @@ def _bases(kind: type) -> tuple[str, ...]:
     return tuple(base.__name__ for base in kind.__mro__ if issubclass(base, nn.Module))
 
 
+def _with_statistics(rows: list[ParameterRow], module: nn.Module, jobs: int) -> list[ParameterRow]:
+    names = [row.name for row in rows if row.tied_to is None and row.shape is not None]
+    found = statistics_by_name(ModuleElements(module), names, jobs=jobs)
+    return [replace(row, **found.get(row.tensor, {})) for row in rows]
+
+
 def _row(
-    named: NamedTensor, first: ParameterRow | None, bases: tuple[str, ...], stats: bool, values: bool
+    named: NamedTensor, first: ParameterRow | None, bases: tuple[str, ...], values: bool
 ) -> ParameterRow:
     tensor = named.tensor
     lazy = is_lazy(tensor)
-    details = {}
-    if stats and not lazy:
-        shared = first and {column: getattr(first, column) for column in STATISTICS_COLUMNS}
-        details.update(shared or statistics(tensor))
+    shown = None
     if values and not lazy:
-        details["values"] = first.values if first else printed(tensor)
+        shown = first.values if first else printed(tensor)
     return ParameterRow(
         name=named.name,
         type=type(named.owner).__name__,
@@ -115,5 +126,5 @@ def _row(
         kind=named.kind,
         persistent=named.persistent,
         bases=bases,
-        **details,
+        values=shown,
     )

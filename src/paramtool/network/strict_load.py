@@ -14,7 +14,7 @@ from paramtool.errors import DoesNotLoad, ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.quantities import and_more
 from paramtool.suggestion import did_you_mean
-from paramtool.tensors.elements import CheckpointElements, dtype_of
+from paramtool.tensors.elements import StoredTensors, torch_dtype
 from paramtool.tensors.memory import as_bytes, fill
 from paramtool.tensors.named_tensors import dtype_name, stored_tensors
 
@@ -69,7 +69,7 @@ class LoadedValues:
         if problems:
             raise DoesNotLoad(problems)
         self._file = checkpoint.name
-        self._elements = CheckpointElements(checkpoint)
+        self._elements = StoredTensors(checkpoint)
         for target in self.targets:
             _check_tie(target, stored, self._elements, checkpoint.name)
         self._by_name = {target.names[0]: target for target in self.targets}
@@ -140,7 +140,7 @@ def _unlike(targets: list[_Target], stored: dict[str, Stored], file: str) -> Ite
             elif tuple(tensor.shape) != found.shape:
                 shapes = f"{_shape(tensor)} in the model and {list(found.shape)} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {shapes}")
-            elif _loses(dtype_of(found), tensor.dtype):
+            elif _loses(torch_dtype(found), tensor.dtype):
                 dtypes = f"{dtype_name(tensor)} in the model and {found.dtype} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {dtypes}")
 
@@ -151,7 +151,7 @@ def _loses(old: torch.dtype, new: torch.dtype) -> bool:
     return (old.is_complex and not new.is_complex) or (old.is_floating_point and not is_fraction)
 
 
-def _check_tie(target: _Target, stored: dict[str, Stored], elements: CheckpointElements, file: str) -> None:
+def _check_tie(target: _Target, stored: dict[str, Stored], elements: StoredTensors, file: str) -> None:
     first, *others = target.found
     for name in others:
         if stored[name] is not stored[first] and not _are_equal(first, name, stored, elements):
@@ -165,7 +165,7 @@ def _check_tie(target: _Target, stored: dict[str, Stored], elements: CheckpointE
             )
 
 
-def _are_equal(one: str, other: str, stored: dict[str, Stored], elements: CheckpointElements) -> bool:
+def _are_equal(one: str, other: str, stored: dict[str, Stored], elements: StoredTensors) -> bool:
     if stored[one].dtype != stored[other].dtype:
         return False
     blocks = zip(elements.blocks(one), elements.blocks(other), strict=True)

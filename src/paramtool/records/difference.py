@@ -32,8 +32,10 @@ class ValueChange:
     Attributes:
         differing: number of elements that are not close.
         max_abs: the largest absolute difference; NaN where one side alone is NaN.
-        relative_rms: RMS of the difference over RMS of what was there, over finite elements.
-        cosine: of the angle between the two, over finite elements; None where one is all zero.
+        relative_rms: RMS of the difference over RMS of what was there; NaN or infinite as `max_abs` is if
+            an element is not finite on one side alone.
+        cosine: of the angle between the two; None where one is all zero, NaN if an element is not finite on
+            one side alone.
     """
 
     differing: int

@@ -1,179 +1,106 @@
-"""The elements of named tensors block by block, wherever they are: in a module, or in files."""
+"""The elements of live tensors as blocks of NumPy arrays, and those of files as blocks of tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
-from operator import mul
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.elements.dtypes import Array, Dtype, dtype_of
+from paramtool.elements.elements import BLOCK, outline_indexes
+from paramtool.elements.files import FileElements
+from paramtool.elements.strided import boxes, packed
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
-from paramtool.tensors.memory import as_bytes
-from paramtool.tensors.named_tensors import named_tensors
-from paramtool.tensors.repeated import refusal
-from paramtool.tensors.strided import Region, regions
-
-BLOCK = 1 << 20
-"""Elements in a block."""
-
-EDGE = 3
-"""Elements that torch prints at each end of a long row."""
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.tensors import streams
+from paramtool.tensors.arrays import array_of, tensor_of
+from paramtool.tensors.named_tensors import dtype_name, named_tensors
 
 
-class Elements(Protocol):
-    """Gives the elements of tensors by name, in bounded memory where that is possible."""
+class TensorElements:
+    """The elements of live tensors by name."""
 
-    def blocks(self, name: str) -> Iterator[Tensor]:
-        """Yield the elements of `name` in row-major order, as flat blocks in the tensor's own dtype.
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = {name: tensor.detach() for name, tensor in tensors.items()}
 
-        Every block but the last has `BLOCK` elements.  A block is good until the next one is asked
-        for, and is not to be written to.
+    def dtype(self, name: str) -> Dtype:
+        """Return what the bits of the elements mean.
+
+        Raises:
+            ParamtoolError: if values of such a dtype are not read.
         """
+        return dtype_of(dtype_name(self._tensors[name]), f"'{name}'" if name else "a tensor")
 
-    def outline(self, name: str) -> Tensor:
-        """Return the tensor with at most 7 of each dimension: the first 4 and the last 3."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the sizes."""
+        return tuple(self._tensors[name].shape)
 
+    def blocks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Array]:
+        """Yield the tensor's own memory; copies of its parts where it is not contiguous.
 
-class ModuleElements:
-    """The elements of the tensors of a module or a state_dict, by their names; lazy ones have none."""
-
-    def __init__(self, module: nn.Module | Mapping[str, Tensor]) -> None:
-        if isinstance(module, nn.Module):
-            module = {each.name: each.tensor for each in named_tensors(module)}
-        self._tensors = {name: tensor.detach() for name, tensor in module.items() if not is_lazy(tensor)}
-
-    def blocks(self, name: str) -> Iterator[Tensor]:
-        """Yield slices of the tensor itself; of copies of its parts where it is not contiguous."""
-        return _flat(self._tensors[name])
-
-    def outline(self, name: str) -> Tensor:
-        """Return a copy of what is at the edges."""
+        Raises:
+            ParamtoolError: if values of such a dtype are not read.
+        """
         tensor = self._tensors[name]
-        for dimension, kept in enumerate(_kept(tuple(tensor.shape))):
-            tensor = tensor.index_select(dimension, torch.tensor(kept))
-        return tensor
+        end = tensor.numel() if stop is None else min(stop, tensor.numel())
+        if tensor.is_contiguous() or tensor.numel() <= BLOCK:
+            flat = tensor.reshape(-1)
+            for first in range(start, end, BLOCK):
+                yield array_of(flat[first : min(first + BLOCK, end)])[0]
+            return
+        parts = (
+            (box.first, array_of(tensor[box.slices].reshape(-1))[0])
+            for box in boxes(tuple(tensor.shape), BLOCK, start)
+        )
+        yield from packed(parts, start, end, np.empty(BLOCK, self.dtype(name).held))
+
+    def outline(self, name: str) -> Array:
+        """Return a copy of what is at the edges.
+
+        Raises:
+            ParamtoolError: if values of such a dtype are not read.
+        """
+        tensor = self._tensors[name]
+        for dimension, kept in enumerate(outline_indexes(tuple(tensor.shape))):
+            tensor = tensor.index_select(dimension, torch.tensor(kept, device=tensor.device))
+        return array_of(tensor.reshape(-1))[0].reshape(tensor.shape)
 
 
-class CheckpointElements:
-    """The elements of the tensors in a checkpoint's files, read into one buffer that is used again."""
+class ModuleElements(TensorElements):
+    """The elements of the parameters, buffers and plain tensors of a module; lazy ones have none."""
+
+    def __init__(self, module: nn.Module) -> None:
+        named = (each for each in named_tensors(module) if not is_lazy(each.tensor))
+        super().__init__({each.name: each.tensor for each in named})
+
+
+class StoredTensors:
+    """The elements of a checkpoint's tensors as tensors of torch, in the blocks of random streams."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._tensors = checkpoint.by_name
-        self._refusal = refusal(checkpoint)
+        self._stored = checkpoint.by_name
+        self._elements = FileElements(checkpoint, block=streams.BLOCK)
 
     def blocks(self, name: str) -> Iterator[Tensor]:
-        """Yield blocks that are read one after the other.
+        """Yield flat blocks of `streams.BLOCK` elements; each is good until the next.
 
         Raises:
-            ParamtoolError: where the file cannot be read, or says too often what it has but once.
+            ParamtoolError: if the elements cannot be read.
         """
-        stored = self._tensors[name]
-        if self._refusal is not None:
-            raise ParamtoolError(self._refusal)
-        return _blocks(stored) if stored.strides is None else _strided_blocks(stored)
-
-    def outline(self, name: str) -> Tensor:
-        """Read what is at the edges, element by element.
-
-        Raises:
-            ParamtoolError: where the file cannot be read.
-        """
-        stored = self._tensors[name]
-        kept = _kept(stored.shape)
-        strides = stored.strides or _row_major(stored.shape)
-        offsets = [sum(map(mul, indexes, strides)) for indexes in product(*kept)]
-        dtype = dtype_of(stored)
-        found = torch.empty(len(offsets), dtype=dtype)
-        memory = as_bytes(found)
-        with opened(stored.path) as descriptor:
-            for number, offset in enumerate(offsets):
-                room = memory[number * dtype.itemsize : (number + 1) * dtype.itemsize]
-                read_into(descriptor, stored.path, stored.position + offset * dtype.itemsize, room)
-        return found.reshape([len(each) for each in kept])
+        dtype = torch_dtype(self._stored[name])
+        return (tensor_of(block, dtype) for block in self._elements.blocks(name))
 
 
-def dtype_of(stored: Stored) -> torch.dtype:
-    """Return the dtype itself."""
-    found = getattr(torch, stored.dtype)
-    assert isinstance(found, torch.dtype)
+def torch_dtype(stored: Stored) -> torch.dtype:
+    """Return the dtype itself.
+
+    Raises:
+        ParamtoolError: if torch does not have it.
+    """
+    found = getattr(torch, stored.dtype, None)
+    if not isinstance(found, torch.dtype):
+        raise ParamtoolError(f"'{stored.name}' is {stored.dtype}, a dtype that torch does not have")
     return found
-
-
-def _flat(tensor: Tensor) -> Iterator[Tensor]:
-    if tensor.is_contiguous() or tensor.numel() <= BLOCK:
-        return iter(torch.split(tensor.reshape(-1), BLOCK))
-    return _packed(_parts(tensor), torch.empty(BLOCK, dtype=tensor.dtype))
-
-
-def _parts(tensor: Tensor) -> Iterator[Tensor]:
-    """Yield flat copies of parts of a tensor, each of about a block at the most."""
-    if tensor.numel() <= BLOCK:
-        yield tensor.reshape(-1)
-        return
-    rows = max(1, BLOCK * len(tensor) // tensor.numel())
-    for part in torch.split(tensor, rows) if len(tensor) > 1 else tensor:
-        yield from _parts(part)
-
-
-def _packed(parts: Iterable[Tensor], room: Tensor) -> Iterator[Tensor]:
-    """Yield the elements of flat `parts` in blocks that fill `room`, the last one apart."""
-    filled = 0
-    for part in parts:
-        flat = part
-        while flat.numel():
-            taken = min(flat.numel(), room.numel() - filled)
-            room[filled : filled + taken] = flat[:taken]
-            filled, flat = filled + taken, flat[taken:]
-            if filled == room.numel():
-                yield room
-                filled = 0
-    if filled:
-        yield room[:filled]
-
-
-def _blocks(stored: Stored) -> Iterator[Tensor]:
-    dtype = dtype_of(stored)
-    room = torch.empty(min(BLOCK * dtype.itemsize, stored.nbytes), dtype=torch.uint8)
-    memory = as_bytes(room)
-    with opened(stored.path) as descriptor:
-        for start in range(0, stored.nbytes, max(1, room.numel())):
-            size = min(room.numel(), stored.nbytes - start)
-            read_into(descriptor, stored.path, stored.position + start, memory[:size])
-            yield room[:size].view(dtype)
-
-
-def _strided_blocks(stored: Stored) -> Iterator[Tensor]:
-    """Yield the elements of a view that are apart in the file, gathered into blocks of the usual size."""
-    dtype = dtype_of(stored)
-    whole = Region(0, stored.shape, stored.strides or ())
-    count = stored.nbytes // dtype.itemsize
-    room = torch.empty(min(BLOCK, count), dtype=dtype)
-    with opened(stored.path) as descriptor:
-
-        def read(offset: int, count: int) -> Tensor:
-            span = torch.empty(count, dtype=dtype)
-            read_into(descriptor, stored.path, stored.position + offset * dtype.itemsize, as_bytes(span))
-            return span
-
-        found = regions(whole, BLOCK)
-        yield from _packed((part.gather(read).reshape(-1) for part in found), room)
-
-
-def _kept(shape: tuple[int, ...]) -> list[list[int]]:
-    """Return the indexes of each dimension that an outline keeps."""
-    most = 2 * EDGE + 1
-    return [
-        [*range(size)] if size <= most else [*range(EDGE + 1), *range(size - EDGE, size)] for size in shape
-    ]
-
-
-def _row_major(shape: tuple[int, ...]) -> Sequence[int]:
-    strides = [1]
-    for size in shape[:0:-1]:
-        strides.insert(0, strides[0] * size)
-    return strides[: len(shape)]

@@ -20,13 +20,10 @@ def resolved(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
 
 
-def digest(blocks: Iterable[Tensor]) -> str:
-    """Return the SHA-256 of elements in row-major order, as little-endian machines hold them."""
-    found = hashlib.sha256()
-    for block in blocks:
-        plain = resolved(block)  # held by its name while its memory is read
-        found.update(as_bytes(plain))
-    return found.hexdigest()
+def digest(tensor: Tensor) -> str:
+    """Return the SHA-256 of the elements in row-major order, as little-endian machines hold them."""
+    plain = resolved(tensor)  # held by its name while its memory is read
+    return hashlib.sha256(as_bytes(plain)).hexdigest()
 
 
 @torch.no_grad()

@@ -1,18 +1,11 @@
-"""The elements of a tensor, as numbers and as torch prints them."""
+"""The elements of a live tensor, as numbers and as torch prints them."""
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
-from torch._tensor_str import printoptions
 
+from paramtool.elements.tensor_text import MOST_VALUES
 from paramtool.records.parameter import Printed, Values
-from paramtool.tensors.elements import EDGE, Elements
-
-MOST_VALUES = 1000  # where torch begins to summarize as well
-MOST_LINES = 10_000  # elements of a summary, which has 7 of each dimension
 
 
 def printed(tensor: Tensor) -> Printed:
@@ -20,22 +13,6 @@ def printed(tensor: Tensor) -> Printed:
     detached = tensor.detach()
     values = _nested(detached.tolist()) if tensor.numel() <= MOST_VALUES else None
     return Printed(values, str(detached))
-
-
-def printed_elements(elements: Elements, name: str, shape: tuple[int, ...]) -> Printed:
-    """Return what `printed` does of the tensor `name`, of which only the edges are read where it is large."""
-    if math.prod(shape) <= MOST_VALUES:
-        return printed(_whole(elements, name, shape))
-    if math.prod(min(size, 2 * EDGE + 1) for size in shape) > MOST_LINES:
-        return Printed(None, f"tensor of {len(shape)} dimensions, too many to print")
-    with printoptions(threshold=0):  # what is small is summarized as well
-        return Printed(None, str(elements.outline(name)))
-
-
-def _whole(elements: Elements, name: str, shape: tuple[int, ...]) -> Tensor:
-    if 0 in shape:
-        return elements.outline(name).new_empty(shape)
-    return torch.cat(list(elements.blocks(name))).reshape(shape)
 
 
 def _nested(values: object) -> Values:

@@ -13,7 +13,7 @@ from torch import Tensor
 from paramtool.files.reading.checkpoint import Stored
 from paramtool.models.form import path_and_key
 from paramtool.models.open import open_checkpoint
-from paramtool.tensors.elements import CheckpointElements, dtype_of
+from paramtool.tensors.elements import StoredTensors, torch_dtype
 from paramtool.tensors.memory import fill
 
 
@@ -37,7 +37,7 @@ def _check(
         raise ValueError(f"{file} has no tensor '{wanted}'")
     if found.shape != tuple(shape):
         raise ValueError(f"it is {list(shape)}, and '{wanted}' of {file} is {list(found.shape)}")
-    if dtype_of(found).is_complex and not dtype.is_complex:
+    if torch_dtype(found).is_complex and not dtype.is_complex:
         raise ValueError(f"'{wanted}' of {file} is {found.dtype}, which it would lose a part of")
 
 
@@ -50,7 +50,7 @@ class _Source:
     """An open checkpoint: what it has by every name, and what reads the elements."""
 
     tensors: dict[str, Stored]
-    elements: CheckpointElements
+    elements: StoredTensors
 
 
 def _opened(file: str) -> _Source:
@@ -61,7 +61,7 @@ def _opened(file: str) -> _Source:
 def _open(file: str, state: object) -> _Source:  # noqa: ARG001 - a key of the cache
     """Open a checkpoint once for each `state`: a rule may copy a thousand tensors from it."""
     checkpoint = open_checkpoint(file)
-    return _Source(checkpoint.by_name, CheckpointElements(checkpoint))
+    return _Source(checkpoint.by_name, StoredTensors(checkpoint))
 
 
 def _state(path: Path) -> tuple[object, ...]:

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from paramtool.elements.moments import Moments
 from paramtool.operations.gradients.calls import Call
 from paramtool.records.gradient import GradientRow
+from paramtool.tensors.arrays import array_of
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import tensors
-from paramtool.tensors.statistics import Moments
 
 CAPTION = "outputs as they came, downwards; gradients of the loss there, upwards; log scale"
 
@@ -95,7 +96,7 @@ def spread(tensor: Tensor) -> float | None:
     if flat.is_complex():
         flat = flat.abs()
     moments = Moments()
-    moments.take(flat)
+    moments.take(*array_of(flat))
     if moments.nan or moments.inf:
         return math.nan if moments.nan else math.inf
     std = moments.result()["std"]

@@ -42,7 +42,7 @@ def magnitude(tensor: Tensor) -> Magnitude:
             return Magnitude(math.nan, math.nan, "nan")
         low, high = min(low, least), max(high, most)
         squares += float(torch.linalg.vector_norm(block)) ** 2
-    abs_max = max(-low, high)
+    abs_max = abs(max(-low, high))  # not -0.0
     if math.isinf(abs_max):
         return Magnitude(math.inf, math.inf, "inf")
     norm = math.sqrt(squares)

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paramtool.elements.moments import Moments
 from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.steps import Step, fill_whole, run_law
 from paramtool.tensors import streams
+from paramtool.tensors.arrays import array_of
 from paramtool.tensors.fills import Fill, run_fills
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
-from paramtool.tensors.statistics import Moments
 
 
 @dataclass
@@ -195,9 +196,10 @@ def _learn(each: StoredTensor, flat: Tensor, lock: Any) -> None:
     if not (each.steps and flat.is_floating_point()):
         return
     moments = Moments()
+    array, dtype = array_of(flat)
     if flat.dtype == torch.float32:
-        moments.glance(flat)
+        moments.glance(array)
     else:
-        moments.take(flat)
+        moments.take(array, dtype)
     with lock:
         each.moments.merge(moments)

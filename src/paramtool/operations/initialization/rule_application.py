@@ -235,6 +235,6 @@ def _row(target: Target, before: Mapping[str, Any] | None, values: bool, digests
     return replace(
         plan_row(target, statistics(tensor)),
         **moments,
-        sha256=digest([tensor]) if digests else None,
+        sha256=digest(tensor) if digests else None,
         values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
     )

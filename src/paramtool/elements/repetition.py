@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+from paramtool.elements.strided import Region
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.files.reading.pickled_globals import DTYPES
-from paramtool.tensors.strided import Region
 
 MOST_REPEATED = 1 << 32
 """Bytes that views may say over and over: seconds."""

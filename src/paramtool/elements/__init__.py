@@ -1,0 +1,14 @@
+"""The values of tensors, as blocks of NumPy arrays, and what is computed from them.  No torch.
+
+```
+files, pieces, strided ─┐ blocks of a checkpoint's files
+tensors.TensorElements ─┤ blocks of live tensors
+                        ▼
+              elements.Elements: blocks, outline, dtype
+                        ▼
+   dtypes, eight_bits, casts: what the bits of a block mean
+                        ▼
+   moments, statistics, measurement · changed_values · digests, equality · tensor_text
+```
+A block is a flat array in row-major order.  Where NumPy lacks torch's dtype, it holds the bits.
+"""
