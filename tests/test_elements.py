@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from paramtool.elements import elements as sizes
 from paramtool.elements import files, measurement, statistics
@@ -25,6 +25,7 @@ from paramtool.elements.strided import boxes
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Piece, Stored
 from paramtool.files.reading.safetensors import read_safetensors
+from paramtool.network.listing import parameters
 from paramtool.operations.listing.checkpoint import stored
 from paramtool.tensors.elements import TensorElements
 from paramtool.tensors.statistics import statistics as live_statistics
@@ -215,3 +216,11 @@ def test_commands_on_files_need_no_torch(path: Path, arguments: list[str], statu
 def test_chunks_are_whole_blocks() -> None:
     """Or sums of a file would not be those of a live tensor."""
     assert sizes.CHUNK % sizes.BLOCK == 0
+
+
+def test_a_look_leaves_a_storage_as_it_was() -> None:
+    """What was looked at can still be resized, as FSDP does with the storages of a person's model."""
+    module = nn.Linear(3, 2)
+    assert parameters(module, stats=True).rows[0].nan == 0
+    module.weight.untyped_storage().resize_(0)
+    assert module.weight.untyped_storage().size() == 0

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
+from paramtool.tensors.memory import resolved
 from paramtool.tensors.named_tensors import dtype_name
-
-_BITS = {
-    torch.bfloat16: torch.uint16,
-    torch.bool: torch.uint8,
-    torch.complex32: torch.uint32,
-    **dict.fromkeys(
-        (
-            torch.float8_e4m3fn,
-            torch.float8_e5m2,
-            torch.float8_e4m3fnuz,
-            torch.float8_e5m2fnuz,
-            torch.float8_e8m0fnu,
-            torch.float4_e2m1fn_x2,
-        ),
-        torch.uint8,
-    ),
-}
-"""What torch calls the bits of a dtype that blocks hold as bits."""
 
 
 def array_of(flat: Tensor) -> tuple[Array, Dtype]:
@@ -36,14 +22,24 @@ def array_of(flat: Tensor) -> tuple[Array, Dtype]:
         ParamtoolError: if values of such a dtype are not read.
     """
     dtype = dtype_of(dtype_name(flat), "a tensor")
-    plain = flat.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    if plain.numel() == 1:  # whose stride torch does not mind, but view does
-        plain = plain.as_strided((1,), (1,))
+    plain = resolved(flat)
     try:
-        return plain.view(_BITS.get(plain.dtype, plain.dtype)).numpy(), dtype
+        return _shared(plain, dtype), dtype
     except (RuntimeError, TypeError):  # of a class that wraps others
-        copied = torch.empty(plain.shape, dtype=plain.dtype, device="cpu").copy_(plain)
-        return copied.view(_BITS.get(copied.dtype, copied.dtype)).numpy(), dtype
+        return _shared(torch.empty(plain.shape, dtype=plain.dtype, device="cpu").copy_(plain), dtype), dtype
+
+
+def _shared(plain: Tensor, dtype: Dtype) -> Array:
+    """Return the memory of a tensor as an array that keeps the tensor alive.
+
+    ``Tensor.numpy`` would do it as well, but a storage can never be resized again after that, and FSDP
+    resizes those of a person's model.
+    """
+    if not plain.numel():
+        return np.empty(0, dtype.held)
+    memory = (ctypes.c_char * plain.nbytes).from_address(plain.data_ptr())
+    memory.tensor = plain  # type: ignore[attr-defined]
+    return np.frombuffer(memory, dtype.held)
 
 
 def tensor_of(block: Array, dtype: torch.dtype) -> Tensor:
