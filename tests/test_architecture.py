@@ -64,7 +64,7 @@ def imported(commands: Iterable[tuple[str, ...]]) -> list[tuple[bool, list[str]]
 
 
 def test_what_needs_no_torch_imports_none() -> None:
-    """Help, schema, usage errors and the names of a spec do without torch; its values take it, and only they."""
+    """Help, schema, usage errors and the names of a spec do without torch; its values take it."""
     model = str(ROOT / "configs" / "mlp.yaml")
     commands = [*QUICK, ("inspect", model), ("inspect", model, "--stats")]
     assert [torch for torch, _ in imported(commands)] == [*(False for _ in commands[1:]), True]

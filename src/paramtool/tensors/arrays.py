@@ -39,7 +39,7 @@ def _shared(plain: Tensor, dtype: Dtype) -> Array:
         return np.empty(0, dtype.held)
     memory = (ctypes.c_char * plain.nbytes).from_address(plain.data_ptr())
     memory.tensor = plain  # type: ignore[attr-defined]
-    return np.frombuffer(memory, dtype.held)
+    return np.frombuffer(memoryview(memory), dtype.held)
 
 
 def tensor_of(block: Array, dtype: torch.dtype) -> Tensor:
