@@ -19,19 +19,19 @@ class Form(Enum):
 
     text = "a spec, a snapshot or an index"
     safetensors = "a safetensors file"
-    archive = "a zip archive, as torch.save writes"
+    archive = "a file of torch.save or pickle"
     folder = "a folder"
     object = "a name in Python"
 
 
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt")
+_PLAIN_PICKLES = (".pkl", ".pickle")
+_PICKLE = re.compile(b"\x80[\x02-\x05]")
 _HEAD = 1024
 _SAVE_AGAIN = "load it where you trust it, and save the state_dict with today's torch.save or as safetensors"
 _SIGNATURES: tuple[tuple[bytes, str, str | None], ...] = (
     (b"version https://git-lfs.github.com/", "a Git LFS pointer", "'git lfs pull' gets the file itself"),
     (rb"\s*<(?i:!doctype|html|\?xml)", "a web page, not the file itself", "the download went wrong"),
-    (b"\x80.\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19", "in torch's format before 1.6, a bare pickle", _SAVE_AGAIN),
-    (b"\x80[\x00-\x05]", "a bare pickle, which runs code when it is loaded", _SAVE_AGAIN),
     (b".{257}ustar", "a tar archive, as torch wrote before 0.2", _SAVE_AGAIN),
     (b"GGUF", "in the GGUF format", "paramtool reads safetensors and torch.save's zip archives"),
     (b"\x89HDF\r\n\x1a\n", "in the HDF5 format, as Keras writes", None),
@@ -99,11 +99,13 @@ def _of_content(path: Path) -> Form:
             raise ParamtoolError(f"{path} is {what}", hint=hint)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") and path.suffix not in _BY_NAME:
         return Form.archive
+    if _PICKLE.match(head) or path.suffix in _PLAIN_PICKLES:
+        return Form.archive
     if path.suffix == ".safetensors":
         return Form.safetensors
     if path.suffix in _BY_NAME:
         hint = "paramtool reads specs, safetensors and what torch.save writes"
         raise ParamtoolError(f"{path} is {_BY_NAME[path.suffix]}", hint=hint)
     if path.suffix in _PICKLED:
-        raise ParamtoolError(f"{path} is no zip archive, as torch.save writes", hint="is the file whole?")
+        raise ParamtoolError(f"{path} is not a file that torch.save writes", hint="is the file whole?")
     return Form.text

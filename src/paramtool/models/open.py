@@ -11,9 +11,9 @@ from typing import TypeAlias
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.json_document import Document, read_document
+from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import find_in_folder, read_index
-from paramtool.files.reading.torch_archive import read_archive
 from paramtool.language.catalog import Catalog, shipped
 from paramtool.language.document import Spec, read_spec
 from paramtool.language.limits import MAX_BYTES
@@ -78,7 +78,7 @@ def open_checkpoint(name: str) -> Checkpoint:
     if form is Form.safetensors:
         return read_safetensors(path, name)
     if form is Form.archive:
-        return read_archive(path, key, name)
+        return read_pickled(path, key, name)
     if form is Form.folder:
         path = find_in_folder(path)
         if path.suffix != ".json":
@@ -104,7 +104,7 @@ def _plain(path: Path) -> Checkpoint:
     if form is Form.safetensors:
         return read_safetensors(path)
     if form is Form.archive:
-        return read_archive(path)
+        return read_pickled(path)
     raise ParamtoolError(f"{path} is no checkpoint")
 
 
