@@ -71,7 +71,7 @@ class CheckpointElements:
         Raises:
             ParamtoolError: where the file cannot be read, or says too often what it has but once.
         """
-        stored = self._tensors[name]
+        stored = self._readable(name)
         if self._refusal is not None:
             raise ParamtoolError(self._refusal)
         return _blocks(stored) if stored.strides is None else _strided_blocks(stored)
@@ -82,7 +82,7 @@ class CheckpointElements:
         Raises:
             ParamtoolError: where the file cannot be read.
         """
-        stored = self._tensors[name]
+        stored = self._readable(name)
         kept = _kept(stored.shape)
         strides = stored.strides or _row_major(stored.shape)
         offsets = [sum(map(mul, indexes, strides)) for indexes in product(*kept)]
@@ -94,6 +94,12 @@ class CheckpointElements:
                 room = memory[number * dtype.itemsize : (number + 1) * dtype.itemsize]
                 read_into(descriptor, stored.path, stored.position + offset * dtype.itemsize, room)
         return found.reshape([len(each) for each in kept])
+
+    def _readable(self, name: str) -> Stored:
+        stored = self._tensors[name]
+        if stored.missing is not None:
+            raise ParamtoolError(f"cannot read the values of '{name}' in {stored.path}: {stored.missing}")
+        return stored
 
 
 def dtype_of(stored: Stored) -> torch.dtype:

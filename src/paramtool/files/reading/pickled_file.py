@@ -113,7 +113,7 @@ class _Opened:
         notes.extend(f"without values: {state_dict.listed(names)} ({why})" for why, names in reasons.items())
         if len(chosen.rest) > MOST_PARTS:
             notes.append(
-                f"of {len(chosen.rest):,} other entries the first {MOST_PARTS:,} are in the contents"
+                f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries"
             )
         return notes
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from paramtool.errors import shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES
-from paramtool.files.safetensors_format import DTYPES, METADATA
+from paramtool.files.safetensors_format import DTYPES, METADATA, PAIRS
 
 MOST_DIMENSIONS = 64
 """As many as torch's own kernels take."""
@@ -23,7 +23,9 @@ LONGEST_DESCRIPTION = 4096
 """Characters that say what one tensor is; 64 sizes have 1,300."""
 
 _FIELDS = {"dtype", "shape", "data_offsets"}
-_DTYPES = {code: (name, size) for name, (code, size) in DTYPES.items()}
+_DTYPES = {code: (name, size) for name, (code, size) in DTYPES.items()} | {
+    code: (name, 1) for code, name in PAIRS.items()
+}
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -80,6 +82,8 @@ def _described(name: str, cursor: _Cursor) -> Described:
             raise ValueError("it has other fields than dtype, shape and data_offsets")
         dtype, size = _dtype(value["dtype"])
         shape = _integers(value["shape"], "shape")
+        if dtype in PAIRS.values():
+            shape = _of_pairs(shape)
         offsets = _integers(value["data_offsets"], "data_offsets")
         _check_place(shape, offsets, size)
     except ValueError as error:
@@ -92,6 +96,13 @@ def _dtype(value: object) -> tuple[str, int]:
     if known is None:
         raise ValueError(f"torch has no dtype {shorten(str(value))}")
     return known
+
+
+def _of_pairs(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that torch has for pairs of elements."""
+    if not shape or shape[-1] % 2:
+        raise ValueError("its last size is odd, and two elements share a byte")
+    return (*shape[:-1], shape[-1] // 2)
 
 
 def _integers(value: object, what: str) -> tuple[int, ...]:
