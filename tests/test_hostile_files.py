@@ -111,7 +111,7 @@ SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "unknown dtype": (safetensor(header(a=("F6_E2M3", [4], [0, 3])), 3), "torch has no dtype F6_E2M3"),
     "half a pair": (
         safetensor(header(a=("F4", [3], [0, 1])), 1),
-        "its last size is odd, and two elements share",
+        "its last size is odd, and two",
     ),
     "dtype of another kind": (safetensor(header(a=([], [2], [0, 1])), 1), "torch has no dtype []"),
     "another field": (safetensor('{"a": {"dtype": "F32"}}'), "it has other fields than dtype, shape and"),

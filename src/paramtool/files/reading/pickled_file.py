@@ -74,7 +74,7 @@ class _Opened:
         chosen = finder.choose(root) if key is None else finder.under(root, key)
         listed = [(leaf.tensor, self._places.stored(name, leaf)) for name, leaf in chosen.leaves.items()]
         tensors, names = tied(listed)
-        contents = [*self._parts(chosen), *self._constants(), *_remarks(chosen)]
+        contents = [*self._parts(chosen), *(self._constants() if key is None else ()), *_remarks(chosen)]
         return Checkpoint(
             self._name, tensors, names, has_sums=has_sums, format=self._archive.format,
             modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
@@ -112,9 +112,7 @@ class _Opened:
                 reasons.setdefault(each.missing, []).append(each.name)
         notes.extend(f"without values: {state_dict.listed(names)} ({why})" for why, names in reasons.items())
         if len(chosen.rest) > MOST_PARTS:
-            notes.append(
-                f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries"
-            )
+            notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         return notes
 
 
