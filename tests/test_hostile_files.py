@@ -534,14 +534,33 @@ PICKLE_BOMBS: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
-HARMLESS = ("doubled key", "one dict in many", "colliding keys")
+TENSOR = pickled()[len(b"\x80\x02}X\x01\0\0\0w") : -2]
+
+
+def several(count: int, value: bytes) -> bytes:
+    """Return opcodes of keys, with that value for each."""
+    return b"(" + b"".join(b"X\5\0\0\0%05d" % each + value for each in range(count)) + b"u"
+
+
+PICKLE_BOMBS |= {
+    "a tensor in many dicts": lambda: b"\x80\x02}" + several(2, TENSOR) + b"q\x00" + b"".join(
+        b"}" + several(1_000, b"h%c" % level) + b"q%c" % (level + 1) for level in range(6)
+    ) + b".",
+    "a tensor in many tuples": lambda: b"\x80\x02" + TENSOR + b"\x85" + b"q\x00h\x00\x86" * 40 + b".",
+    "a tensor deep down": lambda: b"\x80\x02" + b"]" * 100_000 + TENSOR + b"a" * 100_000 + b".",
+    "a list shared": lambda: b"\x80\x02](" + b"]" * 100_000 + TENSOR + b"eq\x000}"
+    + several(90_000, b"h\x00") + b".",
+    "an object that is its own state": lambda: b"\x80\x02ca\nB\n)\x81q\x00h\x00b.",
+}  # fmt: skip
+
+HARMLESS = ("an object that is its own state", "doubled key", "one dict in many", "colliding keys")
 """Those that cost nothing to read as data, and hold no tensors."""
 
 
 @pytest.mark.parametrize("case", PICKLE_BOMBS)
 def test_a_pickle_does_not_explode(case: str, tmp_path: Path) -> None:
     """Small pickles that would take for ever, or all memory, end in an error like any other."""
-    archive(PICKLE_BOMBS[case](), tmp_path / "w.pt")
+    archive(PICKLE_BOMBS[case](), tmp_path / "w.pt", {"data/0": bytes(8)})
     ended = watch("inspect", "w.pt", folder=tmp_path)
     assert (ended.status, ended.torch) == (0 if case in HARMLESS else 2, False)
     if case not in HARMLESS:

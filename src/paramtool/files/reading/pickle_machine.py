@@ -336,7 +336,7 @@ def _read_float(machine: _Machine) -> float:
 
 
 def _read_unicode(machine: _Machine) -> str:
-    return machine._line().decode("raw-unicode-escape")
+    return codecs.raw_unicode_escape_decode(machine._line())[0]  # which imports no codec
 
 
 def _persistent_line(machine: _Machine) -> Object:

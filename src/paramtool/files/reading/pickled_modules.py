@@ -15,6 +15,8 @@ SCRIPT = "__torch__."
 
 _DEEPEST = 200
 _LONGEST_NAME = 1 << 12
+_COST = 8
+"""Entries that a module counts as."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Modules:
 
     def _members(self, module: Object) -> Iterator[tuple[str, Any, str, bool | None]]:
         """Yield name, value, kind and persistence of what one module has."""
-        self._tree.spend(1)
+        self._tree.spend(_COST)
         yield from self._script(module) if self._is_script(module) else self._eager(module)
 
     def _eager(self, module: Object) -> Iterator[tuple[str, Any, str, bool | None]]:

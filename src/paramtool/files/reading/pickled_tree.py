@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
@@ -96,11 +95,11 @@ class Tree:
     def _inside(self, value: Any) -> list[Any]:
         """Return the tensors and containers that are right in `value`."""
         if isinstance(value, Object):
-            groups = (attributes(value), value.entries, value.items, value.arguments)
-            return [each for group in groups if group for each in self._inside(group)]
+            state = attributes(value)
+            groups = (state, value.entries, value.items, value.arguments)
+            found = [each for group in groups if _is_plain(group) for each in self._inside(group)]
+            return [*found, state] if isinstance(state, (Object, PickledTensor)) else found
         values = value.values() if isinstance(value, dict) else value
-        if not isinstance(value, (dict, list, tuple)):
-            return [value] if isinstance(value, PickledTensor) else []
         self.spend(len(values))
         return [each for each in values if isinstance(each, _INNER)]
 
@@ -119,8 +118,16 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         for number, inner in enumerate(value):
             yield str(number), inner
     elif isinstance(value, Object):
-        yield from chain(_children(attributes(value)), _children(value.entries), _children(value.items))
-        yield from _children(value.arguments)
+        state = attributes(value)
+        if isinstance(state, (Object, PickledTensor)):
+            yield "state", state
+        for group in (state, value.entries, value.items, value.arguments):
+            if _is_plain(group):
+                yield from _children(group)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (dict, list, tuple))
 
 
 def _once(text: str, seen: set[str]) -> str:
@@ -161,8 +168,8 @@ def _plain(value: Any) -> str:
         return f"{name}({first})" if isinstance(first, (str, int)) and _is_short(first) else name
     if isinstance(value, Name):
         return value.words
-    is_plain = value is None or isinstance(value, (str, float)) or _is_short(value)
-    return shorten(str(value)) if is_plain else "key"
+    is_text = value is None or isinstance(value, (str, float)) or _is_short(value)
+    return shorten(str(value)) if is_text else "key"
 
 
 def _is_short(value: Any) -> bool:
