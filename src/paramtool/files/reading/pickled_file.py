@@ -101,7 +101,7 @@ class _Opened:
         return read_bytes(self._descriptor, self._path, stored.position, stored.nbytes)
 
     def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...]) -> list[str]:
-        notes = []
+        notes = [] if tensors else ["there are no tensors here"]
         if chosen.others:
             more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
