@@ -35,54 +35,63 @@ class Span(NamedTuple):
 
 
 class PickleBytes:
-    """Takes bytes, numbers, lines and texts of a span one after the other."""
+    """Takes bytes, numbers, lines and texts of a span one after the other.
+
+    Attributes:
+        window: bytes of the file that were read.
+        at: the one of them that is next.
+    """
 
     def __init__(self, span: Span) -> None:
         self._span = span
         self._base, self._end = span.start, span.end
-        self._data, self._at = b"", 0
+        self.window, self.at = b"", 0
         self._kept = 0
 
     @property
     def position(self) -> int:
         """The byte of the file that is next."""
-        return self._base + self._at
+        return self._base + self.at
 
-    def _refill(self, count: int) -> None:
+    def refill(self, count: int) -> None:
         """See that `count` bytes are in the window."""
         start = self.position
         size = min(max(count, _WINDOW), self._end - start)
         if size < count:
             raise Broken
-        self._data, self._base, self._at = self._span.read(start, size), start, 0
+        self.window, self._base, self.at = self._span.read(start, size), start, 0
 
-    def _take(self, count: int) -> bytes:
-        if self._at + count > len(self._data):
-            self._refill(count)
-        taken = self._data[self._at : self._at + count]
-        self._at += count
+    def take(self, count: int) -> bytes:
+        """Take `count` bytes."""
+        if self.at + count > len(self.window):
+            self.refill(count)
+        taken = self.window[self.at : self.at + count]
+        self.at += count
         return taken
 
-    def _skip(self, count: int) -> None:
+    def skip(self, count: int) -> None:
+        """Leave out `count` bytes."""
         if self.position + count > self._end:
             raise Broken
-        if self._at + count <= len(self._data):
-            self._at += count
+        if self.at + count <= len(self.window):
+            self.at += count
         else:
-            self._base, self._data, self._at = self.position + count, b"", 0
+            self._base, self.window, self.at = self.position + count, b"", 0
 
-    def _number(self, form: struct.Struct) -> Any:
-        (number,) = form.unpack(self._take(form.size))
+    def number(self, form: struct.Struct) -> Any:
+        """Take a number of that form."""
+        (number,) = form.unpack(self.take(form.size))
         return number
 
-    def _line(self) -> bytes:
-        end = self._data.find(b"\n", self._at)
+    def line(self) -> bytes:
+        """Take what is before the next newline."""
+        end = self.window.find(b"\n", self.at)
         if end < 0:
-            self._refill(min(_LONGEST_LINE, self._end - self.position))
-            end = self._data.find(b"\n", self._at)
-        if not 0 <= end - self._at <= _LONGEST_LINE:
+            self.refill(min(_LONGEST_LINE, self._end - self.position))
+            end = self.window.find(b"\n", self.at)
+        if not 0 <= end - self.at <= _LONGEST_LINE:
             raise Broken
-        line, self._at = self._data[self._at : end], end + 1
+        line, self.at = self.window[self.at : end], end + 1
         return line
 
     def _keeps(self, count: int) -> bool:
@@ -90,27 +99,27 @@ class PickleBytes:
         self._kept += count if count <= _LONG else 0
         return count <= (_LONG if self._kept < _MOST_KEPT else _SHORT)
 
-    def _text(self, count: int) -> Any:
+    def text(self, count: int) -> Any:
         """Take a text; what stands for a long one is an object."""
         if self._keeps(count):
-            return self._take(count).decode("utf-8", "surrogatepass")
-        self._skip(count)
+            return self.take(count).decode("utf-8", "surrogatepass")
+        self.skip(count)
         return Object("builtins.str", (count,))
 
-    def _bytes(self, count: int) -> Bytes:
+    def bytes_(self, count: int) -> Bytes:
         """Take bytes; of long ones only their place."""
         position = self.position
         if self._keeps(count):
-            found = Bytes(self._take(count))
+            found = Bytes(self.take(count))
         else:
-            self._skip(count)
+            self.skip(count)
             found = Bytes()
         found.position, found.size = position, count
         return found
 
-    def _integer(self, count: int) -> Any:
+    def integer(self, count: int) -> Any:
         """Take an integer of `count` bytes, little-endian."""
         if count > _LONGEST_NUMBER:
-            self._skip(count)
+            self.skip(count)
             return Object("builtins.int", (count,))
-        return int.from_bytes(self._take(count), "little", signed=True)
+        return int.from_bytes(self.take(count), "little", signed=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.pickle_bytes import Span
-from paramtool.files.reading.pickle_machine import LOAD, read_pickle
+from paramtool.files.reading.pickle_machine import read_pickle
+from paramtool.files.reading.pickle_stack import LOAD
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_values import Bytes, Object, Room, Storage
 
