@@ -339,6 +339,8 @@ def test_moments_are_never_among_the_parameters(path: Path) -> None:
         ({"student": {"w": one}, "teacher": {"w": one}}, ["student.w", "teacher.w"]),
         ({"w": [one, (one, {"x": one})]}, ["0", "1.0", "1.1.x"]),
         (one, ["tensor"]),
+        ({"a\nb": one, "ü.x": one[:0], 3: one[:0]}, ["a\nb", "ü.x", "3"]),
+        ({0: one, "0": one[:0]}, ["0", "0 (2)"]),
         ([one, one], ["0", "1"]),
     ):
         torch.save(content, path)

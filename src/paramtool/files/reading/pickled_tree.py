@@ -155,7 +155,8 @@ def key_text(key: Any) -> str:
         return _plain(key.value)
     if isinstance(key, bytes):  # of Python 2
         return key[:_LONGEST_KEY].decode("ascii", "backslashreplace")
-    return shorten(str(key), _LONGEST_KEY)
+    text = str(key)
+    return text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}…"
 
 
 def _plain(value: Any) -> str:
