@@ -22,19 +22,23 @@ _PICKLE = "/data.pkl"
 _SAVE_AGAIN = "load it where you trust it, and save its state_dict()"
 
 
-def read_archive(path: Path, key: str | None = None, name: str | None = None) -> Checkpoint:
+def read_archive(
+    path: Path, key: str | None = None, name: str | None = None, base: int = 0, size: int | None = None
+) -> Checkpoint:
     """Return the state_dict in the archive at `path`.
 
     Args:
         path: the file.
         key: where in it the state_dict is; by default where training scripts put it.
         name: what to call the checkpoint; by default the path.
+        base: the byte of the file at which the archive begins, if it is inside of another one.
+        size: its bytes; by default all that the file has.
 
     Raises:
         ParamtoolError: for what is no archive of torch.save, or holds anything but tensors and plain data.
     """
     with opened(path) as descriptor:
-        members = read_members(descriptor, path)
+        members = read_members(descriptor, path, base, size)
         root = _root(members, path)
         _check_byte_order(descriptor, path, members.get(f"{root}/byteorder"))
         pickled = read_member(descriptor, path, members[f"{root}{_PICKLE}"])
