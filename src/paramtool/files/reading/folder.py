@@ -15,7 +15,7 @@ from paramtool.files.reading import distributed_safetensors
 from paramtool.files.reading.checkpoint import Checkpoint, Part
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.shards import INDEX, WHOLE
-from paramtool.files.sizes import byte_size
+from paramtool.quantities import byte_size
 
 _LOOKED_FOR = (
     WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",

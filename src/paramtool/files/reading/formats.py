@@ -63,7 +63,7 @@ POLICY = Format("an archive of Stable-Baselines3", policy_archive.read_policy, T
 ARRAY = Format("a NumPy array", lambda path, _, name: numpy_array.read_array(path, name))
 ARRAYS = Format("an archive of NumPy arrays", lambda path, _, name: numpy_array.read_arrays(path, name))
 GGUF = Format("a GGUF file", lambda path, _, name: gguf.read_gguf(path, name))
-FOLDER = Format("a folder", lambda path, key, name: read_folder(path, key, name, open_file), True)
+FOLDER = Format("a folder", lambda path, key, name: read_folder(path, key, name, _open_in_folder), True)
 INDEX = Format("the index of a checkpoint", lambda path, _, name: _read_index(path, name))
 
 _BY_SIGNATURE = (
@@ -135,6 +135,10 @@ def open_file(path: Path) -> Checkpoint:
     if found is None:
         raise ParamtoolError(f"{path} is no checkpoint")
     return found.read(path, None, str(path))
+
+
+def _open_in_folder(path: Path) -> Checkpoint:
+    return _read_index(path, str(path)) if path.suffix == ".json" else open_file(path)
 
 
 def _of_archive(path: Path, head: bytes) -> Format:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.safetensors import read_safetensors
-from paramtool.files.sizes import byte_size
+from paramtool.quantities import byte_size
 
 
 def check_safetensors(checkpoint: Checkpoint) -> list[str]:
