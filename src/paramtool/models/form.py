@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from paramtool.files.reading import formats
-from paramtool.files.reading.folder import METADATA
+from paramtool.files.reading.distributed import METADATA
 
 OBJECT = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<path>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 """``package.module:object``; where a file is called so, it is that file."""

@@ -7,17 +7,18 @@ is an archive of torch.save inside a larger file, and is looked at only where va
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Part, Piece, Stored
+from paramtool.files.reading.checkpoint import Checkpoint, Part, Piece, Stored, opened
+from paramtool.files.reading.contents import described
 from paramtool.files.reading.distributed_metadata import Chunk, Entry, read_metadata
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.sharded import plain_file
 from paramtool.files.reading.tiles import fitted
+from paramtool.files.reading.torch_archive import read_archive
 
 METADATA = ".metadata"
 
@@ -28,6 +29,9 @@ MODELS = (
 
 _OTHERS = ("optim", "state", "param_groups", "lr_scheduler", "scheduler", "dataloader", "train_state", "rng")
 """How the names begin under which training scripts put what is not the model."""
+
+_MOST_VALUES = 100
+_LARGEST_VALUE = 1 << 16
 
 
 def read_distributed(folder: Path, key: str | None, name: str) -> Checkpoint:
@@ -50,7 +54,7 @@ def read_distributed(folder: Path, key: str | None, name: str) -> Checkpoint:
         raise ParamtoolError(f"{folder / METADATA} does not fit its files: {error}") from error
     names = {each.name for each in chosen.values()}
     rest = [each for each in entries if each.name not in names]
-    contents = tuple(_parts(rest, len(prefix) or 1))
+    contents = tuple(_parts(rest, len(prefix) or 1, files))
     return Checkpoint(name, tensors, format="distributed checkpoint", contents=contents)
 
 
@@ -58,10 +62,11 @@ def _choose(entries: Sequence[Entry], key: str | None, name: str) -> tuple[tuple
     """Return the path of the part that is listed, and its tensors by their names in it."""
     tensors = [each for each in entries if each.is_tensor]
     if key is not None:
-        prefix = next((each.path[:end] for each in entries for end in range(1, len(each.path) + 1)
-                       if ".".join(each.path[:end]) == key), None)  # fmt: skip
+        starts = (each.path[:end] for each in tensors for end in range(1, len(each.path) + 1))
+        prefix = next((each for each in starts if ".".join(each) == key), None)
         if prefix is None:
-            raise ParamtoolError(f"{name} has no part of that name", hint=f"it has {_listed(entries)}")
+            what = f"{name} has no tensors under '{shorten(key)}'"
+            raise ParamtoolError(what, hint=f"it has {_listed(entries)}")
         return prefix, _below(prefix, tensors)
     for model in MODELS:
         inner = [(model, each) for each in MODELS]
@@ -90,16 +95,34 @@ def _listed(entries: Iterable[Entry]) -> str:
     return ", ".join(shorten(each) for each in parts[:5]) + more
 
 
-def _parts(entries: Sequence[Entry], depth: int) -> Iterator[Part]:
+def _parts(entries: Sequence[Entry], depth: int, files: _Files) -> Iterator[Part]:
     """Yield one part for what has the same first `depth` keys."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for each in entries:
         groups.setdefault(each.path[:depth], []).append(each)
-    for path, found in groups.items():
-        is_one = len(found) == 1 and found[0].path == path
-        kind = ("Tensor" if found[0].is_tensor else "object") if is_one else "dict"
-        nbytes = sum(chunk.nbytes for each in found for chunk in each.chunks)
-        yield Part(".".join(path), kind, sum(each.is_tensor for each in found), nbytes)
+    for number, (path, found) in enumerate(groups.items()):
+        nbytes = sum(each.nbytes for each in found)
+        kind, value = "dict", None
+        if len(found) == 1 and found[0].path == path:
+            kind = "torch.Tensor"
+            if not found[0].is_tensor:
+                kind, value = _object(found[0], files) if number < _MOST_VALUES else ("object", None)
+        yield Part(".".join(path), kind, sum(each.is_tensor for each in found), nbytes, value)
+
+
+def _object(entry: Entry, files: _Files) -> tuple[str, str | None]:
+    """Return the class of a small object and its value as text, read from its archive."""
+    if len(entry.chunks) != 1 or entry.chunks[0].length > _LARGEST_VALUE:
+        return "object", None
+    try:
+        path, missing = files.place(entry.chunks[0])
+        if missing is not None:
+            return "object", None
+        with opened(path) as descriptor:
+            found = read_archive(descriptor, path, entry.chunks[0].position, entry.chunks[0].length)
+    except (ParamtoolError, ValueError):  # nobody asked for this value
+        return "object", None
+    return described(found.root)
 
 
 @dataclass
@@ -112,11 +135,15 @@ class _Files:
         self._known: dict[str, tuple[Path, int | None]] = {}
 
     def place(self, chunk: Chunk) -> tuple[Path, str | None]:
-        """Return the file that has a chunk, and why it cannot be read; raises ValueError where it is cut off."""
+        """Return the file that has a chunk, and why it cannot be read.
+
+        Raises:
+            ValueError: if the file is cut off.
+        """
         if chunk.file not in self._known:
             path = plain_file(self.folder, chunk.file)
             try:
-                self._known[chunk.file] = path, os.stat(path).st_size
+                self._known[chunk.file] = path, path.stat().st_size
             except OSError:
                 self._known[chunk.file] = path, None
         path, size = self._known[chunk.file]

@@ -9,12 +9,15 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, opened
+from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickle_machine import read_pickle
+from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_values import Name, Object, OtherKey
 from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
 
@@ -42,11 +45,6 @@ class Chunk:
     length: int
     missing: str | None = None
 
-    @property
-    def nbytes(self) -> int:
-        """The bytes that it takes in its file."""
-        return self.length
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -71,6 +69,13 @@ class Entry:
         """Whether it is a tensor."""
         return self.dtype != ""
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its elements; those that an object takes in its file."""
+        if self.is_tensor:
+            return math.prod(self.shape) * DTYPES.get(self.dtype, 0)
+        return sum(each.length for each in self.chunks)
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -94,7 +99,7 @@ def read_metadata(path: Path) -> list[Entry]:
         if size > LARGEST:
             raise ParamtoolError(f"{path} has {size:,} bytes; at most {LARGEST:,}")
         try:
-            root, _ = read_pickle(descriptor, path, 0, size)
+            root, _ = read_pickle(Span(descriptor, path, 0, size))
             return list(_entries(root))
         except (ParamtoolError, ValueError, KeyError, TypeError, AttributeError) as error:
             what = error.message if isinstance(error, ParamtoolError) else str(error)
@@ -162,7 +167,7 @@ def _places(storage: Any) -> _Places:
         taken.setdefault(place.file, []).append((place.position, place.position + place.length))
     for file, ranges in taken.items():
         ranges.sort()
-        if any(end > begin for (_, end), (begin, _) in zip(ranges, ranges[1:], strict=False)):
+        if any(end > begin for (_, end), (begin, _) in pairwise(ranges)):
             raise ValueError(f"two chunks overlap in {shorten(file)}")
     return found
 
@@ -215,5 +220,5 @@ def _sizes(value: Any) -> tuple[int, ...]:
     return value
 
 
-def _is_size(value: Any) -> bool:
+def _is_size(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 2**63

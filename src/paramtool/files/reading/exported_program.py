@@ -5,7 +5,6 @@ The format: https://docs.pytorch.org/docs/stable/export/pt2_archive.html.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +15,9 @@ from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Part, Stored, opened
 from paramtool.files.reading.json_guard import MOST_CHARACTERS, parse_object
 from paramtool.files.reading.pickled_globals import DTYPES
-from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
-from paramtool.files.reading.ties import tie
+from paramtool.files.reading.pickled_modules import Leaf
+from paramtool.files.reading.pickled_values import PickledTensor, Room, Storage
+from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.zip_directory import Member, read_member, read_members
 
 MARK = "archive_format"
@@ -56,9 +56,9 @@ def read_exported(path: Path, key: str | None, name: str) -> Checkpoint:
         except (ValueError, KeyError, TypeError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise ParamtoolError(f"{path} is not a valid .pt2 archive: {what}") from error
-    tensors, tied = tie(found)
+    tensors, ties = tied([(PickledTensor(), each) for each in found])
     return Checkpoint(
-        name, tensors, tied, has_sums=True, format="torch.export", contents=tuple(archive.contents(programs))
+        name, tensors, ties, has_sums=True, format="torch.export", contents=tuple(archive.contents(programs))
     )
 
 
@@ -162,32 +162,16 @@ class _Archive:
     def _placed(self, name: str, entry: Mapping[str, Any], place: str) -> Stored:
         meta = entry["tensor_meta"]
         dtype = _DTYPES.get(meta["dtype"], f"dtype {meta['dtype']}")
-        shape, strides, (offset,) = (
-            _sizes(meta["sizes"]),
-            _sizes(meta["strides"]),
-            _sizes([meta["storage_offset"]]),
-        )
-        if len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS:
-            raise ValueError("its shape is not one of a tensor")
-        count, size = math.prod(shape), DTYPES.get(dtype, 2)
-        if count * size >= 2**63:
-            raise ValueError("no memory holds its shape")
+        (offset,) = _sizes([meta["storage_offset"]])
         member = self.members.get(place)
-        missing = self._missing(entry, dtype, member)
-        start = offset * size if count else 0
-        last = sum((each - 1) * step for each, step in zip(shape, strides, strict=True)) if count else -1
-        if missing is None and member is not None and start + (last + 1) * size > member.size:
-            if member.size:
-                raise ValueError("it reaches beyond its storage")
-            missing = "without elements: the program was exported from a fake tensor"
-        position = start + (0 if member is None else member.position)
-        requires = meta.get("requires_grad")
-        return Stored(
-            name, dtype, shape, count * size, self.path, position,
-            strides=None if missing or _is_row_major(shape, strides) else strides,
-            storage=None if missing else place, start=start, missing=missing,
-            requires_grad=requires if isinstance(requires, bool) else None,
+        size = 0 if member is None else member.size
+        tensor = PickledTensor(
+            Storage(None, place, size), offset, _sizes(meta["sizes"]), _sizes(meta["strides"]), dtype,
+            requires_grad=meta["requires_grad"] if isinstance(meta.get("requires_grad"), bool) else None,
+            missing=self._missing(entry, dtype, member),
         )  # fmt: skip
+        room = Room(0 if member is None else member.position, size, tensor.missing)
+        return Places(self.path, {place: room}, self._is_big_endian).stored(name, Leaf(tensor))
 
     def _missing(self, entry: Mapping[str, Any], dtype: str, member: Member | None) -> str | None:
         if entry.get("use_pickle"):
@@ -198,9 +182,9 @@ class _Archive:
             return f"of the dtype {dtype}, which is not read"
         if member is None:
             raise ValueError(f"the archive does not have {shorten(str(entry['path_name']))}")
-        if member.compressed:
-            return "compressed in its archive"
-        return "in big-endian order" if self._is_big_endian else None
+        if not member.size and 0 not in _sizes(entry["tensor_meta"]["sizes"]):
+            return "without elements, as exported from fake tensors"
+        return "compressed in its archive" if member.compressed else None
 
     @cached_property
     def _is_big_endian(self) -> bool:
@@ -213,16 +197,10 @@ class _Archive:
 def _sizes(values: Any) -> tuple[int, ...]:
     if not isinstance(values, list):
         raise ValueError("its shape is not a list")
-    found = [each.get("as_int") if isinstance(each, dict) else None for each in values]
-    if not all(type(each) is int and 0 <= each < 2**63 for each in found):
-        raise ValueError("its shape is not one of numbers")
+    found: list[int] = []
+    for each in values:
+        size = each.get("as_int") if isinstance(each, dict) else None
+        if type(size) is not int or not 0 <= size < 2**63:
+            raise ValueError("its shape is not one of numbers")
+        found.append(size)
     return tuple(found)
-
-
-def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    expected = 1
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size != 1 and stride != expected:
-            return 0 in shape
-        expected *= size
-    return True

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import distributed_safetensors
 from paramtool.files.reading.checkpoint import Checkpoint, Part
+from paramtool.files.reading.distributed import METADATA, read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.shards import INDEX, WHOLE
 from paramtool.quantities import byte_size
@@ -32,9 +32,6 @@ _BESIDE = re.compile(
     r"|random_states_[0-9]+\.pkl|training_args\.bin|trainer_state\.json|.*_optim_states\.pt"
 )
 """What transformers.Trainer, accelerate and DeepSpeed save beside a model."""
-
-METADATA = ".metadata"
-"""The file that makes a folder a distributed checkpoint."""
 
 _MOST_SHOWN = 8
 
@@ -69,8 +66,6 @@ def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Ch
     """
     names = _names(folder)
     if METADATA in names:
-        from paramtool.files.reading.distributed import read_distributed
-
         return read_distributed(folder, key, name)
     if key is not None:
         raise ParamtoolError(f"cannot read {name}: {folder} is a folder, without a '{shorten(key)}'")
@@ -82,7 +77,7 @@ def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Ch
 
 
 def describe_config(content: dict[str, object], name: str) -> ParamtoolError | None:
-    """Return the error for a ``config.json`` of transformers or diffusers that is named as MODEL, if it is one."""
+    """Return the error for the ``config.json`` of a library that is named as MODEL; None if it is not one."""
     if not ({"architectures", "model_type", "_class_name"} & content.keys()):
         return None
     return ParamtoolError(
@@ -117,7 +112,7 @@ def _find(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Che
     raise _nothing(folder, names)
 
 
-def _index(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Checkpoint | None:
+def _index(folder: Path, names: Sequence[str], open_file: Open, _: str) -> Checkpoint | None:
     for suffix in _INDEXES:
         found = [each for each in names if each.endswith(suffix)]
         if len(found) > 1:
@@ -171,7 +166,7 @@ def _consolidated(folder: Path, names: Sequence[str], open_file: Open, name: str
 
 def _file(folder: Path, name: str) -> Part:
     try:
-        size = os.stat(folder / name).st_size
+        size = (folder / name).stat().st_size
     except OSError:
         size = 0
     return Part(name, "file", nbytes=size)
@@ -198,5 +193,5 @@ def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
 def _folders(folder: Path, names: Iterable[str]) -> list[str]:
     """Return the first folders inside that may hold a checkpoint."""
     marks = (METADATA, *_LOOKED_FOR)
-    is_one: Callable[[str], bool] = lambda each: any((folder / each / mark).is_file() for mark in marks)  # noqa: E731
-    return [str(folder / each) for each in islice(filter(is_one, islice(names, 1000)), 5)]
+    found = (each for each in islice(names, 1000) if any((folder / each / mark).is_file() for mark in marks))
+    return [str(folder / each) for each in islice(found, 5)]

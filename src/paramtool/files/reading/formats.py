@@ -2,10 +2,11 @@
 
 A file is recognized by its first bytes, a zip archive by its members, a folder by the names in it:
 
-    bytes ─ formats ┬ safetensors ─ safetensors_header      zip ┬ torch_archive ─ pickle_machine …
-                    ├ gguf                                      ├ exported_program   (.pt2)
-                    ├ numpy_array (.npy)                        ├ numpy_array        (.npz)
-                    └ sharded (an index)                        └ policy_archive     (Stable-Baselines3)
+    bytes ┬ safetensors ─ safetensors_header   zip ┬ pickled_file       (torch.save, TorchScript)
+          ├ gguf                                   ├ exported_program   (.pt2)
+          ├ numpy_array (.npy)                     ├ numpy_array        (.npz)
+          ├ pickled_file (bare pickles)            └ policy_archive     (Stable-Baselines3)
+          └ sharded (an index)
     folder ┬ distributed (.metadata)   ┬ sharded (index, shards, consolidated.*.pth)
            └ distributed_safetensors   └ one file of any format
 """
@@ -24,10 +25,10 @@ from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
 from paramtool.files.reading.distributed_safetensors import noted
 from paramtool.files.reading.folder import read_folder
 from paramtool.files.reading.json_document import Document, read_document
+from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import read_index
 from paramtool.files.reading.signatures import check_readable
-from paramtool.files.reading.torch_archive import read_archive
 from paramtool.files.reading.zip_directory import first_member, read_members
 from paramtool.files.safetensors_format import LONGEST_HEADER
 from paramtool.place import Text
@@ -55,9 +56,7 @@ class Format:
 
 
 SAFETENSORS = Format("a safetensors file", lambda path, _, name: noted(read_safetensors(path, name)))
-ARCHIVE = Format(
-    "a zip archive, as torch.save writes", lambda path, key, name: read_archive(path, key, name), True
-)
+PICKLED = Format("a file of torch.save or pickle", read_pickled, True)
 EXPORTED = Format("a .pt2 archive of torch.export", exported_program.read_exported, True)
 POLICY = Format("an archive of Stable-Baselines3", policy_archive.read_policy, True)
 ARRAY = Format("a NumPy array", lambda path, _, name: numpy_array.read_array(path, name))
@@ -69,8 +68,9 @@ INDEX = Format("the index of a checkpoint", lambda path, _, name: _read_index(pa
 _BY_SIGNATURE = (
     (re.compile(re.escape(numpy_array.SIGNATURE)), ARRAY),
     (re.compile(b"|".join(map(re.escape, gguf.SIGNATURES))), GGUF),
+    (re.compile(b"\x80[\x02-\x05]"), PICKLED),
 )
-_BY_SUFFIX = {".safetensors": SAFETENSORS}
+_BY_SUFFIX = {".safetensors": SAFETENSORS, ".pkl": PICKLED, ".pickle": PICKLED}
 """What is taken for its name's format though it does not begin like it, so that its error is told."""
 
 
@@ -144,11 +144,11 @@ def _open_in_folder(path: Path) -> Checkpoint:
 def _of_archive(path: Path, head: bytes) -> Format:
     """Return what a zip archive is; the first member of what torch.save writes says so already."""
     if first_member(head).endswith("/data.pkl"):
-        return ARCHIVE
+        return PICKLED
     with opened(path) as descriptor:
         names = read_members(descriptor, path).keys()
     if any(each.endswith("/data.pkl") for each in names) or not names:
-        return ARCHIVE
+        return PICKLED
     if any(each.rpartition("/")[2] == exported_program.MARK for each in names):
         return EXPORTED
     if policy_archive.POLICY in names:
@@ -157,7 +157,7 @@ def _of_archive(path: Path, head: bytes) -> Format:
         return ARRAYS
     if any(each.endswith("model.weights.h5") for each in names):
         raise ParamtoolError(f"{path} is in the format of Keras")
-    return ARCHIVE  # whose reader says what it lacks
+    return PICKLED  # whose reader says what it lacks
 
 
 def _begins_like_json(path: Path) -> bool:

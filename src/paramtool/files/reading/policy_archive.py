@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Part, opened, read_bytes
-from paramtool.files.reading.torch_archive import read_archive
+from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.zip_directory import read_members
 
 POLICY = "policy.pth"
@@ -38,7 +38,7 @@ def read_policy(path: Path, key: str | None, name: str) -> Checkpoint:
         hint = "unzip it, and name the file itself"
         raise ParamtoolError(f"cannot read {path}: {shorten(chosen)} in it is compressed", hint=hint)
     rest = key if chosen == POLICY else None
-    found = read_archive(path, rest, name, member.position, member.size)
+    found = read_pickled(path, rest, name, member.position, member.size)
     others = [
         Part(each, "file", nbytes=other.size, value=number if each == _VERSION else None)
         for each, other in members.items()

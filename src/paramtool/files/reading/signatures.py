@@ -11,8 +11,6 @@ _SAVE_AGAIN = "load it where you trust it, and save the state_dict with today's 
 _SIGNATURES: tuple[tuple[bytes, str, str | None], ...] = (
     (b"version https://git-lfs.github.com/", "a Git LFS pointer", "'git lfs pull' gets the file itself"),
     (rb"\s*<(?i:!doctype|html|\?xml)", "a web page, not the file itself", "the download went wrong"),
-    (b"\x80.\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19", "in torch's format before 1.6, a bare pickle", _SAVE_AGAIN),
-    (b"\x80[\x00-\x05]", "a bare pickle, which runs code when it is loaded", _SAVE_AGAIN),
     (b".{257}ustar", "a tar archive, as torch wrote before 0.2", _SAVE_AGAIN),
     (b"\x89HDF\r\n\x1a\n", "in the HDF5 format, as Keras writes", None),
     (b".{4}TFL3", "in the format of TensorFlow Lite", None),
@@ -44,4 +42,4 @@ def check_readable(path: Path, head: bytes) -> None:
         hint = "paramtool reads specs, safetensors and what torch.save writes"
         raise ParamtoolError(f"{path} is {_BY_NAME[path.suffix]}", hint=hint)
     if path.suffix in _PICKLED:
-        raise ParamtoolError(f"{path} is no zip archive, as torch.save writes", hint="is the file whole?")
+        raise ParamtoolError(f"{path} is not a file that torch.save writes", hint="is the file whole?")

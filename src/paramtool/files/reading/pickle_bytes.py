@@ -1,0 +1,116 @@
+"""The bytes of a pickle in a file, read a window at a time, since much else may follow it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paramtool.files.reading.checkpoint import read_bytes
+from paramtool.files.reading.pickled_values import Broken, Bytes, Object
+
+_WINDOW = 1 << 18
+_LONG = 1 << 16
+"""Bytes of a text or of bytes that are kept; of longer ones only their size and place."""
+
+_MOST_KEPT = 1 << 26
+"""Bytes of all texts together that are kept; after these, only short ones."""
+
+_SHORT = 64
+_LONGEST_LINE = 1 << 16
+_LONGEST_NUMBER = 1 << 8
+
+
+class Span(NamedTuple):
+    """The bytes of an open file from `start` to `end`; `path` is what the file goes by."""
+
+    descriptor: int
+    path: Path
+    start: int
+    end: int
+
+    def read(self, position: int, size: int) -> bytes:
+        """Return bytes from a place on, counted in the file."""
+        return read_bytes(self.descriptor, self.path, position, size)
+
+
+class PickleBytes:
+    """Takes bytes, numbers, lines and texts of a span one after the other."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._base, self._end = span.start, span.end
+        self._data, self._at = b"", 0
+        self._kept = 0
+
+    @property
+    def position(self) -> int:
+        """The byte of the file that is next."""
+        return self._base + self._at
+
+    def _refill(self, count: int) -> None:
+        """See that `count` bytes are in the window."""
+        start = self.position
+        size = min(max(count, _WINDOW), self._end - start)
+        if size < count:
+            raise Broken
+        self._data, self._base, self._at = self._span.read(start, size), start, 0
+
+    def _take(self, count: int) -> bytes:
+        if self._at + count > len(self._data):
+            self._refill(count)
+        taken = self._data[self._at : self._at + count]
+        self._at += count
+        return taken
+
+    def _skip(self, count: int) -> None:
+        if self.position + count > self._end:
+            raise Broken
+        if self._at + count <= len(self._data):
+            self._at += count
+        else:
+            self._base, self._data, self._at = self.position + count, b"", 0
+
+    def _number(self, form: struct.Struct) -> Any:
+        (number,) = form.unpack(self._take(form.size))
+        return number
+
+    def _line(self) -> bytes:
+        end = self._data.find(b"\n", self._at)
+        if end < 0:
+            self._refill(min(_LONGEST_LINE, self._end - self.position))
+            end = self._data.find(b"\n", self._at)
+        if not 0 <= end - self._at <= _LONGEST_LINE:
+            raise Broken
+        line, self._at = self._data[self._at : end], end + 1
+        return line
+
+    def _keeps(self, count: int) -> bool:
+        """Tell whether so many bytes more are kept."""
+        self._kept += count if count <= _LONG else 0
+        return count <= (_LONG if self._kept < _MOST_KEPT else _SHORT)
+
+    def _text(self, count: int) -> Any:
+        """Take a text; what stands for a long one is an object."""
+        if self._keeps(count):
+            return self._take(count).decode("utf-8", "surrogatepass")
+        self._skip(count)
+        return Object("builtins.str", (count,))
+
+    def _bytes(self, count: int) -> Bytes:
+        """Take bytes; of long ones only their place."""
+        position = self.position
+        if self._keeps(count):
+            found = Bytes(self._take(count))
+        else:
+            self._skip(count)
+            found = Bytes()
+        found.position, found.size = position, count
+        return found
+
+    def _integer(self, count: int) -> Any:
+        """Take an integer of `count` bytes, little-endian."""
+        if count > _LONGEST_NUMBER:
+            self._skip(count)
+            return Object("builtins.int", (count,))
+        return int.from_bytes(self._take(count), "little", signed=True)
