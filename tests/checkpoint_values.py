@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -48,14 +49,21 @@ def assert_holds(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None
         assert checkpoint.by_name[name].nbytes == tensor.nbytes, name
         assert torch.equal(own, tensor.detach()), name
         kept = [[*range(n)] if n <= 7 else [0, 1, 2, 3, n - 3, n - 2, n - 1] for n in tensor.shape]
-        outline = tensor.detach()
-        for dimension, indexes in enumerate(kept):
-            outline = outline.index_select(dimension, torch.tensor(indexes))
+        outline = torch.empty([len(each) for each in kept], dtype=tensor.dtype)
+        for at in product(*(range(len(each)) for each in kept)):
+            outline[at] = tensor.detach()[tuple(kept[n][i] for n, i in enumerate(at))]
         assert torch.equal(elements.outline(name), outline), name
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:
-    if _WATCHED and event in ("import", "exec", "os.system", "subprocess.Popen", "pickle.find_class", "compile"):
+    if _WATCHED and event in (
+        "import",
+        "exec",
+        "os.system",
+        "subprocess.Popen",
+        "pickle.find_class",
+        "compile",
+    ):
         _WATCHED[-1].append(f"{event} {arguments[:1]}")
 
 

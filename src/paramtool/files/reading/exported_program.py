@@ -121,8 +121,10 @@ class _Archive:
         buffers = self._buffers(program) if plain else frozenset()
         for name, entry in plain.items():
             stored = self._stored(f"{prefix}{name}", entry, f"{self.root}data/constants/")
-            is_buffer = name in buffers
-            yield replace(stored, kind="buffer", persistent=False) if is_buffer else stored
+            if name in buffers:
+                yield replace(stored, kind="buffer", persistent=False)
+            else:
+                yield replace(stored, kind="stored", requires_grad=None)
 
     def contents(self, programs: Sequence[str]) -> Iterator[Part]:
         """Yield what else the archive holds: graphs, sample inputs, objects, compiled code."""

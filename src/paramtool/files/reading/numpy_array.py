@@ -33,10 +33,10 @@ _DTYPES = {
 _PART = r"\s*'(?:descr|fortran_order|shape)'\s*:\s*(?:'[^']*'|True|False|\([\d,\sL]*\))\s*"
 _PLAIN = re.compile(rf"\{{({_PART},){{2}}{_PART},?\s*\}}\s*")
 _FIELDS = re.compile(
-    r"\{'descr': \[(?P<fields>.*)\], 'fortran_order': (True|False), 'shape': \([^)]*\), \}\s*"
+    r"\{'descr': \[.*\], 'fortran_order': (?:True|False), 'shape': \((?P<shape>[^()']*)\), \}\s*"
 )
-_SHAPE = re.compile(r"'shape'\s*:\s*\(([\d,\sL]*)\)[^()]*$|'shape'\s*:\s*\(([\d,\sL]*)\)")
-_FORTRAN = re.compile(r"'fortran_order'\s*:\s*(True|False)")
+_SHAPE = re.compile(r"'shape'\s*:\s*\((?P<shape>[\d,\sL]*)\)")
+_FORTRAN = re.compile(r"'fortran_order'\s*:\s*(?P<fortran>True|False)")
 _DESCR = re.compile(r"'descr'\s*:\s*'([<>|=]?)([a-zA-Z?])(\d*)([^']*)'")
 
 
@@ -129,13 +129,15 @@ def _describe(head: bytes) -> _Described:
     if start > len(head):
         raise ValueError("its header is cut off or too long")
     text = head[8 + wide : start].decode("latin-1" if head[6:7] != b"\x03" else "utf-8")
-    is_plain = _PLAIN.fullmatch(text) is not None
-    shape, fortran, descr = _SHAPE.search(text), _FORTRAN.search(text), _DESCR.search(text)
-    if shape is None or fortran is None or not (is_plain or _FIELDS.fullmatch(text)):
+    fields = _FIELDS.fullmatch(text)
+    if fields is not None:
+        return _Described("structured", 0, _sizes(fields["shape"], 0), False, start, "of a structured dtype")
+    shape, fortran = _SHAPE.search(text), _FORTRAN.search(text)
+    if not _PLAIN.fullmatch(text) or shape is None or fortran is None:
         raise ValueError("its header is not of NumPy's form")
-    dtype, itemsize, missing = _dtype(descr) if is_plain else ("structured", 0, "of a structured dtype")
-    sizes = _sizes(shape[1] if shape[1] is not None else shape[2], itemsize)
-    return _Described(dtype, itemsize, sizes, fortran[1] == "True", start, missing)
+    dtype, itemsize, missing = _dtype(_DESCR.search(text))
+    sizes = _sizes(shape["shape"], itemsize)
+    return _Described(dtype, itemsize, sizes, fortran["fortran"] == "True", start, missing)
 
 
 def _dtype(descr: re.Match[str] | None) -> tuple[str, int, str | None]:

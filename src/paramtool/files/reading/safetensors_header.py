@@ -35,7 +35,9 @@ _PACKED = "F4"
 """torch has one element for two of these, along the last dimension."""
 
 _MISSING = {
-    name: f"torch has no dtype for {code}" for code, (name, _) in _BITS.items() if code.startswith("F6")
+    name: f"of the dtype {code}, which torch does not have"
+    for code, (name, _) in _BITS.items()
+    if code.startswith("F6_")
 }
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -188,10 +190,13 @@ class _Cursor:
             raise self._unexpected("{")
         end = self._text.find("}", self._at, self._at + LONGEST_DESCRIPTION) + 1
         piece = self._text[self._at : end]
-        if end and piece.count("{") == 1 and "-" not in piece:
-            value, size = _STRICT.decode(piece), len(piece)
-        else:
-            value, size = self._unusual()
+        try:
+            if end and piece.count("{") == 1 and "-" not in piece:
+                value, size = _STRICT.decode(piece), len(piece)
+            else:
+                value, size = self._unusual()
+        except RecursionError as error:
+            raise ValueError(TOO_DEEP) from error
         self._at += size
         if isinstance(value, list) and len(value) == len(_FIELDS):
             value = dict(zip(_FIELDS, value, strict=True))
@@ -204,8 +209,6 @@ class _Cursor:
         piece = self._text[self._at : self._at + LONGEST_DESCRIPTION]
         try:
             return _LENIENT.raw_decode(piece)
-        except RecursionError as error:
-            raise ValueError(TOO_DEEP) from error
         except json.JSONDecodeError as error:
             if len(piece) < LONGEST_DESCRIPTION or error.pos < len(piece) - 1:
                 raise
@@ -234,16 +237,11 @@ class _Cursor:
         return ValueError(f"expected {expected} at character {self._at:,} of its header, found {found}")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a field comes twice")
-    return dict(pairs)
-
-
 def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if any(sum(key == field for key, _ in pairs) > 1 for field in _FIELDS):
+    found = dict(pairs)
+    if len(found) < len(pairs) and any([key for key, _ in pairs].count(each) > 1 for each in _FIELDS):
         raise ValueError("a field comes twice")
-    return dict(pairs)
+    return found
 
 
 def _integer(digits: str) -> int | float:
@@ -255,5 +253,5 @@ def _no_number(word: str) -> Any:
 
 
 _PLAIN = json.JSONDecoder()
-_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
+_STRICT = json.JSONDecoder(object_pairs_hook=_fields_once, parse_constant=_no_number)
 _LENIENT = json.JSONDecoder(object_pairs_hook=_fields_once, parse_int=_integer, parse_constant=_no_number)
