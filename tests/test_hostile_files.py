@@ -336,7 +336,11 @@ def test_folders_of_other_tools_are_named(run: Run, tmp_path: Path) -> None:
             ".metadata is not the metadata of a distributed checkpoint: it lacks a Metadata\n",
         ),
         ("tf", ["saved_model.pb"], "is a SavedModel of TensorFlow\n"),
-        ("two", ["a.safetensors", "b.safetensors"], "has several checkpoints: a.safetensors (29 B), b.safetensors (29 B); name one"),
+        (
+            "two",
+            ["a.safetensors", "b.safetensors"],
+            "has several checkpoints: a.safetensors (29 B), b.safetensors (29 B); name one",
+        ),
         ("none", [], "it is a folder, without a model.safetensors or model.safetensors.index.json\n"),
     ):
         (tmp_path / name).mkdir()

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.torch_archive import broken_members, read_archive
+from paramtool.files.reading.pickled_file import read_pickled
+from paramtool.files.reading.torch_archive import broken_members
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.tensors import strided
 from paramtool.tensors.elements import CheckpointElements
@@ -39,7 +40,7 @@ VIEWS = {
 
 def elements(path: Path, name: str, shape: torch.Size) -> Tensor:
     """Return a tensor of a file, read block by block."""
-    blocks = [block.clone() for block in CheckpointElements(read_archive(path)).blocks(name)]
+    blocks = [block.clone() for block in CheckpointElements(read_pickled(path)).blocks(name)]
     return torch.cat(blocks).reshape(shape) if blocks else torch.empty(shape)
 
 
@@ -121,7 +122,7 @@ def test_a_tied_weight_is_one_tensor(run: Run, path: Path) -> None:
         "1.weight": "0.weight",
         "row": None,
     }
-    whole, row = read_archive(path).tensors
+    whole, row = read_pickled(path).tensors
     assert whole.storage == row.storage is not None
     assert (whole.start, row.start) == (0, 8)
 
@@ -160,7 +161,7 @@ def test_the_state_dict_is_found(saved: Any, names: list[str], path: Path) -> No
     """It may be the whole, or under a usual key, or the only dict of tensors; the rest is left out."""
     torch.save(saved, path)
     torch.load(path, weights_only=True)
-    assert [each.name for each in read_archive(path).tensors] == names
+    assert [each.name for each in read_pickled(path).tensors] == names
 
 
 def test_one_of_several_is_named_after_a_colon(run: Run, path: Path) -> None:
@@ -191,7 +192,7 @@ def test_what_is_no_plain_tensor_is_named(tensor: Tensor, word: str, path: Path)
     """Tensors whose elements are not in the file as they are are refused by name."""
     torch.save({"x": tensor}, path)
     with pytest.raises(ParamtoolError, match=f"the tensor 'x' is .*{word}"):
-        read_archive(path)
+        read_pickled(path)
 
 
 def test_structure_needs_no_torch(path: Path) -> None:
@@ -215,7 +216,7 @@ def test_flipped_bits_are_found(run: Run, path: Path) -> None:
         f"note: the {broken_members(path)[0]} members of {path} are whole\n",
     )
     content = bytearray(path.read_bytes())
-    place = read_archive(path).tensors[0].position + 4000
+    place = read_pickled(path).tensors[0].position + 4000
     content[place] ^= 0x40
     path.write_bytes(content)
     torch.load(path, weights_only=True)

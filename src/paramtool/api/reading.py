@@ -65,4 +65,5 @@ def listed(
     from paramtool.tensors.elements import CheckpointElements
     from paramtool.tensors.measurement import measured
 
-    return measured(report, CheckpointElements(part), stats=stats, values=values, jobs=jobs)
+    missing = {each.name for each in part.tensors if each.missing is not None}
+    return measured(report, CheckpointElements(part), stats=stats, values=values, jobs=jobs, missing=missing)

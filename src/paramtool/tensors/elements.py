@@ -104,7 +104,7 @@ class CheckpointElements:
     def _readable(self, name: str) -> Stored:
         stored = self._tensors[name]
         if stored.missing is not None:
-            raise ParamtoolError(f"cannot read the values of '{name}': it is {stored.missing}")
+            raise ParamtoolError(f"cannot read the values of '{name}' in {stored.path}: {stored.missing}")
         return stored
 
 

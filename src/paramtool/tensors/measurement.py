@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ def measured(
     stats: bool = False,
     values: bool = False,
     jobs: int = 1,
+    missing: Collection[str] = (),
 ) -> Listing:
     """Return `report` with statistics or elements of every row; each tensor is read once.
 
@@ -29,13 +31,13 @@ def measured(
         stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
         values: add the elements.
         jobs: threads; no number depends on them.
+        missing: names of tensors without elements, whose rows stay as they are.
 
     Raises:
         ParamtoolError: where elements cannot be read.
     """
-    first = [row for row in report.rows if row.tied_to is None]
-
-    found: dict[str, dict[str, Any]] = {row.name: {} for row in first}
+    found: dict[str, dict[str, Any]] = {row.name: {} for row in report.rows if row.tied_to is None}
+    first = [row for row in report.rows if row.tied_to is None and row.name not in missing]
     if stats:
         with one_thread(), ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             numbers = pool.map(lambda row: statistics_of(elements.blocks(row.name), row.numel or 0), first)

@@ -8,6 +8,7 @@ that torch.save writes, and an opaque object for anything else.
 from __future__ import annotations
 
 import codecs
+import gc
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -27,14 +28,19 @@ from paramtool.files.reading.pickled_values import (
     dict_key,
 )
 
-MOST_STEPS = 5_000_000
-"""Opcodes of a pickle in a small file; a tensor has about 35."""
+MOST_STEPS = 16_000_000
+"""Opcodes of a pickle in a small file, where one that makes a container counts as `_CONTAINER`.
+
+A tensor has about 35.
+"""
+
+_CONTAINER = 3
 
 LOAD = "torch.storage._load_from_bytes"
 """The function that ``pickle.dump`` writes for the memory of a tensor."""
 
-_BYTES_A_STEP = 8
-_HIGHEST_STEPS = 32_000_000
+_BYTES_A_STEP = 4
+_HIGHEST_STEPS = 64_000_000
 
 
 Load = Callable[[tuple[Any, ...]], "tuple[Any, int]"]
@@ -57,10 +63,15 @@ def read_pickle(
         ParamtoolError: for a pickle that is broken, or takes too long.
     """
     machine = _Machine(span, {} if storages is None else storages, load)
+    collects = gc.isenabled()
+    gc.disable()  # which would look at all that was made, again and again
     try:
         return machine.run(), machine.position
     except (Broken, LookupError, struct.error, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise ParamtoolError("its pickle is broken") from error
+    finally:
+        if collects:
+            gc.enable()
 
 
 class _Machine(PickleBytes):
@@ -96,6 +107,7 @@ class _Machine(PickleBytes):
     # opcodes, by the names of pickletools
 
     def mark(self) -> None:
+        self._steps += _CONTAINER
         self._marks.append(self._stack)
         self._stack = []
 
@@ -128,6 +140,7 @@ class _Machine(PickleBytes):
     def tuple_of(self, count: int) -> None:
         if len(self._stack) < count:
             raise Broken
+        self._steps += _CONTAINER
         self._stack[-count:] = [tuple(self._stack[-count:])]
 
     def append(self) -> None:
@@ -205,6 +218,7 @@ class _Machine(PickleBytes):
         self.make(self.name(module, name), arguments)
 
     def make(self, function: Any, arguments: Any) -> None:
+        self._steps += _CONTAINER
         if not isinstance(function, (Name, Object)) or not isinstance(arguments, tuple):
             raise Broken
         self._stack.append(made(function.words, arguments))
@@ -213,6 +227,7 @@ class _Machine(PickleBytes):
         arguments, function = self._stack.pop(), self._stack.pop()
         if not isinstance(arguments, tuple):
             raise Broken
+        self._steps += _CONTAINER
         if arguments and isinstance(arguments[0], (list, tuple, dict)):
             self._steps += len(arguments[0])  # the same list may be copied again and again
         if isinstance(function, Object):  # a method, or what another call would return
@@ -263,6 +278,14 @@ def _constant(value: Any) -> _Step:
     return lambda machine: machine._stack.append(value)
 
 
+def _container(kind: Callable[[], Any]) -> _Step:
+    def step(machine: _Machine) -> None:
+        machine._steps += _CONTAINER
+        machine._stack.append(kind())
+
+    return step
+
+
 def _number(form: struct.Struct) -> _Step:
     return lambda machine: machine._stack.append(machine._number(form))
 
@@ -273,7 +296,7 @@ def _text(form: struct.Struct) -> _Step:
 
 def _bytes(form: struct.Struct) -> _Step:
     def step(machine: _Machine) -> None:
-        machine._steps += 2  # each is an object with a place of its own
+        machine._steps += _CONTAINER  # each is an object with a place of its own
         machine._stack.append(machine._bytes(machine._number(form)))
 
     return step
@@ -338,7 +361,7 @@ OPCODES: dict[int, _Step] = {
         "h": _get(_byte), "j": _get(_word), "g": _get(_typed), "q": _put(_byte), "r": _put(_word),
         "p": _put(_typed), "\x94": _Machine.memoize,
         "N": _constant(None), "\x88": _constant(True), "\x89": _constant(False), ")": _constant(()),
-        "]": _push(lambda _: []), "}": _push(lambda _: {}), "\x8f": _push(lambda _: Members()),
+        "]": _container(list), "}": _container(dict), "\x8f": _container(Members),
         "I": _Machine.text_integer, "L": _push(_typed), "F": _push(_read_float),
         "J": _number(_I32), "K": _number(_U8), "M": _number(_U16), "G": _number(_F64),
         "\x8a": _push(lambda machine: machine._integer(_byte(machine))),

@@ -117,9 +117,7 @@ class _Opened:
                 reasons.setdefault(each.missing, []).append(each.name)
         notes.extend(f"without values: {state_dict.listed(names)} ({why})" for why, names in reasons.items())
         if len(chosen.rest) > MOST_PARTS:
-            notes.append(
-                f"of {len(chosen.rest):,} other entries the first {MOST_PARTS:,} are in the contents"
-            )
+            notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         return notes
 
 

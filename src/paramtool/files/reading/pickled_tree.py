@@ -15,6 +15,7 @@ MOST_ENTRIES = 1_000_000
 """Entries that are looked at in a small file.  A small pickle may say that one dict is in many others."""
 
 _LONGEST_KEY = 1 << 10
+_INNER = (dict, list, tuple, Object, PickledTensor)
 
 
 class Tree:
@@ -66,10 +67,10 @@ class Tree:
         seen = {id(value)}
         waiting = [value]
         while waiting:
-            for _, inner in self.children(waiting.pop()):
+            for inner in self._inside(waiting.pop()):
                 if self.tensor(inner) is not None:
                     return True
-                if is_container(inner) and id(inner) not in seen and id(inner) not in self._empty:
+                if id(inner) not in seen and id(inner) not in self._empty:
                     seen.add(id(inner))
                     waiting.append(inner)
         self._empty |= seen
@@ -87,10 +88,21 @@ class Tree:
                 found[id(tensor)] = tensor
             elif is_container(each) and id(each) not in seen and id(each) not in self._empty:
                 seen.add(id(each))
-                waiting.extend(inner for _, inner in self.children(each))
+                waiting.extend(self._inside(each))
         if not found:
             self._empty |= seen
         return list(found.values())
+
+    def _inside(self, value: Any) -> list[Any]:
+        """Return the tensors and containers that are right in `value`."""
+        if isinstance(value, Object):
+            groups = (attributes(value), value.entries, value.items, value.arguments)
+            return [each for group in groups if group for each in self._inside(group)]
+        values = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, (dict, list, tuple)):
+            return [value] if isinstance(value, PickledTensor) else []
+        self.spend(len(values))
+        return [each for each in values if isinstance(each, _INNER)]
 
 
 def is_container(value: Any) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
+from paramtool.files.reading.pickled_globals import VALUELESS
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
 
@@ -74,7 +75,7 @@ def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[s
 def _stored(each: Described, path: Path, data: int) -> Stored:
     return Stored(
         each.name, each.dtype, each.shape, each.end - each.begin, path, data + each.begin,
-        missing=each.missing,
+        missing=each.missing or VALUELESS.get(each.dtype),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from paramtool.errors import shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES
 from paramtool.files.reading.json_guard import TOO_DEEP
-from paramtool.files.safetensors_format import DTYPES, METADATA
+from paramtool.files.safetensors_format import DTYPES, METADATA, PAIRS
 
 MOST_DIMENSIONS = 64
 """As many as torch's own kernels take."""
@@ -25,14 +25,11 @@ LONGEST_DESCRIPTION = 4096
 
 _FIELDS = ("dtype", "shape", "data_offsets")
 _BITS = {code: (name, 8 * size) for name, (code, size) in DTYPES.items()} | {
-    "F4": ("float4_e2m1fn_x2", 4),
+    **{code: (name, 4) for code, name in PAIRS.items()},
     "F6_E2M3": ("float6_e2m3", 6),
     "F6_E3M2": ("float6_e3m2", 6),
 }
 """The codes of dtypes: torch's name, and the bits of one element as the header counts them."""
-
-_PACKED = "F4"
-"""torch has one element for two of these, along the last dimension."""
 
 _MISSING = {
     name: f"of the dtype {code}, which torch does not have"
@@ -100,7 +97,7 @@ def _described(name: str, cursor: _Cursor) -> Described:
         dtype, bits = _dtype(code)
         offsets = _integers(value["data_offsets"], "data_offsets")
         _check_place(shape, offsets, bits)
-        if code == _PACKED:
+        if code in PAIRS:
             shape = _packed(shape)
     except ValueError as error:
         raise ValueError(f"the tensor '{shorten(name)}': {error}") from error
@@ -140,7 +137,7 @@ def _check_place(shape: tuple[int, ...], offsets: tuple[int, ...], bits: int) ->
 
 def _packed(shape: tuple[int, ...]) -> tuple[int, ...]:
     if not shape or shape[-1] % 2:
-        raise ValueError("torch packs two F4 into a byte, and its last dimension is odd")
+        raise ValueError("its last size is odd, and two elements share a byte")
     return (*shape[:-1], shape[-1] // 2)
 
 
