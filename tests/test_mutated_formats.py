@@ -101,8 +101,8 @@ def shards(folder: Path) -> Path:
 
 MAKERS: dict[str, tuple[Make, int]] = {
     "npz": (arrays, 200), "compressed npz": (compressed, 200), "npy": (array, 100), "gguf": (quantized, 300),
-    "pt2": (exported, 2000), "pt2 config": (config, 2000), "sb3": (agent, 600), "dcp metadata": (chunks, 3000),
-    "dcp data": (data, 1300), "dcp safetensors": (shards, 300),
+    "pt2": (exported, 2000), "pt2 config": (config, 2000), "sb3": (agent, 600),
+    "dcp metadata": (chunks, 3000), "dcp data": (data, 1300), "dcp safetensors": (shards, 300),
 }  # fmt: skip
 SLOW = [pytest.param(each, 20_000, marks=pytest.mark.slow, id=f"{each}-slow") for each in MAKERS]
 

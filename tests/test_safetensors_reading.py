@@ -123,11 +123,8 @@ def test_six_bit_floats_are_listed_without_values(run: Run, tmp_path: Path) -> N
         ("float6_e2m3", (4,), 3, "of the dtype F6_E2M3, which torch does not have"),
         ("float6_e3m2", (2, 4), 6, "of the dtype F6_E3M2, which torch does not have"),
     ]
-    assert run("inspect", str(path)).status == 0
-    assert (
-        "cannot read the values of 'a': it is of the dtype F6_E2M3"
-        in run("inspect", str(path), "--stats").stderr
-    )
+    assert run("inspect", str(path), "--stats").status == 0
+    assert opened(path).notes[0] == "without values: a (of the dtype F6_E2M3, which torch does not have)"
     for shape in ("[1]", "[3]"):
         with pytest.raises(ParamtoolError, match="bits, which are not whole bytes"):
             opened(write(tmp_path / "x.safetensors", described("F6_E2M3", shape, 1), b"0"))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
@@ -29,6 +29,7 @@ from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.files.reading.sharded import read_index
 from paramtool.files.reading.signatures import check_readable
+from paramtool.files.reading.state_dict import listed
 from paramtool.files.reading.zip_directory import first_member, read_members
 from paramtool.files.safetensors_format import LONGEST_HEADER
 from paramtool.place import Text
@@ -37,6 +38,7 @@ HEAD = 1024
 """Bytes that say what a file is."""
 
 LARGEST_INDEX = 1 << 26
+_WITHOUT = "without values: "
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -93,7 +95,7 @@ def read_checkpoint(path: Path, key: str | None, name: str) -> Checkpoint:
         raise ParamtoolError(f"{name} is not a checkpoint", hint=hint)
     if key is not None and not found.has_keys:
         raise ParamtoolError(f"cannot read {name}: {path} is {found.name}, without a '{shorten(key)}'")
-    return found.read(path, key, name)
+    return _with_reasons(found.read(path, key, name))
 
 
 def recognize(path: Path) -> Format | None:
@@ -135,6 +137,18 @@ def open_file(path: Path) -> Checkpoint:
     if found is None:
         raise ParamtoolError(f"{path} is no checkpoint")
     return found.read(path, None, str(path))
+
+
+def _with_reasons(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with a note on each reason for which tensors have no values."""
+    if any(each.startswith(_WITHOUT) for each in checkpoint.notes):
+        return checkpoint
+    reasons: dict[str, list[str]] = {}
+    for each in checkpoint.tensors:
+        if each.missing is not None:
+            reasons.setdefault(each.missing, []).append(each.name)
+    notes = (f"{_WITHOUT}{listed(names)} ({why})" for why, names in reasons.items())
+    return replace(checkpoint, notes=(*checkpoint.notes, *notes))
 
 
 def _open_in_folder(path: Path) -> Checkpoint:
