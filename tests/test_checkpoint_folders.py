@@ -185,7 +185,8 @@ def test_the_checks_of_a_safetensors_file_are_told(folder: Path) -> None:
     told = check_safetensors(found)
     assert told[0] == (
         f"{folder}/model-00001-of-00002.safetensors: the sizes and offsets of 1 tensor fit,"
-        " and their 24 B fill the file without a gap; the format has no checksums, so changed values would not show"
+        " and their 24 B fill the file without a gap; the format has no checksums,"
+        " so changed values would not show"
     )
     assert len(told) == 2
     path = folder / "model-00002-of-00002.safetensors"

@@ -14,10 +14,9 @@ import pytest
 import safetensors.torch
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
-import torch.multiprocessing
 from torch import Tensor, nn
 from torch.distributed.checkpoint.filesystem import _StorageInfo
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 from torch.distributed.checkpoint.metadata import (
     ChunkStorageMetadata,
     Metadata,
@@ -25,8 +24,11 @@ from torch.distributed.checkpoint.metadata import (
     TensorProperties,
     TensorStorageMetadata,
 )
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+from torch.multiprocessing.spawn import spawn
 
 from paramtool.errors import ParamtoolError
 from paramtool.tensors import elements
@@ -51,14 +53,15 @@ def save(state: dict[str, Any], folder: Path, **options: Any) -> Path:
     """Write a distributed checkpoint from this process alone."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dcp.save(state, checkpoint_id=folder, no_dist=True, **options)
+        dcp_save(state, checkpoint_id=folder, no_dist=True, **options)
     return folder
 
 
 def pieces(folder: Path, tensors: Mapping[str, tuple[Tensor, Boxes]]) -> Path:
     """Write a checkpoint with those boxes of tensors, each in the form that torch writes."""
     folder.mkdir()
-    described, places = {}, {}
+    described: dict[str, Any] = {}
+    places = {}
     with (folder / "__0_0.distcp").open("wb") as file:
         for name, (tensor, boxes) in tensors.items():
             chunks = [ChunkStorageMetadata(torch.Size(at), torch.Size(size)) for at, size in boxes]
@@ -301,10 +304,10 @@ def test_pieces_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> None:
 def test_torch_writes_and_we_join(tmp_path: Path) -> None:
     """What torch's own writer gives for one process."""
     module, _ = trained()
-    writer = dcp.HuggingFaceStorageWriter(str(tmp_path / "d"), save_distributed=True)
+    writer = HuggingFaceStorageWriter(str(tmp_path / "d"), save_distributed=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dcp.save(module.state_dict(), storage_writer=writer, no_dist=True)
+        dcp_save(module.state_dict(), storage_writer=writer, no_dist=True)
     assert_holds(opened(tmp_path / "d"), module.state_dict())
 
 
@@ -325,7 +328,7 @@ def test_a_group_of_one_with_dtensors(tmp_path: Path) -> None:
     """A DTensor has its global shape."""
     mesh = init_device_mesh("cpu", (1,))
     whole = torch.arange(12.0).reshape(4, 3)
-    dcp.save({"model": {"w": distribute_tensor(whole, mesh, [Shard(0)])}}, checkpoint_id=tmp_path / "d")
+    dcp_save({"model": {"w": distribute_tensor(whole, mesh, [Shard(0)])}}, checkpoint_id=tmp_path / "d")
     assert_holds(opened(tmp_path / "d"), {"w": whole})
 
 
@@ -349,9 +352,9 @@ def _rank(rank: int, folder: str) -> None:
         name: distribute_tensor(each, mesh, [places[name]]) if name in places else each
         for name, each in _whole().items()
     }
-    dcp.save({"model": state, "step": 7}, checkpoint_id=f"{folder}/dcp")
-    writer = dcp.HuggingFaceStorageWriter(f"{folder}/hf", save_distributed=True)
-    dcp.save(state, storage_writer=writer)
+    dcp_save({"model": state, "step": 7}, checkpoint_id=f"{folder}/dcp")
+    writer = HuggingFaceStorageWriter(f"{folder}/hf", save_distributed=True)
+    dcp_save(state, storage_writer=writer)
     dist.destroy_process_group()
 
 
@@ -359,7 +362,7 @@ def _rank(rank: int, folder: str) -> None:
 @pytest.mark.parametrize("block", [3, 1000])
 def test_two_ranks(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uneven shards along either dimension, a replica, and a rank with nothing of a tensor."""
-    torch.multiprocessing.spawn(_rank, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(_rank, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
     monkeypatch.setattr(elements, "BLOCK", block)
     found = opened(tmp_path / "dcp")
     assert_holds(found, _whole())
@@ -367,6 +370,6 @@ def test_two_ranks(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     loaded = {name: torch.empty_like(each) for name, each in _whole().items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dcp.load({"model": loaded}, checkpoint_id=tmp_path / "dcp", no_dist=True)
+        load({"model": loaded}, checkpoint_id=tmp_path / "dcp", no_dist=True)
     assert all(torch.equal(loaded[name], each) for name, each in values(found).items())
     assert_holds(opened(tmp_path / "hf"), _whole())

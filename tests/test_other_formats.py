@@ -218,6 +218,9 @@ def test_wrong_gguf_is_refused_in_a_line(case: str, run: Run, tmp_path: Path) ->
 class Exported(nn.Module):
     """A module with ties, buffers of both kinds, a constant, a view and several dtypes."""
 
+    short: Tensor
+    scratch: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(4, 3)
@@ -231,7 +234,8 @@ class Exported(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Use everything."""
         extra = self.short.sum() + self.scratch.sum() + self.constant.sum() + self.frozen.sum()
-        return self.norm(self.layer(x)) * self.tied.sum() + extra
+        found: Tensor = self.norm(self.layer(x)) * self.tied.sum() + extra
+        return found
 
 
 @pytest.fixture(scope="module")

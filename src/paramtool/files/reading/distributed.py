@@ -62,18 +62,17 @@ def _choose(entries: Sequence[Entry], key: str | None, name: str) -> tuple[tuple
     """Return the path of the part that is listed, and its tensors by their names in it."""
     tensors = [each for each in entries if each.is_tensor]
     if key is not None:
-        starts = (each.path[:end] for each in tensors for end in range(1, len(each.path) + 1))
-        prefix = next((each for each in starts if ".".join(each) == key), None)
+        parts = (each.path[:end] for each in tensors for end in range(1, len(each.path) + 1))
+        prefix = next((each for each in parts if ".".join(each) == key), None)
         if prefix is None:
             what = f"{name} has no tensors under '{shorten(key)}'"
             raise ParamtoolError(what, hint=f"it has {_listed(entries)}")
         return prefix, _below(prefix, tensors)
+    starts = {each.path[:end] for each in tensors for end in (1, 2) if len(each.path) > end}
     for model in MODELS:
-        inner = [(model, each) for each in MODELS]
-        for prefix in (*inner, (model,)):
-            found = _below(prefix, (each for each in tensors if len(each.path) > len(prefix)))
-            if found:
-                return prefix, found
+        for prefix in (*((model, each) for each in MODELS), (model,)):
+            if prefix in starts:
+                return prefix, _below(prefix, tensors)
     rest = {each.name: each for each in tensors if not each.path[0].startswith(_OTHERS)}
     if tensors and not rest:
         hint = f"name a part after a colon, as :{tensors[0].path[0]}"
@@ -82,11 +81,13 @@ def _choose(entries: Sequence[Entry], key: str | None, name: str) -> tuple[tuple
 
 
 def _below(prefix: tuple[str, ...], entries: Iterable[Entry]) -> dict[str, Entry]:
-    return {
-        ".".join(each.path[len(prefix) :]) or each.path[-1]: each
-        for each in entries
-        if each.path[: len(prefix)] == prefix
-    }
+    """Return what is under a path by the rest of it; by its flat name where two would have one."""
+    found: dict[str, Entry] = {}
+    for each in entries:
+        if each.path[: len(prefix)] == prefix:
+            name = ".".join(each.path[len(prefix) :]) or each.path[-1]
+            found[each.name if name in found else name] = each
+    return found
 
 
 def _listed(entries: Iterable[Entry]) -> str:

@@ -25,6 +25,7 @@ LARGEST = 1 << 28
 """Bytes of a ``.metadata``; a chunk has about 150."""
 
 MOST_CHUNKS = 1 << 20
+_DEEPEST = 64
 _MODULE = "torch.distributed."
 
 
@@ -189,7 +190,11 @@ def _chunk(offsets: tuple[int, ...], sizes: tuple[int, ...], place: _Place) -> C
 
 def _path(name: str, keys: Any) -> tuple[str, ...]:
     """Return the keys that lead to an entry; without those, its name in one."""
-    if isinstance(keys, (tuple, list)) and keys and all(isinstance(each, (str, int)) for each in keys):
+    if (
+        isinstance(keys, (tuple, list))
+        and 0 < len(keys) <= _DEEPEST
+        and all(isinstance(each, (str, int)) for each in keys)
+    ):
         return tuple(str(each) for each in keys)
     return (name,)
 
