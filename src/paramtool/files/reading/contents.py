@@ -69,7 +69,7 @@ def _text(value: Any) -> str | None:
 
 def _scalar_text(value: Any) -> str | None:
     if isinstance(value, bytes):
-        return bytes(value[:_LONGEST]).decode("ascii", "backslashreplace")
+        return bytes(value[: _LONGEST + 1]).decode("ascii", "backslashreplace")
     if isinstance(value, int) and value.bit_length() > 256:
         return None
     return str(value) if value is None or isinstance(value, (bool, int, float, str)) else None

@@ -107,7 +107,7 @@ class StateDicts:
 
     def _step(self, node: Any) -> tuple[str, Any, list[str]] | None:
         """Return the key and value inside `node` that hold its state_dict; None where it is that itself."""
-        if self._tree.tensor(node) is not None:
+        if self._tree.tensor(node) is not None or _is_optimizer(node):
             return None
         holders = {key: value for key, value in self._tree.children(node) if self._tree.holds(value)}
         holders = {key: value for key, value in holders.items() if not self._is_aside(key, value)}
@@ -130,9 +130,7 @@ class StateDicts:
 
     def _is_aside(self, key: str, value: Any) -> bool:
         """Tell whether `value` is no part of a model: an optimizer, by its key, its class or its parts."""
-        if isinstance(value, dict) and "param_groups" in value and "state" in value:
-            return True
-        if isinstance(value, Object) and re.match(r"torch\.(optim|Generator|cuda\.amp|amp)\b", value.words):
+        if _is_optimizer(value):
             return True
         pattern = _ASIDE if self._tree.tensor(value) is None else _ASIDE_TENSOR
         return bool(pattern.search(key.lower())) and not self._modules.is_module(value)
@@ -226,6 +224,13 @@ class StateDicts:
 
 
 _NOTHING = object()
+
+
+def _is_optimizer(value: Any) -> bool:
+    """Tell whether `value` is an optimizer, or the state of one."""
+    if isinstance(value, Object):
+        return bool(re.match(r"torch\.(optim|Generator|cuda\.amp|amp)\b", value.words))
+    return isinstance(value, dict) and "param_groups" in value and "state" in value
 
 
 def _join(path: str, key: str) -> str:
