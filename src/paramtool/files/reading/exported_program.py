@@ -146,12 +146,12 @@ class _Archive:
 
     def _buffers(self, program: str) -> frozenset[str]:
         """Return the names of the buffers that are not persistent, as the graph has them."""
-        graph = self.json(f"{self.root}models/{program}.json")
         try:
+            graph = self.json(f"{self.root}models/{program}.json")
             specs = graph["graph_module"]["signature"]["input_specs"]
             found = [each["buffer"] for each in specs if "buffer" in each]
             return frozenset(each["buffer_name"] for each in found if each["persistent"] is False)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):  # too large, or of another version: only kinds are lost
             return frozenset()
 
     def _stored(self, name: str, entry: Mapping[str, Any], folder: str) -> Stored:

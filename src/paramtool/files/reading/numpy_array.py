@@ -23,6 +23,8 @@ SUFFIX = ".npy"
 LONGEST_HEADER = 1 << 16
 """Bytes of what describes an array; NumPy itself reads 10,000 characters unless it is told otherwise."""
 
+_USUAL_HEADER = 512
+
 _DTYPES = {
     "b1": "bool", "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64", "u1": "uint8", "u2": "uint16",
     "u4": "uint32", "u8": "uint64", "f2": "float16", "f4": "float32", "f8": "float64", "c8": "complex64",
@@ -67,7 +69,7 @@ def read_array(path: Path, name: str) -> Checkpoint:
     """
     with opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
-        head = read_bytes(descriptor, path, 0, min(size, LONGEST_HEADER))
+        head = _head(descriptor, path, 0, size)
     try:
         found = _stored(path.stem, _describe(head), path, 0, size)
     except ValueError as error:
@@ -95,7 +97,7 @@ def read_arrays(path: Path, name: str) -> Checkpoint:
 
 def _in_archive(descriptor: int, path: Path, members: Mapping[str, Member]) -> Iterator[Stored]:
     for name, member in members.items():
-        head = read_bytes(descriptor, path, member.position, min(member.size, LONGEST_HEADER))
+        head = _head(descriptor, path, member.position, member.size)
         try:
             if member.compressed:
                 found = _describe(zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, LONGEST_HEADER))
@@ -105,6 +107,14 @@ def _in_archive(descriptor: int, path: Path, members: Mapping[str, Member]) -> I
                 yield _stored(name.removesuffix(SUFFIX), _describe(head), path, member.position, member.size)
         except (ValueError, zlib.error) as error:
             raise ParamtoolError(f"{path} has an invalid array '{shorten(name)}': {error}") from error
+
+
+def _head(descriptor: int, path: Path, position: int, size: int) -> bytes:
+    """Return the first bytes of an array: few, unless its header needs more."""
+    head = read_bytes(descriptor, path, position, min(size, _USUAL_HEADER))
+    if size <= len(head) or (head.startswith(SIGNATURE) and head.find(b"\n") > 0):
+        return head
+    return read_bytes(descriptor, path, position, min(size, LONGEST_HEADER))
 
 
 def _stored(name: str, found: _Described, path: Path, position: int, size: int | None) -> Stored:
