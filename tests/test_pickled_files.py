@@ -11,6 +11,7 @@ import pathlib
 import pickle
 import sys
 import types
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,8 @@ def test_any_format_and_protocol_is_what_torch_loads(way: dict[str, Any], path: 
     torch.save(every_tensor(), path, **way)
     found = read_pickled(path)
     assert_same(found, torch.load(path, weights_only=False))
-    assert found.format == (
-        "torch.save before 1.6" if "_use_new_zipfile_serialization" in way else "torch.save"
-    )
+    is_old = "_use_new_zipfile_serialization" in way
+    assert found.format == ("torch.save before 1.6" if is_old else "torch.save")
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2"])
@@ -127,11 +127,10 @@ def test_views_of_torch_before_0_4_are_read(path: Path) -> None:
     """A storage may be a view of another: its persistent id says where it begins."""
     torch.save({"w": torch.arange(6.0)}, path, **LEGACY)
     content = path.read_bytes()
-    at = content.index(b"NtQ")  # the end of a persistent id without a view
+    at = content.index(b"Ntq\x07Q")  # the end of a persistent id without a view
     view = b"X\x01\0\0\0vK\x02K\x04\x87"
     content = content[:at] + view + content[at + 1 :]
-    place = content.index(b"(K\x06\x85") if b"(K\x06\x85" in content else content.index(b"K\x06\x85")
-    path.write_bytes(content[:place] + content[place:].replace(b"K\x06\x85", b"K\x04\x85", 1))
+    path.write_bytes(content.replace(b"K\x06\x85", b"K\x04\x85", 1))  # the shape
     assert values(read_pickled(path), "w").tolist() == [2, 3, 4, 5]
 
 
@@ -163,12 +162,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layers make of `x`."""
-        return self.second(self.first(self.norm(x))) * self.scale + self.table
-
-
-def state(module: nn.Module) -> dict[str, Tensor]:
-    """Return the state_dict with the identities of its tensors."""
-    return module.state_dict(keep_vars=True)
+        made: Tensor = self.second(self.first(self.norm(x))) * self.scale + self.table
+        return made
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
@@ -177,17 +172,18 @@ def test_a_whole_module_is_its_state_dict(way: dict[str, Any], path: Path, gone:
     """The names are torch's though the class is gone; kinds, persistence and classes stand there too."""
     kind = define(gone, "Net", Block, __init__=Block.__init__)
     module = nn.Sequential(kind(), nn.Linear(3, 2))
+    norm = nn.BatchNorm1d(3)
     torch.save(module, path, **way)
     vanish(gone)
     found = read_pickled(path)
     hidden = [name for name, each in found.by_name.items() if each.persistent is False]
     assert hidden == ["0.table"]
-    shown = {name: tensor.detach() for name, tensor in found_state(module).items()}
+    shown = dict(module.state_dict())
     kept = [each for each in found.tensors if each.persistent is not False]
     assert [each.name for each in kept] == [name for name in shown if name not in found.tied]
     assert found.tied == {
         "0.second.weight": "0.first.weight",
-        **{f"0.again.{name}": f"0.norm.{name}" for name in module[0].norm.state_dict()},
+        **{f"0.again.{name}": f"0.norm.{name}" for name in norm.state_dict()},
     }
     for name, tensor in shown.items():
         assert torch.equal(values(found, name), tensor)
@@ -197,11 +193,6 @@ def test_a_whole_module_is_its_state_dict(way: dict[str, Any], path: Path, gone:
     assert found.modules == {
         name: type(each).__name__ for name, each in module.named_modules(remove_duplicate=False)
     }
-
-
-def found_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return the state_dict of a module."""
-    return dict(module.state_dict())
 
 
 def test_modules_in_a_dict_are_chosen_like_state_dicts(path: Path) -> None:
@@ -234,7 +225,8 @@ class Script(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layers make of `x`."""
-        return (self.layers(x) + self.other(x)) * self.scale + self.offset
+        made: Tensor = (self.layers(x) + self.other(x)) * self.scale + self.offset
+        return made
 
 
 @pytest.mark.parametrize("way", ["script", "trace"])
@@ -242,10 +234,11 @@ class Script(nn.Module):
 def test_torchscript_is_its_state_dict(way: str, run: Run, path: Path) -> None:
     """Names, kinds and values are those that torch.jit.load gives, and the code is not run."""
     module = Script().eval()
-    made = torch.jit.script(module) if way == "script" else torch.jit.trace(module, torch.ones(2, 3))
+    jit: Any = torch.jit
+    made = jit.script(module) if way == "script" else jit.trace(module, torch.ones(2, 3))
     torch.jit.save(made, path)
     found = read_pickled(path)
-    loaded = torch.jit.load(path)
+    loaded = jit.load(path)
     assert_same(found, dict(loaded.state_dict()))
     parameters = {name for name, _ in loaded.named_parameters()}
     assert {each.name for each in found.tensors if each.kind == "parameter"} == parameters
@@ -295,7 +288,8 @@ def opaque(gone: types.ModuleType) -> dict[str, Any]:
     }
 
 
-VALUES = {"best": ("numpy.float64", "0.5"), "path": ("pathlib.PurePosixPath", "runs/x"), "epoch": ("int", "3"),
+VALUES = {"best": ("numpy.float64", "0.5"), "path": ("pathlib.PurePosixPath", "runs/x"),
+          "epoch": ("int", "3"),
           "args": ("argparse.Namespace", None), "best_acc": ("torch.Tensor", "0.25"),
           "dtype": ("torch.dtype", "torch.float16"), "size": ("tuple", "(2, 3)"),
           "classes": ("numpy.ndarray", None), "counts": ("collections.Counter", None),
@@ -389,21 +383,70 @@ def test_lazy_and_subclassed_tensors_are_listed(way: dict[str, Any], path: Path)
     assert found.by_name["weight"].missing == "uninitialized: its shape is not known yet"
 
 
+def rewritten(path: Path, method: int = zipfile.ZIP_STORED, **members: bytes) -> None:
+    """Write an archive again, with some members replaced; its pickle and its byte order are stored."""
+    with zipfile.ZipFile(path) as source:
+        content = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in content.items():
+            last = name.rpartition("/")[2]
+            way = zipfile.ZIP_STORED if last in ("data.pkl", "byteorder") else method
+            target.writestr(name, members.get(last, data), way)
+
+
 def test_numbers_of_a_big_endian_machine_are_not_read(path: Path) -> None:
-    """Names and shapes are; bytes have no order."""
+    """Names and shapes are there, and single bytes have no order."""
     torch.save({"w": torch.ones(2), "b": torch.ones(2, dtype=torch.int8)}, path)
-    path.write_bytes(path.read_bytes().replace(b"little", b"big\0\0\0"))
-    with pytest.raises(ParamtoolError, match="its byteorder is neither"):
-        read_pickled(path)
-    order = torch.serialization.LoadEndianness
-    assert order  # torch has a switch for it, and the archive a member
+    rewritten(path, byteorder=b"big")
+    found = read_pickled(path)
+    assert found.by_name["w"].missing == "written by a big-endian machine"
+    assert values(found, "b").tolist() == [1, 1]
+
+
+def test_compressed_elements_are_not_read(path: Path) -> None:
+    """A reader that takes them where they lie gives wrong numbers, as torch.load(mmap=True) does."""
+    torch.save({"w": torch.ones(200)}, path)
+    rewritten(path, zipfile.ZIP_DEFLATED)
+    (stored,) = read_pickled(path).tensors
+    assert (stored.shape, stored.missing) == ((200,), "compressed in its archive")
+
+
+@pytest.fixture
+def two_ranks() -> Iterator[Any]:
+    """Give a mesh of two ranks, of which this process is the first."""
+    from torch import distributed
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield init_device_mesh("cpu", (2,))
+    distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_part_of_a_distributed_tensor_is_not_the_tensor(path: Path, two_ranks: Any) -> None:
+    """It has the shape of the whole and no values; one that is whole on each rank is read."""
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    whole = torch.arange(8.0).reshape(4, 2)
+    content = {
+        "part": distribute_tensor(whole, two_ranks, [Shard(0)]),
+        "whole": distribute_tensor(whole, two_ranks, [Replicate()]),
+    }
+    torch.save(content, path)
+    found = read_pickled(path)
+    assert [each.shape for each in found.tensors] == [(4, 2), (4, 2)]
+    assert (
+        found.by_name["part"].missing == "a part of a distributed tensor; save it with full_state_dict=True"
+    )
+    assert values(found, "whole").tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_a_bare_pickle_of_arrays_is_listed(protocol: int, path: Path) -> None:
     """NumPy's arrays have their bytes in the pickle: from protocol 3 on they are read in their place."""
     arrays = {"f": np.arange(6.0).reshape(2, 3), "t": np.asfortranarray(np.arange(6).reshape(2, 3)),
-              "h": np.arange(3, dtype=np.float16), "b": np.array([True, False]), "s": np.array(5)}  # fmt: skip
+              "h": np.arange(3, dtype=np.float16), "b": np.array([True]), "s": np.array(5)}  # fmt: skip
     path.write_bytes(pickle.dumps({"model": arrays, "names": np.array(["a"], dtype=object)}, protocol))
     found = read_pickled(path)
     assert [*found.by_name] == [*arrays]

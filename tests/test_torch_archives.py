@@ -180,6 +180,9 @@ def test_one_of_several_is_named_after_a_colon(run: Run, path: Path) -> None:
     assert (wrong.status, wrong.stderr) == (2, f"error: {path}: it has no 'emo'; did you mean 'ema'?\n")
 
 
+ONES = torch.ones(2), torch.ones(2), torch.zeros(2)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [

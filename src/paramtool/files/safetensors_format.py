@@ -56,7 +56,7 @@ float4_e2m1fn_x2 it stores under another shape.
 """
 
 PAIRS = {"F4": "float4_e2m1fn_x2"}
-"""Codes of dtypes with two elements in a byte: torch's dtype is the pair, and its last size is half as large."""
+"""Codes of dtypes with two elements in a byte: torch's dtype is the pair, and its last size is half."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from paramtool.tensors.printed import printed_elements
 from paramtool.tensors.statistics import statistics_of
 
 
-def measured(
+def measured(  # noqa: PLR0913 - keywords
     report: Listing,
     elements: Elements,
     *,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from paramtool.files.reading.pickled_arrays import array
 from paramtool.files.reading.pickled_globals import DICTS, PARAMETERS, SETS, UNINITIALIZED
 from paramtool.files.reading.pickled_tensors import REBUILD, as_parameter
 from paramtool.files.reading.pickled_values import (
@@ -132,8 +133,6 @@ def _layout(arguments: tuple[Any, ...]) -> Any:
 
 def _other_device(arguments: tuple[Any, ...]) -> Any:
     """Stand for what makes a tensor of another device from one in memory, or from an array."""
-    from paramtool.files.reading.pickled_arrays import array
-
     data, *rest = arguments
     tensor = data if isinstance(data, PickledTensor) else array(data)
     if tensor is None:

@@ -79,7 +79,7 @@ class _Opened:
         chosen = finder.choose(root) if key is None else finder.under(root, key)
         listed = [(leaf.tensor, self._places.stored(name, leaf)) for name, leaf in chosen.leaves.items()]
         tensors, names = tied(listed)
-        contents = [*self._parts(chosen), *self._constants(), *_remarks(chosen)]
+        contents = [*self._parts(chosen), *(self._constants() if key is None else ()), *_remarks(chosen)]
         return Checkpoint(
             self._name, tensors, names, has_sums=has_sums, format=self._archive.format,
             modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),

@@ -120,6 +120,8 @@ def _of_type(arguments: tuple[Any, ...]) -> Any:
         return Object(function.words, inner)
     found = rebuild(inner)
     state = rest[0] if rest else None
+    if isinstance(state, tuple) and len(state) == 2:  # attributes, and those of __slots__
+        state = state[1]
     if rebuild is not _wrapper or not isinstance(state, dict):
         return found
     words = kind.words if isinstance(kind, Name) else ""
