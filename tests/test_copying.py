@@ -106,7 +106,7 @@ def test_a_file_that_is_written_anew_is_read_anew() -> None:
         ("cut.safetensors", "cut.safetensors is no whole safetensors file: "),
         ("bare.bin", "bare.bin has no tensor '0.weight'"),
         ("nn:Linear", "nn:Linear is a name in Python, no checkpoint"),
-        (".", ". has several checkpoints; name one, as cut.safetensors"),
+        (".", ". has several checkpoints: "),
         ("nowhere.pt", "cannot read nowhere.pt: "),
         ("nul\0.pt", "cannot"),
         ("complex.pt", "'0.weight' of complex.pt is complex64, which it would lose a part of"),

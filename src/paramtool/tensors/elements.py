@@ -15,6 +15,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import named_tensors
+from paramtool.tensors.pieces import piece_blocks, piece_outline
 from paramtool.tensors.repeated import refusal
 from paramtool.tensors.strided import Region, regions
 
@@ -69,11 +70,14 @@ class CheckpointElements:
         """Yield blocks that are read one after the other.
 
         Raises:
-            ParamtoolError: where the file cannot be read, or says too often what it has but once.
+            ParamtoolError: where the file cannot be read, or says too often what it has but once; or for
+                a tensor that has no elements there.
         """
         stored = self._readable(name)
         if self._refusal is not None:
             raise ParamtoolError(self._refusal)
+        if stored.pieces:
+            return piece_blocks(stored, dtype_of(stored), BLOCK)
         return _blocks(stored) if stored.strides is None else _strided_blocks(stored)
 
     def outline(self, name: str) -> Tensor:
@@ -84,6 +88,8 @@ class CheckpointElements:
         """
         stored = self._readable(name)
         kept = _kept(stored.shape)
+        if stored.pieces:
+            return piece_outline(stored, dtype_of(stored), kept)
         strides = stored.strides or _row_major(stored.shape)
         offsets = [sum(map(mul, indexes, strides)) for indexes in product(*kept)]
         dtype = dtype_of(stored)
@@ -103,9 +109,14 @@ class CheckpointElements:
 
 
 def dtype_of(stored: Stored) -> torch.dtype:
-    """Return the dtype itself."""
-    found = getattr(torch, stored.dtype)
-    assert isinstance(found, torch.dtype)
+    """Return the dtype itself.
+
+    Raises:
+        ParamtoolError: where torch does not have it.
+    """
+    found = getattr(torch, stored.dtype, None)
+    if not isinstance(found, torch.dtype):
+        raise ParamtoolError(f"'{stored.name}' is {stored.dtype}, a dtype that torch does not have")
     return found
 
 

@@ -25,35 +25,40 @@ _MOST_NAMES = 1 << 21
 _MOST_TOLD = 3
 
 
-def read_pickled(path: Path, key: str | None = None, name: str | None = None) -> Checkpoint:
+def read_pickled(
+    path: Path, key: str | None = None, name: str | None = None, base: int = 0, size: int | None = None
+) -> Checkpoint:
     """Return the tensors in a file that torch.save, torch.jit.save or pickle wrote.
 
     Args:
         path: the file.
         key: the dotted path of what is meant in it; by default what training scripts would mean.
         name: what to call the checkpoint; by default the path.
+        base: the byte of the file at which it begins, if it is inside of another one.
+        size: its bytes; by default all that the file has.
 
     Raises:
         ParamtoolError: for what is broken, or holds no tensors and nothing else to show.
     """
     with opened(path) as descriptor:
-        size = os.fstat(descriptor).st_size
-        is_zip = read_bytes(descriptor, path, 0, min(2, size)) == b"PK"
-        archive = read_archive(descriptor, path) if is_zip else _read_pickles(descriptor, path, size)
+        size = os.fstat(descriptor).st_size - base if size is None else size
+        is_zip = read_bytes(descriptor, path, base, min(2, size)) == b"PK"
+        span = Span(descriptor, path, base, base + size)
+        archive = read_archive(descriptor, path, base, size) if is_zip else _read_pickles(span)
         try:
             return _Opened(descriptor, path, size, archive, name or str(path)).checkpoint(key, is_zip)
         except ParamtoolError as error:
             raise ParamtoolError(f"{path}: {error.message}", hint=error.hint) from error
 
 
-def _read_pickles(descriptor: int, path: Path, size: int) -> Archive:
+def _read_pickles(span: Span) -> Archive:
     try:
-        bare = read_bare(Span(descriptor, path, 0, size))
+        bare = read_bare(span)
         if bare is not None:
             return Archive(bare.root, bare.rooms, format="pickle")
-        legacy = read_legacy(Span(descriptor, path, 0, size))
+        legacy = read_legacy(span)
     except ParamtoolError as error:
-        raise ParamtoolError(f"{path}: {error.message}", hint=error.hint) from error
+        raise ParamtoolError(f"{span.path}: {error.message}", hint=error.hint) from error
     return Archive(legacy.root, legacy.rooms, legacy.swapped, format="torch.save before 1.6")
 
 

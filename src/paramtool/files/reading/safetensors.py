@@ -28,7 +28,9 @@ def read_safetensors(path: Path, name: str | None = None) -> Checkpoint:
     """
     with opened(path) as descriptor:
         tensors, metadata = read_open_file(descriptor, path)
-    return Checkpoint(name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata)
+    return Checkpoint(
+        name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata, format="safetensors"
+    )
 
 
 def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str, str]]:
@@ -73,7 +75,7 @@ def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[s
 def _stored(each: Described, path: Path, data: int) -> Stored:
     return Stored(
         each.name, each.dtype, each.shape, each.end - each.begin, path, data + each.begin,
-        missing=VALUELESS.get(each.dtype),
+        missing=each.missing or VALUELESS.get(each.dtype),
     )  # fmt: skip
 
 

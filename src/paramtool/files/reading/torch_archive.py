@@ -42,13 +42,19 @@ class Archive:
     constant_rooms: Mapping[str, Room] = field(default_factory=dict)
 
 
-def read_archive(descriptor: int, path: Path) -> Archive:
+def read_archive(descriptor: int, path: Path, base: int = 0, size: int | None = None) -> Archive:
     """Return what the archive holds, with nothing of it run.
+
+    Args:
+        descriptor: the open file.
+        path: what it goes by.
+        base: the byte of the file at which the archive begins, if it is inside of another one.
+        size: its bytes; by default all that the file has.
 
     Raises:
         ParamtoolError: for an archive that neither torch.save nor torch.jit.save wrote, or a broken one.
     """
-    members = read_members(descriptor, path)
+    members = read_members(descriptor, path, base, size)
     root = _root(members, path)
     is_script = any(name.startswith(f"{root}/code/") or name == f"{root}/constants.pkl" for name in members)
     found = _unpickled(descriptor, path, members[f"{root}{_PICKLE}"])
