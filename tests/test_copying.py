@@ -99,14 +99,14 @@ def test_a_file_that_is_written_anew_is_read_anew() -> None:
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("two.pt", "it holds no state_dict"),
-        ("two.pt:emma", "it has no state_dict 'emma'"),
+        ("two.pt", "two.pt has no tensor '0.weight'"),
+        ("two.pt:emma", "it has no 'emma'; did you mean 'ema'?"),
         ("w.safetensors:ema", "w.safetensors is a safetensors file, without a 'ema'"),
         ("cut.pt", "cut.pt"),
         ("cut.safetensors", "cut.safetensors is no whole safetensors file: "),
-        ("bare.bin", "bare.bin is a bare pickle, which runs code when it is loaded"),
+        ("bare.bin", "bare.bin has no tensor '0.weight'"),
         ("nn:Linear", "nn:Linear is a name in Python, no checkpoint"),
-        (".", ". has several checkpoints; name one, as cut.safetensors"),
+        (".", ". has several checkpoints: "),
         ("nowhere.pt", "cannot read nowhere.pt: "),
         ("nul\0.pt", "cannot"),
         ("complex.pt", "'0.weight' of complex.pt is complex64, which it would lose a part of"),
