@@ -60,7 +60,7 @@ def statistics_by_name(
     parts: dict[str, dict[int, Summary]] = {}
 
     def tasks() -> Iterator[tuple[str, int]]:
-        for name in names:
+        for name in dict.fromkeys(names):
             parts[name] = {}
             for start in range(0, max(1, math.prod(elements.shape(name))), CHUNK):
                 yield name, start
