@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from paramtool.elements.dtypes import Array
+from paramtool.elements.files import FileElements
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.formats import read_checkpoint
 from paramtool.operations.listing.checkpoint import stored
+from paramtool.tensors.arrays import tensor_of
 from paramtool.tensors.elements import StoredTensors
 
 _WATCHED: list[list[str]] = []
@@ -41,7 +45,7 @@ def values(checkpoint: Checkpoint) -> dict[str, Tensor]:
 def assert_holds(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None:
     """Fail if names, shapes, dtypes, bytes, values or outlines differ from those of `expected`."""
     found = values(checkpoint)
-    elements = StoredTensors(checkpoint)
+    elements = FileElements(checkpoint)
     assert set(found) == set(expected)
     for name, tensor in expected.items():
         own = found[name]
@@ -52,7 +56,12 @@ def assert_holds(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None
         outline = torch.empty([len(each) for each in kept], dtype=tensor.dtype)
         for at in product(*(range(len(each)) for each in kept)):
             outline[at] = tensor.detach()[tuple(kept[n][i] for n, i in enumerate(at))]
-        assert torch.equal(elements.outline(name), outline), name
+        assert torch.equal(_tensor(elements.outline(name), tensor.dtype), outline), name
+
+
+def _tensor(array: Array, dtype: torch.dtype) -> Tensor:
+    flat = tensor_of(np.ascontiguousarray(array).reshape(-1), dtype)
+    return flat.reshape(array.shape)
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:

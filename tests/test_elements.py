@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -107,6 +108,24 @@ def test_what_a_file_lacks_is_said(tmp_path: Path) -> None:
             read("y")
 
 
+def test_a_view_that_repeats_one_element_is_refused_at_once(tmp_path: Path) -> None:
+    """Even if it would have more chunks than there is memory to count them."""
+    (tmp_path / "w").write_bytes(bytes(8))
+    views = [
+        Stored(name, name, (2**40, 2**20), 2**62, tmp_path / "w", 0, strides=(0, 0), storage="s")
+        for name in ("float32", "int32")
+    ]
+    checkpoint = Checkpoint("c", tuple(views))
+    found = FileElements(checkpoint)
+    with pytest.raises(ParamtoolError, match="too many to read"):
+        measured(stored(checkpoint), found, stats=True, jobs=2)
+    with pytest.raises(ParamtoolError, match="too many to read"):
+        ChangedValues(found, found, jobs=2).change("float32", "int32")
+    with pytest.raises(ParamtoolError, match="too many to read"):
+        twice = Checkpoint("c", (views[0], replace(views[0], name="x")))
+        equal_values(stored(twice).rows, FileElements(twice))
+
+
 def test_rows_without_elements_stay_as_they_are(path: Path) -> None:
     """The others have their statistics and values."""
     checkpoint = read_safetensors(path)
@@ -166,6 +185,7 @@ def test_a_broken_file_ends_all_threads(path: Path) -> None:
 
 NO_TORCH = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from paramtool.elements.changed_values import ChangedValues

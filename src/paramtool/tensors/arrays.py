@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
-from paramtool.tensors.memory import resolved
 from paramtool.tensors.named_tensors import dtype_name
+
+
+class _Memory:
+    """Lends the memory of a contiguous tensor to NumPy, read-only, and holds the tensor as long.
+
+    ``Tensor.numpy`` would do so as well, but after it the tensor could not be resized any more.
+    """
+
+    def __init__(self, tensor: Tensor, dtype: Dtype) -> None:
+        self._tensor = tensor
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (tensor.numel(),),
+            "typestr": dtype.held.str,
+            "data": (tensor.data_ptr(), True),
+        }
 
 
 def array_of(flat: Tensor) -> tuple[Array, Dtype]:
@@ -22,24 +35,20 @@ def array_of(flat: Tensor) -> tuple[Array, Dtype]:
         ParamtoolError: if values of such a dtype are not read.
     """
     dtype = dtype_of(dtype_name(flat), "a tensor")
-    plain = resolved(flat)
-    try:
-        return _shared(plain, dtype), dtype
-    except (RuntimeError, TypeError):  # of a class that wraps others
-        return _shared(torch.empty(plain.shape, dtype=plain.dtype, device="cpu").copy_(plain), dtype), dtype
-
-
-def _shared(plain: Tensor, dtype: Dtype) -> Array:
-    """Return the memory of a tensor as an array that keeps the tensor alive.
-
-    ``Tensor.numpy`` would do it as well, but a storage can never be resized again after that, and FSDP
-    resizes those of a person's model.
-    """
+    plain = flat.detach().cpu().resolve_conj().resolve_neg().contiguous()
     if not plain.numel():
-        return np.empty(0, dtype.held)
-    memory = (ctypes.c_char * plain.nbytes).from_address(plain.data_ptr())
-    memory.tensor = plain  # type: ignore[attr-defined]
-    return np.frombuffer(memoryview(memory), dtype.held)
+        return np.empty(0, dtype.held), dtype
+    if not _has_memory(plain):
+        plain = torch.empty(plain.shape, dtype=plain.dtype, device="cpu").copy_(plain)
+    return np.asarray(_Memory(plain, dtype)), dtype
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    """Return whether a tensor has memory of its own: one of a class that wraps others has none."""
+    try:
+        return tensor.data_ptr() != 0
+    except RuntimeError:
+        return False
 
 
 def tensor_of(block: Array, dtype: torch.dtype) -> Tensor:
