@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from paramtool.elements.files import FileElements
 from paramtool.errors import ParamtoolError
-from paramtool.tensors.elements import StoredTensors
 from tests.checkpoint_values import assert_holds, nothing_run, opened
 from tests.conftest import Run
 from tests.gguf_file import ARRAY, STRING, gguf, text
@@ -66,7 +66,7 @@ def test_arrays_without_values_are_listed(
     assert checkpoint.notes == (f"without values: x ({missing})",)
     assert run("inspect", str(tmp_path / "x.npy"), "--stats").status == 0
     with pytest.raises(ParamtoolError, match="cannot read the values of 'x'"):
-        next(StoredTensors(checkpoint).blocks("x"))
+        next(FileElements(checkpoint).blocks("x"))
 
 
 def test_compressed_arrays_are_listed(tmp_path: Path) -> None:
