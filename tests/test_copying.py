@@ -105,7 +105,7 @@ def test_a_file_that_is_written_anew_is_read_anew() -> None:
         ("cut.pt", "cut.pt"),
         ("cut.safetensors", "cut.safetensors is no whole safetensors file: "),
         ("bare.bin", "bare.bin has no tensor '0.weight'"),
-        ("nn:Linear", "nn:Linear is a name in Python, no checkpoint"),
+        ("nn:Linear", "cannot read nn:Linear: No such file or directory"),
         (".", ". has several checkpoints: "),
         ("nowhere.pt", "cannot read nowhere.pt: "),
         ("nul\0.pt", "cannot"),

@@ -24,8 +24,7 @@ from paramtool.elements.strided import Region
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading import checkpoint, pickled_file, safetensors_header, sharded
 from paramtool.files.reading import safetensors as safetensors_file
-from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.models.open import open_model
+from paramtool.models.open import open_checkpoint
 from paramtool.operations.listing.checkpoint import stored
 from tests.conftest import Run
 from tests.processes import watch
@@ -597,11 +596,10 @@ def test_an_expanded_view_costs_nothing_until_it_is_read(run: Run, tmp_path: Pat
 def ends_well(path: Path) -> bool:
     """Open and read what a file holds; return whether it could be, and let no other error through."""
     try:
-        model = open_model(str(path))
-        assert isinstance(model, Checkpoint)
-        stored(model)
-        elements = FileElements(model)
-        for name in model.by_name:
+        checkpoint = open_checkpoint(str(path))
+        stored(checkpoint)
+        elements = FileElements(checkpoint)
+        for name in checkpoint.by_name:
             for _ in elements.blocks(name):
                 pass
     except ParamtoolError as error:

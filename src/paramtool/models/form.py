@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from enum import Enum
-from pathlib import Path
 
 from paramtool.files.reading import formats
-from paramtool.files.reading.distributed import METADATA
+from paramtool.files.reading.formats import path_and_key
 from paramtool.language.python_object import OBJECT
 
 
@@ -38,15 +37,3 @@ def recognize(name: str) -> Form:
     if not is_folder and not is_file:
         return Form.text
     return Form.text if formats.recognize(path) is None else Form.checkpoint
-
-
-def path_and_key(name: str) -> tuple[Path, str | None]:
-    """Split ``checkpoint.pt:ema``, where there is no file of the whole name, and one of its beginning."""
-    before, colon, key = name.rpartition(":")
-    try:
-        is_there = Path(before).is_file() or (Path(before) / METADATA).is_file()
-        if colon and before and key and not os.path.lexists(name) and is_there:
-            return Path(before), key
-    except (OSError, ValueError):
-        pass
-    return Path(name), None

@@ -10,6 +10,7 @@ from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
 from paramtool.files.reading import formats
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.folder import describe_config
+from paramtool.files.reading.formats import path_and_key
 from paramtool.files.reading.json_document import Document, read_document
 from paramtool.files.reading.sharded import read_index
 from paramtool.files.reading.snapshot import read_snapshot
@@ -22,7 +23,7 @@ from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
 from paramtool.language.torch_source import installed_source
 from paramtool.models.checkpoint import CheckpointModel
-from paramtool.models.form import Form, path_and_key, recognize
+from paramtool.models.form import Form, recognize
 from paramtool.models.model import Model
 from paramtool.models.python_object import ObjectModel
 from paramtool.models.snapshot import SnapshotModel
@@ -95,25 +96,10 @@ def open_checkpoint(name: str) -> Checkpoint:
         CannotOpen: where it is no checkpoint.
     """
     with _opening():
-        return _checkpoint(name)
-
-
-def _checkpoint(name: str) -> Checkpoint:
-    if not name:  # it would be the folder one is in
-        raise ParamtoolError("the name of the checkpoint is empty")
-    form = recognize(name)
-    if form is Form.object:
-        hint = "as weights.safetensors, a .pt file, or a folder of shards"
-        raise ParamtoolError(f"{name} is {form.value}, no checkpoint", hint=hint)
-    path, key = path_and_key(name)
-    if form is Form.checkpoint:
-        return formats.read_checkpoint(path, key, name)
-    document = read_document(read_text(str(path)))
-    if document is None or not document.is_index:
-        config = describe_config(document.content, name) if document else None
-        hint = "as weights.safetensors, a .pt file, or a folder of shards"
-        raise config or ParamtoolError(f"{name} is {form.value}, no checkpoint", hint=hint)
-    return _of_index(document, name)
+        if recognize(name) is Form.object:
+            hint = "as weights.safetensors, a .pt file, or a folder of shards"
+            raise ParamtoolError(f"{name} is {Form.object.value}, no checkpoint", hint=hint)
+        return formats.open_checkpoint(name)
 
 
 def _of_index(document: Document, name: str) -> Checkpoint:

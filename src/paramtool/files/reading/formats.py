@@ -22,6 +22,7 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import exported_program, gguf, numpy_array, policy_archive
 from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
+from paramtool.files.reading.distributed import METADATA
 from paramtool.files.reading.distributed_safetensors import noted
 from paramtool.files.reading.folder import read_folder
 from paramtool.files.reading.json_document import Document, read_document
@@ -74,6 +75,36 @@ _BY_SIGNATURE = (
 )
 _BY_SUFFIX = {".safetensors": SAFETENSORS, ".pkl": PICKLED, ".pickle": PICKLED}
 """What is taken for its name's format though it does not begin like it, so that its error is told."""
+
+
+def open_checkpoint(name: str) -> Checkpoint:
+    """Return the checkpoint that `name` is: a file, a folder, the index of its shards, or ``file:key``.
+
+    Raises:
+        ParamtoolError: if it is not a checkpoint that is read, with what to do instead.
+    """
+    if not name:  # it would be the folder one is in
+        raise ParamtoolError("the name of the checkpoint is empty")
+    path, key = path_and_key(name)
+    try:
+        path.stat()
+    except OSError as error:
+        raise ParamtoolError(f"cannot read {name}: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the name
+        raise ParamtoolError(f"cannot read {name}: {error}") from error
+    return read_checkpoint(path, key, name)
+
+
+def path_and_key(name: str) -> tuple[Path, str | None]:
+    """Split ``checkpoint.pt:ema``, where there is no file of the whole name, and one of its beginning."""
+    before, colon, key = name.rpartition(":")
+    try:
+        is_there = Path(before).is_file() or (Path(before) / METADATA).is_file()
+        if colon and before and key and not os.path.lexists(name) and is_there:
+            return Path(before), key
+    except (OSError, ValueError):
+        pass
+    return Path(name), None
 
 
 def read_checkpoint(path: Path, key: str | None, name: str) -> Checkpoint:
