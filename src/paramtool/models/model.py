@@ -9,11 +9,11 @@ from paramtool.errors import CannotAnswer, ParamtoolError
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
-    from paramtool.files.reading.checkpoint import Part
     from paramtool.language.document import Inputs
     from paramtool.models.built import BuiltModel
     from paramtool.network.construction import Network
     from paramtool.operations.comparison.places import Places
+    from paramtool.records.contents import ContentRow
     from paramtool.records.expectation import Expectation
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
@@ -48,7 +48,7 @@ class Model:
     dtype: str | None = None
     seed: int = 0
     expectations: tuple[Expectation, ...] = ()
-    contents: tuple[Part, ...] = ()
+    contents: tuple[ContentRow, ...] = ()
 
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         self.name = name

@@ -136,5 +136,5 @@ def _(totals: ExpectationTotals) -> list[str]:
 
 
 def noun_of(totals: ParameterTotals) -> str:
-    """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
-    return "parameter" if totals.trainable is not None else "element"
+    """Return what is counted: parameters, or elements where buffers may be among them."""
+    return "parameter" if totals.elements is None else "element"

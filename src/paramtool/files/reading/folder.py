@@ -11,11 +11,12 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import distributed_safetensors
-from paramtool.files.reading.checkpoint import Checkpoint, Part
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.distributed import METADATA, read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.shards import INDEX, WHOLE
 from paramtool.quantities import byte_size
+from paramtool.records.contents import ContentRow
 
 _LOOKED_FOR = (
     WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",
@@ -43,7 +44,7 @@ class SeveralCheckpoints(ParamtoolError):
         candidates: one part for each: its file name, ``file``, and the bytes that it has on disk.
     """
 
-    def __init__(self, folder: Path, candidates: Sequence[Part]) -> None:
+    def __init__(self, folder: Path, candidates: Sequence[ContentRow]) -> None:
         shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
         more = len(candidates) - _MOST_SHOWN
         listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
@@ -164,12 +165,12 @@ def _consolidated(folder: Path, names: Sequence[str], open_file: Open, name: str
     return replace(found, notes=(*found.notes, note))
 
 
-def _file(folder: Path, name: str) -> Part:
+def _file(folder: Path, name: str) -> ContentRow:
     try:
         size = (folder / name).stat().st_size
     except OSError:
         size = 0
-    return Part(name, "file", nbytes=size)
+    return ContentRow(name, "file", nbytes=size)
 
 
 def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
