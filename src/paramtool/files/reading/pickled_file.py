@@ -84,6 +84,7 @@ class _Opened:
         return Checkpoint(
             self._name, tensors, names, has_sums=has_sums, format=self._archive.format,
             modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
+            versions=chosen.versions,
         )  # fmt: skip
 
     def _parts(self, chosen: Chosen) -> list[ContentRow]:
@@ -107,7 +108,7 @@ class _Opened:
         return read_bytes(self._descriptor, self._path, stored.position, stored.nbytes)
 
     def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...]) -> list[str]:
-        notes = [] if tensors else ["there are no tensors here"]
+        notes = []
         if chosen.others:
             more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
