@@ -17,6 +17,7 @@ from paramtool.files.reading.state_dict import Chosen, StateDicts
 from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.torch_archive import Archive, read_archive
 from paramtool.files.reading.torch_legacy import read_bare, read_legacy
+from paramtool.name_parts import folded
 from paramtool.records.contents import ContentRow
 
 _BYTES_AN_ENTRY = 16
@@ -117,7 +118,9 @@ class _Opened:
         for each in tensors:
             if each.missing is not None:
                 reasons.setdefault(each.missing, []).append(each.name)
-        notes.extend(f"without values: {state_dict.listed(names)} ({why})" for why, names in reasons.items())
+        notes.extend(
+            f"without values: {state_dict.listed(folded(names))} ({why})" for why, names in reasons.items()
+        )
         if len(chosen.rest) > MOST_PARTS:
             notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         return notes

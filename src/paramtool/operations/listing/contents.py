@@ -35,7 +35,7 @@ def told(checkpoint: Checkpoint) -> str | None:
     hidden = {each.name for each in attributes}
     parts = sorted(
         (each for each in checkpoint.contents if each.name not in hidden),
-        key=lambda each: (not each.tensors, -each.nbytes if each.tensors else 0, each.name.count(".")),
+        key=lambda each: (not _is_large(each), -each.nbytes if _is_large(each) else 0, each.name.count(".")),
     )
     words = [_words(each) for each in parts[:MOST_NAMED]]
     if len(parts) > MOST_NAMED:
@@ -49,9 +49,14 @@ def _is_attribute(part: ContentRow, modules: Collection[str]) -> bool:
     return not part.tensors and bool(modules) and parent(part.name) in modules
 
 
+def _is_large(part: ContentRow) -> bool:
+    """Tell whether there are tensors in it, more than one number."""
+    return part.tensors > 0 and part.value is None
+
+
 def _words(part: ContentRow) -> str:
     name = shorten(part.name)
-    if part.tensors or (part.type == "file" and part.nbytes):
+    if _is_large(part) or (part.type == "file" and part.nbytes):
         return f"{name} {byte_size(part.nbytes)}"
     if part.value is not None and "=" in part.value:
         return f"{name} ({shorten(part.value)})"
