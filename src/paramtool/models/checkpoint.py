@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from paramtool.cores import available_cores
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.verification import verified
 from paramtool.models.model import Model
 from paramtool.name_parts import modules_of
 from paramtool.operations.listing.checkpoint import origin_of, part_of, stored
@@ -98,4 +97,6 @@ class CheckpointModel(Model):
 
     def verify(self) -> None:
         """Compare every file with the sums that were written in it; one without sums, with its own header."""
+        from paramtool.files.reading.verification import verified
+
         self.note(*verified(self.checkpoint))
