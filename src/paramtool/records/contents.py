@@ -25,7 +25,8 @@ class ContentRow:
         tensors: how many tensors it holds.
         nbytes: the bytes of their elements; of a file, its size.
         value: what it is, as text, if it is short plain data; else None.
-        kind: ``part``, or ``metadata`` for a text that the format keeps beside the tensors.
+        kind: ``part``; ``attribute`` for what a module holds as a plain attribute; ``metadata`` for a text
+            that the format keeps beside the tensors.
         count: 1; no two entries fold.
     """
 
@@ -85,7 +86,7 @@ def contents_of(origin: Origin, model: str) -> Contents:
     texts = tuple(
         ContentRow(key, "str", value=text, kind="metadata") for key, text in origin.metadata.items()
     )
-    parts = [Part(("part",), PART_COLUMNS)] if origin.contents or not texts else []
+    parts = [Part(("part", "attribute"), PART_COLUMNS)] if origin.contents or not texts else []
     parts += [Part(("metadata",), METADATA_COLUMNS)] if texts else []
     totals = ContentTotals(
         format=origin.format,
