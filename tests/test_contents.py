@@ -84,6 +84,13 @@ def test_one_note_says_what_else_is_there(run: Run, folder: Path) -> None:
     )
     loaded = run("inspect", "model.yaml", "--weights", "train.ckpt")
     assert (loaded.status, loaded.stderr) == (0, "")
+    state = torch.load("train.ckpt", weights_only=False)["state_dict"]
+    torch.save({"model": state, "ema": state}, "two.pt")
+    loaded = run("inspect", "model.yaml", "--weights", "two.pt")
+    assert (loaded.status, loaded.stderr) == (
+        0,
+        "note: this is 'model'; the file also has ema, as in two.pt:ema\n",
+    )
     del folder
 
 
@@ -121,6 +128,8 @@ def test_json_has_everything_as_fields_and_is_read_back(run: Run, folder: Path) 
     }  # fmt: skip
     (folder / "snapshot.json").write_text(written)
     assert run("inspect", "snapshot.json", "--json").stdout == written
+    contents = run("inspect", "snapshot.json", "--contents")
+    assert contents == run("inspect", "train.ckpt", "--contents")
     report = paramtool.inspect("train.ckpt")
     assert report.origin is not None and report.origin.contents[2].value == "3"
 
