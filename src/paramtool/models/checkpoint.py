@@ -65,7 +65,7 @@ class CheckpointModel(Model):
 
     def inside(self) -> Contents:
         """Return what the files hold beside the tensors that are listed, and their metadata."""
-        return contents_of(origin_of(self.checkpoint), self.name)
+        return contents_of(origin_of(self.checkpoint), self.name, stored(self.checkpoint).totals.dtypes)
 
     def overview(self, *, for_people: bool) -> Contents | None:
         """Return the contents, if there is nothing else to show."""

@@ -37,7 +37,9 @@ class SnapshotModel(Model):
 
     def inside(self) -> Contents:
         """Return what the files of its checkpoint held then."""
-        return contents_of(self.report.origin, self.name) if self.report.origin else super().inside()
+        if self.report.origin is None:
+            return super().inside()
+        return contents_of(self.report.origin, self.name, self.report.totals.dtypes)
 
     def elements(self) -> Elements:
         """Refuse: the tensors are not there."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.records.column import COUNT, KIND, NAME, column
+from paramtool.records.parameter import DtypeSum
 from paramtool.records.report import Part, Report, Sums
 
 COLUMNS = ("kind", "name", "type", "tensors", "nbytes", "value")
@@ -66,6 +67,7 @@ class ContentTotals(Sums):
         tensors: number of tensors in them.
         nbytes: bytes of these.
         metadata: number of texts that the format keeps.
+        dtypes: elements and bytes of the tensors that are listed, for each dtype.
     """
 
     row = ContentRow
@@ -76,13 +78,20 @@ class ContentTotals(Sums):
     tensors: int
     nbytes: int
     metadata: int
+    dtypes: Mapping[str, DtypeSum]
 
 
 Contents: TypeAlias = Report[ContentRow, ContentTotals]
 
 
-def contents_of(origin: Origin, model: str) -> Contents:
-    """Return what `origin` says as a report: the parts, then the texts of the metadata."""
+def contents_of(origin: Origin, model: str, dtypes: Mapping[str, DtypeSum]) -> Contents:
+    """Return what `origin` says as a report: the parts, then the texts of the metadata.
+
+    Args:
+        origin: of the listing.
+        model: what it is called.
+        dtypes: of the tensors that are listed.
+    """
     texts = tuple(
         ContentRow(key, "str", value=text, kind="metadata") for key, text in origin.metadata.items()
     )
@@ -94,5 +103,6 @@ def contents_of(origin: Origin, model: str) -> Contents:
         tensors=sum(each.tensors for each in origin.contents),
         nbytes=sum(each.nbytes for each in origin.contents),
         metadata=len(texts),
+        dtypes=dtypes,
     )
     return Report("contents", model, (*origin.contents, *texts), totals, COLUMNS, parts=tuple(parts))
