@@ -34,6 +34,7 @@ from paramtool.structure.table import TABLE, make
 from paramtool.structure.unsure import Unsure
 from tests.conftest import CONFIGS
 from tests.spec_strategies import CALLED, PATTERNS, call_of, networks
+from tests.test_every_module import FORMS
 
 pytestmark = pytest.mark.skipif(
     shipped().torch != torch.__version__.partition("+")[0],
@@ -211,7 +212,18 @@ def test_a_maker_takes_arguments_that_torch_has() -> None:
         assert [each.name for each in own if each.default is each.empty] == []
 
 
+@pytest.mark.parametrize("name", [name for name in FORMS if name in TABLE])
+def test_common_arguments_give_what_torch_builds(name: str) -> None:
+    """The arguments that other tests try of each class: equal, or unsure."""
+    for arguments, _ in FORMS[name]:
+        assert outcome(f"model: {{{name}: {arguments}}}\n") != "refused by the language"
+
+
 CERTAIN = {
+    "layers above two ways": "{LSTM: {input_size: 2, hidden_size: 5, num_layers: 3, bidirectional: true,"
+    " proj_size: 3}}",
+    "keys and values of other sizes": "{MultiheadAttention: {embed_dim: 4, num_heads: 2, kdim: 3,"
+    " add_bias_kv: true}}",
     "a ParameterDict in the order of its keys": "{ParameterDict: {b: {Parameter: 2}, a: {Parameter: 1}}}",
     "parameters over one tensor": "{Module: {a: {ParameterList: [&t {Tensor: 3}, *t]},"
     " b: {Module: {c: *t}}}}",
