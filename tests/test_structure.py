@@ -152,7 +152,7 @@ def test_any_arguments_of_any_class_give_what_torch_builds(examples: int) -> Non
         found += of_class
         assert of_class["equal"] or not has_tensors or examples < 10, name
     assert found["equal"] > found.total() * 0.4
-    assert found["unsure, and torch builds"] < found.total() * 0.05
+    assert found["unsure, and torch builds"] < found.total() * 0.1
 
 
 @pytest.mark.parametrize("examples", [150, pytest.param(3_000, marks=pytest.mark.slow)])
@@ -160,7 +160,7 @@ def test_any_network_is_what_torch_builds(examples: int) -> None:
     """Random specs with recipes, aliases, ties and frozen parameters: equal, or unsure."""
     found = differ(examples, specs())
     assert found["equal"] > examples * 0.4
-    assert found["unsure, and torch builds"] < examples * 0.05
+    assert found["unsure, and torch builds"] < examples * 0.1
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -229,6 +229,7 @@ CERTAIN = {
     " b: {Module: {c: *t}}}}",
     "a tensor as buffer and as weight": "{Module: {t: &t {Tensor: 3}, loss: {NLLLoss: {weight: *t}}}}",
     "a layer copied, its inside shared": "{TransformerDecoder: [{Sequential: [&x {Linear: [2, 2]}, *x]}, 2]}",
+    "a tensor shared in a copied layer": "{TransformerDecoder: [{Module: {a: &p {Parameter: 2}, b: *p}}, 2]}",
     "an activation of every layer": "{Transformer: {d_model: 4, nhead: 2, num_encoder_layers: 1,"
     " num_decoder_layers: 1, batch_first: true, activation: {GELU: }}}",
     "an encoder that says nothing": "{TransformerEncoder: [{TransformerEncoderLayer: {d_model: 4, nhead: 2,"
@@ -244,6 +245,8 @@ ASKED = {
     "a warning of an encoder": "{TransformerEncoder: [{TransformerEncoderLayer: [4, 2]}, 1]}",
     "an eps that differs from itself": "{TransformerEncoder: [{TransformerEncoderLayer: {d_model: 4,"
     " nhead: 2, batch_first: true, layer_norm_eps: .nan}}, 1]}",
+    "an odd number of heads": "{TransformerEncoder: [{TransformerEncoderLayer: {d_model: 4, nhead: 1,"
+    " batch_first: true}}, 1]}",
     "a warning of dropout": "{LSTM: {input_size: 2, hidden_size: 3, dropout: 0.5}}",
     "a warning of a loss": "{MSELoss: {reduce: true}}",
     "a warning of zero elements": "{Linear: [0, 3]}",
