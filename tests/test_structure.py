@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -322,7 +323,7 @@ def test_another_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table speaks for one version only."""
     spec = read("model: {Linear: [2, 3]}\n")
     assert spec is not None
-    monkeypatch.setattr(facts, "_installed", lambda: "2.99.0")
+    monkeypatch.setattr(facts, "installed_source", lambda: SimpleNamespace(version="2.99.0"))
     with pytest.raises(Unsure, match="another version of torch"):
         structure.listing(spec, "m")
 
