@@ -96,7 +96,6 @@ def initialize(
     if rng not in RNGS:
         raise BadArgument(f"rng is one of {', '.join(RNGS)}, got {rng!r}")
     found = live(model, name)
-    assert isinstance(found, BuiltModel)
     rules = found.rules if rules is None else rules
     seed = found.seed if seed is None else seed
     target = Target(Path(output)) if isinstance(output, (str, PathLike)) else output

@@ -75,6 +75,7 @@ class ExpectationTotals(Sums):
     """
 
     row = ExpectationRow
+    people = PEOPLE_COLUMNS
 
     expectations: int
     kept: int

@@ -67,6 +67,9 @@ def render(
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
+    if format in FOR_PEOPLE and report.totals.people:
+        model = ("model",) if report.model is None else ()  # of several models
+        report = replace(report, columns=(*model, *report.totals.people))
     if format is Format.table:
         from paramtool.render.table import table
 

@@ -18,7 +18,6 @@ from paramtool.models.model import Model
 from paramtool.models.open import spec_catalog
 from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import (
-    PEOPLE_COLUMNS,
     Expectation,
     Expectations,
 )
@@ -84,7 +83,7 @@ def check(
     reports = _each(
         [partial(open_argument, each, set, seed, arg) for each in chosen], added, allow_none, weights
     )
-    report = _together(reports, format)
+    report = _together(reports)
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
     if report.rows or format not in (*FOR_PEOPLE, Format.github):
@@ -136,11 +135,9 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
     return report
 
 
-def _together(reports: list[Expectations], format: Format) -> Expectations:
+def _together(reports: list[Expectations]) -> Expectations:
     rows = tuple(row for report in reports for row in report.rows)
     report = Report("check", reports[0].model, rows, sums(rows), reports[0].columns)
-    if format in (Format.table, Format.markdown):
-        report = replace(report, columns=PEOPLE_COLUMNS)
     if len(reports) == 1:
         return report
     return replace(
