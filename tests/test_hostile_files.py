@@ -173,8 +173,8 @@ OTHERS: dict[str, tuple[str, bytes, str]] = {
     "zstd": ("w.zst", b"\x28\xb5\x2f\xfd", "is compressed; decompress it first"),
     "bare pickle": ("w.pt", pickle.dumps({"a": 1}), "is a bare pickle, which runs code when it is loaded"),
     "cut off": ("w.pt", b"PK\x03\x04 and then nothing", "it ends without a directory; it was cut off"),
-    "nothing": ("w.bin", b"", "is no zip archive, as torch.save writes"),
-    "noise": ("w.pth", bytes(range(256)), "is no zip archive, as torch.save writes"),
+    "nothing": ("w.bin", b"", "is not a zip archive, as torch.save writes"),
+    "noise": ("w.pth", bytes(range(256)), "is not a zip archive, as torch.save writes"),
 }  # fmt: skip
 
 
@@ -193,8 +193,8 @@ def test_a_checkpoint_is_not_piped(tmp_path: Path) -> None:
     """Standard input is a spec or a snapshot; the elements of a checkpoint are read here and there."""
     ended = watch("inspect", "-", folder=tmp_path, stdin=safetensors_content())
     assert (ended.status, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: <stdin> is not a text in UTF-8 (byte ")
-    assert ended.stderr.endswith("); a checkpoint is named, not piped\n")
+    assert ended.stderr.startswith("error: <stdin> is not UTF-8 text (byte ")
+    assert ended.stderr.endswith("); give a checkpoint by name, not through a pipe\n")
 
 
 def test_old_formats_of_torch_are_named(run: Run, tmp_path: Path) -> None:
@@ -207,8 +207,8 @@ def test_old_formats_of_torch_are_named(run: Run, tmp_path: Path) -> None:
         for name in ("m/data.pkl", "m/code/__torch__.py", "m/constants.pkl"):
             file.writestr(name, "x" * 1000)
     for path, message in (
-        (legacy, "is in torch's format before 1.6, a bare pickle; load it where you trust it, and save"),
-        (tar, "is a tar archive, as torch wrote before 0.2; load it where you trust it, and save"),
+        (legacy, "is in torch's format before 1.6, a bare pickle; if you trust it, load it and save"),
+        (tar, "is a tar archive, as torch wrote before 0.2; if you trust it, load it and save"),
         (
             script,
             "is a TorchScript archive, which is code; load it where you trust it, and save its state_dict()",
@@ -241,8 +241,8 @@ INDEXES: dict[str, tuple[Any, str | None]] = {
     "dots": ({"x": ".."}, "names the file '..', which is not in it"),
     "no name": ({"x": ""}, "names the file '', which is not in it"),
     "NUL": ({"x": "a\0"}, "names the file 'a\\x00', which is not in it"),
-    "missing shard": ({"x": A, "y": B, "z": "c.safetensors"}, "there is no such file, and the index"),
-    "itself": ({"x": "model.safetensors.index.json"}, "model.safetensors.index.json is no checkpoint"),
+    "missing shard": ({"x": A, "y": B, "z": "c.safetensors"}, "there is no such file, but the index"),
+    "itself": ({"x": "model.safetensors.index.json"}, "model.safetensors.index.json is not a checkpoint"),
     "tensor in none": ({"x": A, "y": B, "z": A}, "'z' should be in a.safetensors, and is in none"),
     "tensor in another": ({"x": B, "y": A}, "'x' should be in b.safetensors, and is in a.safetensors"),
     "one of two": ({"x": A}, None),
@@ -318,7 +318,7 @@ def test_what_is_no_plain_file_is_not_opened(run: Run, tmp_path: Path) -> None:
     index = shards(tmp_path / "m", {"x": A}, a=["x"])
     (index.parent / A).unlink()
     os.mkfifo(index.parent / A)
-    assert "there is no such file, and the index names it" in run("inspect", str(index)).stderr
+    assert "there is no such file, but the index names it" in run("inspect", str(index)).stderr
 
 
 def test_folders_of_other_tools_are_named(run: Run, tmp_path: Path) -> None:
@@ -569,7 +569,7 @@ def test_an_expanded_view_costs_nothing_until_it_is_read(run: Run, tmp_path: Pat
     assert "1,099,511,627,776 elements in 1 tensor" in run("inspect", str(path)).stdout
     result = run("inspect", str(path), "--stats")
     assert (result.status, result.stdout) == (2, "")
-    message = f"error: 'w' of {path} repeats 1 stored elements as 1,099,511,627,776, too many to read\n"
+    message = f"error: 'w' in {path} repeats 1 stored elements as 1,099,511,627,776, too many to read\n"
     assert result.stderr == message
 
 
@@ -759,9 +759,7 @@ def test_views_that_say_the_same_bytes_again_and_again_are_not_read(
     result = run("inspect", str(path), "--stats")
     assert (result.status, result.stdout) == (2, "")
     held = f"{4 * 4063:,} bytes"
-    assert result.stderr == (
-        f"error: the views in {path} say the same {held} again and again, too often to read\n"
-    )
+    assert result.stderr == (f"error: the views in {path} repeat the same {held} too often to read\n")
 
 
 def test_elements_far_apart_count_as_what_could_be_read_meanwhile() -> None:

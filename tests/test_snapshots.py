@@ -88,7 +88,7 @@ def test_what_a_snapshot_lacks_is_told(run: Run, tmp_path: Path) -> None:
     result = run("init", str(file), "--pattern", "w", "--zeros")
     assert (result.status, result.stdout) == (2, "")
     assert run("inspect", str(file), "--set", "seed=1").stderr == (
-        f"error: --set changes a spec, and {file} is a snapshot\n"
+        f"error: --set changes a spec, but {file} is a snapshot\n"
     )
 
 

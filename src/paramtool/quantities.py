@@ -81,7 +81,7 @@ def _read(written: str, units: dict[str, int]) -> tuple[Fraction, Fraction]:
 
     found = _WRITTEN.fullmatch(written)
     if found is None:
-        raise ValueError(f"{written!r} is no quantity")
+        raise ValueError(f"{written!r} is not a quantity")
     decimals = found["decimals"] or ""
     step = Fraction(units[found["unit"]] if found["unit"] else 1, 10 ** len(decimals))
     return int(found["number"] + decimals) * step, step

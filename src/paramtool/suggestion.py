@@ -40,7 +40,7 @@ def hint_of_module(path: str, modules: Sequence[str], names: Collection[str]) ->
         names: those of the tensors.
     """
     if path in names:
-        return f"it is a tensor, which --pattern '^{path}$' lists"
+        return f"it is a tensor; --pattern '^{path}$' lists it"
     as_path = path.replace("[", ".").replace("]", "")
     for each in (as_path, as_path.partition(".")[2]):
         if each in modules and each:

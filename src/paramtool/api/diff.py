@@ -43,7 +43,7 @@ def diff(
         ParamtoolError: where a model cannot be opened or built.
     """
     if atol < 0 or rtol < 0:
-        raise BadArgument(f"a tolerance is 0 or more, got {min(atol, rtol)}")
+        raise BadArgument(f"a tolerance must be 0 or more, got {min(atol, rtol)}")
     names = ("a" if not isinstance(a, str) else None, "b" if not isinstance(b, str) else None)
     was, now = open(a, name=names[0]), open(b, name=names[1])
     compared = None

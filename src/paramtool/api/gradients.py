@@ -63,10 +63,10 @@ def gradients(
     """
     known = [each.value for each in LossFunction]
     if isinstance(loss, str) and loss not in known:
-        hint = suggest(loss, known, f"known are {', '.join(known)}")
+        hint = suggest(loss, known, f"use one of {', '.join(known)}")
         raise BadArgument(f"unknown loss '{loss}'", hint=hint)
     if type(steps) is not int or steps < 1:
-        raise BadArgument(f"steps is an int of 1 or more, got {steps!r}")
+        raise BadArgument(f"steps must be an int of 1 or more, got {steps!r}")
     found = live(model, name)
     options: dict[str, Any] = {
         "loss": loss, "steps": steps, "by_use": by_use, "layers": layers, "training": training,

@@ -94,7 +94,7 @@ def initialize(
             changes the shape or leaves elements unfilled.
     """
     if rng not in RNGS:
-        raise BadArgument(f"rng is one of {', '.join(RNGS)}, got {rng!r}")
+        raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
     found = live(model, name)
     assert isinstance(found, BuiltModel)
     rules = found.rules if rules is None else rules

@@ -106,7 +106,7 @@ def complain(error: ParamtoolError) -> None:
         if each.place is not None:
             _show(each.place)
     if len(errors) > MOST_ERRORS:
-        say(f"… and {len(errors) - MOST_ERRORS:,} errors more")
+        say(f"… and {len(errors) - MOST_ERRORS:,} more errors")
 
 
 def _show(place: Place) -> None:

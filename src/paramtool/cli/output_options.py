@@ -22,9 +22,9 @@ def read_target(
         given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}
         for option, is_given in given.items():
             if is_given:
-                raise ParamtoolError(f"{option} is of --output PATH, which is not given")
+                raise ParamtoolError(f"{option} requires --output")
         return None
     if not output:  # with shards it would be the folder one is in
-        raise ParamtoolError("the PATH of --output is empty")
+        raise ParamtoolError("the PATH for --output is empty")
     size = read_size("--max-shard-size", max_shard_size, "init") if max_shard_size is not None else None
     return Target(Path(output), size, force, jobs or 0, progress_bar)

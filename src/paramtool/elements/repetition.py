@@ -29,9 +29,9 @@ def refusal(checkpoint: Checkpoint) -> str | None:
     if work[worst.name] > max(MOST_REPEATED, TIMES * _extent(worst)):
         span, count = (size // DTYPES[worst.dtype] for size in (_extent(worst), worst.nbytes))
         return (
-            f"'{worst.name}' of {worst.path} repeats {span:,} stored elements as {count:,}, too many to read"
+            f"'{worst.name}' in {worst.path} repeats {span:,} stored elements as {count:,}, too many to read"
         )
-    return f"the views in {checkpoint.name} say the same {held:,} bytes again and again, too often to read"
+    return f"the views in {checkpoint.name} repeat the same {held:,} bytes too often to read"
 
 
 def _work(stored: Stored) -> int:

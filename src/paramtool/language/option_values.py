@@ -15,8 +15,8 @@ from paramtool.place import Place, Text
 from paramtool.quantities import SIZES, between
 
 _TEXT = re.compile(r'"(?:\\.|[^"\\])*"' + r"|'(?:''|[^'])*'", re.DOTALL)
-_AS_IN = "as in --with normal:mean=0,std=0.01"
-_AS_LIST = "a list is [0.9,0.999]; any text may be in quotes"
+_AS_IN = "e.g. --with normal:mean=0,std=0.01"
+_AS_LIST = "write a list as [0.9,0.999]; any text can be quoted"
 
 
 def read_value(written: str, place: Place) -> Node:
@@ -57,7 +57,7 @@ def read_word(written: str, place: Place) -> Node:
     if written[:1] in ("[", '"', "'"):
         return read_value(written, place)
     if written.endswith("]") and "[" not in written:
-        raise ParamtoolError(f"'{shorten(written)}' ends a list that nothing begins", place, _AS_LIST)
+        raise ParamtoolError(f"'{shorten(written)}' closes a list that was never opened", place, _AS_LIST)
     found = None if written.startswith("{") else read_value(written, place)
     return found if isinstance(found, Scalar) else Scalar(place.text, 1, 1, written, written)
 
@@ -74,7 +74,7 @@ def _end(value: str, place: Place) -> int:
         before = before if word.isspace() else word
         at += len(word)
     if depth:
-        lacks = "begins a list that nothing ends" if depth > 0 else "ends a list that nothing begins"
+        lacks = "opens a list that is never closed" if depth > 0 else "closes a list that was never opened"
         raise ParamtoolError(f"'{shorten(value[:at])}' {lacks}", place, _AS_LIST)
     return at
 

@@ -56,7 +56,7 @@ def read_object(name: str, arguments: Iterable[str] | Mapping[str, Any] = ()) ->
     for each in arguments:
         key, value = _argument(each)
         if key in given:
-            raise ParamtoolError(f"--arg '{shorten(key)}' comes twice")
+            raise ParamtoolError(f"--arg '{shorten(key)}' appears twice")
         given[key] = value
     return PythonObject(name, match["module"], match["path"], given)
 
@@ -66,8 +66,8 @@ def _argument(typed: str) -> tuple[str, Any]:
     place = Place(text, 1, 1)
     key, equals, value = typed.partition("=")
     if not equals or not key.isidentifier():
-        raise ParamtoolError("expected KEY=VALUE", place, "as in nhead=4 or sizes=[3,4]")
+        raise ParamtoolError("expected KEY=VALUE", place, "e.g. nhead=4 or sizes=[3,4]")
     try:
         return key, plain(read_value(value, place))
     except Mismatch as error:
-        raise ParamtoolError("an argument is a scalar or a list", place) from error
+        raise ParamtoolError("an argument must be a scalar or a list", place) from error

@@ -38,7 +38,7 @@ def open_given(
         return found
     if set or arguments:
         option = "set" if set else "arguments"
-        raise BadArgument(f"{option} is for a model that is opened by its name, got {_described(model)}")
+        raise BadArgument(f"{option} requires a model opened by name, got {_described(model)}")
     if isinstance(model, Model):
         return model
     if isinstance(model, Report):

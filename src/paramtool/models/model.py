@@ -112,7 +112,7 @@ class Model:
             CannotAnswer: where there are none.
             ParamtoolError: where it cannot be built or read.
         """
-        self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has")
+        self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Return the live module, built where it is first asked for.
@@ -172,7 +172,7 @@ class Model:
             ParamtoolError: for a model that is not built.
         """
         del name
-        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is none")
+        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is neither")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.
@@ -181,7 +181,7 @@ class Model:
             ParamtoolError: for a model that has values of its own.
         """
         del seed
-        raise ParamtoolError(f"--seed draws initial values, and {self.name} has values of its own")
+        raise ParamtoolError(f"--seed draws initial values, but {self.name} already has values")
 
     def with_inputs(self, inputs: Inputs) -> Model:
         """Return the model, to be called with `inputs`.
@@ -211,7 +211,9 @@ class Model:
         Raises:
             ParamtoolError: where they differ, or there are none.
         """
-        raise ParamtoolError(f"{self.name} has no sums to verify", hint="archives of torch.save have them")
+        raise ParamtoolError(
+            f"{self.name} has no checksums to verify", hint="archives of torch.save have them"
+        )
 
     def _refuse(self, what: str, hint: str | None = None) -> NoReturn:
         raise CannotAnswer(f"{self.name} {what}", hint=hint)

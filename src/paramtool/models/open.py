@@ -59,12 +59,12 @@ def open_model(
         document = read_document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else form.value
-            raise ParamtoolError(f"--arg is for package.module:object, and {name} is {what}")
+            raise ParamtoolError(f"--arg is for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else form.value
-            raise ParamtoolError(f"--set changes a spec, and {name} is {what}")
+            raise ParamtoolError(f"--set changes a spec, but {name} is {what}")
         if form is Form.object:
             return ObjectModel(read_object(name, arguments), tell)
         if document and document.is_snapshot:
@@ -114,8 +114,8 @@ def _checkpoint(name: str) -> Checkpoint:
         form = Form.text
     document = read_document(read_text(str(path))) if form is Form.text else None
     if document is None or not document.is_index:
-        hint = "as weights.safetensors, a .pt file, or a folder of shards"
-        raise ParamtoolError(f"{name} is {form.value}, no checkpoint", hint=hint)
+        hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
+        raise ParamtoolError(f"{name} is {form.value}, not a checkpoint", hint=hint)
     return _of_index(path, document, name)
 
 
@@ -127,18 +127,18 @@ def _of_index(path: Path, document: Document, name: str) -> Checkpoint:
 def _plain(path: Path) -> Checkpoint:
     """Open one file of a folder, which is no other folder or index."""
     if not path.is_file():
-        raise ParamtoolError(f"cannot read {path}: there is no such file, and the index names it")
+        raise ParamtoolError(f"cannot read {path}: there is no such file, but the index names it")
     form = recognize(str(path))
     if form is Form.safetensors:
         return read_safetensors(path)
     if form is Form.archive:
         return read_archive(path)
-    raise ParamtoolError(f"{path} is no checkpoint")
+    raise ParamtoolError(f"{path} is not a checkpoint")
 
 
 def _spec(text: Text, overrides: Sequence[Override], tell: Callable[[str], object] | None) -> SpecModel:
     if len(text.content) > MAX_BYTES:
-        raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, too much for a spec")
+        raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, the limit for a spec")
     return SpecModel(read_spec(text, spec_catalog(), tuple(overrides)), tell)
 
 
@@ -158,7 +158,7 @@ def open_reference(name: str, place: Place) -> Model:
     if not path.is_file():
         raise CannotOpen(f"there is no file {path}", place, _WRITE.format(path))
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise CannotOpen(f"{path} leads out of the spec's own folder", place)
+        raise CannotOpen(f"{path} is outside the spec's folder", place)
     try:
         form = recognize(str(path))
         document = read_document(read_text(str(path))) if form is Form.text else None
@@ -166,7 +166,7 @@ def open_reference(name: str, place: Place) -> Model:
             return SnapshotModel(document.name, read_snapshot(document))
     except ParamtoolError:
         pass
-    raise CannotOpen(f"{path} is no snapshot", place, _WRITE.format(path))
+    raise CannotOpen(f"{path} is not a snapshot", place, _WRITE.format(path))
 
 
 def open_recipe(name: str) -> tuple[Rule, ...]:

@@ -35,14 +35,14 @@ class SnapshotModel(Model):
 
     def elements(self) -> Elements:
         """Refuse: the tensors are not there."""
-        hint = "a spec, a checkpoint or package.module:object has"
+        hint = "a spec, a checkpoint or package.module:object has values"
         self._refuse("is a snapshot and has no values to compare", hint)
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Refuse: it describes a module and is none."""
         del values, rng
         hint = "this takes a spec or package.module:object"
-        self._refuse("is a snapshot, which tells of a module and is none", hint)
+        self._refuse("is a snapshot: it describes a module but is not one", hint)
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""

@@ -63,7 +63,9 @@ def _tie(module: nn.Module, each: Tie, last: Tie, names: list[str]) -> None:
         if mine != other:
             if what == "shape":
                 mine, other = list(mine), list(other)
-            message = f"cannot tie '{each.name.text}' {mine} to '{last.target.text}' {other}: another {what}"
+            message = (
+                f"cannot tie '{each.name.text}' {mine} to '{last.target.text}' {other}: different {what}s"
+            )
             raise ParamtoolError(message, each.name.place)
     setattr(owner, attribute, target)  # as an RNN sees it, which keeps a list of its weights
 

@@ -125,10 +125,12 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if isinstance(found, nn.Module):
         if wanted.arguments:
-            raise BadArgument(f"{wanted.name} is a module already, and takes no --arg")
+            raise BadArgument(f"{wanted.name} is already a module and takes no --arg")
         return found, []
     if not callable(found):
-        raise ParamtoolError(f"{wanted.name} is {_described(found)}, neither a module nor what makes one")
+        raise ParamtoolError(
+            f"{wanted.name} is {_described(found)}, neither a module nor a function that makes one"
+        )
     _check_arguments(found, wanted)
     try:
         with _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
@@ -139,7 +141,7 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     except _ENDS as error:
         raise UserCodeFailed(f"{wanted.name} failed: {told(error)}") from error
     if not isinstance(made, nn.Module):
-        raise ParamtoolError(f"{wanted.name} made {_described(made)}, no module")
+        raise ParamtoolError(f"{wanted.name} made {_described(made)}, not a module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))
 
 
@@ -154,7 +156,7 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
         raise BadArgument(
-            f"{wanted.name}: {error}", hint=f"it is {shown}; --arg KEY=VALUE gives one"
+            f"{wanted.name}: {error}", hint=f"it is {shown}; pass arguments with --arg KEY=VALUE"
         ) from error
 
 

@@ -116,7 +116,9 @@ def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[Paramt
             yield ParamtoolError(message, hint=partial(_prefixed, name, unexpected))
     missing = [target.names[0] for target in targets if not target.found]
     for name, stored in unexpected.items():
-        message = f"{checkpoint.name} has '{shorten(name)}' {list(stored.shape)}, which the model has not"
+        message = (
+            f"{checkpoint.name} has '{shorten(name)}' {list(stored.shape)}, which the model does not have"
+        )
         yield ParamtoolError(message, hint=partial(_misspelt, name, missing))
 
 
@@ -138,10 +140,10 @@ def _unlike(targets: list[_Target], stored: dict[str, Stored], file: str) -> Ite
             if nn.parameter.is_lazy(tensor):
                 yield ParamtoolError(f"'{name}' is lazy and has no shape", hint="give the spec an 'input'")
             elif tuple(tensor.shape) != found.shape:
-                shapes = f"{_shape(tensor)} in the model and {list(found.shape)} in {file}"
+                shapes = f"{_shape(tensor)} in the model but {list(found.shape)} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {shapes}")
             elif _loses(torch_dtype(found), tensor.dtype):
-                dtypes = f"{dtype_name(tensor)} in the model and {found.dtype} in {file}"
+                dtypes = f"{dtype_name(tensor)} in the model but {found.dtype} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {dtypes}")
 
 
@@ -158,8 +160,8 @@ def _check_tie(target: _Target, stored: dict[str, Stored], elements: StoredTenso
             raise DoesNotLoad(
                 [
                     ParamtoolError(
-                        f"'{first}' and '{name}' are one tensor in the model, and differ in {file}",
-                        hint="untie them in the model, or store one of them",
+                        f"'{first}' and '{name}' are one tensor in the model but differ in {file}",
+                        hint="untie them in the model, or store only one of them",
                     )
                 ]
             )

@@ -170,5 +170,5 @@ def _is_initializer(name: str, first: str | None) -> bool:
 def _some(found: dict[str, Found], file: str) -> dict[str, Found]:
     if not found:
         message = f"the plugin {file} has no initializer"
-        raise ParamtoolError(message, hint=f"as in def my_law({FIRST}, scale=1.0)")
+        raise ParamtoolError(message, hint=f"e.g. def my_law({FIRST}, scale=1.0)")
     return found

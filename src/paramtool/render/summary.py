@@ -89,8 +89,8 @@ def _(totals: GradientTotals) -> list[str]:
 
 @_sentences.register
 def _(totals: InitializerTotals) -> list[str]:
-    added = f", {totals.plugins:,} of them by plugins" if totals.plugins else ""
-    return [f"{counted(totals.initializers, 'initializer')}{added}; with a NAME one is explained"]
+    added = f", {totals.plugins:,} of them from plugins" if totals.plugins else ""
+    return [f"{counted(totals.initializers, 'initializer')}{added}; give a NAME to explain one"]
 
 
 @_sentences.register
@@ -107,10 +107,10 @@ def _(totals: SharingTotals) -> list[str]:
     else:
         lines.append("no tensor is shared")
     if totals.equal:
-        groups = f"{counted(totals.equal, 'group')} {'is' if totals.equal == 1 else 'are'} of equal values"
+        groups = f"{counted(totals.equal, 'group')} {'has' if totals.equal == 1 else 'have'} equal values"
         lines.append(f"{groups}; ties would save {byte_size(totals.savable_nbytes)}")
     if totals.constant:
-        lines.append(f"{counted(totals.constant, 'tensor')} of one value throughout left out")
+        lines.append(f"{counted(totals.constant, 'tensor')} with a single value left out")
     return lines
 
 

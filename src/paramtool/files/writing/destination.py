@@ -57,7 +57,7 @@ def destination(target: Path, *, force: bool) -> Destination:
     if folder is None:
         raise ParamtoolError(f"cannot write {target}: the folder {path.parent} does not exist")
     if not stat.S_ISDIR(folder.st_mode):
-        raise ParamtoolError(f"cannot write {target}: {path.parent} is no folder")
+        raise ParamtoolError(f"cannot write {target}: {path.parent} is not a folder")
     if old is not None and not stat.S_ISREG(old.st_mode):
         kind = _KINDS.get(stat.S_IFMT(old.st_mode), "something else")
         raise ParamtoolError(f"cannot write {target}: it is {kind}, not a regular file")
@@ -78,7 +78,7 @@ def check_space(target: Path, folder: Path, size: int) -> None:
     # some network and virtual file systems report nothing at all
     if disk.total and disk.free < size:
         raise ParamtoolError(
-            f"cannot write {target}: it needs {byte_size(size)}, and {byte_size(disk.free)} are free"
+            f"cannot write {target}: it needs {byte_size(size)}, but only {byte_size(disk.free)} are free"
         )
 
 

@@ -60,7 +60,7 @@ class Checksums:
         for piece in sorted(self._pieces.get(name, ())):
             found = _read(file, begin + piece.start, piece.size, digest.update)
             if found != piece.checksum:
-                raise ValueError(f"other bytes of '{name}' came back than were written")
+                raise ValueError(f"the bytes read back for '{name}' differ from those written")
         return digest.hexdigest()
 
 

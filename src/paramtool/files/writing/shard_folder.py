@@ -45,7 +45,7 @@ class ShardFolder:
         """
         with errors_about(self.path):
             if self.path.exists() and not self.path.is_dir():
-                raise ParamtoolError(f"cannot write {self.path}: shards go into a folder, and it is none")
+                raise ParamtoolError(f"cannot write {self.path}: shards go into a folder, but it is not one")
             if not self.path.parent.exists():
                 raise ParamtoolError(
                     f"cannot write {self.path}: the folder {self.path.parent} does not exist"

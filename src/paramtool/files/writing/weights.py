@@ -137,7 +137,7 @@ class WeightsWriter:
     def _finish(self) -> None:
         for name, left in self._left.items():
             if left:
-                raise Incomplete(f"{name!r} was not written as a whole: {left:,} bytes are missing")
+                raise Incomplete(f"{name!r} was not written completely: {left:,} bytes are missing")
         for shard in self._shards:
             shard.file.sync()
             shard.check()
@@ -174,4 +174,6 @@ class _Shard:
         tensors, _ = read_open_file(self.file.descriptor, self.file.target)
         found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
         if found != meant:
-            raise ParamtoolError(f"cannot write {self.file.target}: other bytes came back than were written")
+            raise ParamtoolError(
+                f"cannot write {self.file.target}: the bytes read back differ from those written"
+            )

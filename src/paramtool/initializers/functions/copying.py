@@ -36,9 +36,9 @@ def _check(
     if found is None:
         raise ValueError(f"{file} has no tensor '{wanted}'")
     if found.shape != tuple(shape):
-        raise ValueError(f"it is {list(shape)}, and '{wanted}' of {file} is {list(found.shape)}")
+        raise ValueError(f"it is {list(shape)}, but '{wanted}' in {file} is {list(found.shape)}")
     if torch_dtype(found).is_complex and not dtype.is_complex:
-        raise ValueError(f"'{wanted}' of {file} is {found.dtype}, which it would lose a part of")
+        raise ValueError(f"'{wanted}' in {file} is {found.dtype}, which it cannot hold without loss")
 
 
 copy.check = _check  # type: ignore[attr-defined]

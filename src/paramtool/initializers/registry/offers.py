@@ -61,5 +61,5 @@ def refuse_built_in(file: str, names: Iterable[str]) -> None:
     """
     for name in names:
         if name in BUILT_IN:
-            message = f"the plugin {file} has '{name}', which is the name of a built-in initializer"
+            message = f"the plugin {file} has '{name}', but a built-in initializer has that name"
             raise ParamtoolError(message, hint="give the function another name")

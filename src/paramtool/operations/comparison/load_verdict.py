@@ -86,7 +86,7 @@ def _keys(what: str, names: list[str]) -> Iterator[str]:
 def _stored_once(names: list[str]) -> Iterator[str]:
     if names:
         more = and_more(len(names) - 1)
-        yield f"{names[0]}{more}: stored once, under what it is tied to, for safetensors.torch.load_model"
+        yield f"{names[0]}{more}: stored once, under its other name, as safetensors.torch.load_model expects"
 
 
 def _sizes(misfits: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
@@ -117,5 +117,5 @@ def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]
     if lost:
         first, last = lost[0][0], lost[0][-1]
         more = f"; {len(lost) - 1:,} more like it" if len(lost) > 1 else ""
-        both_ways = f"{last.name} over {first.name}, two tensors in A and one in B"
+        both_ways = f"{last.name} over {first.name}, two tensors in A but one in B"
         yield f"loads {both_ways}: the last one wins{more}"

@@ -80,7 +80,7 @@ def check(
                 finding = EXPECTATIONS[each.name](each, model)
             rows.append(_row(each, finding, model.name))
         except CannotAnswer as error:
-            message = f"'{each.name}' cannot be told: {error.message}"
+            message = f"cannot check '{each.name}': {error.message}"
             problems.append(CannotAnswer(message, each.place, error.hint))
     if problems:
         raise Problems(problems)
@@ -159,7 +159,7 @@ def _shared(expectation: Expectation, model: Examined) -> Finding:
     if found.holds:
         return Finding(True, "one tensor" if found.are_tied else "overlapping tensors")
     apart = " and ".join(" = ".join(group) for group in found.groups)
-    return Finding(False, f"{apart} are apart", tuple(expected_names(expectation)))
+    return Finding(False, f"{apart} are separate", tuple(expected_names(expectation)))
 
 
 def _distinct(expectation: Expectation, model: Examined) -> Finding:
@@ -183,7 +183,7 @@ def _finite(_: Expectation, model: Examined) -> Finding:
     if any(row.shape is None for row in rows):
         raise _lazy()
     if any(row.nan is None or row.inf is None for row in rows):
-        raise CannotAnswer("it holds no statistics", hint="'paramtool inspect --stats' writes them")
+        raise CannotAnswer("it has no statistics", hint="'paramtool inspect --stats' writes them")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
     found = _all_but(list(wrong), len(rows), "finite")
     return Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names) if wrong else found
@@ -201,7 +201,7 @@ def _init(_: Expectation, model: Examined) -> Finding:
 def _gradients(_: Expectation, model: Examined) -> Finding:
     tensors = [row.name for row in _parameter_rows(model) if row.counted and row.requires_grad]
     if model.is_buildable and model.inputs is None:
-        hint = "a spec has, as in input: {shape: [2, 4]}"
+        hint = "give the spec one, e.g. input: {shape: [2, 4]}"
         raise CannotAnswer(f"{model.name} has no input to run on", hint=hint)
     report = model.initialized().gradients(by_use=False, values=False)
     verdicts = {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
@@ -245,12 +245,12 @@ def _settled(model: Examined) -> ParameterTotals:
 
 
 def _lazy() -> CannotAnswer:
-    return CannotAnswer("a lazy parameter has no shape yet", hint="input: in the spec gives it one")
+    return CannotAnswer("a lazy parameter has no shape yet", hint="give the spec an 'input'")
 
 
 def _no_gradients() -> CannotAnswer:
     return CannotAnswer(
-        "it does not say what requires a gradient", hint="a spec or package.module:object does"
+        "it does not record which parameters require a gradient", hint="a spec or package.module:object does"
     )
 
 

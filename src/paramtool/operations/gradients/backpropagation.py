@@ -160,7 +160,7 @@ def _totals(
 
 def _lost(parameters: Sequence[NamedParameter], kept: CopyOnWrite) -> list[str]:
     return [
-        f"'{each.names[0]}' was written where no operation was seen, and is not as it was"
+        f"'{each.names[0]}' was changed by an operation that was not seen, and cannot be restored"
         for each in parameters
         if kept.is_lost(each.parameter)
     ]
@@ -168,7 +168,7 @@ def _lost(parameters: Sequence[NamedParameter], kept: CopyOnWrite) -> list[str]:
 
 def _rest(rows: Sequence[GradientRow]) -> list[str]:
     return [
-        f"code of the model's own changed gradients; the row '{REST}' is what it did to '{row.name}'"
+        f"the model's own code changed gradients; the row '{REST}' is its effect on '{row.name}'"
         for row in rows
         if row.kind == "use" and row.operation == REST
     ]
@@ -176,7 +176,7 @@ def _rest(rows: Sequence[GradientRow]) -> list[str]:
 
 def _hooks(parameters: Sequence[NamedParameter]) -> list[str]:
     return [
-        f"'{each.names[0]}' has a hook, which may change its gradient: its uses are what reached the hook"
+        f"'{each.names[0]}' has a hook that may change its gradient: its uses add up to what reached the hook"
         for each in parameters
         if is_hooked(each.parameter)
     ]

@@ -16,7 +16,7 @@ from paramtool.tensors.arrays import array_of
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import tensors
 
-CAPTION = "outputs as they came, downwards; gradients of the loss there, upwards; log scale"
+CAPTION = "read outputs downwards and gradients of the loss upwards; log scale"
 
 
 @dataclass

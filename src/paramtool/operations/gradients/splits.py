@@ -121,8 +121,8 @@ class Splits:
             return None
         if self._foreign:
             return Split(Call("", 1), REST, _left(gradient, splits))
-        message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"
-        raise Bug(message, hint="please report it; --no-by-use leaves the uses out")
+        message = f"the uses of '{name}' do not add up to its gradient; the residual is {residual:.3g}"
+        raise Bug(message, hint="please report this; --no-by-use leaves out the uses")
 
 
 def _left(gradient: Tensor, splits: Sequence[Split]) -> Tensor:

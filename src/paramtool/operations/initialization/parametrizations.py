@@ -75,7 +75,7 @@ class Effective:
         if not torch.allclose(found, value, rtol=0.0, atol=room, equal_nan=True):
             raise ValueError(
                 f"its parametrization {self.parametrizations} cannot represent the result,"
-                " so that the forward would use another tensor"
+                " so the forward pass would use a different tensor"
             )
 
     def assign(self, value: Tensor) -> None:

@@ -19,7 +19,7 @@ from paramtool.tensors import streams
 from paramtool.tensors.one_thread import one_thread
 from paramtool.tensors.scratch import Scratch
 
-_IN_PLACE = "it is to fill its tensor in place"
+_IN_PLACE = "it must fill its tensor in place"
 _ONE_AT_A_TIME = threading.Lock()
 _NO_BLOCK = 1 << 32
 """From here on no number is that of a block, of which no tensor has so many."""

@@ -80,7 +80,7 @@ def check_sort(key: str) -> None:
         ParamtoolError: with the nearest field.
     """
     if key not in SORT_KEYS:
-        hint = did_you_mean(key, SORT_KEYS) or f"one of {', '.join(SORT_KEYS)}"
+        hint = did_you_mean(key, SORT_KEYS) or f"use one of {', '.join(SORT_KEYS)}"
         raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
 
 
