@@ -55,7 +55,7 @@ def compile_pattern(pattern: str, place: Place | None = None, option: str | None
         option: the option that gave it, on the command line.
 
     Raises:
-        ParamtoolError: where it is not an expression, or takes `SECONDS` seconds to compile.
+        ParamtoolError: if it is not an expression, or takes `SECONDS` seconds to compile.
     """
     given = f"{option} " if option else ""
     if len(pattern) > LONGEST:
@@ -74,7 +74,7 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
     """Return the names in which any of the patterns is found.
 
     Raises:
-        ParamtoolError: after `SECONDS` seconds, where the platform has timers.
+        ParamtoolError: after `SECONDS` seconds, if the platform has timers.
     """
     patterns, names = list(patterns), list(names)
     which = ", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])

@@ -10,7 +10,7 @@ MOST_WORDS = 1000  # and takes 40 µs for each word that it knows
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word nearest to `word`, or None where none is near."""
+    """Return the known word nearest to `word`, or None if none is near."""
     if len(word) > LONGEST_WORD:
         return None
     from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""Expectations on the command line: what is typed becomes the nodes that a spec's ``expect:`` has.
+"""Expectations on the command line: options become the same nodes as a spec's ``expect:``.
 
 They are read by the same reader, so that they mean the same and its complaints are the same.
 """
@@ -136,4 +136,4 @@ _WRITTEN: dict[str, Callable[[str, Text], Node]] = {
     "[[name]]": _group,
     "bool": _yes,
 }
-"""How what is typed becomes a node, for kinds that are no single word."""
+"""How an option becomes a node, for kinds that are not a single word."""

@@ -13,10 +13,10 @@ from paramtool.language.option_values import read_size
 def read_target(
     output: str | None, max_shard_size: str | None, force: bool, jobs: int | None
 ) -> Target | None:
-    """Return where to write, and how; None where nothing is to be written.
+    """Return where to write, and how; None if nothing is to be written.
 
     Raises:
-        ParamtoolError: for options that say nothing without ``--output``, and for a size that is none.
+        ParamtoolError: for options that require ``--output``, and for an invalid size.
     """
     if output is None:
         given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}

@@ -12,14 +12,14 @@ MOST_REPEATED = 1 << 32
 """Bytes that views may say over and over: seconds."""
 
 TIMES = 16
-"""More than these views may say, where they say every byte at most so often."""
+"""More than these views may claim, if they repeat every byte at most so often."""
 
 _READ = 1 << 14
 """Bytes that could be read in the time of one call to read."""
 
 
 def refusal(checkpoint: Checkpoint) -> str | None:
-    """Return what is wrong with a checkpoint whose tensors together say far more than its files hold."""
+    """Return an error for a checkpoint whose tensors together claim far more than its files hold."""
     views = [each for each in checkpoint.tensors if each.strides is not None or each.storage is not None]
     work = {each.name: _work(each) for each in views}
     held = _held(views)

@@ -93,7 +93,7 @@ def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
     """Return the layout of a file that holds `entries`; the same for the same arguments.
 
     Raises:
-        ParamtoolError: where a name, dtype or shape cannot be stored, or the header is too long.
+        ParamtoolError: if a name, dtype or shape cannot be stored, or the header is too long.
     """
     check(entries)
     offsets = dict(_offsets(entries))
@@ -103,7 +103,7 @@ def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
 
 
 def check(entries: Iterable[Entry]) -> None:
-    """Raise where one of `entries` cannot be stored under its name, dtype and shape."""
+    """Raise if one of `entries` cannot be stored under its name, dtype and shape."""
     seen: set[str] = set()
     for entry in entries:
         if entry.name == METADATA:

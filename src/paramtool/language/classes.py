@@ -19,7 +19,7 @@ from paramtool.suggestion import suggest
 
 
 class ReadsNodes(Protocol):
-    """Reads nodes within nodes; what is wrong in one does not keep its neighbours from being read."""
+    """Reads nodes within nodes; an error in one does not keep its neighbours from being read."""
 
     @property
     def catalog(self) -> Catalog:
@@ -51,7 +51,7 @@ def read_container(key: Scalar, given: Node | None, reader: ReadsNodes) -> Conta
     """Return the container `key` with the children that `given` writes.
 
     Raises:
-        ParamtoolError: where `given` is no list or mapping that the container takes.
+        ParamtoolError: if `given` is not a list or mapping that the container takes.
     """
     name = key.raw
     if given is None or is_nothing(given):
@@ -104,7 +104,7 @@ def read_class(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode
     """Return the call of the class `key` with the arguments that `given` writes.
 
     Raises:
-        ParamtoolError: where neither torch nor a plugin has the class.
+        ParamtoolError: if neither torch nor a plugin has the class.
     """
     signature = reader.catalog.module(key.raw, lambda each: fits(each, given))
     if signature is None:

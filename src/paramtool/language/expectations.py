@@ -116,7 +116,7 @@ def _possible(quantity: Quantity, node: Node, hint: Hint = None) -> Quantity:
 
 
 def _group(node: Node, name: str) -> tuple[str, ...]:
-    """Return the names of a group; refuse what says nothing: a single name, or one that comes twice."""
+    """Return the names of a group; refuse a single name, or one that appears twice."""
     names = tuple(map(_raw, node.items if isinstance(node, Sequence) else ()))
     if len(names) < 2 or len(set(names)) < len(names):
         message = f"'{name}' takes two or more different names, got {shorten(', '.join(names)) or 'none'}"

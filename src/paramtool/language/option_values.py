@@ -23,7 +23,7 @@ def read_value(written: str, place: Place) -> Node:
     """Return the node that a typed value is in YAML; of nothing it is null.
 
     Raises:
-        ParamtoolError: at `place`, where the value is no YAML.
+        ParamtoolError: at `place`, if the value is not YAML.
     """
     try:
         return read(Text(place.text.name, written or "null", is_option=True))
@@ -35,7 +35,7 @@ def read_pairs(written: str, place: Place) -> Iterator[tuple[str, Node]]:
     """Yield the keys and values of ``key=value,key=value``: numbers, words, quoted texts and lists.
 
     Raises:
-        ParamtoolError: at `place`, where a part is no pair, or a value cannot be read.
+        ParamtoolError: at `place`, if a part is not a pair, or a value cannot be read.
     """
     rest: str | None = written
     while rest is not None:
@@ -52,7 +52,7 @@ def read_word(written: str, place: Place) -> Node:
     """Return the node of a value in which brackets and quotes count only where it begins with one.
 
     Raises:
-        ParamtoolError: at `place`, where the value cannot be read.
+        ParamtoolError: at `place`, if the value cannot be read.
     """
     if written[:1] in ("[", '"', "'"):
         return read_value(written, place)
@@ -88,7 +88,7 @@ def read_size(option: str, given: str, command: str) -> int:
         command: what the option is of.
 
     Raises:
-        ParamtoolError: where it is no size, or less than one byte.
+        ParamtoolError: if it is not a size, or less than one byte.
     """
     written = given.strip()
     text = Text(f"{option} {shorten(given)}", "", is_option=True)

@@ -25,7 +25,7 @@ class Override:
         """Return the override that `given`, as typed after ``--set``, writes.
 
         Raises:
-            ParamtoolError: where it is not KEY=VALUE, or VALUE is not YAML.
+            ParamtoolError: if it is not KEY=VALUE, or VALUE is not YAML.
         """
         text = Text(f"--set {shorten(given)}", given, is_option=True)
         place = Place(text, 1, 1)
@@ -38,7 +38,7 @@ class Override:
         """Return `root` with the value set in it; the nodes are changed in place.
 
         Raises:
-            ParamtoolError: where the path leads nowhere.
+            ParamtoolError: if the path leads nowhere.
         """
         if not isinstance(root, Mapping):
             raise ParamtoolError(f"the spec is {describe(root)}, not a mapping", self.place)

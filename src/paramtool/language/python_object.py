@@ -27,7 +27,7 @@ class PythonObject:
         path: the attribute, with dots for attributes of attributes.
         arguments: what ``--arg`` gives to a class or factory.
         seed: of the values that it is built with.
-        inputs: what its forward pass is called with; None where nobody said.
+        inputs: what its forward pass is called with; None if nobody said.
     """
 
     name: str
@@ -46,7 +46,7 @@ def read_object(name: str, arguments: Iterable[str] | Mapping[str, Any] = ()) ->
         arguments: each ``key=value``, the value in YAML; or the values by their keys.
 
     Raises:
-        ParamtoolError: where an argument is not ``key=value``, or comes twice.
+        ParamtoolError: if an argument is not ``key=value``, or appears twice.
     """
     match = OBJECT.fullmatch(name)
     assert match is not None

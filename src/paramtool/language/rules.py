@@ -56,7 +56,7 @@ def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
 
 
 def read_rules(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> tuple[Rule, ...]:
-    """Return the rules that a list writes; what is wrong goes to `problems`."""
+    """Return the rules in a list; errors go to `problems`."""
     if not isinstance(node, Sequence):
         message = f"rules must be a list, got {describe(node)}"
         problems.append(ParamtoolError(message, node.place, "e.g. [{pattern: weight, zeros: }]"))
@@ -66,7 +66,7 @@ def read_rules(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> 
 
 
 def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> Rule | None:
-    """Return the rule that `node` writes; what is wrong goes to `problems`."""
+    """Return the rule in `node`; errors go to `problems`."""
     if not isinstance(node, Mapping):
         problems.append(
             ParamtoolError(f"a rule must be a mapping, got {describe(node)}", node.place, _EXAMPLE)

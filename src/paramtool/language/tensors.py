@@ -14,7 +14,7 @@ FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
 MAX_RANK = 64  # torch.tensor and most kernels end there
 
 _DEFAULT = {"Parameter": "zeros", "Buffer": "zeros", "Tensor": "zeros", "input": "rand"}
-"""The fill where none is written; an input of zeros would tell a gradient nothing."""
+"""The default fill; with an input of zeros, gradients would show nothing."""
 
 _FLOATING = ("float", "bfloat", "complex")
 

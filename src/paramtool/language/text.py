@@ -22,7 +22,7 @@ def read_text(name: str) -> Text:
     """Return the text of the file `name`, or of standard input for ``-``: YAML, or JSON, which may be larger.
 
     Raises:
-        ParamtoolError: where the file cannot be read as text of bounded size.
+        ParamtoolError: if the file cannot be read as text of bounded size.
     """
     shown = "<stdin>" if name == STDIN else name
     try:

@@ -1,4 +1,4 @@
-"""What MODEL names, told by what is there: by the first bytes of a file, not by its name alone."""
+"""What MODEL names, determined by content: by the first bytes of a file, not by its name alone."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _BY_NAME = {
 def recognize(name: str) -> Form:
     """Return what `name` is.
 
-    A name without a file is a `Form.object` where it looks like one, else a `Form.text`, which cannot
+    A name without a file is a `Form.object` if it looks like one, else a `Form.text`, which cannot
     be read.
 
     Raises:
@@ -72,7 +72,7 @@ def recognize(name: str) -> Form:
 
 
 def path_and_key(name: str) -> tuple[Path, str | None]:
-    """Split ``checkpoint.pt:ema``, where there is no file of the whole name, and one of its beginning."""
+    """Split ``checkpoint.pt:ema``, if no file has the whole name but one has its beginning."""
     before, colon, key = name.rpartition(":")
     try:
         if colon and before and key and not os.path.lexists(name) and Path(before).is_file():

@@ -29,8 +29,8 @@ def open_given(
     """Return the opened model; `name`, `set` and `arguments` are those of `paramtool.open`.
 
     Raises:
-        BadArgument: where `model` is nothing that holds parameters, or an option is not for its kind.
-        CannotOpen: where what is named cannot be read.
+        BadArgument: if `model` is nothing that holds parameters, or an option is not for its kind.
+        CannotOpen: if what is named cannot be read.
     """
     if isinstance(model, (str, PathLike)):
         found = open_model(fspath(model), tuple(map(Override.parse, set)), arguments or {})

@@ -1,4 +1,4 @@
-"""Open what MODEL names, told by its content: nothing that it names is imported, built or run."""
+"""Open what MODEL names, determined by content: nothing it names is imported, built or run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_model(
         name: a file, a folder, ``-`` for standard input, or ``package.module:object``.
         overrides: what ``--set`` changes in a spec.
         arguments: what ``--arg`` gives to an object, each ``key=value``; or the values by their keys.
-        tell: takes each thing that is worth a word, when it is found out.
+        tell: is called with each note, as soon as it is known.
 
     Raises:
         CannotOpen: for what cannot be read, or is of a format that is not read.
@@ -90,7 +90,7 @@ def open_checkpoint(name: str) -> Checkpoint:
     """Return the checkpoint that `name` is: a file, a folder of shards, or their index.
 
     Raises:
-        CannotOpen: where it is no checkpoint.
+        CannotOpen: if it is not a checkpoint.
     """
     with _opening():
         return _checkpoint(name)
@@ -125,7 +125,7 @@ def _of_index(path: Path, document: Document, name: str) -> Checkpoint:
 
 
 def _plain(path: Path) -> Checkpoint:
-    """Open one file of a folder, which is no other folder or index."""
+    """Open one file in a folder; it must not be another folder or index."""
     if not path.is_file():
         raise ParamtoolError(f"cannot read {path}: there is no such file, but the index names it")
     form = recognize(str(path))
@@ -149,7 +149,7 @@ def open_reference(name: str, place: Place) -> Model:
     folder and nothing else, and no complaint quotes the file.
 
     Raises:
-        CannotOpen: where there is none, or the spec may not name it.
+        CannotOpen: if there is none, or the spec may not name it.
     """
     if place.text.is_option:
         return open_model(name)
@@ -173,7 +173,7 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
     """Return the rules in the recipe file `name`.
 
     Raises:
-        CannotOpen: where the file cannot be read as text of bounded size.
+        CannotOpen: if the file cannot be read as text of bounded size.
         BrokenSpec: with everything that is wrong in it.
     """
     with _opening():

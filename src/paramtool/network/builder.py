@@ -82,7 +82,7 @@ class Builder:
         return built[id(node)]
 
     def _copy(self, node: Tree, scope: Scope) -> nn.Module:
-        """Build one copy of a recipe: what is anchored in it is new, and one module within it."""
+        """Build one copy of a recipe: its anchors are new, and each is one module within it."""
         around = self._built.get(scope)
         self._built[scope] = {}
         try:

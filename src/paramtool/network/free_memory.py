@@ -13,7 +13,7 @@ class OutOfMemory(ParamtoolError):
 
 
 def check_fits(what: str, needed: int, place: Place | None = None, hint: str | None = None) -> None:
-    """Raise where `what` needs more bytes than are free.
+    """Raise if `what` needs more bytes than are free.
 
     Args:
         what: in the plural, as a message begins.

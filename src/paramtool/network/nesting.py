@@ -21,7 +21,7 @@ def check_nesting(module: nn.Module) -> int:
     """Return how many levels of modules there are, the root included.
 
     Raises:
-        ParamtoolError: where there are more than `MAX_LEVELS`, or a module contains itself.
+        ParamtoolError: if there are more than `MAX_LEVELS`, or a module contains itself.
     """
     levels: dict[int, int] = {}  # of modules that were gone through, from themselves downwards
     path = [("", module, iter(module._modules.items()))]

@@ -34,7 +34,7 @@ def tie(module: nn.Module, ties: tuple[Tie, ...]) -> list[ParamtoolError]:
 
 
 def _ends_of_chains(ties: tuple[Tie, ...]) -> dict[str, Tie | None]:
-    """Return the last tie of the chain that each name begins; None where the chain is a circle."""
+    """Return the last tie in the chain that starts at each name; None if the chain is a circle."""
     targets = {each.name.text: each for each in ties}
     ends: dict[str, Tie | None] = {}
     for each in ties:

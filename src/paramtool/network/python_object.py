@@ -40,7 +40,7 @@ def find_object(wanted: PythonObject) -> Any:
     """Return the object itself: the current folder can be imported from, as with ``python -m``.
 
     Raises:
-        ParamtoolError: where there is no such module or attribute, or importing it fails.
+        ParamtoolError: if there is no such module or attribute, or importing it fails.
     """
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
@@ -62,16 +62,16 @@ def find_object(wanted: PythonObject) -> Any:
 
 
 def structure(wanted: PythonObject) -> Network:
-    """Build names and shapes, on the meta device where that works, else with values.
+    """Build names and shapes, on the meta device if that works, else with values.
 
     Raises:
-        ParamtoolError: where it is no module, its constructor raises, or modules nest too deep.
+        ParamtoolError: if it is not a module, its constructor raises, or modules nest too deep.
     """
     return sketch(wanted, StructureOnly())[0]
 
 
 def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> tuple[Network, Sketch]:
-    """Do the same with a record of what would fill each tensor; an empty one where that does not work.
+    """Build the same, and record what would fill each tensor; an empty record if that does not work.
 
     Raises:
         ParamtoolError: as `structure` does.
@@ -111,7 +111,7 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
 
 
 def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:
-    """Build on the meta device; None where that does not work, or the module is there already."""
+    """Build on the meta device; None if that does not work, or the module already exists."""
     found = find_object(wanted)
     if isinstance(found, nn.Module):
         return None
@@ -146,7 +146,7 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
 
 
 def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
-    """Say what is missing or unknown before anything runs, where a signature tells."""
+    """Report missing or unknown arguments before anything runs, if the signature is known."""
     try:
         signature = inspect.signature(found)
     except (TypeError, ValueError):

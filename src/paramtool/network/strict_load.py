@@ -37,7 +37,7 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
 
     Raises:
         DoesNotLoad: with every missing, unexpected and reshaped name; the module is left as it was.
-        ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
+        ParamtoolError: if elements cannot be read, or those of a tied tensor differ.
     """
     values = LoadedValues(module, checkpoint)
     for target in values.targets:
@@ -47,11 +47,11 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
 
 
 class LoadedValues:
-    """The elements that a strict load gives each tensor of a module, read in blocks where they are stored.
+    """The elements that a strict load gives each tensor of a module, read from the files in blocks.
 
     Args:
         module: of which nothing is changed.
-        checkpoint: what is loaded into it.
+        checkpoint: loaded into it.
 
     Attributes:
         targets: every tensor that is loaded.
@@ -59,7 +59,7 @@ class LoadedValues:
 
     Raises:
         DoesNotLoad: with every missing, unexpected and reshaped name.
-        ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
+        ParamtoolError: if elements cannot be read, or those of a tied tensor differ.
     """
 
     def __init__(self, module: nn.Module, checkpoint: Checkpoint) -> None:
@@ -80,7 +80,7 @@ class LoadedValues:
         """Yield the elements of the tensor of that first name, in the module's dtype, as `Elements` does.
 
         Raises:
-            ParamtoolError: where they cannot be read.
+            ParamtoolError: if they cannot be read.
         """
         target = self._by_name[name]
         for stored in self._elements.blocks(target.found[0]):
@@ -106,7 +106,7 @@ def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
 
 
 def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[ParamtoolError]:
-    """Yield what has no partner; hints are looked for only where they are shown, each among all names."""
+    """Yield names without a partner; hints are computed only if they are shown, each among all names."""
     known = {name for target in targets for name in target.names}
     unexpected = {name: stored for name, stored in checkpoint.by_name.items() if name not in known}
     for target in targets:
@@ -123,7 +123,7 @@ def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[Paramt
 
 
 def _misspelt(name: str, missing: list[str]) -> str | None:
-    """Find the name that is meant, where that one's own line does not say so."""
+    """Find the name that was meant, unless its own line says so already."""
     return None if any(name.endswith(f".{each}") for each in missing) else did_you_mean(name, missing)
 
 

@@ -61,8 +61,8 @@ def render(
         screen: what the text will be shown on; by default a file that takes everything.
 
     Raises:
-        ValueError: where `format` is none of them.
-        ParamtoolError: where a report of this command has no such format.
+        ValueError: if `format` is none of them.
+        ParamtoolError: if a report of this command has no such format.
     """
     format = Format(format)
     if format not in formats_of(report.command):

@@ -18,10 +18,10 @@ from paramtool.render import difference_text
 from paramtool.render.names import shown
 
 MOST_MODULES = 5
-"""Modules of several paths that are told one by one."""
+"""Modules with several paths that are shown one by one."""
 
 MOST_PATHS = 4
-"""Paths of one module that are all told."""
+"""Paths of one module that are all shown."""
 
 
 def summary(report: Report[Any, Any]) -> list[str]:
@@ -136,5 +136,5 @@ def _(totals: ExpectationTotals) -> list[str]:
 
 
 def noun_of(totals: ParameterTotals) -> str:
-    """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
+    """Return the noun for the count: parameters, or elements if a checkpoint does not say what they are."""
     return "parameter" if totals.trainable is not None else "element"

@@ -47,8 +47,8 @@ def destination(target: Path, *, force: bool) -> Destination:
     the link stays.
 
     Raises:
-        ParamtoolError: where `target` exists and `force` is not given, where it is not a regular
-            file (never replaced), or where its folder is missing.
+        ParamtoolError: if `target` exists and `force` is not given, it is not a regular
+            file (never replaced), or its folder is missing.
     """
     with errors_about(target):
         old = _status(target)
@@ -72,7 +72,7 @@ def already_there(target: Path) -> ParamtoolError:
 
 
 def check_space(target: Path, folder: Path, size: int) -> None:
-    """Raise where the disk of `folder` has less than `size` bytes free."""
+    """Raise if the disk of `folder` has less than `size` bytes free."""
     with errors_about(target):
         disk = shutil.disk_usage(folder)
     # some network and virtual file systems report nothing at all

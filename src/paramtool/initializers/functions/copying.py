@@ -65,7 +65,7 @@ def _open(file: str, state: object) -> _Source:  # noqa: ARG001 - a key of the c
 
 
 def _state(path: Path) -> tuple[object, ...]:
-    """Return what changes where a file is written anew, or one beside the index that it is."""
+    """Return what changes when a file is rewritten, or one beside the index that it is."""
     try:
         folder = path if path.is_dir() else path.parent if path.suffix == ".json" else None
         paths = [path] if folder is None else sorted(folder.iterdir())

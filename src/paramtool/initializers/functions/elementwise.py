@@ -1,4 +1,4 @@
-"""The elementwise initializers of ``torch.nn.init``, and arithmetic on what is there."""
+"""The elementwise initializers of ``torch.nn.init``, and arithmetic on the present values."""
 
 from __future__ import annotations
 

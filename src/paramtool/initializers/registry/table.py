@@ -25,7 +25,7 @@ class Option:
     """The option that an initializer has on the command line.
 
     Attributes:
-        metavar: its value; empty where it takes none.
+        metavar: its value; empty if it takes none.
         help: one line.
         optional: whether the value may be left out.
     """
@@ -46,7 +46,7 @@ class BuiltIn:
         origin: whose it is, `TORCH` or `OWN`.
         main: the argument that a lone number stands for where it is not the first: ``normal: 0.01``
             is a std.
-        option: None where only ``--with`` gives it.
+        option: None if only ``--with`` gives it.
     """
 
     name: str

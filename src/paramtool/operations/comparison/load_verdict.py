@@ -10,7 +10,7 @@ from paramtool.quantities import and_more
 from paramtool.records.parameter import ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")
-"""What a tensor can be, where that is known; a checkpoint does not say."""
+"""What a tensor can be, if known; a checkpoint does not say."""
 
 _SINCE_VERSION_2 = "num_batches_tracked"
 """What a BatchNorm adds itself to a state_dict without torch's metadata."""
@@ -109,7 +109,7 @@ def _casts(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
 
 
 def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
-    """Yield a warning where tensors of A are loaded one over the other into one of B."""
+    """Yield a warning if several tensors in A are loaded into one in B."""
     groups: dict[str, list[ParameterRow]] = {}
     for was, now in both:
         groups.setdefault(now.tensor, []).append(was)

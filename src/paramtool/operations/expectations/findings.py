@@ -39,7 +39,7 @@ class Finding:
 
 
 class Examined(Protocol):
-    """What a model is asked for; each raises CannotAnswer where its kind has no answer."""
+    """What a model is asked for; each raises CannotAnswer if its kind has no answer."""
 
     name: str
     is_buildable: ClassVar[bool]
@@ -237,7 +237,7 @@ def _parameter_rows(model: Examined) -> list[ParameterRow]:
 
 
 def _settled(model: Examined) -> ParameterTotals:
-    """Return the totals, where every parameter has a shape."""
+    """Return the totals, if every parameter has a shape."""
     counted = model.listing().totals
     if counted.uninitialized:
         raise _lazy()
@@ -263,13 +263,13 @@ def _counted(expectation: Expectation, count: int) -> Finding:
 
 
 def _all_but(names: Sequence[str], total: int, what: str) -> Finding:
-    """Return the finding where all of `total` are as they should, but for `names`."""
+    """Return the finding when all of `total` are right except `names`."""
     found = f"{total - len(names):,} of {total:,} {what}"
     return Finding(not names, found + _but_not(names, total), tuple(names))
 
 
 def _but_not(names: Sequence[str], total: int) -> str:
-    """Name the first of those that are not, where others are."""
+    """Name the first of those that are not right, if others are."""
     return f"; not {_first(names)}" if 0 < len(names) < total else ""
 
 

@@ -70,14 +70,14 @@ def gradients(
             the passes without looking at uses at all.
         layers: add a row for each call of a module, with the std of its output and of the gradient there.
         training: the mode; None leaves every module in its own.
-        values: add the elements of gradients of at most 100; None where all gradients together are so
+        values: add the elements of gradients of at most 100; None if all gradients together are so
             few.  At most 4 are added always.
         seed: of the projection's direction, and of dropout.
         model: what to call the model in the report.
 
     Raises:
-        ParamtoolError: where there is nothing to run or to differentiate, or a pass fails.
-        Bug: where the uses of a parameter do not add up to its gradient.
+        ParamtoolError: if there is nothing to run or to differentiate, or a pass fails.
+        Bug: if the uses of a parameter do not add up to its gradient.
     """
     levels = check_nesting(module)
     parameters = _parameters(module)

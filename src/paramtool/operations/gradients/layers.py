@@ -91,7 +91,7 @@ def _has_spread(tensor: Tensor) -> bool:
 
 
 def spread(tensor: Tensor) -> float | None:
-    """Return the std with Bessel's correction; None of a single element, NaN or inf where one is."""
+    """Return the std with Bessel's correction; None of a single element, NaN or inf if one is."""
     flat = tensor.detach().to_dense().reshape(-1)
     if flat.is_complex():
         flat = flat.abs()

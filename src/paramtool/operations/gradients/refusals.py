@@ -1,4 +1,4 @@
-"""Say where a pass failed, on what, and what to do about it."""
+"""Say where a pass failed, on what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def _no_forward(name: str) -> ParamtoolError:
 
 
 def failed_backward(error: Exception) -> ParamtoolError:
-    """Return what to tell of an `error` in the backward pass."""
+    """Return the message for an `error` in the backward pass."""
     return UserCodeFailed(f"the backward pass fails: {_message(error)}")
 
 
 def failed_loss(name: str, error: Exception) -> ParamtoolError:
-    """Return what to tell of an `error` while the loss was made of the output."""
+    """Return the message for an `error` while the loss was made of the output."""
     return UserCodeFailed(f"the loss {name} of the output fails: {_message(error)}")
 
 

@@ -34,7 +34,7 @@ class Split:
 
     @cached_property
     def magnitude(self) -> Magnitude | None:
-        """The size of what it added, once all passes are over; None where nothing came back."""
+        """The size of what it added, once all passes are over; None if nothing came back."""
         return None if self.gradient is None else magnitude(self.gradient)
 
     def add(self, gradient: Tensor | None) -> None:
@@ -99,7 +99,7 @@ class Splits:
             it; else None.
 
         Raises:
-            Bug: where they differ by more than rounding, and nobody else can have done it.
+            Bug: if they differ by more than rounding, and nobody else can have done it.
         """
         splits, gradient = self.of(parameter), parameter.grad
         if is_hooked(parameter):

@@ -31,7 +31,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
     """Return every parameter of `module` with the steps that `rules` make, top to bottom.
 
     Raises:
-        NothingMatched: where a rule matches no parameter.
+        NothingMatched: if a rule matches no parameter.
         Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
     """
     targets = targets_of(module)
@@ -61,7 +61,7 @@ def find_initializer(name: str) -> Callable[..., Any]:
     """Return the initializer that an installed distribution, or this tool, offers as `name`.
 
     Raises:
-        ParamtoolError: where nobody does, it cannot be imported, or its attribute ``replaces`` is not a bool.
+        ParamtoolError: if nobody does, it cannot be imported, or its attribute ``replaces`` is not a bool.
     """
     entry = offers.find(name)
     if entry is None:
@@ -161,7 +161,7 @@ def _check_complex(target: Target, is_fit: bool) -> None:
 
 
 def _check_range(law: Law, dtype: torch.dtype) -> None:
-    """Refuse what would be infinite: a constant may be so as it is written, what is drawn may not."""
+    """Refuse infinite values: a constant may be written so, but drawn values may not be infinite."""
     if law.mean is None or law.std is None:
         return
     size, largest = abs(law.mean) + law.std, torch.finfo(dtype).max

@@ -62,7 +62,7 @@ class Target:
 
     @property
     def _padding(self) -> set[int]:
-        """The rows that embeddings leave without gradient, so that what is in them stays."""
+        """The rows that get no gradient in embeddings, so their values stay."""
         pairs = zip(self.names, self.owners, strict=False)
         embeddings = [owner for name, owner in pairs if isinstance(owner, _EMBEDDINGS) and _is_weight(name)]
         return {each.padding_idx for each in embeddings if each.padding_idx is not None}
