@@ -45,7 +45,7 @@ def edges(dtype: Dtype) -> Array:
     numbers = torch.cat([torch.tensor([*EDGES, *(-each for each in EDGES)], dtype=torch.float64), spread])
     if dtype.kind not in ("float", "complex"):
         numbers = numbers.nan_to_num(0, 0, 0).clamp(0, 120)
-    block, _ = array_of(numbers.to(torch_dtype(dtype.name)))
+    block: Array = array_of(numbers.to(torch_dtype(dtype.name)))[0].copy()
     return block
 
 
@@ -112,8 +112,18 @@ def test_a_tensor_is_seen_without_a_copy(name: str) -> None:
     """NumPy sees the very memory, and torch the array's."""
     tensor = torch.zeros(8 * DTYPES[name].itemsize, dtype=torch.uint8).view(torch_dtype(name))
     block, dtype = array_of(tensor)
-    assert dtype.name == name
-    if name != "bool":
-        assert block.__array_interface__["data"][0] == tensor.data_ptr()
-    assert tensor_of(block, tensor.dtype).data_ptr() == block.__array_interface__["data"][0]
-    assert (tensor_of(block, tensor.dtype).dtype, block.size) == (tensor.dtype, 8)
+    assert (dtype.name, block.size) == (name, 8)
+    assert block.ctypes.data == tensor.data_ptr() and not block.flags.writeable
+    mine = block.copy()
+    assert tensor_of(mine, tensor.dtype).data_ptr() == mine.ctypes.data
+    assert tensor_of(mine, tensor.dtype).dtype == tensor.dtype
+
+
+def test_an_array_holds_its_tensor_and_leaves_it_as_it_is() -> None:
+    """The memory outlives the name, and a tensor that was looked at can still be resized."""
+    block, _ = array_of(torch.full((1 << 20,), 3.0))
+    torch.full((1 << 20,), 4.0)
+    assert (block == 3).all()
+    tensor = torch.zeros(3)
+    array_of(tensor)
+    assert tensor.resize_(9).shape == (9,)

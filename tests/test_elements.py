@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from paramtool.elements import elements as sizes
 from paramtool.elements import files, measurement, statistics
@@ -25,6 +26,7 @@ from paramtool.elements.strided import boxes
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Piece, Stored
 from paramtool.files.reading.safetensors import read_safetensors
+from paramtool.network.listing import parameters
 from paramtool.operations.listing.checkpoint import stored
 from paramtool.tensors.elements import TensorElements
 from paramtool.tensors.statistics import statistics as live_statistics
@@ -106,6 +108,24 @@ def test_what_a_file_lacks_is_said(tmp_path: Path) -> None:
             read("y")
 
 
+def test_a_view_that_repeats_one_element_is_refused_at_once(tmp_path: Path) -> None:
+    """Even if it would have more chunks than there is memory to count them."""
+    (tmp_path / "w").write_bytes(bytes(8))
+    views = [
+        Stored(name, name, (2**40, 2**20), 2**62, tmp_path / "w", 0, strides=(0, 0), storage="s")
+        for name in ("float32", "int32")
+    ]
+    checkpoint = Checkpoint("c", tuple(views))
+    found = FileElements(checkpoint)
+    with pytest.raises(ParamtoolError, match="too many to read"):
+        measured(stored(checkpoint), found, stats=True, jobs=2)
+    with pytest.raises(ParamtoolError, match="too many to read"):
+        ChangedValues(found, found, jobs=2).change("float32", "int32")
+    with pytest.raises(ParamtoolError, match="too many to read"):
+        twice = Checkpoint("c", (views[0], replace(views[0], name="x")))
+        equal_values(stored(twice).rows, FileElements(twice))
+
+
 def test_rows_without_elements_stay_as_they_are(path: Path) -> None:
     """The others have their statistics and values."""
     checkpoint = read_safetensors(path)
@@ -165,6 +185,7 @@ def test_a_broken_file_ends_all_threads(path: Path) -> None:
 
 NO_TORCH = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from paramtool.elements.changed_values import ChangedValues
@@ -215,3 +236,11 @@ def test_commands_on_files_need_no_torch(path: Path, arguments: list[str], statu
 def test_chunks_are_whole_blocks() -> None:
     """Or sums of a file would not be those of a live tensor."""
     assert sizes.CHUNK % sizes.BLOCK == 0
+
+
+def test_a_look_leaves_a_storage_as_it_was() -> None:
+    """What was looked at can still be resized, as FSDP does with the storages of a person's model."""
+    module = nn.Linear(3, 2)
+    assert parameters(module, stats=True).rows[0].nan == 0
+    module.weight.untyped_storage().resize_(0)
+    assert module.weight.untyped_storage().size() == 0

@@ -210,7 +210,7 @@ def test_weights_go_into_what_can_be_built(run: Run, tmp_path: Path) -> None:
     spec = str(CONFIGS / "mlp.yaml")
     result = run("inspect", spec, "--weights", spec)
     assert (result.status, result.stdout) == (2, "")
-    assert "not a checkpoint; e.g. weights.safetensors, a .pt file, or a folder of shards" in result.stderr
+    assert "is not a checkpoint; e.g. weights.safetensors, a .pt file, or a folder of shards" in result.stderr
     result = run("init", str(file), "--pattern", "w", "--ones")
     assert result.stderr == (
         f"error: {file} holds tensors but no module;"

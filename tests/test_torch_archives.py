@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 
 from paramtool.elements import files, strided
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.torch_archive import broken_members, read_archive
+from paramtool.files.reading.pickled_file import read_pickled
+from paramtool.files.reading.torch_archive import broken_members
 from paramtool.records.parameter import STATISTICS_COLUMNS
 from paramtool.tensors import streams
 from paramtool.tensors.elements import StoredTensors
@@ -40,7 +42,7 @@ VIEWS = {
 
 def elements(path: Path, name: str, shape: torch.Size) -> Tensor:
     """Return a tensor of a file, read block by block."""
-    blocks = [block.clone() for block in StoredTensors(read_archive(path)).blocks(name)]
+    blocks = [block.clone() for block in StoredTensors(read_pickled(path)).blocks(name)]
     return torch.cat(blocks).reshape(shape) if blocks else torch.empty(shape)
 
 
@@ -124,7 +126,7 @@ def test_a_tied_weight_is_one_tensor(run: Run, path: Path) -> None:
         "1.weight": "0.weight",
         "row": None,
     }
-    whole, row = read_archive(path).tensors
+    whole, row = read_pickled(path).tensors
     assert whole.storage == row.storage is not None
     assert (whole.start, row.start) == (0, 8)
 
@@ -163,38 +165,57 @@ def test_the_state_dict_is_found(saved: Any, names: list[str], path: Path) -> No
     """It may be the whole, or under a usual key, or the only dict of tensors; the rest is left out."""
     torch.save(saved, path)
     torch.load(path, weights_only=True)
-    assert [each.name for each in read_archive(path).tensors] == names
+    assert [each.name for each in read_pickled(path).tensors] == names
 
 
 def test_one_of_several_is_named_after_a_colon(run: Run, path: Path) -> None:
-    """Of several state_dicts the person says which."""
+    """Of several state_dicts the usual one is shown, and a note names the others."""
     torch.save({"model": STATE, "ema": OTHER, "epoch": 1}, path)
-    message = (
-        f"error: {path}: it holds several state_dicts: model, ema; name one after a colon, as in :model\n"
-    )
-    assert run("inspect", str(path)).stderr == message
+    found = read_pickled(path)
+    assert [each.name for each in found.tensors] == ["w", "b"]
+    assert found.notes == (f"this is 'model'; the file also has ema, as in {path}:ema",)
+    assert [(part.name, part.tensors, part.nbytes) for part in found.contents] == [
+        ("ema", 1, 20),
+        ("epoch", 0, 0),
+    ]
     assert "5 elements in 1 tensor, 20 B\n" in run("inspect", f"{path}:ema").stdout
     wrong = run("inspect", f"{path}:emo")
-    assert (wrong.status, wrong.stderr) == (
-        2,
-        f"error: {path}: it has no state_dict 'emo'; did you mean 'ema'?\n",
-    )
+    assert (wrong.status, wrong.stderr) == (2, f"error: {path}: it has no 'emo'; did you mean 'ema'?\n")
+
+
+ONES = torch.ones(2), torch.ones(2), torch.zeros(2)
 
 
 @pytest.mark.parametrize(
-    ("tensor", "word"),
+    ("make", "reason"),
     [
-        (torch.empty(2, device="meta"), "on the meta device"),
-        (torch.eye(2).to_sparse(), "sparse"),
-        (torch.ones(2, dtype=torch.complex64).conj(), "conjugated"),
+        (lambda: torch.empty(2, device="meta"), "on the meta device"),
+        (lambda: torch.eye(2).to_sparse(), "sparse (COO)"),
+        (lambda: torch.eye(2).to_sparse_csr(), "sparse (CSR)"),
+        (lambda: torch.ones(2, dtype=torch.complex64).conj(), "a conjugated or negated view"),
+        (lambda: torch.ones(2, dtype=torch.complex32), "of a dtype without arithmetic"),
+        (lambda: torch.ones(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), "of a packed dtype"),
+        (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 3, torch.qint8), "quantized"),
+        (
+            lambda: torch.quantize_per_channel(torch.ones(2), torch.ones(2), torch.zeros(2), 0, torch.quint8),
+            "quantized",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_no_plain_tensor_is_named(tensor: Tensor, word: str, path: Path) -> None:
-    """Tensors whose elements are not in the file as they are are refused by name."""
-    torch.save({"x": tensor}, path)
-    with pytest.raises(ParamtoolError, match=f"the tensor 'x' is .*{word}"):
-        read_archive(path)
+def test_what_has_no_values_is_listed_and_says_why(
+    make: Callable[[], Tensor], reason: str, run: Run, path: Path
+) -> None:
+    """Tensors whose elements are not in the file as they are have a row; the others have their values."""
+    tensor = make()
+    torch.save({"x": tensor, "y": torch.ones(2)}, path)
+    one, other = read_pickled(path).tensors
+    assert (one.shape, f"torch.{one.dtype}") == (tuple(tensor.shape), str(tensor.dtype))
+    assert (one.missing, other.missing) == (reason, None)
+    found = rows(run("inspect", str(path), "--stats", "--json").stdout)
+    assert (found["x"]["mean"], found["y"]["mean"]) == (None, 1)
+    with pytest.raises(ParamtoolError, match="cannot read the values of 'x'"):
+        list(StoredTensors(read_pickled(path)).blocks("x"))
 
 
 def test_structure_needs_no_torch(path: Path) -> None:
@@ -218,7 +239,7 @@ def test_flipped_bits_are_found(run: Run, path: Path) -> None:
         f"note: checksums of all {broken_members(path)[0]} members in {path} match\n",
     )
     content = bytearray(path.read_bytes())
-    place = read_archive(path).tensors[0].position + 4000
+    place = read_pickled(path).tensors[0].position + 4000
     content[place] ^= 0x40
     path.write_bytes(content)
     torch.load(path, weights_only=True)

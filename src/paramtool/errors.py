@@ -128,7 +128,8 @@ def told(error: BaseException) -> str:
 
 
 def shorten(text: str, width: int = 60) -> str:
-    """Cut untrusted text for a message."""
+    """Cut untrusted text for a message, which has one line."""
+    text = text.replace("\n", r"\n")
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

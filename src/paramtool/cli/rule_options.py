@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,8 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         function(**{name: value for name, value in given.items() if name in own})
 
-    own = inspect.signature(function).parameters
+    # Before Python 3.11 get_type_hints() wraps what has the default None in Optional, which hides the option.
+    own = inspect.signature(function, eval_str=True).parameters
     shown = {
         "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names that match REGEX."),
         "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
@@ -73,13 +74,9 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=None)
         for name, kind in shown.items()
     ]
-    hints = get_type_hints(function, include_extras=True)
-    signature = [
-        each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
-        for name, each in own.items()
-    ]
+    signature = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own.values()]
     command.__signature__ = inspect.Signature([*parameters, *signature])  # type: ignore[attr-defined]
-    command.__annotations__ = {**hints, **shown}
+    command.__annotations__ = {**{name: each.annotation for name, each in own.items()}, **shown}
     command.command_class = RuleCommand  # type: ignore[attr-defined]
     return command
 

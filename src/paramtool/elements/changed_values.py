@@ -55,14 +55,14 @@ class ChangedValues:
         """
         if self._are_same(a, b):
             return None
-        starts = range(0, math.prod(self._b.shape(b)), CHUNK)
-        parts: list[Distance | None] = [None] * len(starts)
+        count = math.prod(self._b.shape(b))
+        parts: dict[int, Distance] = {}
 
         def work(start: int) -> None:
-            parts[start // CHUNK] = self._distance(a, b, start)
+            parts[start] = self._distance(a, b, start)
 
-        run(iter(starts), work, min(self._jobs, len(starts)))
-        whole, *others = (part for part in parts if part is not None)
+        run(iter(range(0, count, CHUNK)), work, min(self._jobs, -(-count // CHUNK)))
+        whole, *others = (parts[start] for start in sorted(parts))
         for part in others:
             whole.merge(part)
         return whole.result() if whole.differing else None

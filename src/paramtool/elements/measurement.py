@@ -57,22 +57,21 @@ def statistics_by_name(
         ParamtoolError: if elements cannot be read.
     """
     found: dict[str, dict[str, Any]] = {}
-    parts: dict[str, list[Summary | None]] = {}
+    parts: dict[str, dict[int, Summary]] = {}
 
     def tasks() -> Iterator[tuple[str, int]]:
-        for name in names:
-            starts = range(0, max(1, math.prod(elements.shape(name))), CHUNK)
-            parts[name] = [None] * len(starts)
-            for start in starts:
+        for name in dict.fromkeys(names):
+            parts[name] = {}
+            for start in range(0, max(1, math.prod(elements.shape(name))), CHUNK):
                 yield name, start
 
     def work(task: tuple[str, int]) -> None:
         name, start = task
         mine = parts[name]
-        mine[start // CHUNK] = chunk_summary(elements, name, start)
-        known = [part for part in mine if part is not None]
-        if len(known) == len(mine) and parts.pop(name, None) is not None:  # one thread alone gets it
-            found[name] = merged(known)
+        mine[start] = chunk_summary(elements, name, start)
+        count = max(1, math.prod(elements.shape(name)))
+        if len(mine) * CHUNK >= count and parts.pop(name, None) is not None:  # one thread alone gets it
+            found[name] = merged([mine[each] for each in sorted(mine)])
 
     run(tasks(), work, jobs)
     return found

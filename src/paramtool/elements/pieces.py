@@ -9,6 +9,7 @@ import numpy as np
 
 from paramtool.elements.dtypes import Array, Dtype, memory_of
 from paramtool.elements.strided import Box, Region, boxes, row_major
+from paramtool.files.reading.archived_piece import find_elements
 from paramtool.files.reading.checkpoint import Piece, Stored, opened, read_into
 
 
@@ -35,7 +36,7 @@ class Pieces:
         for box in boxes(self._stored.shape, most, start):
             last = box.first + box.count - 1
             while waiting and self._first(waiting[-1]) <= last:
-                active.append(waiting.pop())
+                active.append(find_elements(waiting.pop(), self._stored.dtype))
             active = [each for each in active if self._last(each) >= box.first]
             found = np.empty(box.shape, self._dtype.held)
             for each in active:
@@ -54,13 +55,16 @@ class Pieces:
                 [at for at, index in enumerate(each) if begin <= index < begin + size]
                 for each, begin, size in zip(kept, piece.offsets, piece.shape, strict=True)
             ]
-            steps = _steps(piece)
+            if not all(inside):
+                continue
+            located = find_elements(piece, self._stored.dtype)
+            steps = _steps(located)
             for at in product(*inside):
                 offset = sum(
                     (kept[dimension][each] - piece.offsets[dimension]) * steps[dimension]
                     for dimension, each in enumerate(at)
                 )
-                found[at] = self._read(piece, offset, 1)[0]
+                found[at] = self._read(located, offset, 1)[0]
         return found
 
     def _first(self, piece: Piece) -> int:
@@ -93,4 +97,4 @@ class Pieces:
 
 def _steps(piece: Piece) -> tuple[int, ...]:
     """Return the steps in elements of what the file holds."""
-    return row_major(piece.shape)
+    return row_major(piece.shape) if piece.strides is None else piece.strides

@@ -55,6 +55,9 @@ Those that safetensors 0.8.0 reads into torch one to one: complex128 it does not
 float4_e2m1fn_x2 it stores under another shape.
 """
 
+PAIRS = {"F4": "float4_e2m1fn_x2"}
+"""Codes of dtypes with two elements in a byte: torch's dtype is the pair, and its last size is half."""
+
 
 @dataclass(frozen=True)
 class Entry:

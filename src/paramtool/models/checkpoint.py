@@ -36,7 +36,9 @@ class CheckpointModel(Model):
         from paramtool.elements.files import FileElements
         from paramtool.elements.measurement import measured
 
-        return measured(report, FileElements(part), stats=stats, values=values, jobs=available_cores())
+        missing = {name: each.missing for name, each in part.by_name.items() if each.missing is not None}
+        elements, jobs = FileElements(part), available_cores()
+        return measured(report, elements, stats=stats, values=values, jobs=jobs, missing=missing)
 
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors would lie in memory once they are loaded."""

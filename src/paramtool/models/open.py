@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
+from paramtool.files.reading import formats
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.folder import describe_config
+from paramtool.files.reading.formats import path_and_key
 from paramtool.files.reading.json_document import Document, read_document
-from paramtool.files.reading.safetensors import read_safetensors
-from paramtool.files.reading.sharded import find_in_folder, read_index
+from paramtool.files.reading.sharded import read_index
 from paramtool.files.reading.snapshot import read_snapshot
-from paramtool.files.reading.torch_archive import read_archive
 from paramtool.language.catalog import Catalog
 from paramtool.language.document import read_spec
 from paramtool.language.limits import MAX_BYTES
@@ -23,7 +23,7 @@ from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
 from paramtool.language.torch_source import installed_source
 from paramtool.models.checkpoint import CheckpointModel
-from paramtool.models.form import Form, path_and_key, recognize
+from paramtool.models.form import Form, recognize
 from paramtool.models.model import Model
 from paramtool.models.python_object import ObjectModel
 from paramtool.models.snapshot import SnapshotModel
@@ -58,18 +58,21 @@ def open_model(
         text = read_text(name) if form is Form.text else None
         document = read_document(text) if text else None
         if arguments and form is not Form.object:
-            what = document.form if document else "a spec" if text else form.value
+            what = document.form if document else "a spec" if text else _what(name, form)
             raise ParamtoolError(f"--arg is for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
+            config = describe_config(document.content, name) if document else None
+            if config is not None:
+                raise config
             return _spec(text, overrides, tell)
         if overrides:
-            what = document.form if document else form.value
+            what = document.form if document else _what(name, form)
             raise ParamtoolError(f"--set changes a spec, but {name} is {what}")
         if form is Form.object:
             return ObjectModel(read_object(name, arguments), tell)
         if document and document.is_snapshot:
             return SnapshotModel(document.name, read_snapshot(document), tell)
-        checkpoint = _of_index(Path(name), document, name) if document else open_checkpoint(name)
+        checkpoint = _of_index(document, name) if document else open_checkpoint(name)
         return CheckpointModel(checkpoint, tell)
 
 
@@ -87,53 +90,27 @@ def _opening() -> Iterator[None]:
 
 
 def open_checkpoint(name: str) -> Checkpoint:
-    """Return the checkpoint that `name` is: a file, a folder of shards, or their index.
+    """Return the checkpoint that `name` is: a file, a folder, or the index of its shards.
 
     Raises:
         CannotOpen: if it is not a checkpoint.
     """
     with _opening():
-        return _checkpoint(name)
+        if recognize(name) is Form.object:
+            hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
+            raise ParamtoolError(f"{name} is {Form.object.value}, not a checkpoint", hint=hint)
+        return formats.open_checkpoint(name)
 
 
-def _checkpoint(name: str) -> Checkpoint:
-    if not name:  # it would be the folder one is in
-        raise ParamtoolError("the name of the checkpoint is empty")
-    form = recognize(name)
-    path, key = path_and_key(name)
-    if key is not None and form is not Form.archive:
-        raise ParamtoolError(f"cannot read {name}: {path} is {form.value}, without a '{key}'")
-    if form is Form.safetensors:
-        return read_safetensors(path, name)
-    if form is Form.archive:
-        return read_archive(path, key, name)
-    if form is Form.folder:
-        path = find_in_folder(path)
-        if path.suffix != ".json":
-            return replace(_plain(path), name=name)
-        form = Form.text
-    document = read_document(read_text(str(path))) if form is Form.text else None
-    if document is None or not document.is_index:
-        hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
-        raise ParamtoolError(f"{name} is {form.value}, not a checkpoint", hint=hint)
-    return _of_index(path, document, name)
-
-
-def _of_index(path: Path, document: Document, name: str) -> Checkpoint:
+def _of_index(document: Document, name: str) -> Checkpoint:
     document.check()
-    return read_index(path, document.content, _plain, name)
+    return read_index(Path(name), document.content, formats.open_file, name)
 
 
-def _plain(path: Path) -> Checkpoint:
-    """Open one file in a folder; it must not be another folder or index."""
-    if not path.is_file():
-        raise ParamtoolError(f"cannot read {path}: there is no such file, but the index names it")
-    form = recognize(str(path))
-    if form is Form.safetensors:
-        return read_safetensors(path)
-    if form is Form.archive:
-        return read_archive(path)
-    raise ParamtoolError(f"{path} is not a checkpoint")
+def _what(name: str, form: Form) -> str:
+    """Return what `name` is, for messages: a checkpoint by its format."""
+    found = formats.recognize(path_and_key(name)[0]) if form is Form.checkpoint else None
+    return found.name if found else form.value
 
 
 def _spec(text: Text, overrides: Sequence[Override], tell: Callable[[str], object] | None) -> SpecModel:

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from paramtool.errors import CannotAnswer
+
 
 @contextmanager
 def torch_import() -> Iterator[None]:
@@ -16,6 +18,9 @@ def torch_import() -> Iterator[None]:
 
     Importing torch makes hundreds of thousands of objects that stay; the collector would walk them
     over and over.  They are frozen afterwards, so that it does not do so later either.
+
+    Raises:
+        CannotAnswer: if torch is not installed.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -24,6 +29,10 @@ def torch_import() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
             yield
         gc.freeze()
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise CannotAnswer("this takes torch, which is not installed", hint="pip install torch") from error
     finally:
         if was_enabled:
             gc.enable()

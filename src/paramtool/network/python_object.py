@@ -102,11 +102,12 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
         if rng == "torch" or isinstance(found, nn.Module):
             torch.manual_seed(wanted.seed)
             module, notes = _built(found, wanted)
+            check_nesting(module)
         else:
             with Recording(bounded=True) as recording:
                 module, notes = _built(found, wanted)
+            check_nesting(module)
             recording.redraw(module, wanted.seed)
-        check_nesting(module)
         return Network(module, tuple(notes), has_values=True)
 
 

@@ -105,7 +105,7 @@ class ParameterRow:
     @property
     def tensor(self) -> str:
         """The first name of the tensor: equal for two rows exactly when they are one tensor."""
-        return self.tied_to or self.name
+        return self.name if self.tied_to is None else self.tied_to
 
     @property
     def is_parameter(self) -> bool:

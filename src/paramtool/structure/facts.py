@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
 
+from paramtool.language.torch_source import installed_source
 from paramtool.structure.unsure import require
 
 FILE = "facts.json"
@@ -65,20 +65,15 @@ def shipped_facts() -> Facts:
 
 
 def check_torch() -> None:
-    """Raise `Unsure` unless the installed torch is the one that the table was checked against.
+    """Raise `Unsure` if the installed torch is not the one that the table was checked against.
+
+    If none is installed, there is nobody else to ask, and the table answers for its own.
 
     A torch that this process has imported may also make other dtypes by default.
     """
-    require(_installed() == shipped_facts().torch, "another version of torch")
+    source = installed_source()
+    require(source is None or source.version == shipped_facts().torch, "another version of torch")
     imported = sys.modules.get("torch")
     if imported is not None:
         default = getattr(imported, "get_default_dtype", None)
         require(default is not None and str(default()) == "torch.float32", "another default dtype")
-
-
-@cache
-def _installed() -> str | None:
-    try:
-        return version("torch").partition("+")[0]
-    except PackageNotFoundError:
-        return None

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.tensors.named_tensors import dtype_name
 
-_BITS = {
-    torch.bfloat16: torch.uint16,
-    torch.bool: torch.uint8,
-    torch.complex32: torch.uint32,
-    **dict.fromkeys(
-        (
-            torch.float8_e4m3fn,
-            torch.float8_e5m2,
-            torch.float8_e4m3fnuz,
-            torch.float8_e5m2fnuz,
-            torch.float8_e8m0fnu,
-            torch.float4_e2m1fn_x2,
-        ),
-        torch.uint8,
-    ),
-}
-"""What torch calls the bits of a dtype that blocks hold as bits."""
+
+class _Memory:
+    """Lends the memory of a contiguous tensor to NumPy, read-only, and holds the tensor as long.
+
+    ``Tensor.numpy`` would do so as well, but after it the tensor could not be resized any more.
+    """
+
+    def __init__(self, tensor: Tensor, dtype: Dtype) -> None:
+        self._tensor = tensor
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (tensor.numel(),),
+            "typestr": dtype.held.str,
+            "data": (tensor.data_ptr(), True),
+        }
 
 
 def array_of(flat: Tensor) -> tuple[Array, Dtype]:
@@ -37,13 +36,19 @@ def array_of(flat: Tensor) -> tuple[Array, Dtype]:
     """
     dtype = dtype_of(dtype_name(flat), "a tensor")
     plain = flat.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    if plain.numel() == 1:  # whose stride torch does not mind, but view does
-        plain = plain.as_strided((1,), (1,))
+    if not plain.numel():
+        return np.empty(0, dtype.held), dtype
+    if not _has_memory(plain):
+        plain = torch.empty(plain.shape, dtype=plain.dtype, device="cpu").copy_(plain)
+    return np.asarray(_Memory(plain, dtype)), dtype
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    """Return whether a tensor has memory of its own: one of a class that wraps others has none."""
     try:
-        return plain.view(_BITS.get(plain.dtype, plain.dtype)).numpy(), dtype
-    except (RuntimeError, TypeError):  # of a class that wraps others
-        copied = torch.empty(plain.shape, dtype=plain.dtype, device="cpu").copy_(plain)
-        return copied.view(_BITS.get(copied.dtype, copied.dtype)).numpy(), dtype
+        return tensor.data_ptr() != 0
+    except RuntimeError:
+        return False
 
 
 def tensor_of(block: Array, dtype: torch.dtype) -> Tensor:

@@ -70,11 +70,12 @@ class TensorElements:
 
 
 class ModuleElements(TensorElements):
-    """The elements of the parameters, buffers and plain tensors of a module; lazy ones have none."""
+    """The elements of the tensors of a module or a state_dict, by their names; lazy ones have none."""
 
-    def __init__(self, module: nn.Module) -> None:
-        named = (each for each in named_tensors(module) if not is_lazy(each.tensor))
-        super().__init__({each.name: each.tensor for each in named})
+    def __init__(self, module: nn.Module | Mapping[str, Tensor]) -> None:
+        if isinstance(module, nn.Module):
+            module = {each.name: each.tensor for each in named_tensors(module)}
+        super().__init__({name: tensor for name, tensor in module.items() if not is_lazy(tensor)})
 
 
 class StoredTensors:

@@ -49,7 +49,7 @@ def shared(
     the spec expects to be shared are not, or distinct ones are.
     """
     from paramtool.operations.expectations.sharing import unmet
-    from paramtool.operations.sharing.groups import representatives, share
+    from paramtool.operations.sharing.groups import share
 
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type)
@@ -60,7 +60,7 @@ def shared(
     report = share(layout, selection=selection)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
-    sharing = representatives(share(layout)) if opened.expectations else {}
+    sharing = opened.representatives() if opened.expectations else {}
     broken = [*unmet(opened.expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]
     if broken:
         raise Unmet(broken)

@@ -17,19 +17,24 @@ MOST_NAMES = 1 << 18
 
 @dataclass(frozen=True)
 class Piece:
-    """A box of a tensor whose elements are in several places, one after the other in row-major order.
+    """A box of a tensor whose elements are in several places.
 
     Attributes:
         offsets: the index of its first element in the tensor, for each dimension.
         shape: its sizes.
         path: the file that holds it.
         position: the byte of the file at which its first element begins.
+        strides: steps in elements, where the elements do not follow each other in row-major order.
+        archive: the bytes of an archive of torch.save that begins at `position` and holds the elements,
+            which `paramtool.files.reading.archived_piece` finds; 0 where they begin there themselves.
     """
 
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
     path: Path
     position: int
+    strides: tuple[int, ...] | None = None
+    archive: int = 0
 
 
 @dataclass(frozen=True)

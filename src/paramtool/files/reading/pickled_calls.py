@@ -1,140 +1,160 @@
-"""What stands for the results of the calls in the pickle of a state_dict: records, and nothing that acts."""
+"""What stands for the results of the calls in a pickle: records, and nothing that acts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from paramtool.files.reading.pickled_globals import CONTAINERS, DTYPES, OPAQUE, STORAGES, UNREADABLE
-
-_SMALL = 1 << 32
-
-
-@dataclass(frozen=True)
-class Storage:
-    """The memory of a tensor: a member of the archive, and how many elements (or bytes) it has."""
-
-    dtype: str | None
-    key: str
-    numel: int
-
-
-@dataclass(frozen=True)
-class PickledTensor:
-    """One tensor as it was pickled; `unreadable` says why its elements cannot be had."""
-
-    storage: Any = None
-    offset: Any = 0
-    shape: Any = ()
-    strides: Any = ()
-    dtype: str | None = None
-    requires_grad: bool | None = None
-    unreadable: str | None = None
-
-
-@dataclass(frozen=True)
-class Name:
-    """What stands for a class or function: the words it goes by."""
-
-    words: str
-
-
-class Opaque:
-    """What stands for everything that is no tensor and no container of any."""
-
-
-OTHER = Opaque()
-
-
-class Broken(Exception):
-    """Raised where the pickle is none."""
-
-
-def dict_key(value: Any) -> Any:
-    """Return a key that hashes well: tuples in tuples take for ever, and chosen integers collide."""
-    is_small = isinstance(value, int) and -_SMALL <= value < _SMALL
-    return value if isinstance(value, (str, bytes)) or is_small else Opaque()
+from paramtool.files.reading.pickled_arrays import array
+from paramtool.files.reading.pickled_globals import DICTS, PARAMETERS, SETS, UNINITIALIZED
+from paramtool.files.reading.pickled_tensors import REBUILD, as_parameter
+from paramtool.files.reading.pickled_values import (
+    Broken,
+    Bytes,
+    KnownDict,
+    Members,
+    Name,
+    Object,
+    PickledTensor,
+    dict_key,
+)
 
 
 def called(words: str, arguments: tuple[Any, ...]) -> Any:
-    """Return what stands for the result of a call."""
+    """Return what stands for the result of a call.
+
+    Raises:
+        Broken: where a function of torch's own is called with what it never takes.
+    """
+    if words in REBUILD:
+        return REBUILD[words](arguments)
     if words in _CALLS:
         return _CALLS[words](arguments)
-    if words in CONTAINERS:
-        return _pairs(arguments)
-    if words in UNREADABLE:
-        return PickledTensor(unreadable=UNREADABLE[words])
-    return OTHER
+    return made(words, arguments)
 
 
-def _pairs(arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """Return an OrderedDict, which Python 2 pickled with its items as a list of pairs."""
+def made(words: str, arguments: tuple[Any, ...]) -> Any:
+    """Return what stands for a new object of a class."""
+    if words in DICTS:
+        return _dict(words, arguments)
+    if words in SETS:
+        return Members(arguments[0]) if arguments and isinstance(arguments[0], (list, tuple)) else Members()
+    if words in PARAMETERS and arguments and isinstance(arguments[0], PickledTensor):
+        return as_parameter(arguments)
+    if words in UNINITIALIZED:
+        return PickledTensor(
+            shape=(0,), dtype="float32", missing="uninitialized: its shape is not known yet",
+            requires_grad=bool(arguments[0]) if arguments else None,
+        )  # fmt: skip
+    return Object(words, arguments)
+
+
+def _dict(words: str, arguments: tuple[Any, ...]) -> KnownDict:
+    """Return a dict of a known class, which Python 2 pickled with its items as a list of pairs."""
     items = arguments[0] if arguments else ()
+    found = KnownDict()
+    if words != "collections.OrderedDict":
+        found.words = words.removeprefix("builtins.")
+    if words == "collections.defaultdict" or items is None:
+        return found
     if isinstance(items, dict):
-        return dict(items)
+        found.update(items)
+        return found
     if not (isinstance(items, (list, tuple)) and all(_is_pair(item) for item in items)):
         raise Broken
-    return {dict_key(key): value for key, value in items}
+    found.update((dict_key(key), value) for key, value in items)
+    return found
 
 
 def _is_pair(item: Any) -> bool:
     return isinstance(item, (list, tuple)) and len(item) == 2
 
 
-def _tensor(arguments: tuple[Any, ...]) -> PickledTensor:
-    """Stand for ``_rebuild_tensor_v2``, whose last argument tells of conjugate and negative views."""
-    storage, offset, shape, strides, *rest = arguments
-    views = rest[2] if len(rest) > 2 else None
-    if isinstance(views, dict) and (len(views) > 2 or any(views.values())):
-        return PickledTensor(unreadable="a conjugated or negated view")
-    if not isinstance(storage, Storage):
-        raise Broken
-    unreadable = None if storage.dtype else "without a dtype"
-    return PickledTensor(storage, offset, shape, strides, storage.dtype, unreadable=unreadable)
-
-
-def _tensor_v3(arguments: tuple[Any, ...]) -> PickledTensor:
-    """Stand for ``_rebuild_tensor_v3``, whose storage has bytes."""
-    storage, offset, shape, strides, _, _, dtype, *_ = arguments
-    if not isinstance(storage, Storage) or not isinstance(dtype, Name):
-        raise Broken
-    name = dtype.words.removeprefix("torch.")
-    unreadable = None if name in DTYPES else f"of the dtype {name}"
-    return PickledTensor(storage, offset, shape, strides, name, unreadable=unreadable)
-
-
-def _parameter(arguments: tuple[Any, ...]) -> PickledTensor:
-    data, *rest = arguments
-    if not isinstance(data, PickledTensor):
-        raise Broken
-    return replace(data, requires_grad=bool(rest[0]) if rest else True)
-
-
-def _of_type(arguments: tuple[Any, ...]) -> Any:
-    """Stand for ``_rebuild_from_type_v2``: a subclass, or a tensor with attributes."""
-    function, _, inner, *_ = arguments
-    if not isinstance(function, Name) or not isinstance(inner, tuple):
-        raise Broken
-    return called(function.words, inner)
-
-
 def _size(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     (sizes,) = arguments or ((),)
-    if not isinstance(sizes, tuple):
+    if not isinstance(sizes, (tuple, list)):
         raise Broken
-    return sizes
+    return tuple(sizes)
+
+
+def _first(arguments: tuple[Any, ...]) -> Any:
+    """Stand for a function that returns what it is given."""
+    if not arguments:
+        raise Broken
+    return arguments[0]
+
+
+def _reconstructed(arguments: tuple[Any, ...]) -> Any:
+    """Stand for ``copyreg._reconstructor``: protocols 0 and 1, and objects of Python 2."""
+    kind, base, state = arguments
+    if not isinstance(kind, Name):
+        raise Broken
+    found = made(kind.words, ())
+    if isinstance(found, Object) and isinstance(base, Name) and base.words != "builtins.object":
+        found.arguments = (state,)
+        found.entries = dict(state) if isinstance(state, dict) else None
+    return found
+
+
+def _new(arguments: tuple[Any, ...]) -> Any:
+    """Stand for ``copyreg.__newobj__``."""
+    kind, *rest = arguments
+    if not isinstance(kind, (Name, Object)):
+        raise Broken
+    return made(kind.words, tuple(rest))
+
+
+def _encoded(arguments: tuple[Any, ...]) -> Any:
+    """Stand for ``_codecs.encode``, by which Python 3 writes bytes in protocol 2."""
+    text = arguments[0] if arguments else None
+    if not isinstance(text, str) or any(ord(each) > 255 for each in text):
+        return Object("builtins.bytes", arguments)
+    found = Bytes(text.encode("latin-1"))
+    found.size = len(found)
+    return found
+
+
+def _list(arguments: tuple[Any, ...]) -> Any:
+    items = arguments[0] if arguments else []
+    return list(items) if isinstance(items, (list, tuple)) else Object("builtins.list", arguments)
+
+
+def _tuple(arguments: tuple[Any, ...]) -> Any:
+    items = _list(arguments)
+    return tuple(items) if isinstance(items, list) else Object("builtins.tuple", arguments)
+
+
+def _layout(arguments: tuple[Any, ...]) -> Any:
+    """Stand for ``torch.serialization._get_layout``."""
+    name = arguments[0] if arguments else None
+    return Name(name) if isinstance(name, str) else Object("torch.layout", arguments)
+
+
+def _other_device(arguments: tuple[Any, ...]) -> Any:
+    """Stand for what makes a tensor of another device from one in memory, or from an array."""
+    data, *rest = arguments
+    tensor = data if isinstance(data, PickledTensor) else array(data)
+    if tensor is None:
+        raise Broken
+    return replace(tensor, requires_grad=bool(rest[2]) if len(rest) > 2 else None)
 
 
 _CALLS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_tensor_v3": _tensor_v3,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_parameter_with_state": _parameter,
-    "torch._tensor._rebuild_from_type_v2": _of_type,
     "torch.Size": _size,
-}
-KNOWN = frozenset(
-    (*_CALLS, *CONTAINERS, *UNREADABLE, *STORAGES, *OPAQUE, *(f"torch.{each}" for each in DTYPES))
-)
+    "_codecs.encode": _encoded,
+    "builtins.list": _list,
+    "builtins.tuple": _tuple,
+    "builtins.bytearray": lambda given: given[0] if len(given) == 1 else Object("builtins.bytearray", given),
+    "copyreg._reconstructor": _reconstructed,
+    "copyreg.__newobj__": _new,
+    "torch.serialization._get_layout": _layout,
+    "torch._utils._rebuild_device_tensor_from_numpy": _other_device,
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _other_device,
+    "torch._utils._rebuild_xla_tensor": _other_device,
+    **{
+        f"torch.jit._pickle.{name}": _first
+        for name in ("restore_type_tag", "build_intlist", "build_tensorlist", "build_doublelist",
+                     "build_boollist", "build_tensor_from_id")
+    },
+}  # fmt: skip

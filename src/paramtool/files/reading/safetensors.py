@@ -8,6 +8,7 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
+from paramtool.files.reading.pickled_globals import VALUELESS
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
 
@@ -27,7 +28,9 @@ def read_safetensors(path: Path, name: str | None = None) -> Checkpoint:
     """
     with opened(path) as descriptor:
         tensors, metadata = read_open_file(descriptor, path)
-    return Checkpoint(name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata)
+    return Checkpoint(
+        name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata, format="safetensors"
+    )
 
 
 def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str, str]]:
@@ -70,7 +73,10 @@ def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[s
 
 
 def _stored(each: Described, path: Path, data: int) -> Stored:
-    return Stored(each.name, each.dtype, each.shape, each.end - each.begin, path, data + each.begin)
+    return Stored(
+        each.name, each.dtype, each.shape, each.end - each.begin, path, data + each.begin,
+        missing=each.missing or VALUELESS.get(each.dtype),
+    )  # fmt: skip
 
 
 def _check_data(found: Sequence[Described], size: int) -> None:

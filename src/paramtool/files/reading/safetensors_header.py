@@ -14,7 +14,8 @@ from typing import Any
 
 from paramtool.errors import shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES
-from paramtool.files.safetensors_format import DTYPES, METADATA
+from paramtool.files.reading.json_guard import TOO_DEEP
+from paramtool.files.safetensors_format import DTYPES, METADATA, PAIRS
 
 MOST_DIMENSIONS = 64
 """As many as torch's own kernels take."""
@@ -22,20 +23,36 @@ MOST_DIMENSIONS = 64
 LONGEST_DESCRIPTION = 4096
 """Characters that say what one tensor is; 64 sizes have 1,300."""
 
-_FIELDS = {"dtype", "shape", "data_offsets"}
-_DTYPES = {code: (name, size) for name, (code, size) in DTYPES.items()}
+_FIELDS = ("dtype", "shape", "data_offsets")
+_BITS = {code: (name, 8 * size) for name, (code, size) in DTYPES.items()} | {
+    **{code: (name, 4) for code, name in PAIRS.items()},
+    "F6_E2M3": ("float6_e2m3", 6),
+    "F6_E3M2": ("float6_e3m2", 6),
+}
+"""The codes of dtypes: torch's name, and the bits of one element as the header counts them."""
+
+_MISSING = {
+    name: f"of the dtype {code}, which torch does not have"
+    for code, (name, _) in _BITS.items()
+    if code.startswith("F6_")
+}
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 @dataclass(frozen=True)
 class Described:
-    """One tensor as a header has it: torch's name of its dtype, and the bytes of the data that it is."""
+    """One tensor as a header has it: its dtype and shape as torch has them, and its bytes of the data."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     begin: int
     end: int
+
+    @property
+    def missing(self) -> str | None:
+        """Why its elements cannot be read; None if they can."""
+        return _MISSING.get(self.dtype)
 
 
 def parse_header(text: str) -> tuple[list[Described], dict[str, str]]:
@@ -51,7 +68,7 @@ def parse_header(text: str) -> tuple[list[Described], dict[str, str]]:
         if name == METADATA:
             if metadata is not None:
                 raise ValueError("its metadata come twice")
-            metadata = _metadata(cursor)
+            metadata = {} if cursor.null() else _metadata(cursor)
         elif name in found:
             raise ValueError(f"the tensor '{shorten(name)}' comes twice")
         elif len(found) == MOST_NAMES:
@@ -75,45 +92,53 @@ def _metadata(cursor: _Cursor) -> dict[str, str]:
 
 def _described(name: str, cursor: _Cursor) -> Described:
     try:
-        value = cursor.small_object()
-        if value.keys() != _FIELDS:
-            raise ValueError("it has other fields than dtype, shape and data_offsets")
-        dtype, size = _dtype(value["dtype"])
-        shape = _integers(value["shape"], "shape")
+        value = cursor.description()
+        code, shape = value["dtype"], _integers(value["shape"], "shape")
+        dtype, bits = _dtype(code)
         offsets = _integers(value["data_offsets"], "data_offsets")
-        _check_place(shape, offsets, size)
+        _check_place(shape, offsets, bits)
+        if code in PAIRS:
+            shape = _packed(shape)
     except ValueError as error:
         raise ValueError(f"the tensor '{shorten(name)}': {error}") from error
     return Described(name, dtype, shape, *offsets)
 
 
-def _dtype(value: object) -> tuple[str, int]:
-    known = _DTYPES.get(value) if isinstance(value, str) else None
+def _dtype(code: object) -> tuple[str, int]:
+    known = _BITS.get(code) if isinstance(code, str) else None
     if known is None:
-        raise ValueError(f"torch has no dtype {shorten(str(value))}")
+        raise ValueError(f"the safetensors format has no dtype {shorten(str(code))}")
     return known
 
 
 def _integers(value: object, what: str) -> tuple[int, ...]:
     if not (isinstance(value, list) and all(type(each) is int for each in value)):
-        raise ValueError(f"its {what} is no list of integers")
+        raise ValueError(f"its {what} is not a list of integers")
     if any(not 0 <= each < 2**63 for each in value):
         raise ValueError(f"its {what} has a number below 0 or beyond 64 bits")
     return tuple(value)
 
 
-def _check_place(shape: tuple[int, ...], offsets: tuple[int, ...], size: int) -> None:
+def _check_place(shape: tuple[int, ...], offsets: tuple[int, ...], bits: int) -> None:
     if len(shape) > MOST_DIMENSIONS:
         raise ValueError(f"{len(shape):,} dimensions; at most {MOST_DIMENSIONS}")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ValueError("its data_offsets are no begin and end")
-    extent, count = size, size
+        raise ValueError("its data_offsets are not a begin and an end")
+    extent, count = bits, bits
     for each in shape:
         extent, count = extent * max(each, 1), count * each
-        if extent >= 2**63:  # torch's strides would overflow
+        if extent >= 2**66:  # torch's strides would overflow
             raise ValueError("no memory holds its shape")
-    if count != offsets[1] - offsets[0]:
-        raise ValueError(f"its shape needs {count:,} bytes, and it has {offsets[1] - offsets[0]:,}")
+    if count % 8:
+        raise ValueError(f"its shape needs {count:,} bits, which are not whole bytes")
+    if count != 8 * (offsets[1] - offsets[0]):
+        raise ValueError(f"its shape needs {count // 8:,} bytes, and it has {offsets[1] - offsets[0]:,}")
+
+
+def _packed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if not shape or shape[-1] % 2:
+        raise ValueError("its last size is odd, and two elements share a byte")
+    return (*shape[:-1], shape[-1] // 2)
 
 
 class _Cursor:
@@ -149,15 +174,43 @@ class _Cursor:
             value.encode()  # which refuses half of a surrogate pair
         return str(value)
 
-    def small_object(self) -> dict[str, Any]:
-        """Read an object with no other in it, in which no key comes twice."""
-        if self._peek() != "{":
+    def null(self) -> bool:
+        """Read a null if one is next, and say whether it was."""
+        self._peek()
+        is_null = self._text.startswith("null", self._at)
+        self._at += 4 if is_null else 0
+        return is_null
+
+    def description(self) -> dict[str, Any]:
+        """Read what describes a tensor: an object, or a list of the same three values in their order."""
+        if self._peek() not in ("{", "["):
             raise self._unexpected("{")
         end = self._text.find("}", self._at, self._at + LONGEST_DESCRIPTION) + 1
-        if not end:
-            raise ValueError(f"its description is longer than {LONGEST_DESCRIPTION:,} characters")
-        piece, self._at = self._text[self._at : end], end
-        return dict(_STRICT.decode(piece))
+        piece = self._text[self._at : end]
+        try:
+            if end and piece.count("{") == 1 and "-" not in piece:
+                value, size = _STRICT.decode(piece), len(piece)
+            else:
+                value, size = self._unusual()
+        except RecursionError as error:
+            raise ValueError(TOO_DEEP) from error
+        self._at += size
+        if isinstance(value, list) and len(value) == len(_FIELDS):
+            value = dict(zip(_FIELDS, value, strict=True))
+        if not isinstance(value, dict) or any(field not in value for field in _FIELDS):
+            raise ValueError("it lacks one of dtype, shape and data_offsets")
+        return value
+
+    def _unusual(self) -> tuple[Any, int]:
+        """Read a description with further fields, which the official library accepts."""
+        piece = self._text[self._at : self._at + LONGEST_DESCRIPTION]
+        try:
+            return _LENIENT.raw_decode(piece)
+        except json.JSONDecodeError as error:
+            if len(piece) < LONGEST_DESCRIPTION or error.pos < len(piece) - 1:
+                raise
+            longest = f"its description is longer than {LONGEST_DESCRIPTION:,} characters"
+            raise ValueError(longest) from error
 
     def end(self) -> None:
         """See that nothing but space follows."""
@@ -181,15 +234,21 @@ class _Cursor:
         return ValueError(f"expected {expected} at character {self._at:,} of its header, found {found}")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
+def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs) and any([key for key, _ in pairs].count(each) > 1 for each in _FIELDS):
         raise ValueError("a field comes twice")
-    return dict(pairs)
+    return found
+
+
+def _integer(digits: str) -> int | float:
+    return -0.0 if digits == "-0" else int(digits)  # as serde_json reads it, which is not a size
 
 
 def _no_number(word: str) -> Any:
-    raise ValueError(f"{shorten(word)} is no integer")
+    raise ValueError(f"{shorten(word)} is not a number")
 
 
 _PLAIN = json.JSONDecoder()
-_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_float=_no_number, parse_constant=_no_number)
+_STRICT = json.JSONDecoder(object_pairs_hook=_fields_once, parse_constant=_no_number)
+_LENIENT = json.JSONDecoder(object_pairs_hook=_fields_once, parse_int=_integer, parse_constant=_no_number)

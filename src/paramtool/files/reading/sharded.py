@@ -1,61 +1,27 @@
-"""Opening a checkpoint that is spread over the files of a folder, and the index that says what is where.
+"""Open a checkpoint that is spread over the files of a folder, with an index or without one.
 
-An index comes from strangers: the files that it names are plain files in its own folder.
+An index is untrusted: the files that it names are plain files of its own folder, or links there.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from itertools import islice
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
 from paramtool.files.reading.safetensors import tied_names
-from paramtool.files.shards import INDEX, WHOLE
 
 WEIGHT_MAP = "weight_map"
 MOST_FILES = 10_000
 
-_LOOKED_FOR = (WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")
-_SUFFIXES = (".safetensors.index.json", ".safetensors", ".bin.index.json")
-
 Open = Callable[[Path], Checkpoint]
 """Opens one file, whatever its form."""
-
-
-def find_in_folder(folder: Path) -> Path:
-    """Return the file in `folder` that its readers would follow: the weights, or their index.
-
-    Raises:
-        ParamtoolError: where there is none, or several.
-    """
-    try:
-        names = sorted(each.name for each in islice(folder.iterdir(), MOST_FILES))
-    except OSError as error:
-        raise ParamtoolError(f"cannot read {folder}: {error.strerror}") from error
-    if ".metadata" in names:
-        hint = "torch.distributed.checkpoint.format_utils.dcp_to_torch_save makes one file of it"
-        raise ParamtoolError(
-            f"{folder} is a distributed checkpoint, whose .metadata is a bare pickle", hint=hint
-        )
-    if "saved_model.pb" in names:
-        raise ParamtoolError(f"{folder} is a SavedModel of TensorFlow")
-    for name in _LOOKED_FOR:
-        if name in names:
-            return plain_file(folder, name)
-    for suffix in _SUFFIXES:
-        found = [name for name in names if name.endswith(suffix)]
-        if len(found) == 1:
-            return plain_file(folder, found[0])
-        if found:
-            raise ParamtoolError(
-                f"{folder} has several checkpoints", hint=f"name one, as {folder / found[0]}"
-            )
-    raise ParamtoolError(f"cannot read {folder}: it is a folder, without a {WHOLE} or {INDEX}")
 
 
 def read_index(path: Path, content: Mapping[str, Any], open_file: Open, name: str) -> Checkpoint:
@@ -93,29 +59,63 @@ def read_index(path: Path, content: Mapping[str, Any], open_file: Open, name: st
     _compare(path, files, of, tied)
     order = {each: number for number, each in enumerate(files)}
     tensors = sorted(found.values(), key=lambda each: order[each.name])
-    return Checkpoint(
-        name, tuple(tensors), {key: first for key, first in tied.items() if key not in found}, metadata
-    )
+    tied = {key: first for key, first in tied.items() if key not in found}
+    return Checkpoint(name, tuple(tensors), tied, metadata, format=f"shards, {checkpoint.format}")
+
+
+def read_parts(parts: Iterable[tuple[str, Checkpoint]], name: str, is_prefixed: bool = False) -> Checkpoint:
+    """Return the tensors of several files, one after the other.
+
+    Args:
+        parts: the name of each file, and what it holds.
+        name: what to call the checkpoint.
+        is_prefixed: whether each name gets that of its file before it, since all files have the same.
+
+    Raises:
+        ParamtoolError: if a tensor is in two files.
+    """
+    found: dict[str, Stored] = {}
+    of: dict[str, str] = {}
+    tied: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    kind = ""
+    for file, checkpoint in parts:
+        prefix = f"{file}." if is_prefixed else ""
+        for stored in checkpoint.tensors:
+            own = f"{prefix}{stored.name}"
+            if own in of:
+                raise ParamtoolError(f"{name} has '{shorten(own)}' in {of[own]} and in {file}")
+            if len(found) == MOST_NAMES:
+                raise ParamtoolError(f"{name} has more than {MOST_NAMES:,} tensors")
+            of[own] = file
+            found[own] = replace(stored, name=own)
+        tied.update({f"{prefix}{other}": f"{prefix}{first}" for other, first in checkpoint.tied.items()})
+        metadata.update(checkpoint.metadata)
+        kind = checkpoint.format
+    tied = {**tied, **tied_names(list(found.values()), metadata)}
+    tied = {other: first for other, first in tied.items() if other not in found}
+    return Checkpoint(name, tuple(found.values()), tied, metadata, format=f"shards, {kind}" if kind else "")
 
 
 def plain_file(folder: Path, name: str) -> Path:
-    """Return the path of the file `name` of `folder`.
+    """Return the path of the file `name` of `folder`, which may be a link to a file anywhere.
+
+    So a cache of Hugging Face's has them.  It is looked at before it is opened, which wakes a device.
 
     Raises:
-        ParamtoolError: where that is no plain name, or a link to somewhere else.
+        ParamtoolError: if that is not a plain name, or leads to anything but a file.
     """
     path = folder / name
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or Path(name).name != name:
         raise ParamtoolError(f"{folder} names the file '{shorten(name)}', which is not in it")
     if path.is_symlink():
         try:
-            is_inside = path.resolve(strict=True).parent == folder.resolve()
+            is_file = stat.S_ISREG(path.stat().st_mode)
         except (OSError, RuntimeError):  # a link to itself is a RuntimeError before Python 3.13
-            is_inside = False
-        if not is_inside:
+            is_file = False
+        if not is_file:
             to = shorten(os.fspath(path.readlink()))
-            hint = "name the file itself, or copy the folder with cp -rL"
-            raise ParamtoolError(f"{path} is a link out of its folder, to {to}", hint=hint)
+            raise ParamtoolError(f"{path} is a link to {to}, which is not a file")
     return path
 
 

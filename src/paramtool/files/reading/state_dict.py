@@ -2,121 +2,243 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES
-from paramtool.files.reading.pickled_calls import PickledTensor
-from paramtool.quantities import and_more
+from paramtool.files.reading.pickled_modules import Found, Leaf, Modules
+from paramtool.files.reading.pickled_tree import Tree, is_container
+from paramtool.files.reading.pickled_values import Object
 from paramtool.suggestion import did_you_mean
 
 USUAL_KEYS = (
-    "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
-    "params_ema", "ema", "model_ema", "ema_state_dict", "teacher", "student", "generator", "encoder",
+    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights",
+    "params", "params_ema", "ema", "model_ema", "ema_state_dict", "state_dict_ema",
 )  # fmt: skip
-"""Where training scripts put it."""
+"""Where training scripts put the one model that they train; the first of these wins."""
 
-_OPTIMIZER = "optim"
-_DEEPEST = 8
-_HIGHEST = 3
-_MOST = 1_000_000
-"""Entries of nested dicts that are looked at.  A small pickle may say that one dict is in many others."""
+_ASIDE = re.compile(r"optim|^opt([_\d]|$)|sched|scaler$|^amp$|amp_scal|rng|random_state")
+_ASIDE_TENSOR = re.compile(r"(^|_)rng(_states?)?$|random_state$")
+"""Keys of what is beside a model: moments of an optimizer, states of generators."""
+
+_DEEPEST = 64
+_LONGEST_NAME = 1 << 12
 
 
-def find_state_dict(root: Any, key: str | None = None) -> dict[str, PickledTensor]:
-    """Return tensors by their dotted names.
+@dataclass
+class Chosen:
+    """The tensors that are listed, and what is beside them.
+
+    Attributes:
+        path: the keys that lead to what is listed.
+        leaves: the tensors by their names, in order.
+        modules: class names by the paths of modules.
+        rest: what else there is, by its dotted path.
+        others: paths of other state_dicts that might have been meant.
+    """
+
+    path: tuple[str, ...] = ()
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    rest: list[tuple[str, Any]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+class StateDicts:
+    """Finds state_dicts.
 
     Args:
-        root: what the file holds.
-        key: the dotted path of the state_dict, where the file has several.
-
-    Raises:
-        ParamtoolError: where there is none, or several and no key says which.
+        tree: walks and counts.
+        modules: tells what is a module.
+        most: names that a state_dict may have.
     """
-    if isinstance(root, PickledTensor):
-        raise ParamtoolError("it holds a tensor, no state_dict", hint="save it under a name, in a dict")
-    if not isinstance(root, dict):
-        raise ParamtoolError("it holds no dict, and a state_dict is one")
-    if key is not None:
-        chosen = _under(root, key)
-        if chosen is None:
-            inside = [_name(each) for each, value in root.items() if isinstance(value, dict)]
-            hint = did_you_mean(key, inside) or f"there are {_listed(inside)}"
-            raise ParamtoolError(f"it has no state_dict '{shorten(key)}'", hint=hint)
-        return flat(chosen)
-    candidates = dict(_candidates(root))
-    if "" in candidates:
-        return flat(root)
-    usual = [path for path in candidates if path.rpartition(".")[2] in USUAL_KEYS]
-    found = usual or [path for path in candidates if not path.startswith(_OPTIMIZER)]
-    if not found:
-        raise ParamtoolError("it holds no state_dict", hint="that is a dict of names and tensors")
-    if len(found) > 1:
-        raise ParamtoolError(
-            f"it holds several state_dicts: {_listed(found)}",
-            hint=f"name one after a colon, as in :{found[0]}",
-        )
-    return flat(candidates[found[0]])
+
+    def __init__(self, tree: Tree, modules: Modules, most: int) -> None:
+        self._tree = tree
+        self._modules = modules
+        self._most = most
+
+    def choose(self, root: Any) -> Chosen:
+        """Return the state_dict that training scripts would mean, and what is beside it.
+
+        Raises:
+            ParamtoolError: where it holds nothing, or too much.
+        """
+        if not is_container(root) and self._tree.tensor(root) is None:
+            raise ParamtoolError("it holds no tensors", hint="save a state_dict: a dict of names and tensors")
+        found = Chosen()
+        node, seen = root, {id(root)}
+        while True:
+            step = None if self._modules.is_module(node) else self._step(node)
+            if step is None or id(step[1]) in seen:
+                break
+            key, inner, others = step
+            path = ".".join(found.path)
+            found.others.extend(_join(path, each) for each in others)
+            found.rest.extend(
+                (_join(path, name), value) for name, value in self._tree.children(node) if value is not inner
+            )
+            found.path = (*found.path, key)
+            node = inner
+            seen.add(id(inner))
+        self._list(node, found, keep_aside=False)
+        return found
+
+    def under(self, root: Any, key: str) -> Chosen:
+        """Return what is at the dotted path `key`, whatever it is.
+
+        Raises:
+            ParamtoolError: where nothing is.
+        """
+        value = self._at(root, key)
+        if value is _NOTHING:
+            inside = [name for name, each in self._tree.children(root) if is_container(each)]
+            hint = did_you_mean(key, inside) or f"it has {listed(inside)}"
+            raise ParamtoolError(f"it has no '{shorten(key)}'", hint=hint)
+        found = Chosen(tuple(key.split(".")))
+        if self._tree.tensor(value) is not None or not is_container(value):
+            value = {key.rpartition(".")[2] or key: value}
+            found.path = found.path[:-1]
+        self._list(value, found, keep_aside=True)
+        return found
+
+    def _step(self, node: Any) -> tuple[str, Any, list[str]] | None:
+        """Return the key and value inside `node` that hold its state_dict; None where it is that itself."""
+        if self._tree.tensor(node) is not None or _is_optimizer(node):
+            return None
+        holders = {key: value for key, value in self._tree.children(node) if self._tree.holds(value)}
+        holders = {key: value for key, value in holders.items() if not self._is_aside(key, value)}
+        inside = {key: value for key, value in holders.items() if self._tree.tensor(value) is None}
+        usual = [key for key in USUAL_KEYS if key in inside]
+        if usual:
+            others = [key for key, value in inside.items() if key != usual[0] and self._is_other(key, value)]
+            return usual[0], inside[usual[0]], others
+        if len(holders) == 1 and inside:
+            ((key, value),) = inside.items()
+            return key, value, []
+        return None
+
+    def _is_other(self, key: str, value: Any) -> bool:
+        """Tell whether `value` might be meant as well: a module, or a dict of tensors."""
+        if key in USUAL_KEYS or self._modules.is_module(value):
+            return True
+        found = (each for _, each in self._tree.children(value) if self._tree.tensor(each) is not None)
+        return isinstance(value, dict) and len(list(islice(found, 2))) == 2
+
+    def _is_aside(self, key: str, value: Any) -> bool:
+        """Tell whether `value` is no part of a model: an optimizer, by its key, its class or its parts."""
+        if _is_optimizer(value):
+            return True
+        pattern = _ASIDE if self._tree.tensor(value) is None else _ASIDE_TENSOR
+        return bool(pattern.search(key.lower())) and not self._modules.is_module(value)
+
+    def _list(self, node: Any, found: Chosen, keep_aside: bool) -> None:
+        """Add the tensors in `node` to `found`, and what of it has none to the rest."""
+        path = ".".join(found.path)
+        tensor = self._tree.tensor(node)
+        if tensor is not None:
+            found.leaves["tensor"] = Leaf(tensor)
+            return
+        if self._modules.is_module(node):
+            self._add(self._modules.find(node), found, path)
+            return
+        children = list(self._tree.children(node))
+        holders = {key: value for key, value in children if self._tree.holds(value)}
+        aside = {key for key, value in holders.items() if not keep_aside and self._is_aside(key, value)}
+        if len(aside) == len(holders):  # the state of an optimizer, and nothing else
+            aside = set()
+        for key, value in children:
+            if key in aside or key not in holders:
+                found.rest.append((_join(path, key), value))
+        for name, leaf in self._leaves(node, aside, found):
+            self._put(name, leaf, found)
+
+    def _leaves(self, root: Any, aside: set[str], found: Chosen) -> Iterator[tuple[str, Leaf]]:
+        """Yield the tensors in dicts, lists and objects in each other, each of them in order."""
+        active = [id(root)]
+        stack = [("", self._tree.children(root))]
+        while stack:
+            prefix, children = stack[-1]
+            step = next(children, None)
+            if step is None:
+                stack.pop()
+                active.pop()
+                continue
+            key, value = step
+            if len(stack) == 1 and key in aside:
+                continue
+            name = _join(prefix, key) if len(stack) > 1 else key
+            tensor = self._tree.tensor(value)
+            if tensor is not None:
+                yield name, Leaf(tensor)
+            elif is_container(value) and id(value) not in active and self._tree.holds(value):
+                if len(stack) > _DEEPEST or len(name) > _LONGEST_NAME:
+                    raise ParamtoolError(f"its tensors are nested deeper than {_DEEPEST}")
+                if self._modules.is_module(value):
+                    self._add(self._modules.find(value, name), found, ".".join(found.path))
+                else:
+                    active.append(id(value))
+                    stack.append((name, self._tree.children(value)))
+
+    def _add(self, module: Found, found: Chosen, path: str) -> None:
+        for name, leaf in module.leaves:
+            self._put(name, leaf, found)
+        found.modules.update(module.modules)
+        found.rest.extend((_join(path, name), value) for name, value in module.rest)
+
+    def _put(self, name: str, leaf: Leaf, found: Chosen) -> None:
+        if name in found.leaves:
+            raise ParamtoolError(f"two of its tensors are called '{shorten(name)}'")
+        if len(found.leaves) >= self._most:
+            raise ParamtoolError(f"it has more than {self._most:,} tensors")
+        self._tree.spend(len(name) >> 8)
+        found.leaves[name] = leaf
+
+    def _at(self, root: Any, key: str) -> Any:
+        """Return what is at a dotted path; keys may have dots themselves."""
+        value, rest = root, key
+        for _ in range(_DEEPEST):
+            inside = self._inside(value)
+            if rest in inside:
+                return inside[rest]
+            parts = rest.split(".")
+            heads = (".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1))
+            head = next((each for each in heads if each in inside), None)
+            if head is None:
+                return _NOTHING
+            value, rest = inside[head], rest[len(head) + 1 :]
+        return _NOTHING
+
+    def _inside(self, value: Any) -> dict[str, Any]:
+        """Return what a path may go on with."""
+        inside = dict(self._tree.children(value))
+        if self._modules.is_module(value):
+            inside.update(
+                pair for key in ("_buffers", "_parameters", "_modules")
+                for pair in self._tree.children(inside.get(key))
+            )  # fmt: skip
+        return inside
 
 
-def flat(state: dict[Any, Any]) -> dict[str, PickledTensor]:
-    """Return the tensors of nested dicts by their dotted names; what is no tensor is left out."""
-    found: dict[str, PickledTensor] = {}
-    for path, value in _walk(state, _DEEPEST):
-        if isinstance(value, PickledTensor):
-            name = ".".join(path)
-            if name in found:
-                raise ParamtoolError(f"two of its tensors are called '{shorten(name)}'")
-            if len(found) == MOST_NAMES:
-                raise ParamtoolError(f"it has more than {MOST_NAMES:,} tensors")
-            found[name] = value
-    return found
+_NOTHING = object()
 
 
-def _candidates(root: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Yield every dict that has tensors, the outermost of those that lie in each other."""
-    inside: tuple[str, ...] | None = None
-    known: dict[int, bool] = {}
-    for path, value in _walk(root, _HIGHEST):
-        if not isinstance(value, dict) or (inside is not None and path[: len(inside)] == inside):
-            continue
-        if id(value) not in known:
-            known[id(value)] = any(isinstance(each, PickledTensor) for each in value.values())
-        if known[id(value)]:
-            inside = path
-            yield ".".join(path), value
+def _is_optimizer(value: Any) -> bool:
+    """Tell whether `value` is an optimizer, or the state of one."""
+    if isinstance(value, Object):
+        return bool(re.match(r"torch\.(optim|Generator|cuda\.amp|amp)\b", value.words))
+    return isinstance(value, dict) and "param_groups" in value and "state" in value
 
 
-def _walk(root: Any, depth: int) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield what is in nested dicts with the keys that lead there, in order; some dict may come often."""
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
-    count = 0
-    while waiting:
-        path, value = waiting.pop()
-        yield path, value
-        if isinstance(value, dict) and len(path) < depth:
-            count += len(value)
-            if count > _MOST:
-                raise ParamtoolError(f"it has more than {_MOST:,} entries")
-            waiting.extend(((*path, _name(key)), inner) for key, inner in reversed(value.items()))
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
 
 
-def _under(root: Any, key: str) -> dict[Any, Any] | None:
-    value = root.get(key) if isinstance(root, dict) else None
-    if value is None:
-        value = root
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else None
-
-
-def _name(key: Any) -> str:
-    if isinstance(key, bytes):  # of Python 2
-        return key.decode("ascii", "backslashreplace")
-    return str(key) if isinstance(key, (str, int)) else "?"
-
-
-def _listed(paths: Iterable[str]) -> str:
+def listed(paths: Iterable[str]) -> str:
+    """Return the first of `paths` for a message."""
     words = [shorten(path) for path in paths]
-    return f"{', '.join(words[:5]) or 'none'}{and_more(len(words) - 5)}"
+    more = f" and {len(words) - 5:,} more" if len(words) > 5 else ""
+    return f"{', '.join(words[:5]) or 'nothing in it'}{more}"

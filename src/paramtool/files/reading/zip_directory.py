@@ -49,22 +49,36 @@ class _Entry:
     method: int
 
 
-def read_members(descriptor: int, path: Path) -> dict[str, Member]:
+def read_members(descriptor: int, path: Path, base: int = 0, size: int | None = None) -> dict[str, Member]:
     """Return the members of the open archive `descriptor` by name, in the order of its directory.
+
+    Args:
+        descriptor: the open file.
+        path: what it is called in messages.
+        base: the byte of the file at which the archive begins, if it is inside of another one.
+        size: its bytes; by default all that the file has.
 
     Raises:
         ParamtoolError: for what is no archive, or one with members that are encrypted, double or overlap.
     """
     try:
-        size = os.fstat(descriptor).st_size
-        start, length, count = _find_directory(descriptor, path, size)
-        directory = read_bytes(descriptor, path, start, length)
+        size = os.fstat(descriptor).st_size - base if size is None else size
+        start, length, count = _find_directory(descriptor, path, base, size)
+        directory = read_bytes(descriptor, path, base + start, length)
         entries = list(_entries(directory))
         if len(entries) != count:
             raise ValueError(f"its directory has {len(entries):,} members, where it says {count:,}")
-        return _placed(entries, descriptor, path, start)
+        return _placed(entries, descriptor, path, base, start)
     except (ValueError, struct.error) as error:
         raise ParamtoolError(f"{path} is no zip archive that paramtool reads: {error}") from error
+
+
+def first_member(head: bytes) -> str:
+    """Return the name of the first member as the beginning of an archive has it; empty if it is not there."""
+    if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+        return ""
+    size = _LOCAL.unpack_from(head)[9]
+    return head[_LOCAL.size : _LOCAL.size + size].decode("utf-8", "replace")
 
 
 def has_its_sum(descriptor: int, path: Path, member: Member) -> bool:
@@ -83,10 +97,10 @@ def read_member(descriptor: int, path: Path, member: Member) -> bytes:
     return read_bytes(descriptor, path, member.position, member.size)
 
 
-def _find_directory(descriptor: int, path: Path, size: int) -> tuple[int, int, int]:
+def _find_directory(descriptor: int, path: Path, base: int, size: int) -> tuple[int, int, int]:
     """Return where the directory begins, its length, and how many members it has."""
     tail_start = max(0, size - _LONGEST_COMMENT - _END.size - _LOCATOR.size)
-    tail = read_bytes(descriptor, path, tail_start, size - tail_start)
+    tail = read_bytes(descriptor, path, base + tail_start, size - tail_start)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0:
         raise ValueError("it ends without a directory; it was cut off")
@@ -98,7 +112,7 @@ def _find_directory(descriptor: int, path: Path, size: int) -> tuple[int, int, i
         _, _, end, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
         if disks != 1 or end + _END_64.size > size:
             raise ValueError("its directory is not where it says")
-        record = _END_64.unpack(read_bytes(descriptor, path, end, _END_64.size))
+        record = _END_64.unpack(read_bytes(descriptor, path, base + end, _END_64.size))
         signature, _, _, _, disk, first_disk, here, count, length, start = record
         if signature != b"PK\x06\x06":
             raise ValueError("its directory is not where it says")
@@ -145,7 +159,7 @@ def _in_64_bits(extra: bytes, *numbers: int) -> list[int]:
     raise ValueError("a member lacks its size")
 
 
-def _placed(entries: list[_Entry], descriptor: int, path: Path, end: int) -> dict[str, Member]:
+def _placed(entries: list[_Entry], descriptor: int, path: Path, base: int, end: int) -> dict[str, Member]:
     """Return the members, of which each lies behind the one before it."""
     places: dict[bytes, int] = {}
     free = 0
@@ -157,7 +171,8 @@ def _placed(entries: list[_Entry], descriptor: int, path: Path, end: int) -> dic
             raise ValueError(f"{shown} overlaps another member")
         if each.offset > end:
             raise ValueError("its directory is broken")
-        head = read_bytes(descriptor, path, each.offset, min(_LOCAL.size + len(each.name), end - each.offset))
+        length = min(_LOCAL.size + len(each.name), end - each.offset)
+        head = read_bytes(descriptor, path, base + each.offset, length)
         signature, _, flags, method, *_, name_size, extra_size = _LOCAL.unpack_from(head)
         is_same = (
             signature == b"PK\x03\x04" and head[_LOCAL.size :] == each.name and name_size == len(each.name)
@@ -169,7 +184,7 @@ def _placed(entries: list[_Entry], descriptor: int, path: Path, end: int) -> dic
         if free > end:
             raise ValueError(f"{shown} reaches into the directory; the file was cut off or changed")
     return {
-        name: Member(name, places[each.name], each.size, each.crc, each.method != 0)
+        name: Member(name, base + places[each.name], each.size, each.crc, each.method != 0)
         for each in entries
         for name in [each.name.decode()]
     }

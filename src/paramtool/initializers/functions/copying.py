@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from paramtool.files.reading.checkpoint import Stored
-from paramtool.models.form import path_and_key
-from paramtool.models.open import open_checkpoint
+from paramtool.files.reading.formats import open_checkpoint, path_and_key
 from paramtool.tensors.elements import StoredTensors, torch_dtype
 from paramtool.tensors.memory import fill
 

@@ -48,12 +48,13 @@ def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
 def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:
     return ParameterRow(
         name=name,
-        type=None,
+        type=each.type,
         shape=each.shape,
         dtype=each.dtype,
         numel=math.prod(each.shape),
         nbytes=each.nbytes,
         requires_grad=each.requires_grad,
         tied_to=tied_to,
-        kind="stored" if each.requires_grad is None else "parameter",
+        kind="parameter" if each.kind == "stored" and each.requires_grad is not None else each.kind,
+        persistent=each.persistent,
     )

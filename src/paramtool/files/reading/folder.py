@@ -1,0 +1,197 @@
+"""Find the checkpoint in a folder: as its readers would, and else by what is there."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.files.reading import distributed_safetensors
+from paramtool.files.reading.checkpoint import Checkpoint, Part
+from paramtool.files.reading.distributed import METADATA, read_distributed
+from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
+from paramtool.files.shards import INDEX, WHOLE
+from paramtool.quantities import byte_size
+
+_LOOKED_FOR = (
+    WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",
+    "adapter_model.bin",
+)  # fmt: skip
+_INDEXES = (".safetensors.index.json", ".bin.index.json")
+_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pt2", ".gguf", ".npz")
+_SHARD = re.compile(
+    r"(?P<stem>.+?)-(?P<number>[0-9]{5,})-of-(?P<count>[0-9]{5,})(?P<end>\.safetensors|\.bin|\.pt|\.pth)"
+)
+_CONSOLIDATED = re.compile(r"consolidated\.[0-9]{2,}\.pth")
+_BESIDE = re.compile(
+    r"(optimizer|scheduler|scaler|sampler)(_[0-9]+)?\.(pt|bin)|rng_state(_[0-9]+)?\.pth"
+    r"|random_states_[0-9]+\.pkl|training_args\.bin|trainer_state\.json|.*_optim_states\.pt"
+)
+"""What transformers.Trainer, accelerate and DeepSpeed save beside a model."""
+
+_MOST_SHOWN = 8
+
+
+class SeveralCheckpoints(ParamtoolError):
+    """Say that a folder has several checkpoints, none of which is the one that its readers would follow.
+
+    Attributes:
+        candidates: one part for each: its file name, ``file``, and the bytes that it has on disk.
+    """
+
+    def __init__(self, folder: Path, candidates: Sequence[Part]) -> None:
+        shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
+        more = len(candidates) - _MOST_SHOWN
+        listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+        hint = f"name one, as {folder / candidates[0].name}"
+        super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
+        self.candidates = tuple(candidates)
+
+
+def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Checkpoint:
+    """Return the checkpoint in `folder`, and what else is beside it as contents.
+
+    Args:
+        folder: where it is.
+        key: a part of a distributed checkpoint; no other takes one.
+        name: what to call it.
+        open_file: opens one file, whatever its format.
+
+    Raises:
+        ParamtoolError: if there is none, or several of which none comes first.
+    """
+    names = _names(folder)
+    if METADATA in names:
+        return read_distributed(folder, key, name)
+    if key is not None:
+        raise ParamtoolError(f"cannot read {name}: {folder} is a folder, without a '{shorten(key)}'")
+    if "saved_model.pb" in names:
+        raise ParamtoolError(f"{folder} is a SavedModel of TensorFlow")
+    found = _find(folder, names, open_file, name)
+    beside = [_file(folder, each) for each in names if _BESIDE.fullmatch(each)]
+    return replace(found, name=name, contents=(*found.contents, *beside))
+
+
+def describe_config(content: dict[str, object], name: str) -> ParamtoolError | None:
+    """Return the error for the ``config.json`` of a library that is named as MODEL; None if it is not one."""
+    if not ({"architectures", "model_type", "_class_name"} & content.keys()):
+        return None
+    return ParamtoolError(
+        f"{name} is the config of a model, without tensors",
+        hint="for its structure, name a Python function that builds it, as package.module:function",
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(each.name for each in islice(folder.iterdir(), MOST_FILES))
+    except OSError as error:
+        raise ParamtoolError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _find(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Checkpoint:
+    for each in _LOOKED_FOR:
+        if each in names:
+            return open_file(plain_file(folder, each))
+    for find in (_index, _pieces, _shards, _consolidated):
+        found = find(folder, names, open_file, name)
+        if found is not None:
+            return found
+    candidates = [each for each in names if each.endswith(_SUFFIXES) and not _BESIDE.fullmatch(each)]
+    for suffix in _SUFFIXES[:1]:  # pickles of the same weights often lie beside
+        preferred = [each for each in candidates if each.endswith(suffix)]
+        candidates = preferred or candidates
+    if len(candidates) == 1:
+        return open_file(plain_file(folder, candidates[0]))
+    if candidates:
+        raise SeveralCheckpoints(folder, [_file(folder, each) for each in candidates])
+    raise _nothing(folder, names)
+
+
+def _index(folder: Path, names: Sequence[str], open_file: Open, _: str) -> Checkpoint | None:
+    for suffix in _INDEXES:
+        found = [each for each in names if each.endswith(suffix)]
+        if len(found) > 1:
+            raise SeveralCheckpoints(folder, [_file(folder, each) for each in found])
+        if found:
+            return open_file(plain_file(folder, found[0]))
+    return None
+
+
+def _pieces(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Checkpoint | None:
+    """Join the files that a distributed checkpoint in safetensors consists of."""
+    found = [each for each in names if distributed_safetensors.PIECE.fullmatch(each)]
+    if not found:
+        return None
+    return distributed_safetensors.join((open_file(plain_file(folder, each)) for each in found), name)
+
+
+def _shards(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Checkpoint | None:
+    """Put shards together that have no index; a note says which are not there."""
+    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for each in names:
+        match = _SHARD.fullmatch(each)
+        if match:
+            groups[match["end"], match["stem"], match["count"]].append(each)
+    safe = {key: files for key, files in groups.items() if key[0] == ".safetensors"}
+    if len(safe or groups) != 1:
+        return None
+    ((_, _, count), files) = next(iter((safe or groups).items()))
+    parts = ((each, open_file(plain_file(folder, each))) for each in files)
+    found = read_parts(parts, name)
+    missing = int(count[:9]) - len(files)
+    if missing > 0:
+        lacks = f"{missing:,} of its {int(count[:9]):,} shards are missing: only {', '.join(files[:3])}"
+        found = replace(found, notes=(*found.notes, f"{name}: {lacks}{' …' if len(files) > 3 else ''}"))
+    return found
+
+
+def _consolidated(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Checkpoint | None:
+    """List what Llama's files hold: each has a slice of every tensor, along a dimension that none says."""
+    files = [each for each in names if _CONSOLIDATED.fullmatch(each)]
+    if len(files) < 2:
+        return open_file(plain_file(folder, files[0])) if files else None
+    parts = ((each.removesuffix(".pth"), open_file(plain_file(folder, each))) for each in files)
+    note = (
+        f"{name} is split for {len(files)} GPUs: each file has its slice of the tensors, "
+        "and each shape is that of the slice"
+    )
+    found = read_parts(parts, name, is_prefixed=True)
+    return replace(found, notes=(*found.notes, note))
+
+
+def _file(folder: Path, name: str) -> Part:
+    try:
+        size = (folder / name).stat().st_size
+    except OSError:
+        size = 0
+    return Part(name, "file", nbytes=size)
+
+
+def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
+    beside = [each for each in names if _BESIDE.fullmatch(each)]
+    if "config.json" in names or "params.json" in names:
+        config = "config.json" if "config.json" in names else "params.json"
+        return ParamtoolError(
+            f"{folder} has a {config}, which describes a model, but no tensors",
+            hint="for its structure, name a Python function that builds it, as package.module:function",
+        )
+    inside = _folders(folder, names)
+    if beside:
+        return ParamtoolError(
+            f"{folder} holds no model, only {', '.join(beside[:5])}",
+            hint=f"name one to see it, as {folder / beside[0]}",
+        )
+    hint = f"is it one of {', '.join(inside)}?" if inside else None
+    return ParamtoolError(f"cannot read {folder}: it is a folder, without a {WHOLE} or {INDEX}", hint=hint)
+
+
+def _folders(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the first folders inside that may hold a checkpoint."""
+    marks = (METADATA, *_LOOKED_FOR)
+    found = (each for each in islice(names, 1000) if any((folder / each / mark).is_file() for mark in marks))
+    return [str(folder / each) for each in islice(found, 5)]

@@ -1,0 +1,130 @@
+"""Opening what torch.save, torch.jit.save and pickle wrote: names, shapes and places, with no code run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.reading import checkpoint, pickled_tree, state_dict
+from paramtool.files.reading.checkpoint import Checkpoint, Part, Stored, opened, read_bytes
+from paramtool.files.reading.contents import MOST_PARTS, parts
+from paramtool.files.reading.pickle_bytes import Span
+from paramtool.files.reading.pickled_modules import Leaf, Modules
+from paramtool.files.reading.pickled_tree import Tree
+from paramtool.files.reading.pickled_values import PickledTensor
+from paramtool.files.reading.state_dict import Chosen, StateDicts
+from paramtool.files.reading.stored_tensors import Places, tied
+from paramtool.files.reading.torch_archive import Archive, read_archive
+from paramtool.files.reading.torch_legacy import read_bare, read_legacy
+
+_BYTES_AN_ENTRY = 16
+_MOST_ENTRIES = 1 << 25
+_BYTES_A_NAME = 512
+_MOST_NAMES = 1 << 21
+_MOST_TOLD = 3
+
+
+def read_pickled(
+    path: Path, key: str | None = None, name: str | None = None, base: int = 0, size: int | None = None
+) -> Checkpoint:
+    """Return the tensors in a file that torch.save, torch.jit.save or pickle wrote.
+
+    Args:
+        path: the file.
+        key: the dotted path of what is meant in it; by default what training scripts would mean.
+        name: what to call the checkpoint; by default the path.
+        base: the byte of the file at which it begins, if it is inside of another one.
+        size: its bytes; by default all that the file has.
+
+    Raises:
+        ParamtoolError: for what is broken, or holds no tensors and nothing else to show.
+    """
+    with opened(path) as descriptor:
+        size = os.fstat(descriptor).st_size - base if size is None else size
+        is_zip = read_bytes(descriptor, path, base, min(2, size)) == b"PK"
+        span = Span(descriptor, path, base, base + size)
+        archive = read_archive(descriptor, path, base, size) if is_zip else _read_pickles(span)
+        try:
+            return _Opened(descriptor, path, size, archive, name or str(path)).checkpoint(key, is_zip)
+        except ParamtoolError as error:
+            raise ParamtoolError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _read_pickles(span: Span) -> Archive:
+    try:
+        bare = read_bare(span)
+        if bare is not None:
+            return Archive(bare.root, bare.rooms, format="pickle")
+        legacy = read_legacy(span)
+    except ParamtoolError as error:
+        raise ParamtoolError(f"{span.path}: {error.message}", hint=error.hint) from error
+    return Archive(legacy.root, legacy.rooms, legacy.swapped, format="torch.save before 1.6")
+
+
+class _Opened:
+    def __init__(self, descriptor: int, path: Path, size: int, archive: Archive, name: str) -> None:
+        self._descriptor, self._path = descriptor, path
+        self._archive, self._name = archive, name
+        self._places = Places(path, archive.rooms, archive.swapped)
+        entries = min(max(4 * pickled_tree.MOST_ENTRIES, size // _BYTES_AN_ENTRY), _MOST_ENTRIES)
+        self._names = min(max(checkpoint.MOST_NAMES, size // _BYTES_A_NAME), _MOST_NAMES)
+        self._tree = Tree(entries)
+        if not self._tree.holds(archive.root):
+            self._tree = Tree(entries, arrays=True)
+
+    def checkpoint(self, key: str | None, has_sums: bool) -> Checkpoint:
+        finder = StateDicts(self._tree, Modules(self._tree, self._archive.declared), self._names)
+        root = self._archive.root
+        chosen = finder.choose(root) if key is None else finder.under(root, key)
+        listed = [(leaf.tensor, self._places.stored(name, leaf)) for name, leaf in chosen.leaves.items()]
+        tensors, names = tied(listed)
+        contents = [*self._parts(chosen), *(self._constants() if key is None else ()), *_remarks(chosen)]
+        return Checkpoint(
+            self._name, tensors, names, has_sums=has_sums, format=self._archive.format,
+            modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
+        )  # fmt: skip
+
+    def _parts(self, chosen: Chosen) -> list[Part]:
+        return parts(self._tree, chosen.rest, self._places.nbytes, self._bytes)
+
+    def _constants(self) -> list[Part]:
+        """Return the constants of TorchScript as a part, where there are tensors among them."""
+        constants = self._archive.constants
+        if constants is None or not self._tree.holds(constants):
+            return []
+        return parts(self._tree, [("constants", constants)], self._places.nbytes, lambda _: None)
+
+    def _bytes(self, tensor: PickledTensor) -> bytes | None:
+        """Return the bytes of a tensor of one element; None where they cannot be read."""
+        try:
+            stored = self._places.stored("", Leaf(tensor))
+        except ParamtoolError:
+            return None
+        if stored.missing is not None or stored.nbytes > 16:
+            return None
+        return read_bytes(self._descriptor, self._path, stored.position, stored.nbytes)
+
+    def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...]) -> list[str]:
+        notes = [] if tensors else ["there are no tensors here"]
+        if chosen.others:
+            more = state_dict.listed(chosen.others)
+            one = f"{self._path}:{chosen.others[0]}"
+            notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, as in {one}")
+        reasons: dict[str, list[str]] = {}
+        for each in tensors:
+            if each.missing is not None:
+                reasons.setdefault(each.missing, []).append(each.name)
+        notes.extend(f"without values: {state_dict.listed(names)} ({why})" for why, names in reasons.items())
+        if len(chosen.rest) > MOST_PARTS:
+            notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
+        return notes
+
+
+def _remarks(chosen: Chosen) -> list[Part]:
+    """Return the scales of quantized tensors."""
+    return [
+        Part(f"{name} quantizer", leaf.tensor.remark_type, value=leaf.tensor.remark)
+        for name, leaf in chosen.leaves.items()
+        if leaf.tensor.remark is not None
+    ][:MOST_PARTS]

@@ -1,0 +1,80 @@
+"""Where torch is not installed: what needs none of it works, and what needs it says so in a line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.conftest import CONFIGS
+
+HIDDEN = """
+import io, json, sys
+from importlib.machinery import PathFinder
+
+class WithoutTorch:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return None if name == "torch" else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[:] = [each for each in sys.meta_path if each is not PathFinder] + [WithoutTorch]
+from paramtool.cli.main import _run
+found = []
+for arguments in json.loads(sys.argv[1]):
+    sys.stdout, sys.stderr = out, err = io.StringIO(), io.StringIO()
+    status = _run(arguments)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    found.append((status, out.getvalue(), err.getvalue()))
+assert "torch" not in sys.modules
+print(json.dumps(found))
+"""
+
+
+def hidden(*commands: list[str]) -> list[tuple[int, str, str]]:
+    """Return status, stdout and stderr of each command in a process that finds no torch."""
+    done = subprocess.run(
+        [sys.executable, "-c", HIDDEN, json.dumps(commands)], capture_output=True, text=True, check=True
+    )
+    return [tuple(each) for each in json.loads(done.stdout)]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """Write a checkpoint that fits configs/mlp.yaml."""
+    path = tmp_path / "w.safetensors"
+    names = {"0.weight": (3, 4), "0.bias": (3,), "2.weight": (1, 3), "2.bias": (1,)}
+    save_file({name: torch.ones(shape) for name, shape in names.items()}, path)
+    return str(path)
+
+
+def test_names_shapes_and_stored_values_need_no_torch(weights: str) -> None:
+    """Specs of built-in classes, files and snapshots are listed, shared, compared and checked."""
+    mlp, gpt2 = str(CONFIGS / "mlp.yaml"), str(CONFIGS / "gpt2.yaml")
+    results = hidden(
+        ["inspect", mlp, "--json"],
+        ["inspect", weights, "--stats", "--values"],
+        ["shared", gpt2],
+        ["shared", weights, "--by-value"],
+        ["diff", weights, mlp],
+        ["diff", weights, weights, "--values"],
+        ["check", gpt2],
+        ["check", weights, "--finite", "--parameters", "19"],
+        ["initializers"],
+        ["schema"],
+    )
+    assert [status for status, _, _ in results] == [0] * len(results), results
+    assert json.loads(results[0][1])["totals"]["parameters"] == 19
+
+
+@pytest.mark.parametrize("command", ["init --pattern . --zeros", "grad", "inspect --stats"])
+def test_what_needs_torch_says_so(command: str) -> None:
+    """A network, its values and its gradients take torch: one line, exit status 2."""
+    name, *options = command.split()
+    ((status, out, err),) = hidden([name, str(CONFIGS / "mlp.yaml"), *options])
+    assert (status, out) == (2, "")
+    assert err == "error: this takes torch, which is not installed; pip install torch\n"
