@@ -451,8 +451,8 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
         "a\0b": r"cannot read a\x00b: embedded null byte",
         "here.yaml": "here.yaml is empty; a spec starts with 'model:'",
         "binary": "binary: its pickle is broken",
-        "torch.pt": "torch.pt is no zip archive that paramtool reads: it ends without a directory; it was"
-        " cut off",
+        "torch.pt": "torch.pt is not a zip archive that paramtool can read: it ends without a directory;"
+        " it was cut off",
         "utf16": "utf16 is not UTF-8 text (byte 0); is this a spec?",
         "large": "large is larger than 1,048,576 bytes, the limit for a spec",
     }

@@ -103,7 +103,7 @@ def test_a_file_that_is_written_anew_is_read_anew() -> None:
         ("two.pt:emma", "it has no 'emma'; did you mean 'ema'?"),
         ("w.safetensors:ema", "w.safetensors is a safetensors file, without a 'ema'"),
         ("cut.pt", "cut.pt"),
-        ("cut.safetensors", "cut.safetensors is no whole safetensors file: "),
+        ("cut.safetensors", "cut.safetensors is not a valid safetensors file: "),
         ("bare.bin", "bare.bin has no tensor '0.weight'"),
         ("nn:Linear", "cannot read nn:Linear: No such file or directory"),
         (".", ". has several checkpoints: "),

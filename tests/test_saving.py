@@ -221,7 +221,7 @@ def test_a_checkpoint_can_be_copied_from_by_name(tmp_path: Path, run: Run) -> No
         (
             "0.weight",
             "copy:file=model.yaml",
-            "model.yaml is not a checkpoint; as",
+            "model.yaml is not a checkpoint; e.g.",
         ),
         ("0.weight", "copy", "copy lacks 'file'"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
-LONGEST_WORD = 100  # difflib is quadratic in the length of what a stranger wrote
+LONGEST_WORD = 100  # difflib is quadratic in the length of the untrusted word
 MOST_WORDS = 1000  # and takes 40 µs for each word that it knows
 
 

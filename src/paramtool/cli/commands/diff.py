@@ -1,4 +1,4 @@
-"""``paramtool diff``: in what one model differs from another, and whether its checkpoint would load."""
+"""``paramtool diff``: how one model differs from another, and whether its checkpoint would load."""
 
 from __future__ import annotations
 
