@@ -138,9 +138,9 @@ def test_one_dtype_keeps_the_order_given() -> None:
         ([Entry("__metadata__", "float32", ())], "__metadata__"),
         ([Entry("a", "float32", ()), Entry("a", "float32", ())], "'a' twice"),
         ([Entry("a", "complex128", ())], "'a': the safetensors format has no dtype complex128"),
-        ([Entry("a", "float32", (2**62, 2**62, 0))], "'a': no file holds the shape"),
-        ([Entry("a", "float32", (-1,))], "'a': no file holds the shape"),
-        ([Entry("a\ud800", "float32", ())], "no Unicode"),
+        ([Entry("a", "float32", (2**62, 2**62, 0))], "'a': no file can hold the shape"),
+        ([Entry("a", "float32", (-1,))], "'a': no file can hold the shape"),
+        ([Entry("a\ud800", "float32", ())], "not Unicode"),
     ],
 )
 def test_what_cannot_be_stored_is_named(entries: list[Entry], words: str) -> None:

@@ -134,7 +134,7 @@ def test_debug_shows_the_traceback(run: Run) -> None:
 def test_debug_after_the_command_is_told_its_place(run: Run) -> None:
     """--debug is of paramtool, not of a command, and the error says where it goes."""
     assert run("inspect", "bad.yaml", "--debug").stderr == (
-        "error: No such option: --debug; it comes first: 'paramtool --debug inspect …'\n"
+        "error: No such option: --debug; put it first: 'paramtool --debug inspect …'\n"
     )
 
 
@@ -295,7 +295,7 @@ def test_a_full_disk_is_told_of_a_result(folder: Path) -> None:
         (">&-", 2, "", "error: stdout is closed\n"),
         ("2>&-", 2, "", ""),
         (">&- 2>&-", 2, "", ""),
-        ("<&-", 2, "", "error: <stdin> is empty; a spec begins with 'model:'\n"),
+        ("<&-", 2, "", "error: <stdin> is empty; a spec starts with 'model:'\n"),
         ("2>/dev/full", 2, "", ""),
     ],
 )

@@ -173,7 +173,7 @@ def test_one_of_several_is_named_after_a_colon(run: Run, path: Path) -> None:
     torch.save({"model": STATE, "ema": OTHER, "epoch": 1}, path)
     found = read_pickled(path)
     assert [each.name for each in found.tensors] == ["w", "b"]
-    assert found.notes == (f"this is 'model'; the file also has ema, as in {path}:ema",)
+    assert found.notes == (f"this is 'model'; the file also has ema, e.g. {path}:ema",)
     assert [(part.name, part.tensors, part.nbytes) for part in found.contents] == [
         ("ema", 1, 20),
         ("epoch", 0, 0),
@@ -236,7 +236,7 @@ def test_flipped_bits_are_found(run: Run, path: Path) -> None:
     fine = run("inspect", str(path), "--verify")
     assert (fine.status, fine.stderr) == (
         0,
-        f"note: the {broken_members(path)[0]} members of {path} are whole\n",
+        f"note: checksums of all {broken_members(path)[0]} members in {path} match\n",
     )
     content = bytearray(path.read_bytes())
     place = read_pickled(path).tensors[0].position + 4000
@@ -247,8 +247,8 @@ def test_flipped_bits_are_found(run: Run, path: Path) -> None:
     result = run("inspect", str(path), "--verify")
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: weights/data/0 in {path} has not the bytes that were written;"
-        " take another copy, unless torch wrote it without sums (set_crc32_options)\n"
+        f"error: checksum mismatch in {path}: weights/data/0;"
+        " get another copy, unless torch wrote it without checksums (set_crc32_options)\n"
     )
 
 
@@ -260,7 +260,7 @@ def test_only_archives_have_sums(run: Run, tmp_path: Path) -> None:
     safetensors.torch.save_file({"w": torch.ones(1)}, file)
     result = run("inspect", str(file), "--verify")
     assert (result.status, result.stdout) == (2, "")
-    assert result.stderr == f"error: {file} has no sums to verify; archives of torch.save have them\n"
+    assert result.stderr == f"error: {file} has no checksums to verify; archives of torch.save have them\n"
 
 
 def test_an_archive_of_python_is_read_like_one_of_torch(path: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class CheckpointModel(Model):
         """Refuse: a file of tensors says nothing of a forward."""
         del values, rng
         hint = f"this takes a spec or package.module:object, with --weights {self.name}"
-        self._refuse("holds tensors and no module", hint)
+        self._refuse("holds tensors but no module", hint)
 
     def mapped_names(self) -> list[str]:
         """Return the names that safetensors files map to the first of a tie."""
@@ -84,7 +84,7 @@ class CheckpointModel(Model):
             if broken:
                 more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
                 raise ParamtoolError(
-                    f"{broken[0]}{more} in {path} has not the bytes that were written",
-                    hint="take another copy, unless torch wrote it without sums (set_crc32_options)",
+                    f"checksum mismatch in {path}: {broken[0]}{more}",
+                    hint="get another copy, unless torch wrote it without checksums (set_crc32_options)",
                 )
-            self.note(f"the {count:,} members of {path} are whole")
+            self.note(f"checksums of all {count:,} members in {path} match")

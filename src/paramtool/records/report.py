@@ -57,7 +57,7 @@ class Report(Generic[Row, Totals]):
         totals: one record.
         columns: the fields of the rows to show, in order: field name = header = column = key.
         modules: the class name of every module by its path, for the tree and for folding.
-        parts: a table for people each; none where all rows are in one, with `columns`.
+        parts: a table for people each; none if all rows are in one, with `columns`.
     """
 
     command: str

@@ -37,8 +37,8 @@ def check(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
-            help="One or several: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin."
-            "  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+            help="One or more: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin."
+            "  Default: $PARAMTOOL_MODEL, else model.yaml here.",
         ),
     ] = None,
     parameters: expected.Parameters = None,
@@ -55,22 +55,22 @@ def check(
     same_as: expected.SameAs = None,
     weights: Annotated[
         str | None,
-        options.weights("Load a checkpoint into a spec or object, in place of the values that init: leaves."),
+        options.weights("Load a checkpoint into a spec or object, replacing the values that init: sets."),
     ] = None,
     seed: options.Seed = None,
     allow_none: Annotated[
-        bool, typer.Option("--allow-none", help="A MODEL of which nothing is expected is fine.")
+        bool, typer.Option("--allow-none", help="Accept a MODEL without expectations.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is broken.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only broken expectations.")] = False,
     set: options.Set = None,
     arg: options.Arg = None,
     format: Annotated[Format, options.format_of("check")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Hold MODEL to what is expected of it.
+    """Check MODEL against its expectations.
 
-    By expect: in the spec, and by options, which add to that.  Every expectation is reported; where
-    one is broken, the exit status is 1.
+    Expectations come from expect: in the spec and from options.  Every one is reported; if any is
+    broken, the exit status is 1.
     """
     typed = {
         "parameters": parameters, "trainable": trainable, "bytes": bytes, "names": names, "frozen": frozen,
@@ -98,7 +98,7 @@ def _each(
     allow_none: bool,
     weights: str | None,
 ) -> list[Expectations]:
-    """Return the report of each model; what is wrong with one does not hide what is with the next."""
+    """Return the report of each model; an error in one does not hide those in the next."""
     reports = []
     refused: list[ParamtoolError] = []
     for model in models:
@@ -124,9 +124,9 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
     if weights is not None:
         model = model.with_weights(weights)
     if not (model.expectations or added):
-        message = f"nothing is expected of {model.name}"
+        message = f"{model.name} has no expectations"
         if not allow_none:
-            hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
+            hint = "e.g. expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise _NothingExpected(message, hint=hint)
         console.note(message)
     report = examine(model, added)

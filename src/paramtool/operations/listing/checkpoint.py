@@ -27,10 +27,10 @@ def stored(checkpoint: Checkpoint) -> Listing:
 
 
 def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
-    """Return what is below the dotted path `module`, by its own names.
+    """Return what is below the dotted path `module`, with names relative to it.
 
     Raises:
-        ParamtoolError: where nothing is.
+        ParamtoolError: if nothing is.
     """
     part = checkpoint.below(module)
     if not part.tensors:
