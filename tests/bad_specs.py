@@ -6,35 +6,35 @@ A message is written without the name of the file, which is ``model.yaml``.
 from __future__ import annotations
 
 CASES = [
-    ("an empty text", "", "error: model.yaml is empty; a spec begins with 'model:'"),
-    ("only a comment", "# nothing\n", "error: model.yaml is empty; a spec begins with 'model:'"),
-    ("null", "null", "1:1: error: a spec is a mapping, got nothing; it begins with 'model:'"),
-    ("a list at the top", "[1]", "1:1: error: a spec is a mapping, got a list; it begins with 'model:'"),
+    ("an empty text", "", "error: model.yaml is empty; a spec starts with 'model:'"),
+    ("only a comment", "# nothing\n", "error: model.yaml is empty; a spec starts with 'model:'"),
+    ("null", "null", "1:1: error: a spec must be a mapping, got nothing; start it with 'model:'"),
+    ("a list at the top", "[1]", "1:1: error: a spec must be a mapping, got a list; start it with 'model:'"),
     (
         "a word at the top",
         "model",
-        "1:1: error: a spec is a mapping, got the string 'model'; it begins with 'model:'",
+        "1:1: error: a spec must be a mapping, got the string 'model'; start it with 'model:'",
     ),
-    ("no model", "seed: 1", "1:1: error: the spec lacks 'model'; as in model: {Linear: [4, 3]}"),
+    ("no model", "seed: 1", "1:1: error: the spec lacks 'model'; e.g. model: {Linear: [4, 3]}"),
     (
         "a model of nothing",
         "model:",
-        "1:7: error: expected a module, got nothing; as in 'ReLU' or {Linear: [3, 1]}",
+        "1:7: error: expected a module, got nothing; e.g. 'ReLU' or {Linear: [3, 1]}",
     ),
     (
         "a model that is a number",
         "model: 3",
-        "1:8: error: expected a module, got 3; as in 'ReLU' or {Linear: [3, 1]}",
+        "1:8: error: expected a module, got 3; e.g. 'ReLU' or {Linear: [3, 1]}",
     ),
     (
         "an empty mapping for a module",
         "model: {}",
-        "1:8: error: expected a module, got an empty mapping; as in 'ReLU' or {Linear: [3, 1]}",
+        "1:8: error: expected a module, got an empty mapping; e.g. 'ReLU' or {Linear: [3, 1]}",
     ),
     (
         "a list for a module",
         "model: [ReLU]",
-        "1:8: error: expected a module, got a list; several modules go in a container, as in "
+        "1:8: error: expected a module, got a list; several modules go in a container, e.g. "
         "{Sequential: […]}",
     ),
     (
@@ -47,7 +47,7 @@ CASES = [
     (
         "a key that is no word",
         "1: 2\nmodel: ReLU",
-        "1:1: error: unknown key '1'; known are model, define, tie, dtype, seed, freeze, input, "
+        "1:1: error: unknown key '1'; use one of model, define, tie, dtype, seed, freeze, input, "
         "loss, init, expect",
     ),
     (
@@ -106,7 +106,7 @@ CASES = [
     ("a complex key", "? [a, b]\n: 1", "1:3: error: a key must be a single value"),
     ("an alias as a key", "seed: &a 1\n*a : 2\nmodel: ReLU", "2:1: error: a key cannot be an alias"),
     ("an unknown alias", "model: *a", "1:8: error: no anchor 'a' above"),
-    ("a cyclic alias", "model: &a {Sequential: [*a]}", "1:25: error: alias '*a' lies inside its own anchor"),
+    ("a cyclic alias", "model: &a {Sequential: [*a]}", "1:25: error: alias '*a' is inside its own anchor"),
     (
         "a second document",
         "model: ReLU\n---\nmodel: ReLU\n",
@@ -275,13 +275,13 @@ CASES = [
     (
         "a module among parameters",
         "model: {ParameterList: [ReLU]}",
-        "1:25: error: ParameterList holds tensors, not modules; as in {Parameter: [3, 4]}",
+        "1:25: error: ParameterList holds tensors, not modules; e.g. {Parameter: [3, 4]}",
     ),
     (
         "a name that torch refuses",
         'model: {Module: {"": ReLU, a.b: ReLU}}',
-        "1:18: error: torch refuses the name ''; no dot, not empty\n"
-        "1:28: error: torch refuses the name 'a.b'; no dot, not empty",
+        "1:18: error: torch refuses the name ''; it must not be empty or contain a dot\n"
+        "1:28: error: torch refuses the name 'a.b'; it must not be empty or contain a dot",
     ),
     (
         "a mapping for a ModuleList",
@@ -291,20 +291,20 @@ CASES = [
     (
         "a list for a ModuleDict",
         "model: {ModuleDict: [ReLU]}",
-        "1:21: error: ModuleDict takes a mapping of names to nodes, got a list; as in {head: {Linear: …}}",
+        "1:21: error: ModuleDict takes a mapping of names to nodes, got a list; e.g. {head: {Linear: …}}",
     ),
     (
         "arguments for names",
         "model: {Sequential: {ReLU: , Linear: [1, 1]}}",
-        "1:28: error: expected a module for 'ReLU', got nothing; modules without names are a list, "
+        "1:28: error: expected a module for 'ReLU', got nothing; write modules without names as a list, "
         "with '-' before each\n"
-        "1:38: error: expected a module for 'Linear', got a list; modules without names are a list, "
+        "1:38: error: expected a module for 'Linear', got a list; write modules without names as a list, "
         "with '-' before each",
     ),
     (
         "Repeat without arguments",
         "model: Repeat",
-        "1:8: error: Repeat lacks 'times' and 'module'; as in {times: 3, module: …}",
+        "1:8: error: Repeat lacks 'times' and 'module'; e.g. {times: 3, module: …}",
     ),
     (
         "Repeat less than nothing",
@@ -324,7 +324,7 @@ CASES = [
     (
         "Residual of nothing",
         "model: Residual",
-        "1:8: error: Residual lacks its module; as in {Residual: {Linear: [4, 4]}}",
+        "1:8: error: Residual lacks its module; e.g. {Residual: {Linear: [4, 4]}}",
     ),
     (
         "an encoder of a billion layers",
@@ -349,12 +349,12 @@ CASES = [
     (
         "a define of a torch name",
         "define: {Linear: ReLU}\nmodel: Linear",
-        "1:10: error: 'Linear' is a name of torch.nn or of the language; define another name",
+        "1:10: error: 'Linear' is already a name in torch.nn or the language; choose another name",
     ),
     (
         "a list of defines",
         "define: [a]\nmodel: ReLU",
-        "1:9: error: 'define' is a mapping of names to modules, got a list",
+        "1:9: error: 'define' must be a mapping of names to modules, got a list",
     ),
     (
         "arguments for a define",
@@ -364,7 +364,7 @@ CASES = [
     (
         "a define of nothing",
         "define: {a: }\nmodel: a",
-        "1:13: error: expected a module, got nothing; as in 'ReLU' or {Linear: [3, 1]}",
+        "1:13: error: expected a module, got nothing; e.g. 'ReLU' or {Linear: [3, 1]}",
     ),
     (
         "an alias for a define",
@@ -374,8 +374,8 @@ CASES = [
     (
         "an alias of what Repeat copies",
         "model: {Sequential: [{Repeat: {times: 2, module: &a ReLU}}, *a]}",
-        "1:50: error: the anchor 'a' lies in a recipe, whose every copy has its own; an alias "
-        "outside names none of them",
+        "1:50: error: the anchor 'a' is inside a recipe, and every copy has its own; an alias "
+        "outside cannot name one",
     ),
     (
         "Repeat of an alias",
@@ -386,18 +386,18 @@ CASES = [
     (
         "an alias of what is in a define",
         "define: {b: {Sequential: [&a ReLU]}}\nmodel: {Sequential: [b, *a]}",
-        "1:27: error: the anchor 'a' lies in a recipe, whose every copy has its own; an alias "
-        "outside names none of them",
+        "1:27: error: the anchor 'a' is inside a recipe, and every copy has its own; an alias "
+        "outside cannot name one",
     ),
     (
         "an alias of a tensor for a module",
         "model: {Module: {a: &t {Parameter: 3}, b: {Sequential: [*t]}}}",
-        "1:21: error: '*t' is a tensor, and a module goes here",
+        "1:21: error: '*t' is a tensor, but a module is expected here",
     ),
     (
         "tie as a list",
         "tie: [a]\nmodel: ReLU",
-        "1:6: error: 'tie' is a mapping of names, got a list; as in {head.weight: embed.weight}",
+        "1:6: error: 'tie' must be a mapping of names, got a list; e.g. {head.weight: embed.weight}",
     ),
     (
         "a tie to nothing",
@@ -408,7 +408,7 @@ CASES = [
         "freeze by no expression",
         'freeze: "("\nmodel: ReLU',
         "1:9: error: '(' is not a regular expression: missing ), unterminated subpattern at "
-        "position 0; escape characters as in '\\['",
+        "position 0; escape special characters, e.g. '\\['",
     ),
     ("freeze by no word", "freeze: {a: b}\nmodel: ReLU", "1:9: error: a pattern must be str, got a mapping"),
     (
@@ -420,39 +420,39 @@ CASES = [
     (
         "an unknown dtype",
         "dtype: float31\nmodel: ReLU",
-        "1:8: error: 'dtype' is one of bfloat16, float16, float32, float64, got the string "
+        "1:8: error: 'dtype' must be one of bfloat16, float16, float32, float64, got the string "
         "'float31'; did you mean 'float32'?",
     ),
     (
         "an integer dtype",
         "dtype: int8\nmodel: ReLU",
-        "1:8: error: 'dtype' is one of bfloat16, float16, float32, float64, got the string 'int8'",
+        "1:8: error: 'dtype' must be one of bfloat16, float16, float32, float64, got the string 'int8'",
     ),
     ("an unknown loss", "loss: sm\nmodel: ReLU", "1:7: error: unknown loss 'sm'; did you mean 'sum'?"),
     (
         "an input of no shape",
         "input: word\nmodel: ReLU",
-        "1:8: error: a shape is a list of sizes, got the string 'word'; as in [3, 4]",
+        "1:8: error: a shape must be a list of sizes, got the string 'word'; e.g. [3, 4]",
     ),
     (
         "an input of negative size",
         "input: {shape: [-1]}\nmodel: ReLU",
-        "1:17: error: a shape is a list of sizes, got -1; as in [3, 4]",
+        "1:17: error: a shape must be a list of sizes, got -1; e.g. [3, 4]",
     ),
     (
         "an input of 2^64 elements",
         "input: [4294967296, 4294967296]\nmodel: ReLU",
-        "1:8: error: a shape of more than 2^63 elements",
+        "1:8: error: a shape with more than 2^63 elements",
     ),
     (
         "an input of 65 dimensions",
         f"input: [{'1, ' * 64}1]\nmodel: ReLU",
-        "1:8: error: a shape of 65 dimensions; at most 64",
+        "1:8: error: a shape with 65 dimensions; at most 64",
     ),
     (
         "an unknown fill",
         "input: {shape: 3, fill: rnd}\nmodel: ReLU",
-        "1:25: error: 'fill' is a number or one of zeros, ones, rand, randn, arange, randint, got "
+        "1:25: error: 'fill' must be a number or one of zeros, ones, rand, randn, arange, randint, got "
         "the string 'rnd'; did you mean 'rand'?",
     ),
     (
@@ -468,30 +468,31 @@ CASES = [
     (
         "randint without an end",
         "input: {shape: 3, fill: randint}\nmodel: ReLU",
-        "1:8: error: randint needs 'high' above 'low'; integers are drawn from low (0) up to, not "
-        "including, high",
+        "1:8: error: randint needs 'high' above 'low'; integers are drawn from low (default 0) up to but not "
+        "including high",
     ),
     (
         "init as a word",
         "init: zeros\nmodel: ReLU",
-        "1:7: error: rules are a list, got the string 'zeros'; as in [{pattern: weight, zeros: }]",
+        "1:7: error: rules must be a list, got the string 'zeros'; e.g. [{pattern: weight, zeros: }]",
     ),
     (
         "a rule that is a word",
         "init: [zeros]\nmodel: ReLU",
-        "1:8: error: a rule is a mapping, got the string 'zeros'; as in {pattern: weight, normal: "
+        "1:8: error: a rule must be a mapping, got the string 'zeros'; e.g. {pattern: weight, normal: "
         "{std: 0.01}}",
     ),
     (
         "a rule without an initializer",
         "init: [{pattern: weight}]\nmodel: ReLU",
-        "1:8: error: a rule has one initializer, this one has none; as in {pattern: weight, normal: "
+        "1:8: error: a rule needs an initializer, but this one has none; e.g. {pattern: weight, normal: "
         "{std: 0.01}}",
     ),
     (
         "a rule with two",
         "init: [{zeros: , ones: }]\nmodel: ReLU",
-        "1:18: error: a rule has one initializer, this one has 'zeros' and 'ones'; write a rule for each",
+        "1:18: error: a rule takes one initializer, but this one has 'zeros' and 'ones';"
+        " write one rule for each",
     ),
     (
         "a misspelt selector",
@@ -512,17 +513,17 @@ CASES = [
         "a rule by no expression",
         'init: [{pattern: "*", zeros: }]\nmodel: ReLU',
         "1:18: error: '*' is not a regular expression: nothing to repeat at position 0; escape "
-        "characters as in '\\['",
+        "special characters, e.g. '\\['",
     ),
     (
         "an unknown expectation",
         "expect: {parmeters: 3}\nmodel: ReLU",
-        "1:10: error: no expectation 'parmeters'; did you mean 'parameters'?",
+        "1:10: error: unknown expectation 'parmeters'; did you mean 'parameters'?",
     ),
     (
         "an expectation of no quantity",
         "expect: {parameters: many}\nmodel: ReLU",
-        "1:22: error: 'parameters' of expect must be quantity, got the string 'many'; as in 124M",
+        "1:22: error: 'parameters' of expect must be quantity, got the string 'many'; e.g. 124M",
     ),
     (
         "shared names without lists of them",
@@ -532,18 +533,17 @@ CASES = [
     (
         "a shared name alone",
         "expect: {shared: [[a, b], [c]]}\nmodel: ReLU",
-        "1:27: error: 'shared' is of names, two or more that differ, got c; as in shared: [[a.weight, "
-        "b.weight]]",
+        "1:27: error: 'shared' takes two or more different names, got c; e.g. shared: [[a.weight, b.weight]]",
     ),
     (
         "a name distinct from itself",
         "expect: {distinct: [[a, b, a]]}\nmodel: ReLU",
-        "1:21: error: 'distinct' is of names, two or more that differ, got a, b, a; as in distinct: "
+        "1:21: error: 'distinct' takes two or more different names, got a, b, a; e.g. distinct: "
         "[[a.weight, b.weight]]",
     ),
     (
         "an unknown bound",
         "expect: {parameters: {most: 3}}\nmodel: ReLU",
-        "1:23: error: 'parameters' has no bound 'most'; min and max are",
+        "1:23: error: 'parameters' has no bound 'most'; use min or max",
     ),
 ]

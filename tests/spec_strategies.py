@@ -20,12 +20,21 @@ NAMES = ("a", "b", "head", "weight", "bias", "0", "7", "é", "a b", "_x", "index
 TAKEN = ("forward", "training", "keys", "items", "__dict__", "type", "values", "_size", "append")
 PATTERNS = ("weight", "bias", "0", r"\.1\.", "^0", "$", "nothing like it")
 
-_INTEGERS = st.one_of(st.integers(1, 8), st.sampled_from([4, 2, 6, 12]), st.integers(-2, 9))
-_ODD = st.sampled_from([0, -1, 2**31, 2**62, 2**63, 10**30, 10**400])
-_NUMBERS = st.sampled_from([0.1, 0.5, 1.0, 1e-5, 2.0, 0, 1, 2, 0.0, -0.1, 1.5])
-_ODD_NUMBERS = st.sampled_from([".nan", ".inf", "-.inf", "1e308", "1" + "0" * 400])
+_INTEGERS = st.one_of(st.integers(1, 8), st.sampled_from([4, 2, 6, 12]), st.sampled_from([2, 4]))
+_FITTING = {
+    "groups": (1, 1, 2), "num_groups": (1, 2), "nhead": (1, 2, 2), "num_heads": (1, 2), "d_model": (2, 4, 8),
+    "embed_dim": (2, 4, 8), "n_classes": (9, 12), "in_channels": (2, 4, 6), "out_channels": (2, 4, 6),
+    "num_channels": (2, 4, 6), "padding_idx": (0, -1, 1, 5), "proj_size": (0, 1, 2),
+    "in_features": (4, 8, 64), "num_layers": (1, 2, 3), "num_encoder_layers": (0, 1, 2),
+    "num_decoder_layers": (0, 1, 2),
+}  # fmt: skip
+"""Sizes that often go together; others are drawn freely."""
+
+_ODD = st.sampled_from([0, -1, -2, 2**31, 2**62, 2**63])
+_NUMBERS = st.sampled_from([0.1, 0.5, 1.0, 1e-5, 0.25, 0, 1, 0.0])
+_ODD_NUMBERS = st.sampled_from([".nan", ".inf", "-.inf", "1e308", "-0.1", "1.5", "2"])
 _WORDS = {
-    "mode": ("mean", "sum", "max", "LSTM", "GRU", "RNN_TANH", "RNN_RELU", "nearest"),
+    "mode": ("LSTM", "GRU", "RNN_TANH", "RNN_RELU", "mean"),
     "activation": ("relu", "gelu", "tanh"),
     "nonlinearity": ("tanh", "relu", "sigmoid"),
     "padding": ("same", "valid", "full"),
@@ -90,7 +99,7 @@ def call_of(name: str) -> st.SearchStrategy[str]:
 
 def _argument(argument: Argument) -> st.SearchStrategy[str]:
     usual = _of_type(argument.name, argument.parsed_type)
-    return st.integers(0, 39).flatmap(lambda chance: _WRONG if chance == 0 else usual)
+    return st.integers(0, 79).flatmap(lambda chance: _WRONG if chance == 0 else usual)
 
 
 def _of_type(name: str, kind: Union) -> st.SearchStrategy[str]:
@@ -110,10 +119,11 @@ def _of_alternative(name: str, kind: Alternative) -> st.SearchStrategy[str]:
 
 def _of_atom(name: str, kind: Atom) -> st.SearchStrategy[str]:
     if kind.name == "int":
-        usual = st.integers(0, 3) if name.endswith("layers") else _INTEGERS
-        return st.one_of(usual, usual, usual, _ODD if not name.endswith("layers") else usual).map(str)
+        usual = st.sampled_from(_FITTING[name]) if name in _FITTING else _INTEGERS
+        odd = usual if name.endswith("layers") else _ODD
+        return st.integers(0, 19).flatmap(lambda chance: odd if chance == 0 else usual).map(str)
     if kind.name == "float":
-        return st.one_of(_NUMBERS.map(str), _NUMBERS.map(str), _NUMBERS.map(str), _ODD_NUMBERS)
+        return st.integers(0, 9).flatmap(lambda chance: _ODD_NUMBERS if chance == 0 else _NUMBERS.map(str))
     if kind.name == "bool":
         return st.booleans().map(json.dumps)
     if kind.name == "str":

@@ -221,7 +221,7 @@ def test_a_result_that_is_returned_and_not_filled_in_is_refused(folder: Path) ->
         with pytest.raises(ParamtoolError) as caught:
             apply(torch.ones(2, 3), f"[{rule('lost: ')}]")
     assert caught.value.message == "lost() returned a new tensor and left 'w' as it was"
-    assert caught.value.hint == "it is to fill its tensor in place"
+    assert caught.value.hint == "it must fill its tensor in place"
 
 
 @pytest.mark.parametrize(("value", "shown"), [("0", "0"), ("None", "None"), ("'no'", "'no'")])
@@ -235,5 +235,5 @@ def test_an_attribute_that_is_no_bool_names_the_plugin(
     assert (result.status, result.stdout) == (2, "")
     assert (
         "error: the attribute 'replaces' of the initializer 'law' of odd.py"
-        f" must be bool, got {shown}; law.replaces = False says that it acts on what is there"
+        f" must be bool, got {shown}; law.replaces = False means that it changes the present values"
     ) in result.stderr

@@ -35,7 +35,7 @@ FIRST_LINE = re.compile(r"(.+:\d+:\d+: |--set .+?: |)error: [^\n]+")
 LINEAR = "it is Linear(in_features: int, out_features: int, bias: bool = True, *, dtype: dtype | None = None)"
 NO_EXPRESSION = (
     "is not a regular expression: missing ), unterminated subpattern at position 0;"
-    " escape characters as in '\\['"
+    " escape special characters, e.g. '\\['"
 )
 
 Folder = Path
@@ -119,7 +119,7 @@ def test_of_many_errors_the_first_fifty_are_shown(capsys: pytest.CaptureFixture[
     text = "model:\n  Sequential:\n" + "".join(f"  - Liner{i}\n" for i in range(200))
     lines = told(text, capsys).splitlines()
     assert lines[0] == "model.yaml:3:5: error: unknown module 'Liner0'; did you mean 'Linear'?"
-    assert lines[-1] == "… and 150 errors more"
+    assert lines[-1] == "… and 150 more errors"
     assert len([line for line in lines if " error: " in line]) == 50
 
 
@@ -209,10 +209,10 @@ def test_of_a_long_line_only_the_part_around_the_place_is_shown(capsys: pytest.C
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("", "expected KEY=VALUE; as in seed=1 or model.Linear.bias=false"),
-        ("seed", "expected KEY=VALUE; as in seed=1 or model.Linear.bias=false"),
-        ("=3", "expected KEY=VALUE; as in seed=1 or model.Linear.bias=false"),
-        ("model..Linear=3", "expected KEY=VALUE; as in seed=1 or model.Linear.bias=false"),
+        ("", "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
+        ("seed", "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
+        ("=3", "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
+        ("model..Linear=3", "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
         ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
         ("seed=x", "'seed' must be an int of 0 or more, got the string 'x'"),
         ("seed=", "'seed' must be an int of 0 or more, got nothing"),
@@ -224,9 +224,9 @@ def test_of_a_long_line_only_the_part_around_the_place_is_shown(capsys: pytest.C
         ("model.Linear.0=x", "'in_features' of Linear must be int, got the string 'x'"),
         ("model.Linear.2=1", "'model.Linear' is a list of 2, without '2'; use an index from 0 to 1"),
         ("model.Linear.-1=1", "'model.Linear' is a list of 2, without '-1'; use an index from 0 to 1"),
-        ("model.Linear.0.1=3", "'model.Linear.0' is 1, nothing inside it"),
+        ("model.Linear.0.1=3", "'model.Linear.0' is 1 and has nothing inside it"),
         ("model.Liner.0=3", "'model' has no 'Liner'; did you mean 'Linear'?"),
-        ("a." * 101 + "b=1", "a path of more than 100 steps"),
+        ("a." * 101 + "b=1", "a path with more than 100 steps"),
         ("model=" + "[" * 1000, "nested deeper than 100 levels"),
         ("seed=" + "9" * 10_000, "a number of 10,000 characters; at most 100"),
     ],
@@ -283,9 +283,12 @@ def test_errors_of_the_file_and_of_overrides_come_together() -> None:
         ),
         (
             "tie: {weight: bias}\nmodel: {Linear: [2, 1]}",
-            "1:7: error: cannot tie 'weight' [1, 2] to 'bias' [1]: another shape",
+            "1:7: error: cannot tie 'weight' [1, 2] to 'bias' [1]: different shapes",
         ),
-        ("tie: {weight: weight}\nmodel: {Linear: [1, 1]}", "1:7: error: 'weight' is tied in a circle"),
+        (
+            "tie: {weight: weight}\nmodel: {Linear: [1, 1]}",
+            "1:7: error: 'weight' is tied in a circle",
+        ),
         (
             "tie: {weight: bias}\nmodel: {LazyLinear: 1}",
             "1:7: error: a lazy parameter has no shape to tie; give the spec an 'input'",
@@ -319,7 +322,7 @@ def test_a_catastrophic_pattern_is_stopped(
     assert (result.status, result.stdout, result.stderr) == (
         2,
         "",
-        "error: the pattern '(a+)+$' was still searching after 0.2 s; avoid nested repeats as in (a+)+\n",
+        "error: the pattern '(a+)+$' timed out after 0.2 s; avoid nested repeats such as (a+)+\n",
     )
 
 
@@ -334,8 +337,8 @@ def test_a_catastrophic_freeze_is_stopped_at_its_place(
     assert (result.status, result.stdout, result.stderr) == (
         2,
         "",
-        "model.yaml:1:9: error: the pattern '(a+)+$' was still searching after 0.2 s;"
-        " avoid nested repeats as in (a+)+\n  freeze: (a+)+$\n          ^\n",
+        "model.yaml:1:9: error: the pattern '(a+)+$' timed out after 0.2 s;"
+        " avoid nested repeats such as (a+)+\n  freeze: (a+)+$\n          ^\n",
     )
 
 
@@ -349,7 +352,7 @@ def test_patterns_share_one_budget(run: Run, folder: Folder, monkeypatch: pytest
     )
     result = run("inspect", "model.yaml")
     assert (result.status, result.stdout) == (2, "")
-    assert "and all patterns together took 0.5 s; avoid nested repeats as in (a+)+" in result.stderr
+    assert "and all patterns together took 0.5 s; avoid nested repeats such as (a+)+" in result.stderr
 
 
 def test_a_pattern_is_compiled_in_bounded_time(
@@ -361,7 +364,7 @@ def test_a_pattern_is_compiled_in_bounded_time(
     ranges = "".join(f"{chr(0x100 + each)}-{chr(0x10FFFF)}" for each in range(300))
     result = run("inspect", "model.yaml", "--pattern", f"(?i)[{ranges}]")
     assert (result.status, result.stdout) == (2, "")
-    assert "was still compiled after 0.2 s" in result.stderr
+    assert "timed out after 0.2 s" in result.stderr
 
 
 def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: Folder) -> None:
@@ -383,15 +386,15 @@ def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: F
         (
             ["-p", "(" * 900],
             f"--pattern '{'(' * 59}…' is not a regular expression: nested too deep;"
-            " escape characters as in '\\['",
+            " escape special characters, e.g. '\\['",
         ),
         (["--module", "wieght"], "no module 'wieght'; there are none"),
         (["--sort", "nmel"], "cannot sort by 'nmel'; did you mean 'numel'?"),
         (
             ["--depth", "1", "--stats"],
-            "--depth folds tensors together, which have no common --stats or --values",
+            "--depth folds tensors together, so it cannot show --stats or --values",
         ),
-        (["--set", "seed"], "expected KEY=VALUE; as in seed=1 or model.Linear.bias=false"),
+        (["--set", "seed"], "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
     ],
 )
 def test_a_wrong_option_is_told(options: list[str], message: str, run: Run, folder: Folder) -> None:
@@ -446,12 +449,12 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
         "loop": "cannot read loop: Too many levels of symbolic links",
         "here.yaml/x": "cannot read here.yaml/x: Not a directory",
         "a\0b": r"cannot read a\x00b: embedded null byte",
-        "here.yaml": "here.yaml is empty; a spec begins with 'model:'",
+        "here.yaml": "here.yaml is empty; a spec starts with 'model:'",
         "binary": "binary: its pickle is broken",
-        "torch.pt": "torch.pt is no zip archive that paramtool reads: it ends without a directory; it was"
-        " cut off",
-        "utf16": "utf16 is not a text in UTF-8 (byte 0); is this a spec?",
-        "large": "large is larger than 1,048,576 bytes, too much for a spec",
+        "torch.pt": "torch.pt is not a zip archive that paramtool can read: it ends without a directory;"
+        " it was cut off",
+        "utf16": "utf16 is not UTF-8 text (byte 0); is this a spec?",
+        "large": "large is larger than 1,048,576 bytes, the limit for a spec",
     }
     for name, message in messages.items():
         result = run("inspect", name)
@@ -472,7 +475,7 @@ def test_a_device_without_an_end_is_read_up_to_the_limit(device: str, run: Run) 
     """An endless device is left after a megabyte."""
     result = run("inspect", device)
     assert (result.status, result.stdout) == (2, "")
-    assert result.stderr == f"error: {device} is larger than 1,048,576 bytes, too much for a spec\n"
+    assert result.stderr == f"error: {device} is larger than 1,048,576 bytes, the limit for a spec\n"
 
 
 def test_a_pipe_is_read_to_its_end(folder: Folder) -> None:
@@ -532,7 +535,7 @@ def test_stdin_is_a_spec_as_well(name: str, shown: str, folder: Folder) -> None:
     ended = execute("inspect", name, stdin=b"garbage\n", cwd=folder)
     assert (ended.status, ended.stdout) == (2, "")
     assert ended.stderr == (
-        f"{shown}:1:1: error: a spec is a mapping, got the string 'garbage'; it begins with 'model:'\n"
+        f"{shown}:1:1: error: a spec must be a mapping, got the string 'garbage'; start it with 'model:'\n"
         "  garbage\n  ^\n"
     )
 
@@ -583,7 +586,7 @@ HOSTILE: dict[str, tuple[Callable[[], str], str]] = {
     ),
     "a cyclic alias": (
         lambda: "model: &a {Sequential: [*a]}",
-        "error: alias '*a' lies inside its own anchor",
+        "error: alias '*a' is inside its own anchor",
     ),
     "Repeat of a billion": (
         lambda: "model: {Repeat: {times: 1000000000, module: {Linear: [1, 1]}}}",
@@ -645,7 +648,7 @@ def test_an_endless_stdin_is_left(folder: Folder) -> None:
     with Path("/dev/zero").open("rb") as endless:
         ended = watch("inspect", "-", stdin=endless, folder=folder)
     assert (ended.status, ended.stdout, ended.torch) == (2, "", False)
-    assert ended.stderr == "error: <stdin> is larger than 1,048,576 bytes, too much for a spec\n"
+    assert ended.stderr == "error: <stdin> is larger than 1,048,576 bytes, the limit for a spec\n"
     assert ended.megabytes < MEGABYTES
 
 
@@ -667,7 +670,7 @@ def test_values_that_do_not_fit_are_refused(run: Run, folder: Folder) -> None:
         result = run("inspect", "model.yaml", option)
         assert (result.status, result.stdout) == (2, "")
         assert re.fullmatch(
-            r"error: the values need 4,000 GB and \d+ GB are free;"
+            r"error: the values need 4,000 GB, but only \d+ GB are free;"
             r" names, shapes and plans need no values; init -o writes them block by block\n",
             result.stderr,
         )

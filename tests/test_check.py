@@ -98,7 +98,7 @@ def test_nothing_to_check_is_an_error(run: Run) -> None:
     result = run("check", "plain.yaml")
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: nothing is expected of plain.yaml; as in expect: {parameters: 124M} in the spec, or"
+        "error: plain.yaml has no expectations; e.g. expect: {parameters: 124M} in the spec, or"
         " --parameters 124M\n"
     )
     assert run("check", "plain.yaml", "--set", "expect.finite=false").status == 2
@@ -112,9 +112,9 @@ def test_what_is_the_same_for_all_models_is_said_once(run: Run, folder: Path) ->
     result = run("check", "plain.yaml", "tied.yaml", "other.yaml", "third.yaml", "wrong.yaml")
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr.splitlines()[:4] == [
-        "error: nothing is expected of plain.yaml",
-        "error: nothing is expected of other.yaml",
-        "error: nothing is expected of third.yaml; as in expect: {parameters: 124M} in the spec, or"
+        "error: plain.yaml has no expectations",
+        "error: other.yaml has no expectations",
+        "error: third.yaml has no expectations; e.g. expect: {parameters: 124M} in the spec, or"
         " --parameters 124M",
         "wrong.yaml:1:8: error: unknown module 'Liner'; did you mean 'Linear'?",
     ]
@@ -124,7 +124,7 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
     """With --allow-none a model without expectations is passed over."""
     result = run("check", "plain.yaml", "--allow-none")
     assert (result.status, result.stdout) == (0, "")
-    assert result.stderr == "note: nothing is expected of plain.yaml\n"
+    assert result.stderr == "note: plain.yaml has no expectations\n"
     assert parsed(run("check", "plain.yaml", "--allow-none", "-f", "junit").stdout) == []
     assert run("check", "plain.yaml", "tied.yaml", "--allow-none").status == 0
     assert run("check", "plain.yaml", "tied.yaml").status == 2
@@ -134,27 +134,28 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
     ("arguments", "complaint"),
     [
         ("--parameters 12X", "--parameters 12X: error: 'parameters' of expect must be quantity, got the"
-         " string '12X'; as in 124M"),
+         " string '12X'; e.g. 124M"),
         ("--parameters 1.5", "--parameters 1.5: error: 'parameters' of expect must be quantity, got the"
-         " string '1.5'; as in 124M"),
-        ("--parameters 1.2345k", "--parameters 1.2345k: error: nothing has 1.2345k; it is no whole number"),
-        ("--trainable min=5,max=2", "--trainable min=5,max=2: error: nothing has min 5, max 2"),
-        ("--trainable max=1,max=2", "--trainable max=1,max=2: error: 'max' comes twice"),
-        ("--trainable most=1", "--trainable most=1: error: 'trainable' has no bound 'most'; min and max are"),
-        ("--bytes 5Gb", "--bytes 5Gb: error: 'bytes' of expect must be size, got the string '5Gb'; as in"
+         " string '1.5'; e.g. 124M"),
+        ("--parameters 1.2345k", "--parameters 1.2345k: error: nothing can have 1.2345k;"
+         " it is not a whole number"),
+        ("--trainable min=5,max=2", "--trainable min=5,max=2: error: nothing can have min 5, max 2"),
+        ("--trainable max=1,max=2", "--trainable max=1,max=2: error: 'max' appears twice"),
+        ("--trainable most=1", "--trainable most=1: error: 'trainable' has no bound 'most'; use min or max"),
+        ("--bytes 5Gb", "--bytes 5Gb: error: 'bytes' of expect must be size, got the string '5Gb'; e.g."
          " 500MB or 476MiB"),
         ("--names '('", "--names (: error: '(' is not a regular expression: missing ), unterminated"
-         " subpattern at position 0; escape characters as in '\\['"),
+         " subpattern at position 0; escape special characters, e.g. '\\['"),
         ("--dtype float31", "--dtype float31: error: 'dtype' of expect must be dtype, got the string"
          " 'float31'"),
-        ("--shared a", "--shared a: error: 'shared' is of names, two or more that differ, got a; as in"
+        ("--shared a", "--shared a: error: 'shared' takes two or more different names, got a; e.g."
          " shared: [[a.weight, b.weight]]"),
         ("--init done", "--init done: error: 'init' of expect must be 'complete', got the string 'done'"),
         ("--gradients all", "--gradients all: error: 'gradients' of expect must be 'reach-all', got the"
          " string 'all'"),
         ("--dtype", "error: Option '--dtype' requires an argument"),
         ("--nope", "error: No such option: --nope"),
-        ("-f tree", "error: check has no format tree; it has table, json, jsonl, csv, tsv, markdown,"
+        ("-f tree", "error: check has no format tree; use one of table, json, jsonl, csv, tsv, markdown,"
          " github, junit"),
         ("missing.yaml", "error: cannot read missing.yaml: No such file or directory"),
     ],
@@ -170,18 +171,18 @@ def test_what_is_typed_wrong_ends_with_2(arguments: str, complaint: str, run: Ru
 @pytest.mark.parametrize(
     ("expect", "complaint"),
     [
-        ("{shared: [[a]]}", "1:19: error: 'shared' is of names, two or more that differ, got a"),
+        ("{shared: [[a]]}", "1:19: error: 'shared' takes two or more different names, got a"),
         ("{shared: [a, b]}", "1:18: error: 'shared' of expect must be [[name]], got a list"),
-        ("{parameters: {}}", "1:22: error: 'parameters' has neither min nor max; as in {max: 124M}"),
-        ("{parameters: {min: 3, max: 2}}", "1:22: error: nothing has min 3, max 2"),
+        ("{parameters: {}}", "1:22: error: 'parameters' has neither min nor max; e.g. {max: 124M}"),
+        ("{parameters: {min: 3, max: 2}}", "1:22: error: nothing can have min 3, max 2"),
         ("{parameters: '1.5'}", "1:22: error: 'parameters' of expect must be quantity"),
-        ("{bytes: 1.5}", "1:17: error: 'bytes' of expect must be size, got 1.5; as in 500MB or 476MiB"),
+        ("{bytes: 1.5}", "1:17: error: 'bytes' of expect must be size, got 1.5; e.g. 500MB or 476MiB"),
         ("{frozen: [a, '(']}", "1:22: error: '(' is not a regular expression"),
-        ("{same_as: /etc/passwd}", "1:19: error: 'same_as' is a .json file below the spec's own folder"),
-        ("{same_as: a/../../b.json}", "1:19: error: 'same_as' is a .json file below the spec's own folder"),
-        ("{same_as: 'C:\\b.json'}", "1:19: error: 'same_as' is a .json file below the spec's own folder"),
-        ("{same_as: secrets.env}", "1:19: error: 'same_as' is a .json file below the spec's own folder"),
-        ("{same_as: ''}", "1:19: error: 'same_as' is a .json file below the spec's own folder"),
+        ("{same_as: /etc/passwd}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
+        ("{same_as: a/../../b.json}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
+        ("{same_as: 'C:\\b.json'}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
+        ("{same_as: secrets.env}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
+        ("{same_as: ''}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
     ],
 )
 def test_what_is_written_wrong_ends_with_2(expect: str, complaint: str, folder: Path, run: Run) -> None:
@@ -319,8 +320,8 @@ def test_gradients_need_an_input(run: Run) -> None:
     """A spec without an input cannot tell what a backward pass reaches, and the error says what can."""
     result = run("check", "plain.yaml", "--gradients", "reach-all")
     assert (result.status, result.stdout, result.stderr) == (
-        2, "", "--gradients reach-all: error: 'gradients' cannot be told: plain.yaml has no input to run on;"
-        " a spec has, as in input: {shape: [2, 4]}\n",
+        2, "", "--gradients reach-all: error: cannot check 'gradients': plain.yaml has no input to run on;"
+        " give the spec one, e.g. input: {shape: [2, 4]}\n",
     )  # fmt: skip
 
 
@@ -394,8 +395,8 @@ def test_a_snapshot_is_checked_by_what_it_remembers(folder: Path, run: Run) -> N
     assert run("check", "stats.json", "--finite").status == 0
     result = run("check", "plain.json", "--finite", "--init", "complete")
     assert (result.status, result.stdout) == (2, "")
-    assert [line.split("told:")[0] for line in result.stderr.splitlines()] == [
-        "--finite: error: 'finite' cannot be ", "--init complete: error: 'init' cannot be ",
+    assert [line.split("': ")[0] for line in result.stderr.splitlines()] == [
+        "--finite: error: cannot check 'finite", "--init complete: error: cannot check 'init",
     ]  # fmt: skip
 
 
@@ -433,11 +434,11 @@ def test_a_spec_names_only_snapshots_of_its_own_folder(folder: Path, run: Run) -
     (inner / "spec.json").write_text('{"model": "ReLU"}')
     complaints = {
         "missing.json": "there is no file specs/missing.json",
-        "link.json": "specs/link.json leads out of the spec's own folder",
+        "link.json": "specs/link.json is outside the spec's folder",
         "device.json": "there is no file specs/device.json",
         "folder.json": "there is no file specs/folder.json",
-        "secret.json": "specs/secret.json is no snapshot",
-        "spec.json": "specs/spec.json is no snapshot",
+        "secret.json": "specs/secret.json is not a snapshot",
+        "spec.json": "specs/spec.json is not a snapshot",
     }
     for name, complaint in complaints.items():
         (inner / "model.yaml").write_text(f"model: ReLU\nexpect: {{same_as: {name}}}\n")
@@ -464,7 +465,7 @@ def test_commands_that_list_have_no_format_for_verdicts(command: str, format: st
     assert (result.status, result.stdout) == (2, "")
     tree = "" if command == "initializers" else "tree, "
     known = f"table, {tree}json, jsonl, csv, tsv, markdown"
-    assert result.stderr == f"error: {command} has no format {format}; it has {known}\n"
+    assert result.stderr == f"error: {command} has no format {format}; use one of {known}\n"
 
 
 def test_delimited_formats_hold_every_field(run: Run) -> None:
@@ -546,7 +547,7 @@ def test_github_annotates_the_place_of_what_is_broken(run: Run) -> None:
     assert [properties(line) for line in lines] == [
         {
             "file": "tied.yaml", "line": "5", "col": "12", "title": "paramtool check",
-            "message": "shared: expected 0.weight, 1.weight, found: 0.weight and 1.weight are apart",
+            "message": "shared: expected 0.weight, 1.weight, found: 0.weight and 1.weight are separate",
         },
         {
             "file": "tied.yaml", "line": "8", "col": "3", "title": "paramtool check",

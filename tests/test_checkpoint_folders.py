@@ -141,13 +141,13 @@ def test_several_checkpoints_are_named(run: Run, folder: Path) -> None:
     result = run("shared", str(folder))
     assert result.status == 2
     assert result.stderr.startswith(f"error: {folder} has several checkpoints: best.pt (")
-    assert result.stderr.endswith(f"kB); name one, as {folder}/best.pt\n")
+    assert result.stderr.endswith(f"kB); name one, e.g. {folder}/best.pt\n")
 
 
 def test_a_config_alone_is_named_for_what_it_is(run: Run, folder: Path) -> None:
     """It describes a model and holds none; so does the file itself."""
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
-    hint = "for its structure, name a Python function that builds it, as package.module:function\n"
+    hint = "for its structure, name a Python function that builds it, e.g. package.module:function\n"
     result = run("inspect", str(folder))
     assert (result.status, result.stderr) == (
         2,
@@ -173,7 +173,7 @@ def test_a_folder_of_folders_is_told(run: Run, folder: Path) -> None:
 def test_a_folder_takes_no_key(folder: Path) -> None:
     """Only a distributed checkpoint has parts with names."""
     save_file(A, folder / "model.safetensors")
-    with pytest.raises(ParamtoolError, match=r"is a folder, without a 'x'"):
+    with pytest.raises(ParamtoolError, match=r"is a folder without a 'x'"):
         opened(folder, "x")
 
 

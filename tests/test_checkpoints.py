@@ -160,8 +160,8 @@ def test_what_a_checkpoint_cannot_tell_is_told(run: Run, tmp_path: Path) -> None
     path = tmp_path / "w.safetensors"
     safetensors.torch.save_file({"w": torch.ones(2)}, path)
     for options, message in (
-        (["--set", "seed=1"], f"--set changes a spec, and {path} is a safetensors file"),
-        (["--seed", "1"], f"--seed draws initial values, and {path} has values of its own"),
+        (["--set", "seed=1"], f"--set changes a spec, but {path} is a safetensors file"),
+        (["--seed", "1"], f"--seed draws initial values, but {path} already has values"),
         (["--type", "Linear"], f"{path} has no classes for --type; --pattern selects by name"),
     ):
         result = run("inspect", str(path), *options)

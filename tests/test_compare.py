@@ -556,7 +556,7 @@ def test_what_a_load_does_silently_is_told() -> None:
     assert report.totals.loads
     assert report.totals.warnings == (
         "casts float32 to float16: embed.weight, and 3 more",
-        "loads head.weight over embed.weight, two tensors in A and one in B: the last one wins",
+        "loads head.weight over embed.weight, two tensors in A but one in B: the last one wins",
     )
     b.load_state_dict(a.state_dict())
     assert b.embed.weight.eq(7).all()

@@ -143,8 +143,8 @@ def test_names_that_torch_has_itself_are_refused(name: str, member: str) -> None
 def test_names_that_no_torch_module_may_have_are_refused_when_read() -> None:
     """A name with a dot in it, or without a character, is refused before anything is built."""
     assert refused("model: {Module: {a.b: ReLU, '': Tanh}}").splitlines() == [
-        "m.yaml:1:18: error: torch refuses the name 'a.b'; no dot, not empty",
-        "m.yaml:1:29: error: torch refuses the name ''; no dot, not empty",
+        "m.yaml:1:18: error: torch refuses the name 'a.b'; it must not be empty or contain a dot",
+        "m.yaml:1:29: error: torch refuses the name ''; it must not be empty or contain a dot",
     ]
 
 
@@ -196,8 +196,8 @@ def test_an_alias_as_the_module_of_a_repeat_is_refused() -> None:
 def test_an_alias_of_an_anchor_within_a_recipe_is_refused_outside() -> None:
     """An alias outside of a recipe could name the module of any copy, so it names none."""
     copies = "{Repeat: {times: 2, module: {Sequential: [&a PReLU]}}}"
-    assert "the anchor 'a' lies in a recipe" in refused(f"model: {{Sequential: [{copies}, *a]}}")
-    assert "the anchor 'a' lies in a recipe" in refused(
+    assert "the anchor 'a' is inside a recipe" in refused(f"model: {{Sequential: [{copies}, *a]}}")
+    assert "the anchor 'a' is inside a recipe" in refused(
         "define: {block: {Sequential: [&a PReLU]}}\nmodel: {Sequential: [block, *a]}"
     )
 
@@ -336,9 +336,9 @@ def test_tensors_of_a_structure_are_on_the_meta_device(kind: str, given: str) ->
         ("{Parameter: }", "Parameter lacks a shape"),
         ("Parameter", "Parameter lacks a shape"),
         ("{Parameter: {fill: ones}}", "Parameter lacks a shape"),
-        ("{Parameter: [-1]}", "a shape is a list of sizes, got -1"),
-        ("{Parameter: [2.0]}", "a shape is a list of sizes, got 2.0"),
-        ("{Parameter: [true]}", "a shape is a list of sizes, got true"),
+        ("{Parameter: [-1]}", "a shape must be a list of sizes, got -1"),
+        ("{Parameter: [2.0]}", "a shape must be a list of sizes, got 2.0"),
+        ("{Parameter: [true]}", "a shape must be a list of sizes, got true"),
         ("{Parameter: {shape: [2], fil: ones}}", "Parameter has no key 'fil'; did you mean 'fill'?"),
         ("{Parameter: {shape: [2], fill: rnad}}", "did you mean 'rand'?"),
         ("{Parameter: {shape: [2], persistent: true}}", "Parameter has no key 'persistent'"),
@@ -347,11 +347,11 @@ def test_tensors_of_a_structure_are_on_the_meta_device(kind: str, given: str) ->
         ("{Tensor: {shape: [2], dtype: float23}}", "did you mean 'float32'?"),
         ("{Tensor: {shape: [2], fill: randint}}", "randint needs 'high' above 'low'"),
         ("{Tensor: {shape: [2], fill: randint, low: 3, high: 3}}", "randint needs 'high' above 'low'"),
-        ("{Tensor: {shape: [2], high: 3}}", "'high' goes with 'fill: randint'"),
+        ("{Tensor: {shape: [2], high: 3}}", "'high' requires 'fill: randint'"),
         ("{Tensor: {values: [[1, 2], [3]]}}", "the lists in 'values' differ in length"),
-        ("{Tensor: {values: [a]}}", "'values' holds numbers in lists, got the string 'a'"),
-        ("{Tensor: {values: [1], shape: [1]}}", "'values' stands alone"),
-        ("{Tensor: {shape: [4294967296, 4294967296]}}", "a shape of more than 2^63 elements"),
+        ("{Tensor: {values: [a]}}", "'values' must hold numbers in lists, got the string 'a'"),
+        ("{Tensor: {values: [1], shape: [1]}}", "'values' must stand alone"),
+        ("{Tensor: {shape: [4294967296, 4294967296]}}", "a shape with more than 2^63 elements"),
         (
             "{Parameter: {shape: [2], dtype: int64}}",
             "torch refuses Parameter: Only Tensors of floating point",
@@ -419,13 +419,13 @@ def test_a_define_that_uses_itself_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("define: {Linear: ReLU}\nmodel: Tanh", "'Linear' is a name of torch.nn or of the language"),
-        ("define: {Repeat: ReLU}\nmodel: Tanh", "'Repeat' is a name of torch.nn or of the language"),
+        ("define: {Linear: ReLU}\nmodel: Tanh", "'Linear' is already a name in torch.nn or the language"),
+        ("define: {Repeat: ReLU}\nmodel: Tanh", "'Repeat' is already a name in torch.nn or the language"),
         ("define: {b: ReLU}\nmodel: {b: [1]}", "'b' is a define and takes no arguments"),
         ("define: {block: ReLU}\nmodel: blok", "unknown module 'blok'; did you mean 'block'?"),
         ("define: {b: Liner}\nmodel: ReLU", "unknown module 'Liner'; did you mean 'Linear'?"),
         ("define: {p: {Parameter: [2]}}\nmodel: ReLU", "Parameter is a tensor, not a module"),
-        ("define: [b]\nmodel: ReLU", "'define' is a mapping of names to modules, got a list"),
+        ("define: [b]\nmodel: ReLU", "'define' must be a mapping of names to modules, got a list"),
         (
             "define: {a: &x ReLU, b: *x}\nmodel: ReLU",
             "the define 'b' is a recipe, and an alias is one module",
@@ -504,7 +504,7 @@ def test_an_anchored_buffer_under_two_names_is_one_tensor() -> None:
 def test_an_alias_of_a_tensor_where_a_module_goes_is_refused() -> None:
     """An alias is held to what may stand in its place."""
     said = refused("model: {Module: {a: &p {Parameter: [2]}, b: {Sequential: [*p]}}}")
-    assert "'*p' is a tensor, and a module goes here" in said
+    assert "'*p' is a tensor, but a module is expected here" in said
 
 
 # tie
@@ -553,14 +553,17 @@ def test_tied_weights_of_a_recurrent_layer_are_what_it_computes_with() -> None:
     ("ties", "said"),
     [
         ("{0.weight: 0.weight}", "m.yaml:2:7: error: '0.weight' is tied in a circle"),
-        ("{0.weight: 1.weight, 1.weight: 0.weight}", "m.yaml:2:27: error: '1.weight' is tied in a circle"),
-        ("{0.weight: 0.bias}", "cannot tie '0.weight' [2, 2] to '0.bias' [2]: another shape"),
+        (
+            "{0.weight: 1.weight, 1.weight: 0.weight}",
+            "m.yaml:2:27: error: '1.weight' is tied in a circle",
+        ),
+        ("{0.weight: 0.bias}", "cannot tie '0.weight' [2, 2] to '0.bias' [2]: different shapes"),
         ("{0.weight: 1.wieght}", "no parameter '1.wieght' to tie; did you mean '1.weight'?"),
         ("{0.wieght: 1.weight}", "no parameter '0.wieght' to tie; did you mean '0.weight'?"),
         ("{head.weight: 1.weight}", "m.yaml:2:7: error: no parameter 'head.weight' to tie"),
         ("{0: 1}", "no parameter '0' to tie"),
         ("{0.weight: }", "the name of a parameter must be str, got nothing"),
-        ("[0.weight, 1.weight]", "'tie' is a mapping of names, got a list"),
+        ("[0.weight, 1.weight]", "'tie' must be a mapping of names, got a list"),
     ],
 )
 def test_ties_that_cannot_be_are_refused(ties: str, said: str) -> None:
@@ -572,7 +575,7 @@ def test_a_tie_across_dtypes_is_refused() -> None:
     """One parameter has one dtype."""
     text = "model: {Module: {a: {Parameter: [2]}, b: {Parameter: {shape: [2], dtype: float64}}}}\ntie: {a: b}"
     assert refused(text) == (
-        "m.yaml:2:7: error: cannot tie 'a' torch.float32 to 'b' torch.float64: another dtype"
+        "m.yaml:2:7: error: cannot tie 'a' torch.float32 to 'b' torch.float64: different dtypes"
     )
 
 
@@ -649,7 +652,7 @@ model:
             ("e", "int64"),
         ]
     assert torch.get_default_dtype() == torch.float32
-    assert "'dtype' is one of" in refused("model: ReLU\ndtype: int8")
+    assert "'dtype' must be one of" in refused("model: ReLU\ndtype: int8")
 
 
 def test_the_default_dtype_comes_back_after_a_spec_that_fails() -> None:
@@ -1034,10 +1037,10 @@ def test_aliases_anywhere_share_what_a_variable_would_share_in_python(tree: Json
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [
-        ("{shape: [3], fill: rand, dtype: int64}", "'rand' draws fractions, and int64 has none"),
-        ("{shape: [3], fill: 0.5, dtype: int8}", "'fill' has fractions, and int8 has none"),
-        ("{values: [[1, 2.5]], dtype: int64}", "'values' has fractions, and int64 has none"),
-        ("{values: [.nan], dtype: bool}", "'values' has fractions, and bool has none"),
+        ("{shape: [3], fill: rand, dtype: int64}", "'rand' draws fractions, but int64 has none"),
+        ("{shape: [3], fill: 0.5, dtype: int8}", "'fill' has fractions, but int8 has none"),
+        ("{values: [[1, 2.5]], dtype: int64}", "'values' has fractions, but int64 has none"),
+        ("{values: [.nan], dtype: bool}", "'values' has fractions, but bool has none"),
     ],
 )
 def test_fractions_in_an_integer_dtype_are_refused(tensor: str, message: str) -> None:

@@ -170,8 +170,8 @@ def test_what_does_not_fit_is_not_converted(run: Run, dry: tuple[str, ...]) -> N
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         "error: unfit.pt lacks 'norm.bias' [30]",
-        "error: unfit.pt has 'more' [1], which the model has not",
-        "error: 'low.bias' is [7] in the model and [8] in unfit.pt",
+        "error: unfit.pt has 'more' [1], which the model does not have",
+        "error: 'low.bias' is [7] in the model but [8] in unfit.pt",
     ]
     assert not Path("out").exists()
 
@@ -189,10 +189,10 @@ def test_a_conversion_may_be_tried(run: Run) -> None:
     [
         (["model.yaml", "-w", "w.pt"], "error: no rules; -o FILE writes the weights as they are\n"),
         (["model.yaml", "-w", "w.pt", "-n"], "error: no rules; -o FILE writes the weights as they are\n"),
-        (["model.yaml", "-o", "out"], "error: no rules; as in --pattern weight"),
+        (["model.yaml", "-o", "out"], "error: no rules; e.g. --pattern weight"),
         (
             ["w.pt", "-o", "out"],
-            "error: w.pt holds tensors and no module;"
+            "error: w.pt holds tensors but no module;"
             " this takes a spec or package.module:object, with --weights w.pt\n",
         ),
     ],

@@ -103,14 +103,14 @@ def test_a_file_that_is_written_anew_is_read_anew() -> None:
         ("two.pt:emma", "it has no 'emma'; did you mean 'ema'?"),
         ("w.safetensors:ema", "w.safetensors is a safetensors file, without a 'ema'"),
         ("cut.pt", "cut.pt"),
-        ("cut.safetensors", "cut.safetensors is no whole safetensors file: "),
+        ("cut.safetensors", "cut.safetensors is not a valid safetensors file: "),
         ("bare.bin", "bare.bin has no tensor '0.weight'"),
         ("nn:Linear", "cannot read nn:Linear: No such file or directory"),
         (".", ". has several checkpoints: "),
         ("nowhere.pt", "cannot read nowhere.pt: "),
         ("nul\0.pt", "cannot"),
-        ("complex.pt", "'0.weight' of complex.pt is complex64, which it would lose a part of"),
-        ("tall.pt", "it is [3, 4], and '0.weight' of tall.pt is [4, 3]"),
+        ("complex.pt", "'0.weight' in complex.pt is complex64, which it cannot hold without loss"),
+        ("tall.pt", "it is [3, 4], but '0.weight' in tall.pt is [4, 3]"),
     ],
 )
 def test_what_cannot_be_copied_from_is_refused_as_a_model_is(file: str, said: str, dry: bool) -> None:

@@ -139,7 +139,7 @@ def test_an_optimizer_alone_is_not_shown_as_parameters(tmp_path: Path) -> None:
     folder = save({"optim": optimizer.state_dict()}, tmp_path / "d")
     with pytest.raises(ParamtoolError, match="holds no model, only optim") as caught:
         opened(folder)
-    assert caught.value.hint == "name a part after a colon, as :optim"
+    assert caught.value.hint == "name a part after a colon, e.g. :optim"
 
 
 def test_tensors_that_are_not_in_row_major_order(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_chunks_are_joined_in_row_major_order(
 
 
 WRONG: dict[str, tuple[Boxes, str]] = {
-    "a hole": ([((0, 0), (3, 6))], "24 of its 42 elements are in none of its pieces"),
+    "a hole": ([((0, 0), (3, 6))], "24 of its 42 elements are in no piece"),
     "an overlap": ([((0, 0), (4, 6)), ((3, 0), (4, 6))], "its pieces overlap"),
     "an overlap and a hole": ([((0, 0), (4, 6)), ((0, 0), (3, 6))], "its pieces overlap"),
     "beyond the end": ([((1, 0), (7, 6))], "a piece reaches beyond it"),
@@ -222,10 +222,10 @@ def test_broken_folders_are_told_in_a_line(run: Run, tmp_path: Path) -> None:
     assert "__0_0.distcp is too short; it was cut off" in said()
     data.write_bytes(b"\0" * len(content))
     assert run("inspect", str(folder)).status == 0
-    assert "__0_0.distcp is no zip archive that paramtool reads" in said("--stats")
+    assert "__0_0.distcp is not a zip archive that paramtool can read" in said("--stats")
     data.unlink()
     assert run("inspect", str(folder)).status == 0
-    assert opened(folder).notes == ("without values: w (in __0_0.distcp, which is not there)",)
+    assert opened(folder).notes == ("without values: w (in __0_0.distcp, which does not exist)",)
     for wrong in (b"", b"\x80", metadata[:-200], pickle.dumps(print, 4), pickle.dumps({"a": 1}), b"junk"):
         (folder / ".metadata").write_bytes(wrong)
         assert "is not the metadata of a distributed checkpoint: " in said()
@@ -289,7 +289,7 @@ def test_pieces_that_do_not_fit_are_refused(run: Run, tmp_path: Path) -> None:
     """A missing file, or metadata of another form."""
     folder = parted(tmp_path / "d", torch.ones(7, 6), GRIDS["both"])
     (folder / "shard-00001-model-00001-of-00001.safetensors").unlink()
-    message = "has 'w' in pieces: 9 of its 42 elements are in none of its pieces\n"
+    message = "has 'w' in pieces: 9 of its 42 elements are in no piece\n"
     assert run("inspect", str(folder)).stderr.endswith(message)
     for info in ("[", "[" * 2000, '{"w": 1}', '{"w": {"saved_offsets": [-1, 0]}}', "{}"):
         safetensors.torch.save_file(

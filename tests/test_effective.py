@@ -174,7 +174,7 @@ def test_a_stored_tensor_that_is_tied_elsewhere_is_refused() -> None:
     module = nn.ModuleDict({"a": exponential(nn.Linear(2, 2)), "b": nn.Linear(2, 2)})
     module["b"].weight = module.get_parameter("a.parametrizations.weight.original")
     for pattern in ("a.weight", "b.weight"):
-        with pytest.raises(ParamtoolError, match="it is tied to what another tensor is computed from"):
+        with pytest.raises(ParamtoolError, match="it is tied to a tensor that another one is computed from"):
             initialize(module, [Rule("ones", {}, pattern=pattern)])
     initialize(module, [Rule("ones", {}, pattern="bias")])
 

@@ -636,7 +636,9 @@ def test_a_device_is_refused() -> None:
             written(name, "{device: cpu}")
         first = next(error for error in caught.value.errors if "device" in error.message)
         place = f"m.yaml:1:{len(name) + 12}"
-        assert str(first) == f"{place}: error: {name} has no argument 'device'; a spec chooses no hardware"
+        assert (
+            str(first) == f"{place}: error: {name} has no argument 'device'; a spec does not choose hardware"
+        )
 
 
 @pytest.mark.skipif(

@@ -207,7 +207,7 @@ def test_shared_names_are_one_tensor_or_overlap() -> None:
     overlapping = Told(mlp(), aliased={"0.weight": "2.weight"})
     assert found("shared", ("0.weight", "2.weight"), overlapping) == (True, "overlapping tensors")
     row = held("shared", ("0.weight", "1.weight", "1.bias"), Told(tied()))
-    assert (row.holds, row.found) == (False, "0.weight = 1.weight and 1.bias are apart")
+    assert (row.holds, row.found) == (False, "0.weight = 1.weight and 1.bias are separate")
 
 
 def test_distinct_names_share_nothing() -> None:
@@ -281,8 +281,8 @@ def test_what_has_no_shape_cannot_be_counted(name: str) -> None:
     (error,) = raised.value.errors
     assert isinstance(error, CannotAnswer)
     assert str(error) == (
-        f"model.yaml:7:3: error: '{name}' cannot be told: a lazy parameter has no shape yet;"
-        " input: in the spec gives it one"
+        f"model.yaml:7:3: error: cannot check '{name}': a lazy parameter has no shape yet;"
+        " give the spec an 'input'"
     )
 
 

@@ -172,7 +172,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
     """More than the disk has free is refused on entering, with both figures."""
     size = shutil.disk_usage(tmp_path).total * 2
-    with pytest.raises(ParamtoolError, match=r"it needs [\d.]+ .B, and [\d.]+ .B are free"):
+    with pytest.raises(ParamtoolError, match=r"it needs [\d.]+ .B, but only [\d.]+ .B are free"):
         Replacement(tmp_path / "a", size=size).open()
     assert _names(tmp_path) == []
 

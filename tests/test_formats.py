@@ -345,7 +345,7 @@ def test_a_column_is_shown_or_said_to_be_left_out(make: Callable[[], Report[Any,
         assert "too wide" not in text
         left_out = []
     else:
-        said = re.search(r"too wide: ([\w,\s]+);", text)
+        said = re.search(r"too wide to show: ([\w,\s]+);", text)
         left_out = re.split(r",\s+", said[1]) if said else []
         alike = re.search(r"each line: (.*)", text)
         below = {each.split()[0] for each in alike[1].split(", ")} if alike else set()
@@ -475,6 +475,6 @@ def test_json_for_short_and_another_format_contradict_each_other(
     for options in (["--json", "-f", "csv"], ["--format=csv", "--json"]):
         result = run(*words, *options)
         assert (result.status, result.stdout) == (2, "")
-        assert result.stderr == "error: --json and --format csv contradict each other\n"
+        assert result.stderr == "error: --json cannot be used with --format csv\n"
     plain = run(*words, "--json")
     assert run(*words, "-f", "json", "--json").stdout == plain.stdout

@@ -139,14 +139,14 @@ def test_inputs_have_streams_of_their_own() -> None:
         ("x", "unknown 'x'"),
         ("2;4", "unknown '2;4'"),
         ("2,-4", "unknown '-4'"),
-        ("randn,2", "an input begins with its sizes"),
+        ("randn,2", "an input starts with its sizes"),
         ("2,rnadn", "unknown 'rnadn'; did you mean 'randn'?"),
-        ("2,randn,ones", "'fill' comes twice"),
+        ("2,randn,ones", "'fill' appears twice"),
         ("2,randint", "randint needs 'high' above 'low'"),
         ("2,randint=x", "'high' must be int"),
         ("2,randint=5:5", "randint needs 'high' above 'low'"),
-        ("2,dtype=flaot32", "no dtype the string 'flaot32'; did you mean 'float32'?"),
-        ("2,rand,dtype=int64", "'rand' draws fractions, and int64 has none"),
+        ("2,dtype=flaot32", "unknown dtype the string 'flaot32'; did you mean 'float32'?"),
+        ("2,rand,dtype=int64", "'rand' draws fractions, but int64 has none"),
         ("{shpe: [2]}", "input has no key 'shpe'; did you mean 'shape'?"),
         ("{shape: [2", "not valid YAML"),
         ("99999999999999999999,2", "does not fit in 64 bits"),
@@ -268,14 +268,14 @@ def test_batch_norm_with_a_batch_of_one_is_told_and_eval_helps(run: Run, spec: A
     result = run("grad", path)
     assert result.status == 2
     assert "'1' (BatchNorm1d)" in result.stderr
-    assert "a batch of 2 or more, or --eval" in result.stderr
+    assert "use a batch of 2 or more, or --eval" in result.stderr
     assert document(run, path, "--eval")["totals"]["training"] is False
 
 
 def test_a_degenerate_loss_is_noted_on_stderr(run: Run, spec: Any) -> None:
     """The note names the loss to try, which then has none."""
     path = spec("model: {Sequential: [{Linear: [4, 3]}, {Softmax: {dim: -1}}]}\ninput: [2, 4]\n")
-    assert "note: the sum of what softmax returns hardly depends" in run("grad", path).stderr
+    assert "note: the sum of the output of softmax hardly depends" in run("grad", path).stderr
     assert run("grad", path, "--loss", "projection").stderr == ""
 
 
@@ -341,7 +341,7 @@ def test_a_terminal_shows_branches_and_bars(width: int) -> None:
     assert "0.weight" in shown
     assert "├" in shown
     assert "█" in shown
-    table = shown.partition("outputs as they came")[0]
+    table = shown.partition("read outputs")[0]
     assert all(len(line) <= width for line in table.splitlines())
     plain = "".join(render(report, Format.table, Screen(unicode=False)))
     assert plain.isascii()
@@ -368,7 +368,7 @@ def test_names_that_count_up_are_folded(names: list[str], expected: str) -> None
 
 def test_read_inputs_refuses_a_name_twice() -> None:
     """One keyword has one value."""
-    with pytest.raises(ParamtoolError, match="'a' comes twice"):
+    with pytest.raises(ParamtoolError, match="'a' appears twice"):
         read_inputs(["a=2", "a=3"], shipped().dtypes)
 
 
@@ -388,7 +388,7 @@ def test_an_input_that_does_not_fit_is_refused(
     result = run("grad", model, *options)
     assert (result.status, result.stdout) == (2, "")
     first = result.stderr.splitlines()[0]
-    before = re.escape(f"{place.format(model=model)}: error: the inputs need 8,000 GB and ")
+    before = re.escape(f"{place.format(model=model)}: error: the inputs need 8,000 GB, but only ")
     assert re.fullmatch(rf"{before}[0-9,]+ GB are free", first)
     if not options:
         assert run("check", model, "--gradients", "reach-all").status == 2

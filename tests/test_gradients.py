@@ -191,7 +191,9 @@ def test_a_sum_that_is_not_the_gradient_is_a_bug(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(splits.Splits, "add", lose)
     layer = scalar()
-    with pytest.raises(Bug, match=r"'0.weight' add up to another gradient; the residual is 0.0005") as caught:
+    with pytest.raises(
+        Bug, match=r"'0.weight' do not add up to its gradient; the residual is 0.0005"
+    ) as caught:
         gradients(nn.Sequential(layer, layer), [torch.ones(1, 1)])
     assert caught.value.status == 3
 
@@ -268,7 +270,9 @@ def test_a_degenerate_loss_is_pointed_out(last: nn.Module, loss: str, said: str 
     """Where a normalization makes the loss a constant, the note says so; elsewhere there is none."""
     torch.manual_seed(0)
     notes = gradients(nn.Sequential(nn.Linear(3, 3), last), [torch.rand(4, 3)], loss=loss).totals.notes
-    assert [f"the {loss} of what {said} returns" in note for note in notes] == ([True] if said else [])
+    assert [f"the {loss} of the output of {said} hardly" in note for note in notes] == (
+        [True] if said else []
+    )
 
 
 # the model afterwards
@@ -482,7 +486,7 @@ with warnings.catch_warnings():
         (nn.Sequential(nn.Linear(3, 4)), [torch.rand(1, 5)],
          r"^'0' \(Linear\) with weight \[4, 3\], bias \[4\] fails on \[1, 5\] float32: mat1", None),
         (nn.Sequential(nn.Sequential(nn.BatchNorm1d(3))), [torch.rand(1, 3)],
-         r"^'0.0' \(BatchNorm1d\) .* Expected more than 1 value", "a batch of 2 or more, or --eval"),
+         r"^'0.0' \(BatchNorm1d\) .* Expected more than 1 value", "use a batch of 2 or more, or --eval"),
         (nn.Embedding(3, 2), [torch.rand(2)], "scalar types: Long, Int", "randint"),
         (nn.Embedding(3, 2), [torch.tensor([3])], "index out of range", "it has 3 rows"),
         (nn.Linear(3, 4), [], "missing 1 required positional argument: 'input'", "--input"),

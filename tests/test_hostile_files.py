@@ -68,10 +68,10 @@ SAFETENSORS: dict[str, tuple[bytes, str]] = {
     ),
     "truncated": (safetensor(header(a=F32), 7), "its tensors need 8 bytes, and it has 7; it was cut off"),
     "trailing": (safetensor(header(a=F32), 9), "1 bytes follow its last tensor"),
-    "duplicate tensor": (safetensor(f"{{{ONE}, {ONE}}}", 8), "the tensor 'a' comes twice"),
+    "duplicate tensor": (safetensor(f"{{{ONE}, {ONE}}}", 8), "the tensor 'a' appears twice"),
     "duplicate field": (
         safetensor('{"a": {"dtype": "F32", "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', 8),
-        "the tensor 'a': a field comes twice",
+        "the tensor 'a': a field appears twice",
     ),
     "NaN offset": (
         safetensor(header(a=("F32", [2], [float("nan"), 8])), 8),
@@ -133,13 +133,13 @@ SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "no end": (safetensor('{"a"'), "expected : at character 4 of its header, found nothing"),
     "nothing": (safetensor(""), "expected { at character 0 of its header, found nothing"),
     "more after it": (safetensor("{} {}"), "expected the end at character 3 of its header, found {"),
-    "no UTF-8": (safetensor(b'{"\xff": {}}'), "its header is no UTF-8"),
-    "half a surrogate": (safetensor('{"\\ud800": {}}'), "its header is no UTF-8"),
+    "no UTF-8": (safetensor(b'{"\xff": {}}'), "its header is not UTF-8"),
+    "half a surrogate": (safetensor('{"\\ud800": {}}'), "its header is not UTF-8"),
     "metadata of numbers": (safetensor('{"__metadata__": {"a": 1}}'), 'expected " at character 23'),
-    "metadata twice": (safetensor('{"__metadata__": {}, "__metadata__": {}}'), "its metadata come twice"),
+    "metadata twice": (safetensor('{"__metadata__": {}, "__metadata__": {}}'), "its metadata appear twice"),
     "a key of it twice": (
         safetensor('{"__metadata__": {"a": "", "a": ""}}'),
-        "'a' comes twice in its metadata",
+        "'a' appears twice in its metadata",
     ),
     "a tensor called metadata": (
         safetensor('{"__metadata__": {"dtype": "F32", "shape": []}}'),
@@ -156,7 +156,7 @@ def test_a_broken_safetensors_file_is_told(case: str, run: Run, tmp_path: Path) 
     path.write_bytes(content)
     result = run("inspect", str(path))
     assert (result.status, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"error: {path} is no whole safetensors file: ")
+    assert result.stderr.startswith(f"error: {path} is not a valid safetensors file: ")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
@@ -209,8 +209,8 @@ def test_a_checkpoint_is_not_piped(tmp_path: Path) -> None:
     """Standard input is a spec or a snapshot; the elements of a checkpoint are read here and there."""
     ended = watch("inspect", "-", folder=tmp_path, stdin=safetensors_content())
     assert (ended.status, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: <stdin> is not a text in UTF-8 (byte ")
-    assert ended.stderr.endswith("); a checkpoint is named, not piped\n")
+    assert ended.stderr.startswith("error: <stdin> is not UTF-8 text (byte ")
+    assert ended.stderr.endswith("); give a checkpoint by name, not through a pipe\n")
 
 
 def test_the_oldest_formats_of_torch_are_named(run: Run, tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_the_oldest_formats_of_torch_are_named(run: Run, tmp_path: Path) -> None
     with zipfile.ZipFile(script, "w") as file:
         file.writestr("m/model.json", "{}")
     for path, message in (
-        (tar, "is a tar archive, as torch wrote before 0.2; load it where you trust it, and save"),
-        (script, "is a TorchScript archive of torch before 1.4; save it again"),
+        (tar, "is a tar archive, as torch wrote before 0.2; if you trust it, load it and save"),
+        (script, "is a TorchScript archive of torch before 1.4; if you trust it, save it again"),
     ):
         result = run("inspect", str(path))
         assert (result.status, result.stdout) == (2, "")
@@ -251,14 +251,14 @@ INDEXES: dict[str, tuple[Any, str | None]] = {
     "dots": ({"x": ".."}, "names the file '..', which is not in it"),
     "no name": ({"x": ""}, "names the file '', which is not in it"),
     "NUL": ({"x": "a\0"}, "names the file 'a\\x00', which is not in it"),
-    "missing shard": ({"x": A, "y": B, "z": "c.safetensors"}, "there is no such file, and the index"),
-    "itself": ({"x": "model.safetensors.index.json"}, "model.safetensors.index.json is no checkpoint"),
-    "tensor in none": ({"x": A, "y": B, "z": A}, "'z' should be in a.safetensors, and is in none"),
-    "tensor in another": ({"x": B, "y": A}, "'x' should be in b.safetensors, and is in a.safetensors"),
+    "missing shard": ({"x": A, "y": B, "z": "c.safetensors"}, "there is no such file, but the index"),
+    "itself": ({"x": "model.safetensors.index.json"}, "model.safetensors.index.json is not a checkpoint"),
+    "tensor in none": ({"x": A, "y": B, "z": A}, "'z' should be in a.safetensors, but is in none"),
+    "tensor in another": ({"x": B, "y": A}, "'x' should be in b.safetensors, but is in a.safetensors"),
     "one of two": ({"x": A}, None),
-    "no mapping": ([A], "its 'weight_map' is no mapping of names to files"),
-    "empty": ({}, "its 'weight_map' is no mapping of names to files"),
-    "no file": ({"x": 3}, "'x' is in 3, which is no file"),
+    "no mapping": ([A], "its 'weight_map' is not a mapping of names to files"),
+    "empty": ({}, "its 'weight_map' is not a mapping of names to files"),
+    "no file": ({"x": 3}, "'x' is in 3, which is not a file"),
 }  # fmt: skip
 
 
@@ -297,7 +297,7 @@ def test_keys_that_come_twice_are_told(run: Run, tmp_path: Path) -> None:
     result = run("inspect", str(index))
     assert (result.status, result.stderr) == (
         2,
-        f"error: {index} is no proper JSON: 'x' comes twice in an object\n",
+        f"error: {index} is not valid JSON: 'x' appears twice in an object\n",
     )
 
 
@@ -322,7 +322,7 @@ def test_what_is_no_plain_file_is_not_opened(run: Run, tmp_path: Path) -> None:
     index = shards(tmp_path / "m", {"x": A}, a=["x"])
     (index.parent / A).unlink()
     os.mkfifo(index.parent / A)
-    assert "there is no such file, and the index names it" in run("inspect", str(index)).stderr
+    assert "there is no such file, but the index names it" in run("inspect", str(index)).stderr
 
 
 def test_folders_of_other_tools_are_named(run: Run, tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_members_are_stored_and_apart(run: Run, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "w") as file:
         for _ in range(2):
             file.writestr("m/data.pkl", pickled())
-    assert "m/data.pkl is in it twice" in run("inspect", str(path)).stderr
+    assert "m/data.pkl appears twice" in run("inspect", str(path)).stderr
     archive(pickled(), path, {"data/0": bytes(8), "byteorder": b"middle"})
     assert "its byteorder is neither little nor big" in run("inspect", str(path)).stderr
     content = bytearray(archive(pickled(), path, {"data/0": bytes(8)}).read_bytes())
@@ -586,7 +586,7 @@ def test_an_expanded_view_costs_nothing_until_it_is_read(run: Run, tmp_path: Pat
     assert "1,099,511,627,776 elements in 1 tensor" in run("inspect", str(path)).stdout
     result = run("inspect", str(path), "--stats")
     assert (result.status, result.stdout) == (2, "")
-    message = f"error: 'w' of {path} repeats 1 stored elements as 1,099,511,627,776, too many to read\n"
+    message = f"error: 'w' in {path} repeats 1 stored elements as 1,099,511,627,776, too many to read\n"
     assert result.stderr == message
 
 
@@ -704,7 +704,7 @@ def test_json_of_any_number_of_values_is_not_read(case: str, tmp_path: Path) -> 
     (tmp_path / "m.json").write_bytes(b'{"schema": 1, "command": "inspect", "rows": [' + inside)
     ended = watch("inspect", "m.json", folder=tmp_path)
     assert (ended.status, ended.stdout, ended.torch) == (2, "", False)
-    assert ended.stderr == f"error: m.json is JSON of more than {what}\n"
+    assert ended.stderr == f"error: m.json is JSON with more than {what}\n"
     assert ended.megabytes < 2 * 64 + MEGABYTES
 
 
@@ -776,9 +776,7 @@ def test_views_that_say_the_same_bytes_again_and_again_are_not_read(
     result = run("inspect", str(path), "--stats")
     assert (result.status, result.stdout) == (2, "")
     held = f"{4 * 4063:,} bytes"
-    assert result.stderr == (
-        f"error: the views in {path} say the same {held} again and again, too often to read\n"
-    )
+    assert result.stderr == (f"error: the views in {path} repeat the same {held} too often to read\n")
 
 
 def test_elements_far_apart_count_as_what_could_be_read_meanwhile() -> None:

@@ -261,7 +261,7 @@ def test_errors_of_a_recipe_have_their_place(run: Run, folder: Path) -> None:
     places = [line.split(": error: ")[0].removeprefix("rules.yaml:") for line in said]
     assert places == ["1:21", "2:13", "3:3", "4:28", "5:4", "6:28", "7:19", "8:3"]
     assert said[0].endswith("unknown initializer 'norml'; did you mean 'normal'?")
-    assert said[3].endswith("this one has 'zeros' and 'ones'; write a rule for each")
+    assert said[3].endswith("this one has 'zeros' and 'ones'; write one rule for each")
     assert said[4].endswith("a rule has no key 'patern'; did you mean 'pattern'?")
     assert "normal has no argument 'sdt'; did you mean 'std'?" in said[5]
     assert said[6].split("; ")[0].endswith("constant lacks 'val'")
@@ -281,9 +281,9 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
     """A recipe is a list of rules, or a mapping with that list under init."""
     assert "cannot read none.yaml" in refusal(run, "--recipe", "none.yaml")
     (folder / "rules.yaml").write_text("pattern: weight\nzeros:\n")
-    assert refusal(run, "--recipe", "rules.yaml").startswith("rules.yaml:1:1: error: rules are a list")
+    assert refusal(run, "--recipe", "rules.yaml").startswith("rules.yaml:1:1: error: rules must be a list")
     (folder / "empty.yaml").write_text("[]")
-    assert refusal(run, "--recipe", "empty.yaml").startswith("error: no rules; as in --pattern weight")
+    assert refusal(run, "--recipe", "empty.yaml").startswith("error: no rules; e.g. --pattern weight")
 
 
 # refusals
@@ -292,23 +292,23 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--pattern", "weight"], "--pattern weight selects parameters, and no initializer follows it"),
+        (["--pattern", "weight"], "--pattern weight selects parameters, but no initializer follows it"),
         (
             ["-p", ".", "--zeros", "-t", "Linear"],
-            "-t Linear selects parameters, and no initializer follows it",
+            "-t Linear selects parameters, but no initializer follows it",
         ),
         (["--zeros", "-t", "Linear"], "--zeros has no selector before it; --pattern . --zeros fills every"),
         (["-p", "bias", "--ones", "--normal=1"], "--normal 1 has no selector before it"),
         (["--with", "eye"], "--with eye has no selector before it"),
-        ([], "no rules; as in --pattern weight --normal 0.01"),
+        ([], "no rules; e.g. --pattern weight --normal 0.01"),
         (["--pattern"], "--pattern needs a value"),
         (["--normal"], "--normal needs a value"),
         (["--with"], "--with needs a value"),
-        (["-p", "weight", "-p", "bias", "--zeros"], "-p bias comes twice in one rule"),
+        (["-p", "weight", "-p", "bias", "--zeros"], "-p bias appears twice in one rule"),
         (["-p", ".", "--with", "norml:std=1"], "unknown initializer 'norml'; did you mean 'normal'?"),
         (["--with", ""], "--with needs a value"),
         (["-p", ".", "--with", "normal:std"], "expected key=value, got 'std'"),
-        (["-p", ".", "--with", "normal:std=1,std=2"], "'std' comes twice"),
+        (["-p", ".", "--with", "normal:std=1,std=2"], "'std' appears twice"),
         (["-p", ".", "--with", "normal:sdt=1"], "normal has no argument 'sdt'; did you mean 'std'?"),
         (
             ["-p", ".", "--with", "kaiming_normal:mode=fan_up"],
@@ -322,20 +322,20 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
         (["--xavier-uniform="], "--xavier-uniform needs a value"),
         (["-p", ".", "--normal", "1,2,3"], "normal takes at most 2 arguments by position, got 3"),
         (["-p", ".", "--normal", ".nan"], "normal expects std >= 0.0, but found std nan"),
-        (["-p", ".", "--normal", "1e400"], "nothing can be drawn with the mean 0 and the std inf"),
-        (["-p", ".", "--normal", ".nan,1"], "nothing can be drawn with the mean nan and the std 1"),
-        (["-p", "head.w", "--xavier-normal", ".inf"], "nothing can be drawn with the mean 0 and the std inf"),
+        (["-p", ".", "--normal", "1e400"], "cannot draw with mean 0 and std inf"),
+        (["-p", ".", "--normal", ".nan,1"], "cannot draw with mean nan and std 1"),
+        (["-p", "head.w", "--xavier-normal", ".inf"], "cannot draw with mean 0 and std inf"),
         (["-p", ".", "--constant", "1e39"], "value cannot be converted to type float without overflow"),
-        (["--set", "dtype=float16", "-p", ".", "--normal", "1e5"], "its dtype ends at 65504"),
+        (["--set", "dtype=float16", "-p", ".", "--normal", "1e5"], "the largest value of its dtype is 65504"),
         (["-p", ".", "--normal", "-1"], "normal expects std >= 0.0, but found std -1"),
         (["-p", ".", "--uniform", "1,0"], "uniform_ expects to return a [from, to) range"),
         (["-p", ".", "--uniform", "0,.inf"], "cannot fill"),
         (["-p", ".", "--trunc-normal", "0"], "std must be above 0, got 0"),
         (["-p", ".", "--trunc-normal", ".nan"], "std must be above 0, got nan"),
-        (["-p", ".", "--trunc-normal", "0,1,3,2"], "has next to nothing within [3, 2]"),
-        (["-p", ".", "--trunc-normal", "0,1,9,10"], "has next to nothing within [9, 10]"),
+        (["-p", ".", "--trunc-normal", "0,1,3,2"], "has almost nothing within [3, 2]"),
+        (["-p", ".", "--trunc-normal", "0,1,9,10"], "has almost nothing within [9, 10]"),
         (["-p", ".", "--constant", "a"], "'val' of constant must be float"),
-        (["-p", ".", "--clamp", "1,0"], "nothing is in [1, 0]"),
+        (["-p", ".", "--clamp", "1,0"], "the range [1, 0] is empty"),
         (["-p", ".", "--with", "clamp"], "clamp needs 'min' or 'max'"),
         (["-p", ".", "--zeros=3"], "zeros takes no arguments, got 1"),
         (
@@ -346,14 +346,14 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
             ["-p", "bias", "--kaiming-normal"],
             "cannot fill 'conv.bias': Fan in and fan out can not be computed",
         ),
-        (["-p", "bias", "--orthogonal"], "cannot fill 'conv.bias': it fills 2 or more dimensions, got 1"),
-        (["-p", "conv", "--eye"], "cannot fill 'conv.weight': it fills 2 dimensions, got 4"),
-        (["-p", "head", "--dirac"], "it fills 3, 4 or 5 dimensions, got 2"),
-        (["-p", "conv.w", "--dirac", "3"], "4 output channels are not 3 groups"),
-        (["-p", "conv.w", "--dirac", "0"], "4 output channels are not 0 groups"),
-        (["-p", "conv", "--sparse", "0.5"], "it fills 2 dimensions, got 4"),
-        (["-p", "head.w", "--sparse", "2"], "sparsity is a fraction from 0 to 1, got 2"),
-        (["-p", "head.w", "--sparse", "0.5,-1"], "std is 0 or more, got -1"),
+        (["-p", "bias", "--orthogonal"], "cannot fill 'conv.bias': it needs 2 or more dimensions, got 1"),
+        (["-p", "conv", "--eye"], "cannot fill 'conv.weight': it needs 2 dimensions, got 4"),
+        (["-p", "head", "--dirac"], "it needs 3, 4 or 5 dimensions, got 2"),
+        (["-p", "conv.w", "--dirac", "3"], "4 output channels do not split into 3 groups"),
+        (["-p", "conv.w", "--dirac", "0"], "4 output channels do not split into 0 groups"),
+        (["-p", "conv", "--sparse", "0.5"], "it needs 2 dimensions, got 4"),
+        (["-p", "head.w", "--sparse", "2"], "sparsity must be a fraction from 0 to 1, got 2"),
+        (["-p", "head.w", "--sparse", "0.5,-1"], "std must be 0 or more, got -1"),
         (["-p", "[", "--zeros"], "'[' is not a regular expression"),
         (["--ndim", "two", "--zeros"], "'ndim' of the rule must be int, got the string 'two'"),
     ],
@@ -416,12 +416,12 @@ DTYPES = {
         ("int8", "constant: 0", "its dtype is int8, not floating point"),
         ("int8", "normal: ", "its dtype is int8, not floating point"),
         ("bool", "zeros: ", "its dtype is bool, not floating point"),
-        ("complex64", "normal: {mean: 1}", "its dtype is complex64, which this law does not fill"),
-        ("complex64", "uniform: ", "its dtype is complex64, which this law does not fill"),
-        ("complex64", "trunc_normal: ", "its dtype is complex64, which this law does not fill"),
-        ("complex64", "orthogonal: ", "its dtype is complex64, which this law does not fill"),
-        ("complex64", "sparse: 0.5", "its dtype is complex64, which this law does not fill"),
-        ("complex64", "clamp: [0, 1]", "its dtype is complex64, which this law does not fill"),
+        ("complex64", "normal: {mean: 1}", "its dtype is complex64, which this initializer cannot fill"),
+        ("complex64", "uniform: ", "its dtype is complex64, which this initializer cannot fill"),
+        ("complex64", "trunc_normal: ", "its dtype is complex64, which this initializer cannot fill"),
+        ("complex64", "orthogonal: ", "its dtype is complex64, which this initializer cannot fill"),
+        ("complex64", "sparse: 0.5", "its dtype is complex64, which this initializer cannot fill"),
+        ("complex64", "clamp: [0, 1]", "its dtype is complex64, which this initializer cannot fill"),
         ("float8_e4m3fn", "mul: 2", "not implemented for"),
     ],
 )
@@ -511,15 +511,15 @@ def test_a_short_option_may_have_its_value_in_the_same_word(run: Run, typed: lis
     [
         (
             ["-npbias", "-p", ".", "--zeros"],
-            "error: -p stands in one word with another option; write it apart",
+            "error: -p is in the same word as another option; write it separately",
         ),
         (
             ["-ntLinear", "-p", ".", "--ones"],
-            "error: -t stands in one word with another option; write it apart",
+            "error: -t is in the same word as another option; write it separately",
         ),
         (
             ["-p", ".", "--zeros", "-pbias"],
-            "error: -p bias selects parameters, and no initializer follows it",
+            "error: -p bias selects parameters, but no initializer follows it",
         ),
     ],
 )
@@ -534,7 +534,7 @@ def test_no_selector_goes_unseen(run: Run, typed: list[str], said: str) -> None:
         (["--recipe", ""], "error: the name of the recipe is empty"),
         (["--weights", "", "-n"], "error: the name of the checkpoint is empty"),
         (["--with", "copy:file=''"], "the name of the checkpoint is empty"),
-        (["-o", "", "--max-shard-size", "5G"], "error: the PATH of --output is empty"),
+        (["-o", "", "--max-shard-size", "5G"], "error: the PATH for --output is empty"),
     ],
 )
 def test_an_empty_name_is_not_the_folder_one_is_in(run: Run, typed: list[str], said: str) -> None:
@@ -584,9 +584,12 @@ def test_the_result_shows_before_and_after(run: Run) -> None:
 def test_a_norm_layer_that_gets_random_numbers_is_told_on_stderr(run: Run) -> None:
     """The first one is named, with how many more; constants, which norms have, are not told."""
     result = run("init", MODEL, "-n", "-p", "weight", "--normal", "0.01")
-    assert result.stderr == "note: norm.weight of a norm layer gets normal(std=0.01); --exclude spares it\n"
+    assert (
+        result.stderr
+        == "note: norm.weight is in a norm layer and gets normal(std=0.01); --exclude skips it\n"
+    )
     many = run("init", str(CONFIGS / "bert_base.yaml"), "-n", "-p", "weight", "--normal", "0.02").stderr
-    assert many.startswith("note: embeddings.LayerNorm.weight and 24 more of norm layers get normal(")
+    assert many.startswith("note: embeddings.LayerNorm.weight and 24 more are in norm layers and get normal(")
     for options in (["-p", ".", "--ones"], ["-p", "weight", "--exclude", "norm", "--normal", "1"]):
         assert run("init", MODEL, "-n", *options).stderr == ""
 

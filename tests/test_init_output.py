@@ -69,7 +69,7 @@ def refusal(run: Run, *options: str) -> str:
     result = run("init", "model.yaml", *NORMAL, *options)
     assert (result.status, result.stdout) == (2, ""), result.stderr
     return result.stderr.removeprefix(
-        "note: norm.weight of a norm layer gets normal(std=0.02); --exclude spares it\n"
+        "note: norm.weight is in a norm layer and gets normal(std=0.02); --exclude skips it\n"
     )
 
 
@@ -179,7 +179,7 @@ def test_more_than_the_disk_has_is_refused_before_anything_is_written(
         "model: {Repeat: {times: 9, module: {Linear: [10_000_000, 10_000_000]}}}\n".replace("_", "")
     )
     said = refusal(run, "-o", "out/w", *shards, *dry)
-    assert "cannot write out/w: it needs 3.6 PB, and " in said
+    assert "cannot write out/w: it needs 3.6 PB, but only " in said
     assert not list(Path("out").iterdir())
 
 
@@ -201,11 +201,11 @@ def test_a_plan_for_a_file_says_what_would_be_written(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--force"], "error: --force is of --output PATH, which is not given"),
-        (["--jobs", "2"], "error: --jobs is of --output PATH, which is not given"),
-        (["--max-shard-size", "5GB"], "error: --max-shard-size is of --output PATH, which is not given"),
-        (["--values", "-o", "out/w"], "error: --values prints what is in memory"),
-        (["--values", "--dry-run"], "error: --values prints what --dry-run does not fill"),
+        (["--force"], "error: --force requires --output"),
+        (["--jobs", "2"], "error: --jobs requires --output"),
+        (["--max-shard-size", "5GB"], "error: --max-shard-size requires --output"),
+        (["--values", "-o", "out/w"], "error: --values cannot be used with --output"),
+        (["--values", "--dry-run"], "error: --values cannot be used with --dry-run, which fills nothing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -270,8 +270,8 @@ def test_an_element_that_comes_back_otherwise_is_refused(run: Run, monkeypatch: 
 
     monkeypatch.setattr(os, "pwrite", forgetful)
     said = refusal(run, "-o", "out/w", "--json")
-    assert "cannot write out/w: other bytes of '" in said
-    assert "came back than were written" in said
+    assert "cannot write out/w: the bytes read back for '" in said
+    assert "differ from those written" in said
     assert not list(Path("out").iterdir())
 
 

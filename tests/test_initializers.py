@@ -178,7 +178,7 @@ def test_every_initializer_is_listed_with_its_arguments_and_origin(run: Run) -> 
     assert rows["zeros"]["arguments"] == ""
     table = run("initializers").stdout
     assert " xavier_uniform   gain=1.0" in table
-    assert table.endswith(" 19 initializers; with a NAME one is explained\n")
+    assert table.endswith(" 19 initializers; give a NAME to explain one\n")
 
 
 def test_the_listing_needs_neither_torch_nor_plugins(install: Install, plugin: Write) -> None:
@@ -295,7 +295,7 @@ def test_an_installed_plugin_is_listed_explained_and_used(run: Run, install: Ins
     assert rows["ramp"]["arguments"] == "start=0.0, step=1.0, reverse=False"
     assert rows["ninth"]["arguments"] == "…"  # no function of that name is in the source
     assert "pt_laws" not in sys.modules
-    assert "21 initializers, 2 of them by plugins" in run("initializers").stdout
+    assert "21 initializers, 2 of them from plugins" in run("initializers").stdout
     text = run("initializers", "ramp").stdout
     assert text.startswith(
         "ramp(start: float = 0.0, step: any = 1.0, *, reverse: bool = False)\n  from laws 2.5"
@@ -450,11 +450,11 @@ def test_several_files_are_taken_and_one_twice_is_one(run: Run, plugin: Write) -
     [
         ("def law(tensor:\n", "laws.py:1:8: error: the plugin laws.py is not Python: "),
         ("x = '\x00'\ndef law(tensor): ...", "laws.py"),
-        ("1 + 1\n", "error: the plugin laws.py has no initializer; as in def my_law(tensor, scale=1.0)"),
+        ("1 + 1\n", "error: the plugin laws.py has no initializer; e.g. def my_law(tensor, scale=1.0)"),
         ("", "error: the plugin laws.py has no initializer"),
         (
             "def normal(tensor): ...",
-            "error: the plugin laws.py has 'normal', which is the name of a built-in",
+            "error: the plugin laws.py has 'normal', but a built-in initializer has that name",
         ),
     ],
 )

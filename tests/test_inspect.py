@@ -157,7 +157,7 @@ def test_a_module_that_is_not_there_is_refused(run: Run) -> None:
         ("net[0]", "did you mean '0'?"),
         ("[2]", "did you mean '2'?"),
         ("net.2", "did you mean '2'?"),
-        ("2.bias", "it is a tensor, which --pattern '^2.bias$' lists"),
+        ("2.bias", "it is a tensor; --pattern '^2.bias$' lists it"),
         ("net[1][1]", "there are 0, 1, 2"),
         ("net[]", "there are 0, 1, 2"),
     ],
@@ -431,7 +431,7 @@ def test_a_model_without_parameters_is_no_error(folder: Path, run: Run) -> None:
         (["my_model.yaml", "-p", "weight2"], "'weight2' is a plain tensor; --buffers lists it"),
         (
             ["resnet18.yaml", "-p", "^bn1.(running|num)"],
-            "'bn1.running_mean' is a buffer, and 2 more are no parameters; --buffers lists them",
+            "'bn1.running_mean' is a buffer, and 2 more are not parameters; --buffers lists them",
         ),
         (["resnet18.yaml", "-p", "runing"], "there are 62 names, the first is 'conv1.weight'"),
         (["resnet18.yaml", "-p", "runing", "--buffers"], "there are 122 names, the first is 'conv1.weight'"),

@@ -78,9 +78,9 @@ def test_everything_that_stands_against_it_is_told_first(tmp_path: Path) -> None
     path = tmp_path / "w.pt"
     assert str(caught.value).splitlines() == [
         f"error: {path} lacks 'linear.bias' [2]",
-        f"error: {path} has 'more' [1], which the model has not",
-        f"error: {path} has 'linear.bais' [2], which the model has not; did you mean 'linear.bias'?",
-        f"error: 'mean' is [4] in the model and [5] in {path}",
+        f"error: {path} has 'more' [1], which the model does not have",
+        f"error: {path} has 'linear.bais' [2], which the model does not have; did you mean 'linear.bias'?",
+        f"error: 'mean' is [4] in the model but [5] in {path}",
     ]
     assert model.get_buffer("mean").tolist() == [0, 0, 0, 0]
 
@@ -111,7 +111,7 @@ def test_a_cast_that_loses_is_refused(tensor: Tensor, tmp_path: Path) -> None:
     """A complex tensor is not loaded as real, nor a fraction as an integer."""
     module = nn.Module()
     module.register_buffer("x", torch.zeros(2, dtype=torch.int64 if tensor.dtype == torch.float32 else None))
-    with pytest.raises(Problems, match=r"'x' is .* in the model and .* in"):
+    with pytest.raises(Problems, match=r"'x' is .* in the model but .* in"):
         load(module, save({"x": tensor}, tmp_path))
 
 
@@ -139,8 +139,8 @@ def test_an_untied_file_does_not_go_into_a_tied_model(tmp_path: Path) -> None:
     with pytest.raises(ParamtoolError) as caught:
         load(tied(), save(tensors, tmp_path))
     assert str(caught.value) == (
-        f"error: '0.weight' and '1.weight' are one tensor in the model, and differ in {tmp_path / 'w.pt'};"
-        " untie them in the model, or store one of them"
+        f"error: '0.weight' and '1.weight' are one tensor in the model but differ in {tmp_path / 'w.pt'};"
+        " untie them in the model, or store only one of them"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_spec_is_inspected_with_its_weights(run: Run, tmp_path: Path) -> None:
     for options in ([], ["--stats"]):
         result = run("inspect", str(spec), "--weights", other, *options)
         assert (result.status, result.stdout) == (2, "")
-        assert result.stderr == f"error: 'a.weight' is [2, 2] in the model and [3, 2] in {other}\n"
+        assert result.stderr == f"error: 'a.weight' is [2, 2] in the model but [3, 2] in {other}\n"
 
 
 def test_init_begins_with_the_weights(run: Run, tmp_path: Path) -> None:
@@ -204,14 +204,16 @@ def test_weights_go_into_what_can_be_built(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     safetensors.torch.save_file({"w": torch.ones(1)}, file)
     result = run("inspect", str(file), "--weights", str(file))
-    assert result.stderr == f"error: --weights loads into a spec or package.module:object; {file} is none\n"
+    assert (
+        result.stderr == f"error: --weights loads into a spec or package.module:object; {file} is neither\n"
+    )
     spec = str(CONFIGS / "mlp.yaml")
     result = run("inspect", spec, "--weights", spec)
     assert (result.status, result.stdout) == (2, "")
-    assert "is not a checkpoint; as weights.safetensors, a .pt file, or a folder of shards" in result.stderr
+    assert "is not a checkpoint; e.g. weights.safetensors, a .pt file, or a folder of shards" in result.stderr
     result = run("init", str(file), "--pattern", "w", "--ones")
     assert result.stderr == (
-        f"error: {file} holds tensors and no module;"
+        f"error: {file} holds tensors but no module;"
         f" this takes a spec or package.module:object, with --weights {file}\n"
     )
 

@@ -64,7 +64,7 @@ def test_every_command_goes_as_deep_and_no_deeper(
     assert result.stderr.startswith("error: modules nested deeper than 900 levels, at '0.0.0.0.")
     result = run(name, f"deep_{name}:Ring", *options)
     assert (result.status, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: 'inner.parent' is a module that it is inside of itself; ")
+    assert result.stderr.startswith("error: 'inner.parent' is a module that contains itself; ")
 
 
 def test_levels_are_those_of_the_longest_way() -> None:

@@ -134,14 +134,14 @@ def test_a_state_dict_is_seen_as_it_is_stored() -> None:
     [
         (lambda: paramtool.inspect(3), BadArgument, "cannot open an int as a model"),  # type: ignore[arg-type]
         (lambda: paramtool.inspect(paramtool.shared(nn.Linear(1, 1))), BadArgument, "report of shared"),
-        (lambda: paramtool.open(nn.Linear(1, 1), set=["seed=1"]), BadArgument, "set is for a model"),
+        (lambda: paramtool.open(nn.Linear(1, 1), set=["seed=1"]), BadArgument, "set requires a model"),
         (lambda: paramtool.gradients({"a": torch.ones(1)}), BadArgument, "expected a module, got a s"),
         (lambda: paramtool.initialize({"a": torch.ones(1)}), BadArgument, "expected a module, got a state_d"),
-        (lambda: paramtool.initialize(nn.Linear(1, 1), rng="bogus"), BadArgument, "rng is one of streams, t"),
+        (lambda: paramtool.initialize(nn.Linear(1, 1), rng="bogus"), BadArgument, "rng must be one of str"),
         (lambda: paramtool.gradients(nn.Linear(1, 1), loss="summ"), BadArgument, "unknown loss 'summ'"),
-        (lambda: paramtool.gradients(nn.Linear(1, 1), steps=0), BadArgument, "steps is an int of 1 or more"),
+        (lambda: paramtool.gradients(nn.Linear(1, 1), steps=0), BadArgument, "steps must be an int of 1"),
         (lambda: paramtool.diff(nn.Linear(1, 1), nn.Linear(1, 1), atol=-1), BadArgument, "tolerance"),
-        (lambda: paramtool.check(nn.Linear(1, 1), {"parametres": 3}), BadArgument, "no expectation 'parame"),
+        (lambda: paramtool.check(nn.Linear(1, 1), {"parametres": 3}), BadArgument, "unknown expectation"),
         (lambda: paramtool.as_text(paramtool.inspect(nn.Linear(1, 1)), "xml"), BadArgument, "no format"),
         (lambda: paramtool.open("no/such.pt"), CannotOpen, "cannot read no/such.pt"),
         (lambda: paramtool.inspect("no_such_module_at_all:Net"), CannotOpen, "no module 'no_such"),

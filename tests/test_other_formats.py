@@ -176,12 +176,12 @@ def test_big_endian_gguf_is_listed(magic: bytes, tmp_path: Path) -> None:
 
 
 GGUF_WRONG: dict[str, tuple[bytes, str]] = {
-    "version 1": (gguf([], version=1), "it is of version 1; 2 and 3 are read"),
+    "version 1": (gguf([], version=1), "it has version 1; only 2 and 3 are supported"),
     "cut": (gguf([("a", (4,), 0, b"\0" * 16)])[:-20], "reaches beyond its end; it was cut off"),
     "cut header": (gguf([("a", (4,), 0, b"")])[:40], "it was cut off"),
     "unknown type": (gguf([("a", (4,), 4, b"")]), "is of the unknown type 4"),
     "half a block": (gguf([("a", (33,), 2, b"")]), "its rows are not whole blocks"),
-    "twice": (gguf([("a", (1,), 24, b"0"), ("a", (1,), 24, b"0")]), "two of its tensors have one name"),
+    "twice": (gguf([("a", (1,), 24, b"0"), ("a", (1,), 24, b"0")]), "two of its tensors have the same name"),
     "many": (b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0), "more than"),
     "long text": (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 60), "a text of"),
     "huge": (gguf([("a", (1 << 40, 1 << 40), 0, b"")]), "no memory holds the shape"),
@@ -293,7 +293,7 @@ def test_an_exported_program_that_is_broken(
     assert "nested too deeply" in said(lambda _: b'{"config":' + b"[" * 100_000)
     assert "is not a valid .pt2 archive" in said(lambda _: b'{"config": {"a": {}}}')
     assert "is not a mapping of names" in said(lambda _: b'{"config": [1]}')
-    assert "comes twice in its JSON" in said(lambda _: b'{"config": {}, "config": {}}')
+    assert "appears twice in its JSON" in said(lambda _: b'{"config": {}, "config": {}}')
     assert "holds no exported program" in said(lambda content: content, "_weights_config.json")
 
 

@@ -179,7 +179,7 @@ def test_init_takes_an_object(run: Run) -> None:
 
 
 NOWHERE = "it is neither installed nor in the current folder"
-SIGNATURE = "it is Net(width, depth=2, sizes=()); --arg KEY=VALUE gives one"
+SIGNATURE = "it is Net(width, depth=2, sizes=()); pass arguments with --arg KEY=VALUE"
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ SIGNATURE = "it is Net(width, depth=2, sizes=()); --arg KEY=VALUE gives one"
     [
         ("nets:Net", f"nets:Net: missing a required argument: 'width'; {SIGNATURE}"),
         ("nets:Net --arg wdth=3", f"nets:Net: missing a required argument: 'width'; {SIGNATURE}"),
-        ("nets:Net --arg width=3 --arg width=4", "--arg 'width' comes twice"),
-        ("nets:Net --arg width", "--arg width: error: expected KEY=VALUE; as in nhead=4 or sizes=[3,4]"),
-        ("nets:Net --arg width={a:1}", "--arg width={a:1}: error: an argument is a scalar or a list"),
+        ("nets:Net --arg width=3 --arg width=4", "--arg 'width' appears twice"),
+        ("nets:Net --arg width", "--arg width: error: expected KEY=VALUE; e.g. nhead=4 or sizes=[3,4]"),
+        ("nets:Net --arg width={a:1}", "--arg width={a:1}: error: an argument must be a scalar or a list"),
         ("nets:Nett", "nets has no 'Nett'; did you mean 'Net'?"),
         ("nets:Holder.nett", "nets has no 'Holder.nett'; did you mean 'net'?"),
         ("nest:Net", "no module 'nest' to import; it is neither installed nor in the current folder"),
@@ -201,10 +201,10 @@ SIGNATURE = "it is Net(width, depth=2, sizes=()); --arg KEY=VALUE gives one"
         ("broken:x", "importing broken failed: NameError: name 'not_defined' is not defined"),
         ("nets:boom", "nets:boom failed: RuntimeError: no"),
         ("nets:leave", "nets:leave failed: SystemExit: 0"),
-        ("nets:odd", "nets:odd made a dict, no module"),
-        ("nets:number", "nets:number is an int, neither a module nor what makes one"),
-        ("nets:instance --arg a=1", "nets:instance is a module already, and takes no --arg"),
-        ("nets:Net --set seed=1", "--set changes a spec, and nets:Net is a name in Python"),
+        ("nets:odd", "nets:odd made a dict, not a module"),
+        ("nets:number", "nets:number is an int, neither a module nor a function that makes one"),
+        ("nets:instance --arg a=1", "nets:instance is already a module and takes no --arg"),
+        ("nets:Net --set seed=1", "--set changes a spec, but nets:Net is a name in Python"),
         (
             "torch.nn:Linear --arg in_features=-2 --arg out_features=3",
             "torch.nn:Linear failed: RuntimeError: "

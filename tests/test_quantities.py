@@ -137,5 +137,5 @@ def test_a_size_is_written_so_and_not_otherwise(written: str) -> None:
 
 def test_what_is_no_quantity_is_refused() -> None:
     """The patterns say what may be given; anything else is an error of the caller."""
-    with pytest.raises(ValueError, match="'many' is no quantity"):
+    with pytest.raises(ValueError, match="'many' is not a quantity"):
         about("many", COUNTS)

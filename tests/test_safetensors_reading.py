@@ -108,7 +108,7 @@ def test_what_is_hostile_is_refused_in_a_line(case: str, run: Run, tmp_path: Pat
     """Keys that come twice and headers of any depth end with 2, and never with a traceback."""
     result = run("inspect", str(write(tmp_path / "w.safetensors", REFUSED[case], b"0000")))
     assert (result.status, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert "is no whole safetensors file: " in result.stderr
+    assert "is not a valid safetensors file: " in result.stderr
 
 
 def test_six_bit_floats_are_listed_without_values(run: Run, tmp_path: Path) -> None:

@@ -215,13 +215,13 @@ def test_a_checkpoint_can_be_copied_from_by_name(tmp_path: Path, run: Run) -> No
 @pytest.mark.parametrize(
     ("pattern", "given", "said"),
     [
-        ("0.bias", "copy:file=old,name=1.weight", "it is [2], and '1.weight' of old is [2, 2]"),
+        ("0.bias", "copy:file=old,name=1.weight", "it is [2], but '1.weight' in old is [2, 2]"),
         ("0.weight", "copy:file=old", "old has no tensor '0.weight'"),
         ("0.weight", "copy:file=nowhere", "cannot read nowhere"),
         (
             "0.weight",
             "copy:file=model.yaml",
-            "model.yaml is a spec, a snapshot or an index, no checkpoint; as",
+            "model.yaml is not a checkpoint; e.g.",
         ),
         ("0.weight", "copy", "copy lacks 'file'"),
     ],

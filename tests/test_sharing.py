@@ -491,9 +491,9 @@ def test_expectations_are_held_to(tmp_path: Path, run: Run) -> None:
     result = run("shared", str(path), "--pattern", "bias")
     assert result.status == 1
     assert [line.removeprefix(f"{path}:") for line in result.stderr.splitlines() if "error" in line] == [
-        "5:5: error: '1.weight' and '2.weight' share nothing, and are expected to be shared",
-        "6:14: error: '0.bias' and '1.bias' are one tensor, and are expected to be distinct",
-        "6:40: error: no parameter or buffer '2.wieght', which is expected to be distinct; did you mean"
+        "5:5: error: '1.weight' and '2.weight' share nothing, but are expected to be shared",
+        "6:14: error: '0.bias' and '1.bias' are one tensor, but are expected to be distinct",
+        "6:40: error: there is no parameter or buffer '2.wieght', expected to be distinct; did you mean"
         " '2.weight'?",
     ]
     assert "0.bias" in result.stdout
@@ -533,7 +533,7 @@ def test_overlap_is_shared_to_an_expectation(views: str, run: Run) -> None:
     result = run("shared", views)
     assert result.status == 1
     assert result.stderr.splitlines()[0].endswith(
-        "2:46: error: 'flat' and 'first' overlap in memory, and are expected to be distinct"
+        "2:46: error: 'flat' and 'first' overlap in memory, but are expected to be distinct"
     )
 
 
@@ -546,7 +546,7 @@ def test_fail_on_sets_the_exit_status(config: str, fail_on: str, status: int, ru
     result = run("shared", str(CONFIGS / f"{config}.yaml"), "--fail-on", fail_on)
     assert result.status == status
     assert result.stdout.startswith(" group" if config == "shared" else " no tensor is shared")
-    message = "error: 1 group is listed, and --fail-on any was given\n"
+    message = "error: 1 group is listed, but --fail-on any was given\n"
     assert result.stderr == (message if status else "")
 
 

@@ -88,7 +88,7 @@ def test_what_a_snapshot_lacks_is_told(run: Run, tmp_path: Path) -> None:
     result = run("init", str(file), "--pattern", "w", "--zeros")
     assert (result.status, result.stdout) == (2, "")
     assert run("inspect", str(file), "--set", "seed=1").stderr == (
-        f"error: --set changes a spec, and {file} is a snapshot\n"
+        f"error: --set changes a spec, but {file} is a snapshot\n"
     )
 
 
@@ -123,14 +123,14 @@ def test_unknown_fields_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "s.json has the schema 2, and 1 is known; a newer paramtool wrote it"),
-        ({"schema": True}, "s.json has the schema True, and 1 is known"),
-        ({"schema": "1"}, "s.json has the schema '1', and 1 is known"),
-        ({"command": "init"}, "s.json is the JSON of 'init', and a snapshot is that of inspect"),
+        ({"schema": 2}, "s.json has the schema 2, but only 1 is known; a newer paramtool wrote it"),
+        ({"schema": True}, "s.json has the schema True, but only 1 is known"),
+        ({"schema": "1"}, "s.json has the schema '1', but only 1 is known"),
+        ({"command": "init"}, "s.json is the JSON of 'init', but a snapshot is the JSON of inspect"),
         ({"rows": {}}, "s.json: 'rows' must be a list, got an object"),
         ({"rows": None}, "s.json: 'rows' must be a list, got nothing"),
         ({"rows": [3]}, "s.json: row 1 must be an object, got 3"),
-        ({"rows": [ROW, ROW]}, "s.json: row 2: 'w' comes twice"),
+        ({"rows": [ROW, ROW]}, "s.json: row 2: 'w' appears twice"),
         ({"rows": [{"name": "w"}]}, "s.json: row 1 lacks 'type'"),
         ({"totals": {**TOTALS, "names": -1}}, "s.json: 'totals': 'names' must be a count, got -1"),
         ({"totals": {}}, "s.json: 'totals' lacks 'names'"),
@@ -181,9 +181,9 @@ def test_a_malformed_field_is_told(field: str, value: object, message: str) -> N
     [
         (
             '{"schema": 1, "command": "inspect", "schema": 1}',
-            "s.json is no proper JSON: 'schema' comes twice in an object",
+            "s.json is not valid JSON: 'schema' appears twice in an object",
         ),
-        ('{"schema": 1, "command": "inspect", "x": NaN}', "s.json is no proper JSON: NaN is no number"),
+        ('{"schema": 1, "command": "inspect", "x": NaN}', "s.json is not valid JSON: NaN is not a number"),
     ],
 )
 def test_json_is_read_strictly(text: str, message: str, run: Run, tmp_path: Path) -> None:

@@ -109,10 +109,10 @@ def test_without_a_command_the_help_goes_to_stderr(run: Run) -> None:
 def test_our_own_bug_is_told_in_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody foresaw is status 3, one line with its origin, and harmless itself."""
 
-    def open_model(*_: object) -> None:
+    def open_model(*_: object, **__: object) -> None:
         raise LookupError("two\nlines \x1b[31m")
 
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.chosen"), "open_model", open_model)
+    monkeypatch.setattr(importlib.import_module("paramtool.cli.model_argument"), "open_model", open_model)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout) == (BUG, "")
     assert re.fullmatch(
@@ -134,7 +134,7 @@ def test_debug_shows_the_traceback(run: Run) -> None:
 def test_debug_after_the_command_is_told_its_place(run: Run) -> None:
     """--debug is of paramtool, not of a command, and the error says where it goes."""
     assert run("inspect", "bad.yaml", "--debug").stderr == (
-        "error: No such option: --debug; it comes first: 'paramtool --debug inspect …'\n"
+        "error: No such option: --debug; put it first: 'paramtool --debug inspect …'\n"
     )
 
 
@@ -182,12 +182,12 @@ def test_values_are_completed_without_torch(typed: str, offered: list[str], fold
 def test_memory_that_runs_out_is_no_bug(of_torch: bool, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory runs out, the model is too large for this machine, whoever says so."""
 
-    def open_model(*_: object) -> None:
+    def open_model(*_: object, **__: object) -> None:
         if of_torch:
             torch.empty(2**50)
         raise MemoryError
 
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.chosen"), "open_model", open_model)
+    monkeypatch.setattr(importlib.import_module("paramtool.cli.model_argument"), "open_model", open_model)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout, result.stderr) == (2, "", "error: out of memory\n")
 
@@ -295,7 +295,7 @@ def test_a_full_disk_is_told_of_a_result(folder: Path) -> None:
         (">&-", 2, "", "error: stdout is closed\n"),
         ("2>&-", 2, "", ""),
         (">&- 2>&-", 2, "", ""),
-        ("<&-", 2, "", "error: <stdin> is empty; a spec begins with 'model:'\n"),
+        ("<&-", 2, "", "error: <stdin> is empty; a spec starts with 'model:'\n"),
         ("2>/dev/full", 2, "", ""),
     ],
 )

@@ -172,7 +172,7 @@ def test_one_of_several_is_named_after_a_colon(run: Run, path: Path) -> None:
     torch.save({"model": STATE, "ema": OTHER, "epoch": 1}, path)
     found = read_pickled(path)
     assert [each.name for each in found.tensors] == ["w", "b"]
-    assert found.notes == (f"this is 'model'; the file also has ema, as in {path}:ema",)
+    assert found.notes == (f"this is 'model'; the file also has ema, e.g. {path}:ema",)
     assert [(part.name, part.tensors, part.nbytes) for part in found.contents] == [
         ("ema", 1, 20),
         ("epoch", 0, 0),
@@ -237,7 +237,7 @@ def test_flipped_bits_are_found(run: Run, path: Path) -> None:
     fine = run("inspect", str(path), "--verify")
     assert (fine.status, fine.stderr) == (
         0,
-        f"note: the {count} members of {path} are whole\n",
+        f"note: checksums of all {count} members in {path} match\n",
     )
     content = bytearray(path.read_bytes())
     place = read_pickled(path).tensors[0].position + 4000
@@ -248,8 +248,8 @@ def test_flipped_bits_are_found(run: Run, path: Path) -> None:
     result = run("inspect", str(path), "--verify")
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: weights/data/0 in {path} does not have the bytes that were written;"
-        " take another copy, unless torch wrote it without sums (set_crc32_options)\n"
+        f"error: checksum mismatch in {path}: weights/data/0;"
+        " get another copy, unless torch wrote it without checksums (set_crc32_options)\n"
     )
 
 

@@ -69,7 +69,7 @@ def test_what_is_no_size_is_told_alike_everywhere(text: str, run: Run, tmp_path:
         assert found, result.stderr
         said.append(after)
     assert said[0] == said[1]
-    assert said[0].endswith("; as in 500MB or 476MiB\n")
+    assert said[0].endswith("; e.g. 500MB or 476MiB\n")
 
 
 @given(st.integers(1, 10**6), st.sampled_from(sorted(SIZES)))

@@ -49,11 +49,11 @@ def test_a_value_ends_at_the_comma_behind_it(written: str, read: dict[str, Any])
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("a=[1,2", "'[1,2' begins a list that nothing ends; a list is [0.9,0.999]"),
-        ("a=[[1,2],b=3", "'[[1,2],b=3' begins a list that nothing ends"),
-        ("a=1,2]", "expected key=value, got '2]'; as in --with normal:mean=0,std=0.01"),
-        ("a=[1]],b=3", "'[1]]' ends a list that nothing begins"),
-        ("a=1]", "'1]' ends a list that nothing begins"),
+        ("a=[1,2", "'[1,2' opens a list that is never closed; write a list as [0.9,0.999]"),
+        ("a=[[1,2],b=3", "'[[1,2],b=3' opens a list that is never closed"),
+        ("a=1,2]", "expected key=value, got '2]'; e.g. --with normal:mean=0,std=0.01"),
+        ("a=[1]],b=3", "'[1]]' closes a list that was never opened"),
+        ("a=1]", "'1]' closes a list that was never opened"),
         ("a=[1]x", "not valid YAML: "),
         ("a='x,b=1", "not valid YAML: while scanning a quoted scalar"),
         ("a=1,", "expected key=value, got ''"),

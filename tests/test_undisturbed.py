@@ -248,7 +248,7 @@ def test_what_a_scripted_function_writes_cannot_be_put_back(counted: bool) -> No
     notes = gradients(module, [reals(2, 3)]).totals.notes
     assert torch.equal(module.w, before + 1)
     assert notes == (
-        ("'w' was written where no operation was seen, and is not as it was",) if counted else ()
+        ("'w' was changed by an operation that was not seen, and cannot be restored",) if counted else ()
     )
 
 

@@ -180,7 +180,7 @@ def test_a_hook_that_changes_the_gradient_is_no_bug(kind: str) -> None:
     report = gradients(module, [torch.ones(2, 3, dtype=torch.float64)])
     assert [each.abs_max for each in report.rows] == [8.0, 2.0, 2.0]
     assert report.totals.notes == (
-        "'w' has a hook, which may change its gradient: its uses are what reached the hook",
+        "'w' has a hook that may change its gradient: its uses add up to what reached the hook",
     )
 
 
@@ -375,7 +375,7 @@ def test_what_own_code_adds_in_the_backward_pass_is_a_rest_and_is_told(
     assert rows[-1].operation == "rest"
     assert whole.uses == len(rows) - 1
     assert sum(row.share or 0.0 for row in rows) == pytest.approx(1, rel=1e-12)
-    said = "code of the model's own changed gradients; the row 'rest' is what it did to 'w'"
+    said = "the model's own code changed gradients; the row 'rest' is its effect on 'w'"
     assert report.totals.notes == (said,)
 
 

@@ -22,7 +22,7 @@ UNFIT = [
     "error: unfit.pt lacks '0.bias' [3]",
     "error: unfit.pt lacks '2.weight' [1, 3]",
     "error: unfit.pt lacks '2.bias' [1]",
-    "error: unfit.pt has 'x' [1], which the model has not",
+    "error: unfit.pt has 'x' [1], which the model does not have",
 ]
 
 
@@ -101,8 +101,8 @@ def test_weights_that_do_not_fit_are_told_whole_before_anything_else(run: Run, a
             ["check", "good.pt", "--finite"],
             "--weights loads into a spec or package.module:object; good.pt is",
         ),
-        (["diff", "nan.pt", "good.pt", "--values"], "nan.pt and good.pt are none"),
-        (["diff", "model.yaml", "good.pt"], "gives values, which are not compared; add --values"),
+        (["diff", "nan.pt", "good.pt", "--values"], "neither nan.pt nor good.pt is one"),
+        (["diff", "model.yaml", "good.pt"], "--weights requires --values"),
     ],
 )
 def test_weights_that_nothing_would_take_are_refused(run: Run, arguments: list[str], said: str) -> None:

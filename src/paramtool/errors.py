@@ -30,7 +30,7 @@ Hint: TypeAlias = "str | Callable[[], str | None] | None"
 
 
 class ParamtoolError(Exception):
-    """Say what is wrong, where, and what to do about it.
+    """Say what is wrong, where, and how to fix it.
 
     Args:
         message: one line, without a full stop.
@@ -128,7 +128,7 @@ def told(error: BaseException) -> str:
 
 
 def shorten(text: str, width: int = 60) -> str:
-    """Cut a stranger's text for a message, which has one line."""
+    """Cut untrusted text for a message, which has one line."""
     text = text.replace("\n", r"\n")
     return text if len(text) <= width else text[: width - 1] + "…"
 

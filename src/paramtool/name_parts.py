@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 MOST_PARTS = 64
-"""Levels that are told apart; what is deeper is one last part.  An untrusted file may hold ``a.a.a…`` for a
-megabyte, and walks need no deep stack for it."""
+"""Levels that are distinguished; anything deeper is one last part.  An untrusted file may hold ``a.a.a…``
+for a megabyte, and walks need no deep stack for it."""
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 

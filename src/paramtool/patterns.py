@@ -55,30 +55,30 @@ def compile_pattern(pattern: str, place: Place | None = None, option: str | None
         option: the option that gave it, on the command line.
 
     Raises:
-        ParamtoolError: where it is not an expression, or takes `SECONDS` seconds to compile.
+        ParamtoolError: if it is not an expression, or takes `SECONDS` seconds to compile.
     """
     given = f"{option} " if option else ""
     if len(pattern) > LONGEST:
         raise ParamtoolError(f"{given}a pattern of {len(pattern):,} characters; at most {LONGEST:,}", place)
     try:
-        with _time_limit(f"{_quoted(pattern)} was still compiled", place), warnings.catch_warnings():
+        with _time_limit(f"{_quoted(pattern)} timed out", place), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a later Python may read otherwise
             return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         message = f"{given}{_quoted(pattern)} is not a regular expression: {reason}"
-        raise ParamtoolError(message, place, "escape characters as in '\\['") from error
+        raise ParamtoolError(message, place, "escape special characters, e.g. '\\['") from error
 
 
 def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[str]:
     """Return the names in which any of the patterns is found.
 
     Raises:
-        ParamtoolError: after `SECONDS` seconds, where the platform has timers.
+        ParamtoolError: after `SECONDS` seconds, if the platform has timers.
     """
     patterns, names = list(patterns), list(names)
     which = ", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])
-    with _time_limit(f"{which} was still searching", usual=_USUAL * len(patterns) * len(names)):
+    with _time_limit(f"{which} timed out", usual=_USUAL * len(patterns) * len(names)):
         return {name for name in names if any(pattern.search(name) for pattern in patterns)}
 
 
@@ -104,7 +104,7 @@ def _time_limit(what: str, place: Place | None = None, usual: float = 0.0) -> It
     def stop(*_: object) -> None:
         together = "" if seconds == SECONDS else f", and all patterns together took {SECONDS_OF_ALL:g} s"
         message = f"the pattern {what} after {seconds:.1f} s{together}"
-        raise ParamtoolError(message, place, "avoid nested repeats as in (a+)+")
+        raise ParamtoolError(message, place, "avoid nested repeats such as (a+)+")
 
     if seconds <= 0:
         stop()

@@ -37,7 +37,7 @@ class Place:
         return f"{self.text.name}:{self.line}:{self.column}"
 
     def excerpt(self) -> tuple[str, int] | None:
-        """Give the line and the caret's offset in it, or None where there is no line to show.
+        """Return the line and the caret's offset in it, or None if there is no line to show.
 
         Of a long line only a window of ``EXCERPT_WIDTH`` characters around the column is given.
         """

@@ -14,7 +14,7 @@ _SI = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18
 """Prefixes; what people type ends at T, and k may be K."""
 
 COUNTS = {"k": _SI["k"], "K": _SI["k"], "M": _SI["M"], "G": _SI["G"], "B": _SI["G"], "T": _SI["T"]}
-"""What a suffix of a count stands for; B is a billion, as in a model of 7B."""
+"""What a suffix of a count stands for; B is a billion, as in a 7B model."""
 
 SIZES = {
     "B": 1,
@@ -37,7 +37,7 @@ class Quantity:
 
     Attributes:
         written: ``124M``, or ``max 124M`` for a bound.
-        least, most: the smallest and the largest of them; None where there is no such bound.
+        least, most: the smallest and the largest of them; None if there is no such bound.
     """
 
     written: str
@@ -81,7 +81,7 @@ def _read(written: str, units: dict[str, int]) -> tuple[Fraction, Fraction]:
 
     found = _WRITTEN.fullmatch(written)
     if found is None:
-        raise ValueError(f"{written!r} is no quantity")
+        raise ValueError(f"{written!r} is not a quantity")
     decimals = found["decimals"] or ""
     step = Fraction(units[found["unit"]] if found["unit"] else 1, 10 ** len(decimals))
     return int(found["number"] + decimals) * step, step

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
-LONGEST_WORD = 100  # difflib is quadratic in the length of what a stranger wrote
+LONGEST_WORD = 100  # difflib is quadratic in the length of the untrusted word
 MOST_WORDS = 1000  # and takes 40 µs for each word that it knows
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word nearest to `word`, or None where none is near."""
+    """Return the known word nearest to `word`, or None if none is near."""
     if len(word) > LONGEST_WORD:
         return None
     from difflib import get_close_matches
@@ -40,7 +40,7 @@ def hint_of_module(path: str, modules: Sequence[str], names: Collection[str]) ->
         names: those of the tensors.
     """
     if path in names:
-        return f"it is a tensor, which --pattern '^{path}$' lists"
+        return f"it is a tensor; --pattern '^{path}$' lists it"
     as_path = path.replace("[", ".").replace("]", "")
     for each in (as_path, as_path.partition(".")[2]):
         if each in modules and each:

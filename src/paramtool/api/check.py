@@ -32,13 +32,13 @@ def check(
 
     Args:
         model: a name as on the command line, a module, a state_dict or an open model.
-        expect: what is expected of it, as a spec's ``expect:`` has it; beside what its own spec expects.
+        expect: its expectations, as in a spec's ``expect:``; added to those of its own spec.
         name: what to call it in the report.
 
     Raises:
-        BadArgument: where `expect` is malformed, with everything that is wrong in it.
+        BadArgument: if `expect` is malformed, with everything that is wrong in it.
         Problems: with every expectation that a model of this kind cannot answer.
-        ParamtoolError: where the model cannot be opened, built or read.
+        ParamtoolError: if the model cannot be opened, built or read.
     """
     found = open(model, name=name)
     added = _read(expect) if isinstance(expect, Mapping) else tuple(expect)

@@ -31,19 +31,19 @@ def diff(
         False
 
     Args:
-        a: what was: a name as on the command line, a module, a state_dict, a report of `inspect` or an
+        a: the old model: a name as on the command line, a module, a state_dict, a report of `inspect` or an
             open model.
-        b: what is now, likewise.
+        b: the new model, likewise.
         values: compare the elements as well; those of a spec as `init` would leave them.
         atol, rtol: how far elements may be apart, as ``torch.allclose`` has it.
 
     Raises:
         BadArgument: for a negative tolerance.
-        CannotAnswer: where values are asked for of a model without any.
-        ParamtoolError: where a model cannot be opened or built.
+        CannotAnswer: if values are asked for of a model without any.
+        ParamtoolError: if a model cannot be opened or built.
     """
     if atol < 0 or rtol < 0:
-        raise BadArgument(f"a tolerance is 0 or more, got {min(atol, rtol)}")
+        raise BadArgument(f"a tolerance must be 0 or more, got {min(atol, rtol)}")
     names = ("a" if not isinstance(a, str) else None, "b" if not isinstance(b, str) else None)
     was, now = open(a, name=names[0]), open(b, name=names[1])
     compared = None
@@ -55,7 +55,7 @@ def diff(
 
 
 def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:
-    """Return what compares the elements of two models, which are built for it where that is needed."""
+    """Return what compares the elements of two models, building them if needed."""
     for each in (a, b):
         each.prepare()
     elements = a.elements(), b.elements()

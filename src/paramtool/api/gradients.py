@@ -50,23 +50,23 @@ def gradients(
         by_use: add a row for each use of each parameter; None for those with several uses.
         layers: add a row for each call of a module, with the std of its output and of the gradient there.
         training: the mode; None leaves every module in its own.
-        values: add the elements of small gradients; None where all gradients together are small.
+        values: add the elements of small gradients; None if all gradients together are small.
         seed: of the projection's direction, of dropout and of the model's own input; None for the model's.
         name: what to call the model in the report.
 
     Raises:
         BadArgument: for an unknown loss, fewer steps than one, or a state_dict in place of a module.
         CannotAnswer: for a model that is not, and does not become, a module.
-        UserCodeFailed: where the forward, the loss or the backward raises.
-        ParamtoolError: where there is nothing to run or to differentiate.
-        Bug: where the uses of a parameter do not add up to its gradient.
+        UserCodeFailed: if the forward, the loss or the backward raises.
+        ParamtoolError: if there is nothing to run or to differentiate.
+        Bug: if the uses of a parameter do not add up to its gradient.
     """
     known = [each.value for each in LossFunction]
     if isinstance(loss, str) and loss not in known:
-        hint = suggest(loss, known, f"known are {', '.join(known)}")
+        hint = suggest(loss, known, f"use one of {', '.join(known)}")
         raise BadArgument(f"unknown loss '{loss}'", hint=hint)
     if type(steps) is not int or steps < 1:
-        raise BadArgument(f"steps is an int of 1 or more, got {steps!r}")
+        raise BadArgument(f"steps must be an int of 1 or more, got {steps!r}")
     found = live(model, name)
     options: dict[str, Any] = {
         "loss": loss, "steps": steps, "by_use": by_use, "layers": layers, "training": training,

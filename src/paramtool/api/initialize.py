@@ -30,9 +30,9 @@ class Target:
     Attributes:
         path: a file; with `max_shard_size` a folder.
         max_shard_size: bytes of tensors in one file at most.
-        force: replace what is there.
+        force: replace an existing file.
         jobs: threads; they change no value.
-        progress: is told how many bytes are to be written, then of each block.
+        progress: is called with the total in bytes, then with the size of each block.
     """
 
     path: Path
@@ -83,20 +83,19 @@ def initialize(
         dry_run: plan only.
         values: add the elements of small tensors.
         digests: add the SHA-256 of each tensor.
-        output: write the initialized model to this file, block by block where that is possible.
+        output: write the initialized model to this file, block by block if that is possible.
         name: what to call the model in the report.
 
     Raises:
         BadArgument: for an unknown `rng`, or a state_dict in place of a module.
-        NothingMatched: where a rule matches no parameter.
+        NothingMatched: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
-        ParamtoolError: where there are no values to change, the files cannot be written, or a plugin raises,
+        ParamtoolError: if there are no values to change, the files cannot be written, or a plugin raises,
             changes the shape or leaves elements unfilled.
     """
     if rng not in RNGS:
-        raise BadArgument(f"rng is one of {', '.join(RNGS)}, got {rng!r}")
+        raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
     found = live(model, name)
-    assert isinstance(found, BuiltModel)
     rules = found.rules if rules is None else rules
     seed = found.seed if seed is None else seed
     target = Target(Path(output)) if isinstance(output, (str, PathLike)) else output
@@ -123,7 +122,7 @@ def initialize(
 def _write(
     model: BuiltModel, rules: Sequence[Rule], target: Target, seed: int, rng: str, digests: bool
 ) -> Initialization:
-    """Write the weights: straight to disk where every fill is known or stored, else from memory."""
+    """Write the weights: straight to disk if every fill is known or stored, else from memory."""
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
         from paramtool.operations.initialization.weights_file import byte_count, check_target, save

@@ -27,15 +27,15 @@ def inspect(
 
     Args:
         model: a name as on the command line, a module, a state_dict or an open model; lazy and meta
-            parameters are fine where no values are asked for.
+            parameters are fine if no values are asked for.
         name: what to call it in the report.
-        module: only what is below this dotted path, by its own names.
+        module: list only what is below this dotted path, with names relative to it.
         stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
         values: add the elements.
 
     Raises:
-        CannotOpen: where what is named cannot be read.
-        CannotAnswer: where there are no statistics or values, as in a snapshot without them.
-        ParamtoolError: where the model cannot be built, or has no such submodule.
+        CannotOpen: if what is named cannot be read.
+        CannotAnswer: if there are no statistics or values, as in a snapshot without them.
+        ParamtoolError: if the model cannot be built, or has no such submodule.
     """
     return open(model, name=name).listing(module=module, stats=stats, values=values)

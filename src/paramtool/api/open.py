@@ -21,7 +21,7 @@ def open(
     seed: int | None = None,
     weights: str | PathLike[str] | None = None,
 ) -> Model:
-    """Return the opened model; what it names is imported, built and read where it is first asked for.
+    """Return the opened model; what it names is imported, built and read when first needed.
 
     Example:
         >>> import torch
@@ -39,8 +39,8 @@ def open(
         weights: a checkpoint to load into it.
 
     Raises:
-        BadArgument: where `model` is nothing that holds parameters, or an option is not for its kind.
-        CannotOpen: where what is named cannot be read.
+        BadArgument: if `model` is nothing that holds parameters, or an option is not for its kind.
+        CannotOpen: if what is named cannot be read.
         BrokenSpec: with everything that is wrong in a spec.
     """
     found = open_given(model, name, set, arguments)
@@ -50,10 +50,10 @@ def open(
 
 
 def live(model: Openable, name: str | None = None) -> BuiltModel:
-    """Return the opened model, where it is or becomes a live module.
+    """Return the opened model, if it is or becomes a live module.
 
     Raises:
-        BadArgument: for a state_dict, which is none.
+        BadArgument: for a state_dict, which is not a module.
         CannotAnswer: for a checkpoint or a snapshot.
     """
     if isinstance(model, Mapping):

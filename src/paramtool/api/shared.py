@@ -30,8 +30,8 @@ def shared(
         selection: keep the groups of which it keeps a name.
 
     Raises:
-        NothingMatched: where the selection keeps no name at all.
-        CannotAnswer: where values are asked for of a model without any.
-        ParamtoolError: where the model cannot be opened or built.
+        NothingMatched: if the selection keeps no name at all.
+        CannotAnswer: if values are asked for of a model without any.
+        ParamtoolError: if the model cannot be opened or built.
     """
     return share(open(model, name=name).layout(by_value=by_value), selection=selection)

@@ -12,10 +12,10 @@ from paramtool.cli.command import Command
 
 SUMMARIES = {
     "inspect": "List the named parameters of MODEL.",
-    "shared": "Show which names of MODEL are one tensor, and which overlap.",
-    "diff": "Show in what B differs from A, and whether A loads into B.",
-    "check": "Hold MODEL to what is expected of it.",
-    "init": "Initialize the parameters of MODEL by rules.",
+    "shared": "Show which names in MODEL are one tensor, and which overlap.",
+    "diff": "Show how B differs from A, and whether A loads into B.",
+    "check": "Check MODEL against its expectations.",
+    "init": "Initialize the parameters of MODEL with rules.",
     "grad": "Run MODEL forward and backward; show the gradients.",
     "initializers": "List every initializer, or explain one.",
     "schema": "Print the JSON Schema of specs.",

@@ -1,4 +1,4 @@
-"""What the shell offers where a value is typed; nothing here imports torch or runs what it finds."""
+"""Completions for the shell; nothing here imports torch or runs what it finds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from paramtool.errors import ParamtoolError
 
 _PLAIN = re.compile(r"[\w.-]+")
-"""What a shell takes as it is: a stranger's names may hold anything."""
+"""Characters that a shell takes literally: untrusted names may hold anything."""
 
 
 def initializer_names(incomplete: str) -> list[str]:
@@ -35,7 +35,7 @@ def sort_fields(incomplete: str) -> list[str]:
 
 
 def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the modules in the names of MODEL, where it is a file that says them without being built."""
+    """Return the module names of MODEL, if it is a file that lists them without being built."""
     from paramtool.language.text import STDIN
     from paramtool.models.default import choose
     from paramtool.models.open import open_model

@@ -19,14 +19,14 @@ MOST_ERRORS = 50
 
 
 class OutputClosed(Exception):
-    """Raised where nobody reads stdout any more: ``| head`` has seen enough."""
+    """Raised when nobody reads stdout any more: ``| head`` has seen enough."""
 
 
 def prepare() -> None:
-    """Make stdout and stderr take every character, whatever the locale; stand in for what is closed.
+    """Make stdout and stderr take every character, whatever the locale; replace closed ones.
 
     Raises:
-        ParamtoolError: where stdout is closed, so that there is no place for a result.
+        ParamtoolError: if stdout is closed, so a result cannot be written.
     """
     if sys.stdin is None:  # ``<&-``
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - open until the process ends
@@ -41,7 +41,7 @@ def prepare() -> None:
 
 
 class _Result:
-    """Stdout, with a closed pipe and a full disk told apart from our own bugs."""
+    """Stdout, which distinguishes a closed pipe and a full disk from our own bugs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -94,7 +94,7 @@ def write(pieces: Iterable[str]) -> None:
 
 
 def note(text: str) -> None:
-    """Write one line to stderr that is no error."""
+    """Write one line to stderr that is not an error."""
     say(f"note: {text}")
 
 
@@ -106,7 +106,7 @@ def complain(error: ParamtoolError) -> None:
         if each.place is not None:
             _show(each.place)
     if len(errors) > MOST_ERRORS:
-        say(f"… and {len(errors) - MOST_ERRORS:,} errors more")
+        say(f"… and {len(errors) - MOST_ERRORS:,} more errors")
 
 
 def _show(place: Place) -> None:

@@ -1,4 +1,4 @@
-"""Expectations on the command line: what is typed becomes the nodes that a spec's ``expect:`` has.
+"""Expectations on the command line: options become the same nodes as a spec's ``expect:``.
 
 They are read by the same reader, so that they mean the same and its complaints are the same.
 """
@@ -21,28 +21,32 @@ from paramtool.records.expectation import Expectation
 Parameters = Annotated[
     list[str] | None,
     typer.Option(
-        "--parameters", metavar="COUNT", help="Elements of all parameters: 124M, max=124M, or digits."
+        "--parameters",
+        metavar="COUNT",
+        help="Number of elements in all parameters: 124M, max=124M, or digits.",
     ),
 ]
 Trainable = Annotated[
     list[str] | None,
-    typer.Option("--trainable", metavar="COUNT", help="Elements of those that require a gradient."),
+    typer.Option("--trainable", metavar="COUNT", help="Number of elements that require a gradient."),
 ]
 Bytes = Annotated[
     list[str] | None,
-    typer.Option("--bytes", metavar="SIZE", help="Bytes of all parameters: 500MB, or max=476MiB."),
+    typer.Option("--bytes", metavar="SIZE", help="Size of all parameters: 500MB, or max=476MiB."),
 ]
 Names = Annotated[
-    list[str] | None, typer.Option("--names", metavar="REGEX", help="REGEX is found in every name.")
+    list[str] | None, typer.Option("--names", metavar="REGEX", help="Every name matches REGEX.")
 ]
 Frozen = Annotated[
     list[str] | None,
-    typer.Option("--frozen", metavar="REGEX", help="Where REGEX is found, no gradient is required."),
+    typer.Option("--frozen", metavar="REGEX", help="Parameters that match REGEX require no gradient."),
 ]
-Dtype = Annotated[list[str] | None, typer.Option("--dtype", metavar="DTYPE", help="All parameters have it.")]
+Dtype = Annotated[
+    list[str] | None, typer.Option("--dtype", metavar="DTYPE", help="All parameters have this dtype.")
+]
 Shared = Annotated[
     list[str] | None,
-    typer.Option("--shared", metavar="NAME,NAME", help="These are one tensor, or overlap in memory."),
+    typer.Option("--shared", metavar="NAME,NAME", help="These are the same tensor, or overlap in memory."),
 ]
 Distinct = Annotated[
     list[str] | None, typer.Option("--distinct", metavar="NAME,NAME", help="No two of these share memory.")
@@ -54,12 +58,14 @@ Init = Annotated[
 Gradients = Annotated[
     list[str] | None,
     typer.Option(
-        "--gradients", metavar="reach-all", help="A backward pass reaches all that require a gradient."
+        "--gradients",
+        metavar="reach-all",
+        help="A backward pass reaches every parameter that requires a gradient.",
     ),
 ]
 SameAs = Annotated[
     list[str] | None,
-    typer.Option("--same-as", metavar="MODEL", help="Nothing differs from this one, as from a snapshot."),
+    typer.Option("--same-as", metavar="MODEL", help="Nothing differs from this model, e.g. a snapshot."),
 ]
 
 
@@ -118,7 +124,7 @@ def _bounds(given: str, text: Text) -> Node:
     keys = [key.strip() for key, _, _ in pairs]
     for key in keys:
         if keys.count(key) > 1:
-            raise ParamtoolError(f"'{shorten(key)}' comes twice", Place(text, 1, 1))
+            raise ParamtoolError(f"'{shorten(key)}' appears twice", Place(text, 1, 1))
     return _mapping(
         text, [(key, _word(value.strip(), text)) for key, (_, _, value) in zip(keys, pairs, strict=True)]
     )
@@ -130,4 +136,4 @@ _WRITTEN: dict[str, Callable[[str, Text], Node]] = {
     "[[name]]": _group,
     "bool": _yes,
 }
-"""How what is typed becomes a node, for kinds that are no single word."""
+"""How an option becomes a node, for kinds that are not a single word."""

@@ -106,7 +106,7 @@ def _usage(error: typer.TyperException) -> int:
     message = error.format_message().rstrip(".").replace("Value error, ", "")
     hint = f"see '{command} --help'"
     if getattr(error, "option_name", None) == "--debug":
-        hint = f"it comes first: '{command.replace(' ', ' --debug ', 1)} …'"
+        hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
     console.complain(ParamtoolError(message, hint=hint))
     return USAGE
 

@@ -23,8 +23,8 @@ def open_argument(
     """Return what MODEL names, with what ``--set``, ``--arg`` and ``--seed`` change in it.
 
     Raises:
-        CannotOpen: where there is none, or it cannot be read.
-        ParamtoolError: where an option is wrong.
+        CannotOpen: if there is none, or it cannot be read.
+        ParamtoolError: if an option is wrong.
     """
     parsed = tuple(Override.parse(each) for each in overrides or ())
     choice = choose(model)
@@ -38,7 +38,7 @@ def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[R
     """Return the rules of the model, then those of a recipe, then those `typed`.
 
     Raises:
-        CannotOpen: where the recipe cannot be read.
+        CannotOpen: if the recipe cannot be read.
     """
     return [*model.rules, *(open_recipe(recipe) if recipe is not None else ()), *typed]
 
@@ -49,7 +49,7 @@ def selected_by(
     """Return the selection that ``--pattern``, ``--exclude`` and ``--type`` make.
 
     Raises:
-        ParamtoolError: where a pattern is no regular expression.
+        ParamtoolError: if a pattern is not a regular expression.
     """
     return Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],

@@ -35,7 +35,7 @@ def format_of(command: str) -> Any:
         metavar=f"<{'|'.join(names)}>",
         callback=agree,
         autocompletion=lambda incomplete: [each for each in names if each.startswith(incomplete)],
-        help="How to write the result.",
+        help="Output format.",
     )
 
 
@@ -48,7 +48,7 @@ def _refuse_two(context: typer.Context, format: Format | None, json: bool) -> No
     source = context.get_parameter_source("format")
     is_typed = source is not None and source.name == "COMMANDLINE"
     if json and is_typed and format is not None and format is not Format.json:
-        raise ParamtoolError(f"--json and --format {format.value} contradict each other")
+        raise ParamtoolError(f"--json cannot be used with --format {format.value}")
 
 
 Model = Annotated[
@@ -56,7 +56,7 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Left out:"
+        help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Default:"
         " $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
@@ -65,27 +65,27 @@ Network = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, package.module:object, or - for stdin.  Left out: $PARAMTOOL_MODEL, else model.yaml"
+        help="A spec, package.module:object, or - for stdin.  Default: $PARAMTOOL_MODEL, else model.yaml"
         " here.",
     ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the spec by its dotted path."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value in the spec by its dotted path."),
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, in YAML."),
+    typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, as YAML."),
 ]
 Weights = Annotated[str | None, weights("Load a checkpoint into a spec or object.")]
 Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[
     list[str] | None,
-    typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names in which REGEX is found."),
+    typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names that match REGEX."),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="REGEX", help="Leave out names in which REGEX is found."),
+    typer.Option("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
 ]
 Type = Annotated[
     list[str] | None,
@@ -94,18 +94,22 @@ Type = Annotated[
         "-t",
         metavar="CLASS",
         autocompletion=completion.class_names,
-        help="Keep what a module of CLASS owns, subclasses too.",
+        help="Keep tensors owned by modules of CLASS or a subclass.",
     ),
 ]
 Plugin = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="FILE.py", help="Add the initializers of a Python file, which runs."),
+    typer.Option("--plugin", metavar="FILE.py", help="Run a Python file and add its initializers."),
 ]
 Recipe = Annotated[
-    str | None, typer.Option("--recipe", metavar="FILE", help="Rules from a file, before those typed.")
+    str | None,
+    typer.Option(
+        "--recipe", metavar="FILE", help="Rules from a file, applied before those on the command line."
+    ),
 ]
 All = Annotated[
-    bool, typer.Option("--all", "-a", help="Show each of identical numbered blocks, not h.{0..11}.")
+    bool,
+    typer.Option("--all", "-a", help="Show every numbered block, even if identical, instead of h.{0..11}."),
 ]
 Seed = Annotated[
     int | None,
@@ -114,6 +118,6 @@ Seed = Annotated[
         min=0,
         max=MAX_INTEGER,
         metavar="N",
-        help="Seed of the initial values; left out: that of the spec, else 0.",
+        help="Seed for the initial values.  Default: the seed in the spec, else 0.",
     ),
 ]

@@ -13,18 +13,18 @@ from paramtool.language.option_values import read_size
 def read_target(
     output: str | None, max_shard_size: str | None, force: bool, jobs: int | None
 ) -> Target | None:
-    """Return where to write, and how; None where nothing is to be written.
+    """Return where to write, and how; None if nothing is to be written.
 
     Raises:
-        ParamtoolError: for options that say nothing without ``--output``, and for a size that is none.
+        ParamtoolError: for options that require ``--output``, and for an invalid size.
     """
     if output is None:
         given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}
         for option, is_given in given.items():
             if is_given:
-                raise ParamtoolError(f"{option} is of --output PATH, which is not given")
+                raise ParamtoolError(f"{option} requires --output")
         return None
     if not output:  # with shards it would be the folder one is in
-        raise ParamtoolError("the PATH of --output is empty")
+        raise ParamtoolError("the PATH for --output is empty")
     size = read_size("--max-shard-size", max_shard_size, "init") if max_shard_size is not None else None
     return Target(Path(output), size, force, jobs or 0, progress_bar)

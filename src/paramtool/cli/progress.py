@@ -14,7 +14,7 @@ PATIENCE = 1.0
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is told of bytes written, and show the rate and the time left of `total`."""
+    """Yield a function to call with the bytes written; show the rate and the time left of `total`."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -52,21 +52,21 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     # Before Python 3.11 get_type_hints() wraps what has the default None in Optional, which hides the option.
     own = inspect.signature(function, eval_str=True).parameters
     shown = {
-        "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names in which REGEX is found."),
-        "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names in which REGEX is found."),
+        "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names that match REGEX."),
+        "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
         "type": _shown(
             "-t",
             "--type",
             metavar="CLASS",
-            help="Select what a module of CLASS owns, subclasses too.",
+            help="Select tensors owned by modules of CLASS or a subclass.",
             offered=completion.class_names,
         ),
-        "ndim": _shown("--ndim", metavar="N", help="Select tensors of N dimensions."),
+        "ndim": _shown("--ndim", metavar="N", help="Select tensors with N dimensions."),
         **{each.name: _initializer_shown(each.flag, each.option) for each in TABLE if each.option},
         "with_": _shown(
             "--with",
             metavar="NAME:KEY=VALUE,…",
-            help="Any initializer, a plugin's too, by all its arguments.",
+            help="Any initializer, including plugins, with any arguments.",
             offered=completion.initializer_names,
         ),
     }
@@ -103,7 +103,7 @@ class RuleCommand(Command):
         left = super().parse_args(ctx, rest)
         for option, key in (("-p", "pattern"), ("-t", "type")):
             if ctx.params[key] is not None:  # where no rule would see it
-                raise ParamtoolError(f"{option} stands in one word with another option; write it apart")
+                raise ParamtoolError(f"{option} is in the same word as another option; write it separately")
         return left
 
 
@@ -188,8 +188,8 @@ def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:
             rules.append(rule)
         pending = []
     if pending:
-        message = f"{pending[-1].written} selects parameters, and no initializer follows it"
-        raise ParamtoolError(message, hint="as in --pattern weight --normal 0.01")
+        message = f"{pending[-1].written} selects parameters, but no initializer follows it"
+        raise ParamtoolError(message, hint="e.g. --pattern weight --normal 0.01")
     if problems:
         raise Problems(problems)
     return rules
@@ -206,7 +206,7 @@ def _node(typed: Sequence[Typed]) -> Mapping:
         name, node = _entry(each, rule.place)
         if any(key.raw == name for key, _ in rule.entries):
             raise ParamtoolError(
-                f"{each.written} comes twice in one rule", hint="an initializer closes a rule"
+                f"{each.written} appears twice in one rule", hint="a rule ends with its initializer"
             )
         rule.entries.append((Scalar(text, 1, 1, name, name), node))
     return rule
@@ -234,7 +234,7 @@ def _mapping(pairs: Iterable[tuple[str, Node]], place: Place) -> Mapping:
     arguments = Mapping(place.text, 1, 1)
     for key, node in pairs:
         if arguments.get(key) is not None:
-            raise ParamtoolError(f"'{key}' comes twice", place)
+            raise ParamtoolError(f"'{key}' appears twice", place)
         arguments.entries.append((Scalar(place.text, 1, 1, key, key), node))
     return arguments
 

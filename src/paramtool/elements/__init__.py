@@ -1,4 +1,4 @@
-"""The values of tensors, as blocks of NumPy arrays, and what is computed from them.  No torch.
+"""The values of tensors, as blocks of NumPy arrays, and computations on them.  No torch.
 
 ```
 files, pieces, strided ─┐ blocks of a checkpoint's files

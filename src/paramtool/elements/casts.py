@@ -14,7 +14,7 @@ def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> Array:
     """Return a flat block of `old` as a block of `new`, whose bits it then holds.
 
     Values that a dtype of whole numbers does not reach are left as this machine's instructions leave
-    them, as in torch.
+    them, as torch does.
 
     Raises:
         ParamtoolError: if torch has no such cast.

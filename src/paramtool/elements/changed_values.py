@@ -48,7 +48,7 @@ class ChangedValues:
         return self._digests(self._a, a), self._digests(self._b, b)
 
     def change(self, a: str, b: str) -> ValueChange | None:
-        """Return how far the tensor `b` of B is from `a` of A, which has its shape; None where close.
+        """Return how far tensor `b` in B is from `a` in A, of the same shape; None if close.
 
         Raises:
             ParamtoolError: if elements cannot be read, or torch has no cast from one dtype to the other.

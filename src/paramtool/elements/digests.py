@@ -1,4 +1,4 @@
-"""The SHA-256 of elements: what tells tensors apart by their bytes."""
+"""The SHA-256 of elements: distinguishes tensors by their bytes."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def _reduced(values: Array) -> tuple[Array, int]:
 
 
 def _same(was: Array, now: Array) -> Array:
-    """Return of each whole number whether it is the same: float64 does not tell large ones apart."""
+    """Return for each whole number whether it is the same: float64 cannot distinguish large ones."""
     found: Array = was == now
     return found
 

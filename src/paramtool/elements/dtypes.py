@@ -25,7 +25,7 @@ class Dtype:
         name: torch's, ``bfloat16``.
         held: the dtype of NumPy in which blocks come: the same, or unsigned integers for the bits.
         kind: what the values are.
-        widen: makes float32, float64, complex64 or complex128 of a block; None where NumPy has the dtype.
+        widen: makes float32, float64, complex64 or complex128 of a block; None if NumPy has the dtype.
         values: how many values there are in one element: 2 in float4_e2m1fn_x2.
     """
 

@@ -18,7 +18,7 @@ EDGE = 3
 
 
 class Elements(Protocol):
-    """Gives the elements of tensors by name, in bounded memory where that is possible; from any thread."""
+    """Gives the elements of tensors by name, in bounded memory if possible; from any thread."""
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.

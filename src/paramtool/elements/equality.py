@@ -15,7 +15,7 @@ from paramtool.records.layout import EqualValues
 from paramtool.records.parameter import ParameterRow
 
 MOST_OUTLINED = 1 << 12
-"""Elements of an outline that is read to tell tensors apart at once."""
+"""Elements of an outline that is read to distinguish tensors at once."""
 
 
 def equal_values(rows: Iterable[ParameterRow], elements: Elements, *, jobs: int = 1) -> EqualValues:

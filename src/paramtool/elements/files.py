@@ -18,7 +18,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 
 GATHERED = 1 << 20
-"""Elements that are gathered at once where they lie apart in a file: each run of them costs a call."""
+"""Elements gathered at once if they lie apart in a file: each run of them costs a call."""
 
 _WIDEST = 16  # bytes of an element
 
@@ -69,7 +69,7 @@ class FileElements:
         return self._blocks(stored, dtype, start, end)
 
     def outline(self, name: str) -> Array:
-        """Read what is at the edges.
+        """Read the elements at the edges.
 
         Raises:
             ParamtoolError: if the file cannot be read, or lacks the elements.

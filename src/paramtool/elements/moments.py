@@ -166,7 +166,7 @@ def _exponent(magnitude: float) -> int | None:
 
 
 def _scaled(value: float, exponent: int) -> float:
-    """Return value · 2^exponent; infinity where that is too large."""
+    """Return value · 2^exponent; infinity if that is too large."""
     try:
         return math.ldexp(value, exponent)
     except OverflowError:

@@ -12,14 +12,14 @@ MOST_REPEATED = 1 << 32
 """Bytes that views may say over and over: seconds."""
 
 TIMES = 16
-"""More than these views may say, where they say every byte at most so often."""
+"""More than these views may claim, if they repeat every byte at most so often."""
 
 _READ = 1 << 14
 """Bytes that could be read in the time of one call to read."""
 
 
 def refusal(checkpoint: Checkpoint) -> str | None:
-    """Return what is wrong with a checkpoint whose tensors together say far more than its files hold."""
+    """Return an error for a checkpoint whose tensors together claim far more than its files hold."""
     views = [each for each in checkpoint.tensors if each.strides is not None or each.storage is not None]
     work = {each.name: _work(each) for each in views}
     held = _held(views)
@@ -29,9 +29,9 @@ def refusal(checkpoint: Checkpoint) -> str | None:
     if work[worst.name] > max(MOST_REPEATED, TIMES * _extent(worst)):
         span, count = (size // DTYPES[worst.dtype] for size in (_extent(worst), worst.nbytes))
         return (
-            f"'{worst.name}' of {worst.path} repeats {span:,} stored elements as {count:,}, too many to read"
+            f"'{worst.name}' in {worst.path} repeats {span:,} stored elements as {count:,}, too many to read"
         )
-    return f"the views in {checkpoint.name} say the same {held:,} bytes again and again, too often to read"
+    return f"the views in {checkpoint.name} repeat the same {held:,} bytes too often to read"
 
 
 def _work(stored: Stored) -> int:

@@ -42,7 +42,7 @@ def printed_elements(elements: Elements, name: str) -> Printed:
         array = whole.reshape(shape)
         return Printed(_values(array, dtype), tensor_text(array, dtype))
     if math.prod(min(size, 2 * EDGE + 1) for size in shape) > MOST_LINES:
-        return Printed(None, f"tensor of {len(shape)} dimensions, too many to print")
+        return Printed(None, f"tensor with {len(shape)} dimensions, too many to print")
     return Printed(None, tensor_text(elements.outline(name), dtype, is_summary=True))
 
 

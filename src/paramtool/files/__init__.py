@@ -1,1 +1,1 @@
-"""Files of tensors: their layout, reading what strangers wrote, and writing our own.  No torch."""
+"""Files of tensors: their layout, reading untrusted files, and writing our own.  No torch."""

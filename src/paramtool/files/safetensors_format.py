@@ -78,7 +78,7 @@ class Entry:
         if self.dtype not in DTYPES:
             raise ParamtoolError(
                 f"cannot store {self.name!r}: the safetensors format has no dtype {self.dtype}",
-                hint=f"it has {', '.join(DTYPES)}",
+                hint=f"it supports {', '.join(DTYPES)}",
             )
         return DTYPES[self.dtype][1]
 
@@ -96,7 +96,7 @@ def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
     """Return the layout of a file that holds `entries`; the same for the same arguments.
 
     Raises:
-        ParamtoolError: where a name, dtype or shape cannot be stored, or the header is too long.
+        ParamtoolError: if a name, dtype or shape cannot be stored, or the header is too long.
     """
     check(entries)
     offsets = dict(_offsets(entries))
@@ -106,16 +106,18 @@ def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
 
 
 def check(entries: Iterable[Entry]) -> None:
-    """Raise where one of `entries` cannot be stored under its name, dtype and shape."""
+    """Raise if one of `entries` cannot be stored under its name, dtype and shape."""
     seen: set[str] = set()
     for entry in entries:
         if entry.name == METADATA:
-            raise ParamtoolError(f"cannot store {METADATA!r}: the safetensors format keeps that name")
+            raise ParamtoolError(f"cannot store {METADATA!r}: the safetensors format reserves that name")
         if entry.name in seen:
             raise ParamtoolError(f"cannot store {entry.name!r} twice in one file")
         seen.add(entry.name)
         if not _fits(entry):
-            raise ParamtoolError(f"cannot store {entry.name!r}: no file holds the shape {list(entry.shape)}")
+            raise ParamtoolError(
+                f"cannot store {entry.name!r}: no file can hold the shape {list(entry.shape)}"
+            )
 
 
 def _fits(entry: Entry) -> bool:
@@ -152,11 +154,11 @@ def _head(header: Mapping[str, object]) -> bytes:
         encoded = text.encode()
     except UnicodeEncodeError as error:
         around = text[max(0, error.start - 30) : error.end + 30]
-        raise ParamtoolError(f"cannot store a name or metadata that is no Unicode: {around!r}") from error
+        raise ParamtoolError(f"cannot store a name or metadata that is not Unicode: {around!r}") from error
     encoded += b" " * (-len(encoded) % ALIGNMENT)
     if len(encoded) > LONGEST_HEADER:
         raise ParamtoolError(
-            f"the header needs {len(encoded):,} bytes, and the safetensors format allows {LONGEST_HEADER:,}",
+            f"the header needs {len(encoded):,} bytes, but the safetensors format allows {LONGEST_HEADER:,}",
             hint="--max-shard-size spreads the tensors over several files",
         )
     return len(encoded).to_bytes(8, "little") + encoded

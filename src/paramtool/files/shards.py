@@ -29,7 +29,7 @@ def pack(entries: Iterable[Entry], max_shard_size: int) -> dict[str, list[Entry]
     A tensor larger than `max_shard_size` is alone in its file; the limit is on the tensors' bytes.
     """
     if max_shard_size < 1:
-        raise ParamtoolError(f"a shard cannot be of {max_shard_size} bytes at most")
+        raise ParamtoolError(f"a shard cannot be limited to {max_shard_size} bytes at most")
     shards: list[list[Entry]] = [[]]
     size = 0
     for entry in entries:

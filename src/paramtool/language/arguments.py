@@ -71,7 +71,7 @@ def mismatch(owner: str, argument: Argument, node: Node) -> ParamtoolError:
     if isinstance(node, Scalar) and argument.type == "bool" and str(node.value).lower() in _YES_AND_NO:
         hint = "write true or false"
     elif argument.type in _AS_IN:
-        hint = f"as in {_AS_IN[argument.type]}"
+        hint = f"e.g. {_AS_IN[argument.type]}"
     elif isinstance(node, Scalar) and isinstance(node.value, str):
         hint = suggest(node.value, [word.strip(" '") for word in argument.type.split("|")])
     message = f"'{argument.name}' of {owner} must be {argument.type}, got {describe(node)}"
@@ -115,7 +115,7 @@ def _named(
 def _no_argument(signature: Signature, key: Scalar) -> ParamtoolError:
     def hint() -> str:
         if key.raw in HARDWARE:
-            return "a spec chooses no hardware"
+            return "a spec does not choose hardware"
         return did_you_mean(key.raw, [each.name for each in signature.arguments]) or f"it is {signature}"
 
     return ParamtoolError(f"{signature.name} has no argument '{shorten(key.raw)}'", key.place, hint)

@@ -19,7 +19,7 @@ from paramtool.suggestion import suggest
 
 
 class ReadsNodes(Protocol):
-    """Reads nodes within nodes; what is wrong in one does not keep its neighbours from being read."""
+    """Reads nodes within nodes; an error in one does not keep its neighbours from being read."""
 
     @property
     def catalog(self) -> Catalog:
@@ -51,7 +51,7 @@ def read_container(key: Scalar, given: Node | None, reader: ReadsNodes) -> Conta
     """Return the container `key` with the children that `given` writes.
 
     Raises:
-        ParamtoolError: where `given` is no list or mapping that the container takes.
+        ParamtoolError: if `given` is not a list or mapping that the container takes.
     """
     name = key.raw
     if given is None or is_nothing(given):
@@ -63,7 +63,7 @@ def read_container(key: Scalar, given: Node | None, reader: ReadsNodes) -> Conta
         return _with_children(key, members, reader)
     if name not in LISTS:
         message = f"{name} takes a mapping of names to nodes, got {describe(given)}"
-        raise ParamtoolError(message, given.place, "as in {head: {Linear: …}}")
+        raise ParamtoolError(message, given.place, "e.g. {head: {Linear: …}}")
     items = given.items if isinstance(given, Sequence) else [given]
     return _with_children(key, ((str(index), item, item) for index, item in enumerate(items)), reader)
 
@@ -72,11 +72,11 @@ def _is_named(name: Scalar, node: Node, reader: ReadsNodes) -> bool:
     """Return whether this is a child with a name, and report what it is otherwise."""
     if name.raw == "" or "." in name.raw:
         message = f"torch refuses the name '{shorten(name.raw)}'"
-        reader.report(ParamtoolError(message, name.place, "no dot, not empty"))
+        reader.report(ParamtoolError(message, name.place, "it must not be empty or contain a dot"))
         return False
     if is_nothing(node) or (isinstance(node, Sequence) and name.raw in reader.names):
         message = f"expected a module for '{shorten(name.raw)}', got {describe(node)}"
-        hint = "modules without names are a list, with '-' before each"
+        hint = "write modules without names as a list, with '-' before each"
         reader.report(ParamtoolError(message, node.place, hint))
         return False
     return True
@@ -91,7 +91,7 @@ def _with_children(key: Scalar, members: Iterable[tuple[str, Node, Node]], reade
             continue
         if key.raw in ONLY_TENSORS and not isinstance(bottom(tree), TensorNode):
             message = f"{key.raw} holds tensors, not modules"
-            reader.report(ParamtoolError(message, node.place, "as in {Parameter: [3, 4]}"))
+            reader.report(ParamtoolError(message, node.place, "e.g. {Parameter: [3, 4]}"))
         children.append(Child(name, tree, written.place))
     return Container(key.raw, tuple(children), key.place)
 
@@ -104,7 +104,7 @@ def read_class(key: Scalar, given: Node | None, reader: ReadsNodes) -> ClassNode
     """Return the call of the class `key` with the arguments that `given` writes.
 
     Raises:
-        ParamtoolError: where neither torch nor a plugin has the class.
+        ParamtoolError: if neither torch nor a plugin has the class.
     """
     signature = reader.catalog.module(key.raw, lambda each: fits(each, given))
     if signature is None:

@@ -26,7 +26,7 @@ from paramtool.records.rule import Rule
 from paramtool.suggestion import suggest
 
 KEYS = ("model", "define", "tie", "dtype", "seed", "freeze", "input", "loss", "init", "expect")
-_KNOWN = f"known are {', '.join(KEYS)}"
+_KNOWN = f"use one of {', '.join(KEYS)}"
 LOSSES = tuple(each.value for each in LossFunction)
 
 
@@ -121,7 +121,9 @@ class _Document:
             raise Problems(
                 [
                     ParamtoolError(
-                        f"a spec is a mapping, got {describe(root)}", root.place, "it begins with 'model:'"
+                        f"a spec must be a mapping, got {describe(root)}",
+                        root.place,
+                        "start it with 'model:'",
                     )
                 ]
             )
@@ -132,14 +134,16 @@ class _Document:
         given = {key.raw: value for key, value in root.entries}
         if "model" not in given:
             self._problems.append(
-                ParamtoolError("the spec lacks 'model'", root.place, "as in model: {Linear: [4, 3]}")
+                ParamtoolError("the spec lacks 'model'", root.place, "e.g. model: {Linear: [4, 3]}")
             )
         return given
 
     def _model(self, given: dict[str, Node]) -> Tree | None:
         defines = given.get("define")
         if defines is not None and not isinstance(defines, Mapping):
-            self._complain(f"'define' is a mapping of names to modules, got {describe(defines)}", defines)
+            self._complain(
+                f"'define' must be a mapping of names to modules, got {describe(defines)}", defines
+            )
             defines = None
         reader = ModuleReader(self._catalog, defines)
         model = reader.module(given["model"]) if "model" in given else None
@@ -164,9 +168,9 @@ class _Document:
     def _ties(self, node: Node) -> tuple[Tie, ...]:
         if not isinstance(node, Mapping):
             self._complain(
-                f"'tie' is a mapping of names, got {describe(node)}",
+                f"'tie' must be a mapping of names, got {describe(node)}",
                 node,
-                "as in {head.weight: embed.weight}",
+                "e.g. {head.weight: embed.weight}",
             )
             return ()
         return tuple(
@@ -180,7 +184,7 @@ class _Document:
         if isinstance(word, str) and word in known:
             return word
         hint = suggest(word, known) if isinstance(word, str) else None
-        self._complain(f"'dtype' is one of {', '.join(known)}, got {describe(node)}", node, hint)
+        self._complain(f"'dtype' must be one of {', '.join(known)}, got {describe(node)}", node, hint)
         return None
 
     def _seed(self, node: Node) -> int:
@@ -220,6 +224,6 @@ class _Document:
     def _loss(self, node: Node) -> str | None:
         word = self._word(node, "'loss'").text
         if word and word not in LOSSES:
-            hint = suggest(word, LOSSES, f"known are {', '.join(LOSSES)}")
+            hint = suggest(word, LOSSES, f"use one of {', '.join(LOSSES)}")
             self._complain(f"unknown loss '{shorten(word)}'", node, hint)
         return word

@@ -33,7 +33,7 @@ KINDS = {
 }
 """What may be expected, and how it is written; a quantity or size may also be ``{max: 124M}``."""
 
-_KNOWN = f"known are {', '.join(KINDS)}"
+_KNOWN = f"use one of {', '.join(KINDS)}"
 
 BOUNDS = ("min", "max")
 _UNITS = {"quantity": COUNTS, "size": SIZES}
@@ -48,7 +48,9 @@ def read_expectations(
     """
     if not isinstance(node, Mapping):
         problems.append(
-            ParamtoolError(f"'expect' is a mapping, got {describe(node)}", node.place, "as in {finite: true}")
+            ParamtoolError(
+                f"'expect' must be a mapping, got {describe(node)}", node.place, "e.g. {finite: true}"
+            )
         )
         return ()
     found: list[Expectation] = []
@@ -56,7 +58,7 @@ def read_expectations(
         kind = KINDS.get(key.raw)
         if kind is None:
             hint = suggest(key.raw, KINDS, _KNOWN)
-            problems.append(ParamtoolError(f"no expectation '{shorten(key.raw)}'", key.place, hint))
+            problems.append(ParamtoolError(f"unknown expectation '{shorten(key.raw)}'", key.place, hint))
             continue
         try:
             found.extend(_read(key, value, kind, catalog))
@@ -95,30 +97,30 @@ def _quantity(node: Node, name: str, kind: str, catalog: Catalog) -> Quantity:
     units = _UNITS[kind]
     if not isinstance(node, Mapping):
         _convert(node, Argument(name, kind), catalog)
-        return _possible(about(_raw(node), units), node, "it is no whole number")
+        return _possible(about(_raw(node), units), node, "it is not a whole number")
     bounds: dict[str, str] = {}
     for key, value in node.entries:
         if key.raw not in BOUNDS:
-            raise ParamtoolError(f"'{name}' has no bound '{shorten(key.raw)}'", key.place, "min and max are")
+            raise ParamtoolError(f"'{name}' has no bound '{shorten(key.raw)}'", key.place, "use min or max")
         _convert(value, Argument(key.raw, kind), catalog)
         bounds[key.raw] = _raw(value)
     if not bounds:
-        raise ParamtoolError(f"'{name}' has neither min nor max", node.place, "as in {max: 124M}")
+        raise ParamtoolError(f"'{name}' has neither min nor max", node.place, "e.g. {max: 124M}")
     return _possible(between(bounds.get("min"), bounds.get("max"), units), node)
 
 
 def _possible(quantity: Quantity, node: Node, hint: Hint = None) -> Quantity:
     if quantity.least is not None and quantity.most is not None and quantity.least > quantity.most:
-        raise ParamtoolError(f"nothing has {quantity}", node.place, hint)
+        raise ParamtoolError(f"nothing can have {quantity}", node.place, hint)
     return quantity
 
 
 def _group(node: Node, name: str) -> tuple[str, ...]:
-    """Return the names of a group; refuse what says nothing: a single name, or one that comes twice."""
+    """Return the names of a group; refuse a single name, or one that appears twice."""
     names = tuple(map(_raw, node.items if isinstance(node, Sequence) else ()))
     if len(names) < 2 or len(set(names)) < len(names):
-        message = f"'{name}' is of names, two or more that differ, got {shorten(', '.join(names)) or 'none'}"
-        raise ParamtoolError(message, node.place, f"as in {name}: [[a.weight, b.weight]]")
+        message = f"'{name}' takes two or more different names, got {shorten(', '.join(names)) or 'none'}"
+        raise ParamtoolError(message, node.place, f"e.g. {name}: [[a.weight, b.weight]]")
     return names
 
 
@@ -138,5 +140,5 @@ def _inside(path: str, node: Node) -> str:
     is_inside = not pure.anchor and ".." not in pure.parts and "\0" not in path
     if not node.place.text.is_option and not (is_inside and pure.suffix == ".json"):
         hint = "--same-as takes any MODEL"
-        raise ParamtoolError("'same_as' is a .json file below the spec's own folder", node.place, hint)
+        raise ParamtoolError("'same_as' must be a .json file below the spec's folder", node.place, hint)
     return path

@@ -50,18 +50,20 @@ def json_schema(catalog: Catalog) -> Schema:
                 "additionalProperties": _reference("module"),
             },
             "tie": {
-                "description": "Names of parameters, and of those they become.",
+                "description": "Names of parameters, and the names they are tied to.",
                 "type": "object",
                 "additionalProperties": {"type": ["string", "number"]},
             },
             "dtype": {"description": "Default dtype.", "enum": list(catalog.float_dtypes)},
-            "seed": {"description": "Seed of the initial values.", "type": "integer", "minimum": 0},
-            "freeze": _described(_type(parse("regex | [regex]")), "Patterns of names without gradient."),
+            "seed": {"description": "Seed for the initial values.", "type": "integer", "minimum": 0},
+            "freeze": _described(
+                _type(parse("regex | [regex]")), "Patterns for parameters that require no gradient."
+            ),
             "input": _input(),
-            "loss": {"description": "What backward starts from.", "enum": list(LOSSES)},
+            "loss": {"description": "The loss that backward starts from.", "enum": list(LOSSES)},
             "init": {"description": "Rules, top to bottom.", "type": "array", "items": _rule()},
             "expect": {
-                "description": "What check holds the model to.",
+                "description": "What check expects of the model.",
                 "type": "object",
                 "properties": {name: _type(parse(kind)) for name, kind in KINDS.items()},
                 "additionalProperties": False,
@@ -152,7 +154,7 @@ def _input() -> Schema:
     one = _reference("input")
     named: Schema = {"type": "object", "additionalProperties": one}
     return {
-        "description": "What forward is called with: one tensor, a list of them, or keywords.",
+        "description": "The input to forward: one tensor, a list of tensors, or keywords.",
         "anyOf": [one, {"type": "array", "items": one}, named],
     }
 

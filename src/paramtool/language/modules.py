@@ -77,8 +77,8 @@ class ModuleReader:
         """Read the defines that nothing used, for their errors."""
         for name, (define, _) in self._defines.items():
             if name in CONSTRUCTS or name in self.catalog.modules:
-                message = f"'{name}' is a name of torch.nn or of the language"
-                self.report(ParamtoolError(message, define.place, "define another name"))
+                message = f"'{name}' is already a name in torch.nn or the language"
+                self.report(ParamtoolError(message, define.place, "choose another name"))
             self._read_define(name)
 
     def module(self, node: Node, tensors: tuple[str, ...] = ()) -> Tree | None:
@@ -122,12 +122,12 @@ class ModuleReader:
             return None
         tensor = bottom(shared)
         if isinstance(tensor, TensorNode) and tensor.kind not in tensors:
-            message = f"'*{shorten(node.anchor or '')}' is a tensor, and a module goes here"
+            message = f"'*{shorten(node.anchor or '')}' is a tensor, but a module is expected here"
             raise ParamtoolError(message, node.place)
         if shared.scope and shared.scope not in self._inside:
             raise ParamtoolError(
-                f"the anchor '{shorten(node.anchor or '')}' lies in a recipe, whose every copy has its own;"
-                " an alias outside names none of them",
+                f"the anchor '{shorten(node.anchor or '')}' is inside a recipe, and every copy has its own;"
+                " an alias outside cannot name one",
                 node.place,
             )
         return shared
@@ -137,31 +137,29 @@ class ModuleReader:
             return node, None
         if isinstance(node, Mapping) and len(node.entries) == 1:
             return node.entries[0]
-        hint = "as in 'ReLU' or {Linear: [3, 1]}"
+        hint = "e.g. 'ReLU' or {Linear: [3, 1]}"
         got = describe(node)
         if isinstance(node, Mapping):
             got = f"a mapping of {len(node.entries)} keys" if node.entries else "an empty mapping"
             if node.entries and all(key.raw in self.names for key, _ in node.entries):
                 hint = "several modules are a list, with '-' before each"
         elif isinstance(node, Sequence):
-            hint = "several modules go in a container, as in {Sequential: […]}"
+            hint = "several modules go in a container, e.g. {Sequential: […]}"
         raise ParamtoolError(f"expected a module, got {got}", node.place, hint)
 
     # constructs
 
     def _tensor(self, key: Scalar, given: Node | None, allowed: tuple[str, ...]) -> TensorNode:
         if key.raw not in allowed:
-            hint = f"here {' or '.join(allowed)} is" if allowed else "put it in a Module, as a named member"
+            hint = f"use {' or '.join(allowed)} here" if allowed else "put it in a Module, as a named member"
             raise ParamtoolError(f"{key.raw} is a tensor, not a module", key.place, hint)
         if given is None:
-            raise ParamtoolError(f"{key.raw} lacks a shape", key.place, f"as in {{{key.raw}: [3, 4]}}")
+            raise ParamtoolError(f"{key.raw} lacks a shape", key.place, f"e.g. {{{key.raw}: [3, 4]}}")
         return read_tensor(key.raw, given, self.catalog.dtypes)
 
     def _repeat(self, key: Scalar, given: Node | None) -> Repeat | None:
         if not isinstance(given, Mapping):
-            raise ParamtoolError(
-                "Repeat lacks 'times' and 'module'", key.place, "as in {times: 3, module: …}"
-            )
+            raise ParamtoolError("Repeat lacks 'times' and 'module'", key.place, "e.g. {times: 3, module: …}")
         values, problems = bind(REPEAT, given, lambda node, each: self._repeat_value(node, each, given))
         absent = missing(REPEAT, {name.raw for name, _ in given.entries}, key)
         for problem in (*problems, absent):
@@ -187,7 +185,7 @@ class ModuleReader:
 
     def _residual(self, key: Scalar, given: Node | None) -> ResidualNode | None:
         if given is None or is_nothing(given):
-            raise ParamtoolError("Residual lacks its module", key.place, "as in {Residual: {Linear: [4, 4]}}")
+            raise ParamtoolError("Residual lacks its module", key.place, "e.g. {Residual: {Linear: [4, 4]}}")
         module = self.module(given)
         return None if module is None else ResidualNode(module, key.place)
 

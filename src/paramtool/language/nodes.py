@@ -79,7 +79,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def node_of(value: Any, text: Text) -> Node:
-    """Return the node that a Python value is; what is no mapping, list, number or flag is a text."""
+    """Return the node for a Python value; anything but a mapping, list, number or flag is a text."""
     if isinstance(value, Dictionary):
         return Mapping(
             text,

@@ -61,7 +61,7 @@ def parse(notation: str) -> Union:
     """Return the type that `notation` writes.
 
     Raises:
-        ValueError: where it is not of the notation.
+        ValueError: if it is not of the notation.
     """
     tokens = _TOKEN.findall(notation)
     if "".join(tokens) != re.sub(r"\s+", "", notation):

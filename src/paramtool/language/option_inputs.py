@@ -15,7 +15,7 @@ from paramtool.language.yaml_reader import read
 from paramtool.place import Place, Text
 from paramtool.suggestion import suggest
 
-EXAMPLE = "as in 2,4 or 2,16,randint=1000"
+EXAMPLE = "e.g. 2,4 or 2,16,randint=1000"
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SIZE = re.compile(r"[0-9]+")
 
@@ -40,7 +40,7 @@ def read_inputs(given: Given[str], dtypes: tuple[str, ...]) -> Inputs:
         if name is None:
             positional.append(tensor)
         elif name in named:
-            raise ParamtoolError(f"'{name}' comes twice", tensor.place)
+            raise ParamtoolError(f"'{name}' appears twice", tensor.place)
         else:
             named[name] = tensor
     return Inputs(tuple(positional), named)
@@ -57,7 +57,7 @@ def _node(written: str, text: Text) -> Node:
     for part in parts[len(sizes) :]:
         _option(tensor, part, text)
     if parts[: len(sizes)] != sizes or not sizes:
-        raise ParamtoolError("an input begins with its sizes", tensor.place, EXAMPLE)
+        raise ParamtoolError("an input starts with its sizes", tensor.place, EXAMPLE)
     return tensor
 
 
@@ -82,7 +82,7 @@ def _option(tensor: Mapping, part: str, text: Text) -> None:
 
 def _put(tensor: Mapping, key: str, node: Node) -> None:
     if any(known.raw == key for known, _ in tensor.entries):
-        raise ParamtoolError(f"'{key}' comes twice", tensor.place)
+        raise ParamtoolError(f"'{key}' appears twice", tensor.place)
     tensor.entries.append((_scalar(key, tensor.text), node))
 
 

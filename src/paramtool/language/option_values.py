@@ -15,15 +15,15 @@ from paramtool.place import Place, Text
 from paramtool.quantities import SIZES, between
 
 _TEXT = re.compile(r'"(?:\\.|[^"\\])*"' + r"|'(?:''|[^'])*'", re.DOTALL)
-_AS_IN = "as in --with normal:mean=0,std=0.01"
-_AS_LIST = "a list is [0.9,0.999]; any text may be in quotes"
+_AS_IN = "e.g. --with normal:mean=0,std=0.01"
+_AS_LIST = "write a list as [0.9,0.999]; any text can be quoted"
 
 
 def read_value(written: str, place: Place) -> Node:
     """Return the node that a typed value is in YAML; of nothing it is null.
 
     Raises:
-        ParamtoolError: at `place`, where the value is no YAML.
+        ParamtoolError: at `place`, if the value is not YAML.
     """
     try:
         return read(Text(place.text.name, written or "null", is_option=True))
@@ -35,7 +35,7 @@ def read_pairs(written: str, place: Place) -> Iterator[tuple[str, Node]]:
     """Yield the keys and values of ``key=value,key=value``: numbers, words, quoted texts and lists.
 
     Raises:
-        ParamtoolError: at `place`, where a part is no pair, or a value cannot be read.
+        ParamtoolError: at `place`, if a part is not a pair, or a value cannot be read.
     """
     rest: str | None = written
     while rest is not None:
@@ -52,12 +52,12 @@ def read_word(written: str, place: Place) -> Node:
     """Return the node of a value in which brackets and quotes count only where it begins with one.
 
     Raises:
-        ParamtoolError: at `place`, where the value cannot be read.
+        ParamtoolError: at `place`, if the value cannot be read.
     """
     if written[:1] in ("[", '"', "'"):
         return read_value(written, place)
     if written.endswith("]") and "[" not in written:
-        raise ParamtoolError(f"'{shorten(written)}' ends a list that nothing begins", place, _AS_LIST)
+        raise ParamtoolError(f"'{shorten(written)}' closes a list that was never opened", place, _AS_LIST)
     found = None if written.startswith("{") else read_value(written, place)
     return found if isinstance(found, Scalar) else Scalar(place.text, 1, 1, written, written)
 
@@ -74,7 +74,7 @@ def _end(value: str, place: Place) -> int:
         before = before if word.isspace() else word
         at += len(word)
     if depth:
-        lacks = "begins a list that nothing ends" if depth > 0 else "ends a list that nothing begins"
+        lacks = "opens a list that is never closed" if depth > 0 else "closes a list that was never opened"
         raise ParamtoolError(f"'{shorten(value[:at])}' {lacks}", place, _AS_LIST)
     return at
 
@@ -88,7 +88,7 @@ def read_size(option: str, given: str, command: str) -> int:
         command: what the option is of.
 
     Raises:
-        ParamtoolError: where it is no size, or less than one byte.
+        ParamtoolError: if it is not a size, or less than one byte.
     """
     written = given.strip()
     text = Text(f"{option} {shorten(given)}", "", is_option=True)

@@ -25,26 +25,26 @@ class Override:
         """Return the override that `given`, as typed after ``--set``, writes.
 
         Raises:
-            ParamtoolError: where it is not KEY=VALUE, or VALUE is not YAML.
+            ParamtoolError: if it is not KEY=VALUE, or VALUE is not YAML.
         """
         text = Text(f"--set {shorten(given)}", given, is_option=True)
         place = Place(text, 1, 1)
         path, equals, value = given.partition("=")
         if not equals or not path or not all(path.split(".")):
-            raise ParamtoolError("expected KEY=VALUE", place, "as in seed=1 or model.Linear.bias=false")
+            raise ParamtoolError("expected KEY=VALUE", place, "e.g. seed=1 or model.Linear.bias=false")
         return cls(path, read_value(value, place), place)
 
     def apply(self, root: Node) -> Node:
         """Return `root` with the value set in it; the nodes are changed in place.
 
         Raises:
-            ParamtoolError: where the path leads nowhere.
+            ParamtoolError: if the path leads nowhere.
         """
         if not isinstance(root, Mapping):
             raise ParamtoolError(f"the spec is {describe(root)}, not a mapping", self.place)
         parts = self.path.split(".")
         if len(parts) > MAX_DEPTH:
-            raise ParamtoolError(f"a path of more than {MAX_DEPTH} steps", self.place)
+            raise ParamtoolError(f"a path with more than {MAX_DEPTH} steps", self.place)
         holder: Node = root
         done: list[str] = []
         while True:
@@ -97,7 +97,7 @@ class Override:
             opened.entries.append((inner, empty))
         elif inner is not None and not (isinstance(inner, Scalar) and inner.value is None):
             raise ParamtoolError(
-                f"'{'.'.join([*done, key])}' is {describe(inner)}, nothing inside it", self.place
+                f"'{'.'.join([*done, key])}' is {describe(inner)} and has nothing inside it", self.place
             )
         self._put(holder, key, opened)
         return opened

@@ -27,7 +27,7 @@ class PythonObject:
         path: the attribute, with dots for attributes of attributes.
         arguments: what ``--arg`` gives to a class or factory.
         seed: of the values that it is built with.
-        inputs: what its forward pass is called with; None where nobody said.
+        inputs: what its forward pass is called with; None if nobody said.
     """
 
     name: str
@@ -46,7 +46,7 @@ def read_object(name: str, arguments: Iterable[str] | Mapping[str, Any] = ()) ->
         arguments: each ``key=value``, the value in YAML; or the values by their keys.
 
     Raises:
-        ParamtoolError: where an argument is not ``key=value``, or comes twice.
+        ParamtoolError: if an argument is not ``key=value``, or appears twice.
     """
     match = OBJECT.fullmatch(name)
     assert match is not None
@@ -56,7 +56,7 @@ def read_object(name: str, arguments: Iterable[str] | Mapping[str, Any] = ()) ->
     for each in arguments:
         key, value = _argument(each)
         if key in given:
-            raise ParamtoolError(f"--arg '{shorten(key)}' comes twice")
+            raise ParamtoolError(f"--arg '{shorten(key)}' appears twice")
         given[key] = value
     return PythonObject(name, match["module"], match["path"], given)
 
@@ -66,8 +66,8 @@ def _argument(typed: str) -> tuple[str, Any]:
     place = Place(text, 1, 1)
     key, equals, value = typed.partition("=")
     if not equals or not key.isidentifier():
-        raise ParamtoolError("expected KEY=VALUE", place, "as in nhead=4 or sizes=[3,4]")
+        raise ParamtoolError("expected KEY=VALUE", place, "e.g. nhead=4 or sizes=[3,4]")
     try:
         return key, plain(read_value(value, place))
     except Mismatch as error:
-        raise ParamtoolError("an argument is a scalar or a list", place) from error
+        raise ParamtoolError("an argument must be a scalar or a list", place) from error

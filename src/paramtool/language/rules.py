@@ -30,7 +30,7 @@ SELECTOR = Signature(
     ),
 )
 
-_EXAMPLE = "as in {pattern: weight, normal: {std: 0.01}}"
+_EXAMPLE = "e.g. {pattern: weight, normal: {std: 0.01}}"
 
 
 @cache
@@ -56,19 +56,21 @@ def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
 
 
 def read_rules(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> tuple[Rule, ...]:
-    """Return the rules that a list writes; what is wrong goes to `problems`."""
+    """Return the rules in a list; errors go to `problems`."""
     if not isinstance(node, Sequence):
-        message = f"rules are a list, got {describe(node)}"
-        problems.append(ParamtoolError(message, node.place, "as in [{pattern: weight, zeros: }]"))
+        message = f"rules must be a list, got {describe(node)}"
+        problems.append(ParamtoolError(message, node.place, "e.g. [{pattern: weight, zeros: }]"))
         return ()
     rules = [read_rule(item, catalog, problems) for item in node.items]
     return tuple(rule for rule in rules if rule is not None)
 
 
 def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> Rule | None:
-    """Return the rule that `node` writes; what is wrong goes to `problems`."""
+    """Return the rule in `node`; errors go to `problems`."""
     if not isinstance(node, Mapping):
-        problems.append(ParamtoolError(f"a rule is a mapping, got {describe(node)}", node.place, _EXAMPLE))
+        problems.append(
+            ParamtoolError(f"a rule must be a mapping, got {describe(node)}", node.place, _EXAMPLE)
+        )
         return None
     selector: dict[str, Value] = {}
     named: list[tuple[Scalar, Node]] = []
@@ -92,13 +94,13 @@ def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> R
 def _not_one(named: list[Scalar], node: Node) -> ParamtoolError:
     """Return the error for a rule with no initializer or several, one of which may be a misspelt selector."""
     if not named:
-        return ParamtoolError("a rule has one initializer, this one has none", node.place, _EXAMPLE)
+        return ParamtoolError("a rule needs an initializer, but this one has none", node.place, _EXAMPLE)
     offered = offers.names()
     for key in named:
         if key.raw not in offered:
             return _unknown("a rule has no key", key, offered)
-    message = f"a rule has one initializer, this one has '{named[0].raw}' and '{named[1].raw}'"
-    return ParamtoolError(message, named[1].place, "write a rule for each")
+    message = f"a rule takes one initializer, but this one has '{named[0].raw}' and '{named[1].raw}'"
+    return ParamtoolError(message, named[1].place, "write one rule for each")
 
 
 def _unknown(what: str, key: Scalar, offered: list[str]) -> ParamtoolError:

@@ -14,7 +14,7 @@ _ARGUMENT = re.compile(r"(?P<name>\w+)(: (?P<type>.+?))?( = (?P<default>.+))?")
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument; `default` is its text, None where the argument is required."""
+    """One argument; `default` is its text, None if the argument is required."""
 
     name: str
     type: str = "any"

@@ -14,7 +14,7 @@ FILLS = ("zeros", "ones", "rand", "randn", "arange", "randint")
 MAX_RANK = 64  # torch.tensor and most kernels end there
 
 _DEFAULT = {"Parameter": "zeros", "Buffer": "zeros", "Tensor": "zeros", "input": "rand"}
-"""The fill where none is written; an input of zeros would tell a gradient nothing."""
+"""The default fill; with an input of zeros, gradients would show nothing."""
 
 _FLOATING = ("float", "bfloat", "complex")
 
@@ -41,7 +41,7 @@ def read_tensor(kind: str, node: Node, dtypes: tuple[str, ...]) -> TensorNode:
     if isinstance(node, Mapping):
         return _from_mapping(kind, node, dtypes)
     if is_nothing(node):
-        raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in [3, 4]")
+        raise ParamtoolError(f"{kind} lacks a shape", node.place, "e.g. [3, 4]")
     return TensorNode(kind, node.place, shape=_shape(node), fill=_DEFAULT[kind])
 
 
@@ -53,9 +53,9 @@ def _from_mapping(kind: str, node: Mapping, dtypes: tuple[str, ...]) -> TensorNo
     given = {key.raw: value for key, value in node.entries}
     shape, values = given.get("shape"), given.get("values")
     if values is not None and (shape is not None or "fill" in given):
-        raise ParamtoolError("'values' stands alone", values.place, "leave out shape and fill")
+        raise ParamtoolError("'values' must stand alone", values.place, "leave out shape and fill")
     if values is None and shape is None:
-        raise ParamtoolError(f"{kind} lacks a shape", node.place, "as in {shape: [3, 4]}")
+        raise ParamtoolError(f"{kind} lacks a shape", node.place, "e.g. {shape: [3, 4]}")
     dtype = _dtype(given.get("dtype"), dtypes)
     fill = _fill(given["fill"]) if "fill" in given else _default(kind, dtype)
     low, high = _bounds(fill, given, node)
@@ -80,12 +80,12 @@ def _check_dtype(tensor: TensorNode, given: dict[str, Node]) -> None:
     if tensor.dtype is None or tensor.dtype.startswith(_FLOATING):
         return
     if tensor.fill in ("rand", "randn"):
-        message = f"'{tensor.fill}' draws fractions, and {tensor.dtype} has none"
+        message = f"'{tensor.fill}' draws fractions, but {tensor.dtype} has none"
         raise ParamtoolError(message, given["fill"].place, "use randint, or a floating-point dtype")
     filled = tensor.fill if isinstance(tensor.fill, float) else 0
     if not _is_whole(filled if tensor.values is None else tensor.values):
         what = "fill" if tensor.values is None else "values"
-        raise ParamtoolError(f"'{what}' has fractions, and {tensor.dtype} has none", given[what].place)
+        raise ParamtoolError(f"'{what}' has fractions, but {tensor.dtype} has none", given[what].place)
 
 
 def _is_whole(values: Numbers) -> bool:
@@ -100,13 +100,13 @@ def _shape(node: Node) -> tuple[int, ...]:
     for item in items:
         size = item.value if isinstance(item, Scalar) else None
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            message = f"a shape is a list of sizes, got {describe(item)}"
-            raise ParamtoolError(message, item.place, "as in [3, 4]")
+            message = f"a shape must be a list of sizes, got {describe(item)}"
+            raise ParamtoolError(message, item.place, "e.g. [3, 4]")
         sizes.append(size)
     if len(sizes) > MAX_RANK:
-        raise ParamtoolError(f"a shape of {len(sizes)} dimensions; at most {MAX_RANK}", node.place)
+        raise ParamtoolError(f"a shape with {len(sizes)} dimensions; at most {MAX_RANK}", node.place)
     if math.prod(size for size in sizes if size) > MAX_INTEGER:
-        raise ParamtoolError("a shape of more than 2^63 elements", node.place)
+        raise ParamtoolError("a shape with more than 2^63 elements", node.place)
     return tuple(sizes)
 
 
@@ -122,7 +122,7 @@ def _fill(node: Node) -> str | float:
         return value
     hint = suggest(value, FILLS) if isinstance(value, str) else None
     raise ParamtoolError(
-        f"'fill' is a number or one of {', '.join(FILLS)}, got {describe(node)}", node.place, hint
+        f"'fill' must be a number or one of {', '.join(FILLS)}, got {describe(node)}", node.place, hint
     )
 
 
@@ -133,14 +133,14 @@ def _bounds(fill: str | float, given: dict[str, Node], node: Mapping) -> tuple[i
             continue
         bound = given[key]
         if fill != "randint":
-            raise ParamtoolError(f"'{key}' goes with 'fill: randint'", bound.place)
+            raise ParamtoolError(f"'{key}' requires 'fill: randint'", bound.place)
         value = bound.value if isinstance(bound, Scalar) else None
         if not isinstance(value, int) or isinstance(value, bool):
             raise ParamtoolError(f"'{key}' must be int, got {describe(bound)}", bound.place)
         bounds[key] = value
     low, high = bounds.get("low", 0), bounds.get("high")
     if fill == "randint" and (high is None or high <= low):
-        hint = "integers are drawn from low (0) up to, not including, high"
+        hint = "integers are drawn from low (default 0) up to but not including high"
         raise ParamtoolError("randint needs 'high' above 'low'", node.place, hint)
     return low, high
 
@@ -154,7 +154,7 @@ def _values(node: Node) -> Numbers:
         return inner
     if isinstance(node, Scalar) and isinstance(node.value, (bool, int, float)):
         return node.value
-    raise ParamtoolError(f"'values' holds numbers in lists, got {describe(node)}", node.place)
+    raise ParamtoolError(f"'values' must hold numbers in lists, got {describe(node)}", node.place)
 
 
 def _form(values: Numbers) -> tuple[int, ...]:
@@ -177,5 +177,5 @@ def _dtype(node: Node | None, dtypes: tuple[str, ...]) -> str | None:
     if isinstance(value, str) and value in dtypes:
         return value
     word = value if isinstance(value, str) else ""
-    hint = suggest(word, dtypes, "as in float32, bfloat16, int64")
-    raise ParamtoolError(f"no dtype {describe(node)}", node.place, hint)
+    hint = suggest(word, dtypes, "e.g. float32, bfloat16, int64")
+    raise ParamtoolError(f"unknown dtype {describe(node)}", node.place, hint)

@@ -22,7 +22,7 @@ def read_text(name: str) -> Text:
     """Return the text of the file `name`, or of standard input for ``-``: YAML, or JSON, which may be larger.
 
     Raises:
-        ParamtoolError: where the file cannot be read as text of bounded size.
+        ParamtoolError: if the file cannot be read as text of bounded size.
     """
     shown = "<stdin>" if name == STDIN else name
     try:
@@ -33,12 +33,12 @@ def read_text(name: str) -> Text:
     largest = _largest(content)
     if len(content) > largest:
         what = "a spec" if largest == MAX_BYTES else "JSON"
-        raise ParamtoolError(f"{shown} is larger than {largest:,} bytes, too much for {what}")
+        raise ParamtoolError(f"{shown} is larger than {largest:,} bytes, the limit for {what}")
     try:
         return Text(shown, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        hint = "a checkpoint is named, not piped" if name == STDIN else "is this a spec?"
-        raise ParamtoolError(f"{shown} is not a text in UTF-8 (byte {error.start})", hint=hint) from error
+        hint = "give a checkpoint by name, not through a pipe" if name == STDIN else "is this a spec?"
+        raise ParamtoolError(f"{shown} is not UTF-8 text (byte {error.start})", hint=hint) from error
 
 
 def _largest(start: bytes | bytearray) -> int:

@@ -26,7 +26,7 @@ _UNWRITABLE = ("q", "bits")
 
 
 class TorchSource:
-    """The files of one installed torch; what is not there as text is empty."""
+    """The files of one installed torch; a file that is missing as text is empty."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,7 +57,7 @@ class TorchSource:
 
     @cache  # noqa: B019 - one source for each process
     def module_arguments(self, name: str) -> frozenset[str]:
-        """Return what the class `name` takes; nothing where its text does not say, as with ``*args``."""
+        """Return what the class `name` takes; nothing if its text does not say, as with ``*args``."""
         path = self.modules.get(name)
         if path is None:
             return frozenset()

@@ -22,7 +22,7 @@ _MODULES_OF_A_LAYER = 12  # in one of torch's transformer layers
 
 
 def check_size(tree: Tree) -> None:
-    """Raise where a tree has too many modules or is nested too deep.
+    """Raise if a tree has too many modules or is nested too deep.
 
     A module is counted once for every name it goes by, so the names are bounded as well.
 

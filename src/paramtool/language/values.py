@@ -13,7 +13,7 @@ _COUNTED = {"quantity": re.compile(COUNT_PATTERN), "size": re.compile(SIZE_PATTE
 
 
 class Mismatch(Exception):
-    """Raised where a node is of no alternative of its type."""
+    """Raised if a node matches no alternative of its type."""
 
 
 def convert(node: Node, kind: Union, dtypes: tuple[str, ...]) -> Value:
@@ -22,7 +22,7 @@ def convert(node: Node, kind: Union, dtypes: tuple[str, ...]) -> Value:
     Modules and tensors are not read here but in `modules`, which knows what they may name.
 
     Raises:
-        Mismatch: where no alternative fits.
+        Mismatch: if no alternative fits.
     """
     for alternative in kind.alternatives:
         try:

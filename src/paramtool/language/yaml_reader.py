@@ -40,7 +40,7 @@ def read(text: Text) -> Node:
     if composer.problems:
         raise Problems(composer.problems)
     if composer.root is None:
-        raise Problems([ParamtoolError(f"{text.name} is empty", hint="a spec begins with 'model:'")])
+        raise Problems([ParamtoolError(f"{text.name} is empty", hint="a spec starts with 'model:'")])
     return composer.root
 
 
@@ -50,7 +50,7 @@ def _events(text: Text) -> Iterator[yaml.Event]:
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(text, error) from error
     except (ValueError, OverflowError) as error:  # "\Uffffffff", where PyYAML is without libyaml
-        raise ParamtoolError(f"not valid YAML: an escape in {text.name} is no character") from error
+        raise ParamtoolError(f"not valid YAML: an escape in {text.name} is not a character") from error
 
 
 class _Composer:
@@ -108,7 +108,7 @@ class _Composer:
         if target is None:
             raise ParamtoolError(f"no anchor '{shorten(name)}' above", self._place(event))
         if any(target is node for node in self._open):
-            raise ParamtoolError(f"alias '*{shorten(name)}' lies inside its own anchor", self._place(event))
+            raise ParamtoolError(f"alias '*{shorten(name)}' is inside its own anchor", self._place(event))
         if self._expects_key():
             raise ParamtoolError("a key cannot be an alias", self._place(event))
         size, height = self._expanded.get(id(target), (1, 1))
@@ -158,7 +158,7 @@ class _Composer:
     def _key(self, key: Scalar) -> None:
         if key.anchor is not None:
             name = shorten(key.anchor)
-            message = f"the anchor '{name}' is on the word '{shorten(key.raw)}', not on what stands for it"
+            message = f"the anchor '{name}' is on the key '{shorten(key.raw)}', not on the whole mapping"
             hint = f"write &{name} {{{shorten(key.raw)}: …}}"
             self.problems.append(ParamtoolError(message, key.place, hint))
         self._keys[-1] = key

@@ -11,5 +11,5 @@
             └── Initialized, weights            … with rules run or a checkpoint loaded
 
 `listing`, `layout`, `elements` and `network` are the four questions; everything else asks these.
-Torch comes in through `torch_import`, where a question needs it.
+Torch comes in through `torch_import`, when a question needs it.
 """

@@ -29,8 +29,8 @@ class Stream:
 
     Attributes:
         network: names and shapes, on the meta device.
-        fills_of: what fills each tensor; None where `loaded` reads it.
-        loaded: yields the elements of a tensor, by its first name; None where `fills_of` says all.
+        fills_of: what fills each tensor; None if `loaded` reads it.
+        loaded: yields the elements of a tensor, by its first name; None if `fills_of` says all.
         warnings: what there is to say after everything was read.
     """
 
@@ -68,7 +68,7 @@ class BuiltModel(Model):
         raise NotImplementedError
 
     def stream(self, *, rules: bool, rng: str) -> Stream | None:  # noqa: ARG002 - a subclass asks
-        """Return how the values are made block by block; None where they must be in memory.
+        """Return how the values are made block by block; None if they must be in memory.
 
         Args:
             rules: whether rules will act on them.
@@ -128,7 +128,7 @@ class BuiltModel(Model):
         return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
 
     def initialized(self, rules: Sequence[Rule] | None = None) -> BuiltModel:
-        """Return the model as rules leave it; itself where there are none."""
+        """Return the model after its rules; itself if there are none."""
         if rules is None:
             return Initialized(self, self.rules, is_asked=False) if self.rules else self
         return Initialized(self, rules, is_asked=True) if rules else self
@@ -145,7 +145,7 @@ class BuiltModel(Model):
 
 
 class Wrapped(BuiltModel):
-    """A built model with something done to its values; all else is as in the model that it is made of."""
+    """A built model with its values changed; everything else is as in the model it wraps."""
 
     def __init__(self, inner: BuiltModel) -> None:
         super().__init__(inner.name, inner._tell)
@@ -162,7 +162,7 @@ class Initialized(Wrapped):
     """A model with the values that rules leave; they fill the network of the model that it is made of.
 
     Args:
-        inner: what is filled.
+        inner: the model that is filled.
         rules: from top to bottom.
         is_asked: whether filling is what was asked for.  Otherwise a rule that matches nothing is an
             error, and no answer.

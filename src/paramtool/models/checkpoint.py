@@ -84,7 +84,7 @@ class CheckpointModel(Model):
         """Refuse: a file of tensors says nothing of a forward."""
         del values, rng
         hint = f"this takes a spec or package.module:object, with --weights {self.name}"
-        self._refuse("holds tensors and no module", hint)
+        self._refuse("holds tensors but no module", hint)
 
     def mapped_names(self) -> list[str]:
         """Return the names that safetensors files map to the first of a tie."""

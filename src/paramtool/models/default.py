@@ -14,7 +14,7 @@ VARIABLE = "PARAMTOOL_MODEL"
 
 @dataclass(frozen=True)
 class Choice:
-    """Which model is meant, and by what it was chosen where nobody named it."""
+    """Which model is meant, and why it was chosen if nobody named it."""
 
     name: str
     reason: str | None = None
@@ -24,7 +24,7 @@ def choose(given: str | None) -> Choice:
     """Return the model that was given, else that of ``$PARAMTOOL_MODEL``, else ``model.yaml``.
 
     Raises:
-        ParamtoolError: where none of these is there.
+        ParamtoolError: if none of these is there.
     """
     if given == "":
         raise ParamtoolError("MODEL is empty", hint="leave it out for model.yaml")

@@ -1,4 +1,4 @@
-"""What MODEL names, told by what is there: by the first bytes of a file, not by its name alone."""
+"""What MODEL names, determined by content: by the first bytes of a file, not by its name alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Form(Enum):
 def recognize(name: str) -> Form:
     """Return what `name` is.
 
-    A name without a file is a `Form.object` where it looks like one, else a `Form.text`, which cannot
+    A name without a file is a `Form.object` if it looks like one, else a `Form.text`, which cannot
     be read.
 
     Raises:

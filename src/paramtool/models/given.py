@@ -29,8 +29,8 @@ def open_given(
     """Return the opened model; `name`, `set` and `arguments` are those of `paramtool.open`.
 
     Raises:
-        BadArgument: where `model` is nothing that holds parameters, or an option is not for its kind.
-        CannotOpen: where what is named cannot be read.
+        BadArgument: if `model` is nothing that holds parameters, or an option is not for its kind.
+        CannotOpen: if what is named cannot be read.
     """
     if isinstance(model, (str, PathLike)):
         found = open_model(fspath(model), tuple(map(Override.parse, set)), arguments or {})
@@ -38,7 +38,7 @@ def open_given(
         return found
     if set or arguments:
         option = "set" if set else "arguments"
-        raise BadArgument(f"{option} is for a model that is opened by its name, got {_described(model)}")
+        raise BadArgument(f"{option} requires a model opened by name, got {_described(model)}")
     if isinstance(model, Model):
         return model
     if isinstance(model, Report):

@@ -1,4 +1,4 @@
-"""An opened MODEL: what every kind answers, and what is said where a kind cannot."""
+"""An opened MODEL: what every kind answers, and the errors for kinds that cannot."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Model:
         name: what it is called in messages and reports: the path that was given.
         is_buildable: whether it can become a live module, so that rules and weights may act on it.
         rules: the initialization that comes with it.
-        inputs: what its forward is called with; None where nobody said.
-        loss: the loss that comes with it; None where nobody said.
+        inputs: what its forward is called with; None if nobody said.
+        loss: the loss that comes with it; None if nobody said.
         dtype: of floating-point inputs; None for torch's default.
         seed: of initial values.
-        expectations: what is expected of it.
+        expectations: its expectations.
         contents: what its files hold beside the tensors that are listed.
         notes: everything that was worth a word while it was opened, built or read.
     """
@@ -73,13 +73,13 @@ class Model:
         """Return every named tensor; found out once.
 
         Args:
-            module: only what is below this dotted path, by its own names.
+            module: list only what is below this dotted path, with names relative to it.
             stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
             values: add the elements.
 
         Raises:
-            CannotAnswer: where there are no statistics or values.
-            ParamtoolError: where it cannot be built or read, or has no such submodule.
+            CannotAnswer: if there are no statistics or values.
+            ParamtoolError: if it cannot be built or read, or has no such submodule.
         """
         key = (module, stats, values)
         if key not in self._listings:
@@ -101,8 +101,8 @@ class Model:
         """Return where the tensors are in memory; with `by_value` also which hold the same bytes.
 
         Raises:
-            CannotAnswer: where there are no values to compare.
-            ParamtoolError: where it cannot be built or read.
+            CannotAnswer: if there are no values to compare.
+            ParamtoolError: if it cannot be built or read.
         """
         raise NotImplementedError
 
@@ -110,21 +110,21 @@ class Model:
         """Return what reads the elements of each tensor block by block, in bounded memory.
 
         Raises:
-            CannotAnswer: where there are none.
-            ParamtoolError: where it cannot be built or read.
+            CannotAnswer: if there are none.
+            ParamtoolError: if it cannot be built or read.
         """
-        self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has")
+        self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
-        """Return the live module, built where it is first asked for.
+        """Return the live module, built when first needed.
 
         Args:
             values: with values on the CPU; else names and shapes are enough, on the meta device.
             rng: ``streams`` or ``torch``: where random initial values come from.
 
         Raises:
-            CannotAnswer: for what describes a module and is none.
-            ParamtoolError: where it cannot be built.
+            CannotAnswer: for a snapshot, which is not a module.
+            ParamtoolError: if it cannot be built.
         """
         raise NotImplementedError
 
@@ -135,8 +135,8 @@ class Model:
         """Run forward and backward; see `paramtool.gradients`.
 
         Raises:
-            CannotAnswer: for what is no module.
-            ParamtoolError: where there is no input, or a pass fails.
+            CannotAnswer: for a model without a module.
+            ParamtoolError: if there is no input, or a pass fails.
         """
         del options
         self.network()
@@ -173,7 +173,7 @@ class Model:
             ParamtoolError: for a model that is not built.
         """
         del name
-        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is none")
+        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is neither")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.
@@ -182,20 +182,20 @@ class Model:
             ParamtoolError: for a model that has values of its own.
         """
         del seed
-        raise ParamtoolError(f"--seed draws initial values, and {self.name} has values of its own")
+        raise ParamtoolError(f"--seed draws initial values, but {self.name} already has values")
 
     def with_inputs(self, inputs: Inputs) -> Model:
         """Return the model, to be called with `inputs`.
 
         Raises:
-            CannotAnswer: for what is no module.
+            CannotAnswer: for a model without a module.
         """
         del inputs
         self.network(values=False)
         raise NotImplementedError
 
     def places(self) -> Places | None:
-        """Return where each part of the model is written; None where it is not written in a spec."""
+        """Return where each part of the model is written; None if it is not written in a spec."""
         return None
 
     def mapped_names(self) -> list[str]:
@@ -203,7 +203,7 @@ class Model:
         return []
 
     def module_paths(self) -> Iterable[str]:
-        """Return the paths of modules where they are known without building anything."""
+        """Return the paths of modules if they are known without building anything."""
         return ()
 
     def inside(self) -> Contents:
@@ -224,12 +224,14 @@ class Model:
         return None
 
     def verify(self) -> None:
-        """Compare what is stored with the checksums that were written beside it, or check its structure.
+        """Compare the stored bytes with their checksums, or check the structure of the files.
 
         Raises:
             ParamtoolError: where something is wrong, or there is nothing to check.
         """
-        raise ParamtoolError(f"{self.name} has no sums to verify", hint="archives of torch.save have them")
+        raise ParamtoolError(
+            f"{self.name} has no checksums to verify", hint="archives of torch.save have them"
+        )
 
     def _refuse(self, what: str, hint: str | None = None) -> NoReturn:
         raise CannotAnswer(f"{self.name} {what}", hint=hint)

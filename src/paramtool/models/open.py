@@ -1,4 +1,4 @@
-"""Open what MODEL names, told by its content: nothing that it names is imported, built or run."""
+"""Open what MODEL names, determined by content: nothing it names is imported, built or run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_model(
         name: a file, a folder, ``-`` for standard input, or ``package.module:object``.
         overrides: what ``--set`` changes in a spec.
         arguments: what ``--arg`` gives to an object, each ``key=value``; or the values by their keys.
-        tell: takes each thing that is worth a word, when it is found out.
+        tell: is called with each note, as soon as it is known.
 
     Raises:
         CannotOpen: for what cannot be read, or is of a format that is not read.
@@ -59,7 +59,7 @@ def open_model(
         document = read_document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else _what(name, form)
-            raise ParamtoolError(f"--arg is for package.module:object, and {name} is {what}")
+            raise ParamtoolError(f"--arg is for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
             config = describe_config(document.content, name) if document else None
             if config is not None:
@@ -67,7 +67,7 @@ def open_model(
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else _what(name, form)
-            raise ParamtoolError(f"--set changes a spec, and {name} is {what}")
+            raise ParamtoolError(f"--set changes a spec, but {name} is {what}")
         if form is Form.object:
             return ObjectModel(read_object(name, arguments), tell)
         if document and document.is_snapshot:
@@ -98,12 +98,12 @@ def open_checkpoint(name: str) -> Checkpoint:
     """Return the checkpoint that `name` is: a file, a folder, or the index of its shards.
 
     Raises:
-        CannotOpen: where it is no checkpoint.
+        CannotOpen: if it is not a checkpoint.
     """
     with _opening():
         if recognize(name) is Form.object:
-            hint = "as weights.safetensors, a .pt file, or a folder of shards"
-            raise ParamtoolError(f"{name} is {Form.object.value}, no checkpoint", hint=hint)
+            hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
+            raise ParamtoolError(f"{name} is {Form.object.value}, not a checkpoint", hint=hint)
         return formats.open_checkpoint(name)
 
 
@@ -120,7 +120,7 @@ def _what(name: str, form: Form) -> str:
 
 def _spec(text: Text, overrides: Sequence[Override], tell: Callable[[str], object] | None) -> SpecModel:
     if len(text.content) > MAX_BYTES:
-        raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, too much for a spec")
+        raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, the limit for a spec")
     return SpecModel(read_spec(text, spec_catalog(), tuple(overrides)), tell)
 
 
@@ -131,7 +131,7 @@ def open_reference(name: str, place: Place) -> Model:
     folder and nothing else, and no complaint quotes the file.
 
     Raises:
-        CannotOpen: where there is none, or the spec may not name it.
+        CannotOpen: if there is none, or the spec may not name it.
     """
     if place.text.is_option:
         return open_model(name)
@@ -140,7 +140,7 @@ def open_reference(name: str, place: Place) -> Model:
     if not path.is_file():
         raise CannotOpen(f"there is no file {path}", place, _WRITE.format(path))
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise CannotOpen(f"{path} leads out of the spec's own folder", place)
+        raise CannotOpen(f"{path} is outside the spec's folder", place)
     try:
         form = recognize(str(path))
         document = read_document(read_text(str(path))) if form is Form.text else None
@@ -148,14 +148,14 @@ def open_reference(name: str, place: Place) -> Model:
             return SnapshotModel(document.name, read_snapshot(document))
     except ParamtoolError:
         pass
-    raise CannotOpen(f"{path} is no snapshot", place, _WRITE.format(path))
+    raise CannotOpen(f"{path} is not a snapshot", place, _WRITE.format(path))
 
 
 def open_recipe(name: str) -> tuple[Rule, ...]:
     """Return the rules in the recipe file `name`.
 
     Raises:
-        CannotOpen: where the file cannot be read as text of bounded size.
+        CannotOpen: if the file cannot be read as text of bounded size.
         BrokenSpec: with everything that is wrong in it.
     """
     with _opening():

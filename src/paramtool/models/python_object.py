@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ObjectModel(BuiltModel):
-    """``package.module:object``, whose code runs where it is first asked for, and once if that is possible.
+    """``package.module:object``, whose code runs when first needed, and once if possible.
 
     Structure is tried on the meta device.  A factory that cannot run there runs again with values, and
     so does one that `init -o` asks for laws, if it has values that follow none.
@@ -42,7 +42,7 @@ class ObjectModel(BuiltModel):
         return python_object.values(self.wanted, rng) if values else python_object.structure(self.wanted)
 
     def stream(self, *, rules: bool, rng: str) -> Stream | None:
-        """Return the laws by which the constructors fill each tensor, where all are known."""
+        """Return the laws by which the constructors fill each tensor, if all are known."""
         del rules
         if rng != "streams":
             return None

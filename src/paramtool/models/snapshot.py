@@ -30,7 +30,7 @@ class SnapshotModel(Model):
         return remembered(self.report, self.name, module=module, stats=stats, values=values)
 
     def layout(self, *, by_value: bool = False) -> Layout:
-        """Return the ties that were said; where tensors overlap, a snapshot does not say."""
+        """Return the stated ties; a snapshot does not record which tensors overlap."""
         if by_value:
             self._refuse("is a snapshot and has no values to compare")
         return Layout(self.report)
@@ -43,14 +43,14 @@ class SnapshotModel(Model):
 
     def elements(self) -> Elements:
         """Refuse: the tensors are not there."""
-        hint = "a spec, a checkpoint or package.module:object has"
+        hint = "a spec, a checkpoint or package.module:object has values"
         self._refuse("is a snapshot and has no values to compare", hint)
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
-        """Refuse: it describes a module and is none."""
+        """Refuse: a snapshot describes a module but is not one."""
         del values, rng
         hint = "this takes a spec or package.module:object"
-        self._refuse("is a snapshot, which tells of a module and is none", hint)
+        self._refuse("is a snapshot: it describes a module but is not one", hint)
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""

@@ -56,13 +56,13 @@ class SpecModel(BuiltModel):
         return super().layout(by_value=by_value)
 
     def module_paths(self) -> Iterable[str]:
-        """Return the modules of the spec; nothing where only torch could tell."""
+        """Return the modules of the spec; nothing if only torch knows."""
         with suppress(Unsure):
             return [path for path in structure.listing(self.spec, self.name).modules if path]
         return ()
 
     def stream(self, *, rules: bool, rng: str) -> Stream | None:
-        """Return the laws by which torch's constructors fill each tensor, where all are known."""
+        """Return the laws by which torch's constructors fill each tensor, if all are known."""
         del rules
         with torch_import():
             from paramtool.network import construction

@@ -55,7 +55,7 @@ class StateModel(Model):
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Refuse: tensors say nothing of a forward."""
         del values, rng
-        self._refuse("is a state_dict and not a module", "load it into its module first")
+        self._refuse("is a state_dict, not a module", "load it into its module first")
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""

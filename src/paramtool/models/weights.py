@@ -19,7 +19,7 @@ class WithWeights(Wrapped):
         weights: the name of the checkpoint.
 
     Raises:
-        ParamtoolError: where `weights` is no checkpoint.
+        ParamtoolError: if `weights` is not a checkpoint.
     """
 
     def __init__(self, inner: BuiltModel, weights: str) -> None:

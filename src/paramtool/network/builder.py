@@ -82,7 +82,7 @@ class Builder:
         return built[id(node)]
 
     def _copy(self, node: Tree, scope: Scope) -> nn.Module:
-        """Build one copy of a recipe: what is anchored in it is new, and one module within it."""
+        """Build one copy of a recipe: its anchors are new, and each is one module within it."""
         around = self._built.get(scope)
         self._built[scope] = {}
         try:
@@ -190,7 +190,7 @@ def _name_refused(node: Container, child: Child, error: BaseException) -> Paramt
 def _plugin_class(node: ClassNode) -> type[nn.Module]:
     entry = entry_points.find(entry_points.MODULES, node.type)
     if entry is None:
-        raise ParamtoolError(f"the plugin '{node.type}' is gone")
+        raise ParamtoolError(f"the plugin '{node.type}' is no longer available")
     found = entry.load()
     if not callable(found):
         raise ParamtoolError(f"the plugin '{node.type}' of {entry.owner} is not a class")

@@ -70,7 +70,7 @@ def values(spec: Spec, rng: str = "streams") -> Network:
 
     Raises:
         Problems: with everything that torch refuses.
-        ParamtoolError: where the tensors do not fit in this machine's memory.
+        ParamtoolError: if the tensors do not fit in this machine's memory.
     """
     check_memory(structure(spec).module)
     with no_collection(), torch.random.fork_rng(devices=[]):
@@ -109,7 +109,7 @@ def no_collection() -> Iterator[None]:
 
 
 def check_memory(module: nn.Module) -> None:
-    """Raise where the tensors of `module` would not fit in this machine's memory."""
+    """Raise if the tensors of `module` would not fit in this machine's memory."""
     tensors = (first.tensor for first, *_ in by_tensor(named_tensors(module)))
     needed = sum(each.nbytes for each in tensors if not nn.parameter.is_lazy(each))
     hint = "names, shapes and plans need no values; init -o writes them block by block"
@@ -120,7 +120,7 @@ def submodule(module: nn.Module, path: str) -> nn.Module:
     """Return the submodule at the dotted `path`.
 
     Raises:
-        ParamtoolError: where there is none.
+        ParamtoolError: if there is none.
     """
     modules: dict[str, nn.Module] = dict(module.named_modules(remove_duplicate=False))
     found = modules.get(path)

@@ -86,7 +86,7 @@ class Recording(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def fills_of(self, tensor: Tensor) -> tuple[Fill, ...]:
-        """Return what filled the whole of `tensor`; nothing where that is not known."""
+        """Return what filled all of `tensor`; nothing if unknown."""
         if is_lazy(tensor) or not _is_whole(tensor):
             return ()
         return tuple(self._fills.get(_storage(tensor), ()))

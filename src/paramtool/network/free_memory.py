@@ -13,7 +13,7 @@ class OutOfMemory(ParamtoolError):
 
 
 def check_fits(what: str, needed: int, place: Place | None = None, hint: str | None = None) -> None:
-    """Raise where `what` needs more bytes than are free.
+    """Raise if `what` needs more bytes than are free.
 
     Args:
         what: in the plural, as a message begins.
@@ -26,5 +26,5 @@ def check_fits(what: str, needed: int, place: Place | None = None, hint: str | N
     except (AttributeError, ValueError, OSError):  # not every platform knows
         return
     if needed > available:
-        message = f"{what} need {needed / 1e9:,.0f} GB and {available / 1e9:,.0f} GB are free"
+        message = f"{what} need {needed / 1e9:,.0f} GB, but only {available / 1e9:,.0f} GB are free"
         raise OutOfMemory(message, place, hint)

@@ -26,7 +26,7 @@ def layout_of(module: nn.Module, *, model: str | None = None, by_value: bool = F
         by_value: find tensors that have the same bytes as well.
 
     Raises:
-        ValueError: where values are asked for of tensors on the meta device.
+        ValueError: if values are asked for of tensors on the meta device.
     """
     listed = parameters(module, model=model)
     tensors = [named.tensor for named in named_tensors(module)]

@@ -42,14 +42,14 @@ def parameters(
         [('weight', (3, 4)), ('bias', (3,))]
 
     Args:
-        module: any module; lazy and meta parameters are fine where no values are asked for.
+        module: any module; lazy and meta parameters are fine if no values are asked for.
         stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
         values: add the elements.
         model: what to call the model in the report; by default the module's class name.
         jobs: threads that compute statistics; no number depends on them.
 
     Raises:
-        ValueError: where values are asked for of tensors on the meta device.
+        ValueError: if values are asked for of tensors on the meta device.
     """
     if stats or values:
         check_values(module)
@@ -72,7 +72,7 @@ def parameters(
 
 
 def state_listing(state: Mapping[str, Tensor], name: str) -> Listing:
-    """List the tensors of a state_dict; what is no tensor in it is left out.
+    """List the tensors of a state_dict; anything else in it is left out.
 
     A state_dict does not say what is a parameter, nor which class owns it.
     """

@@ -21,7 +21,7 @@ def check_nesting(module: nn.Module) -> int:
     """Return how many levels of modules there are, the root included.
 
     Raises:
-        ParamtoolError: where there are more than `MAX_LEVELS`, or a module contains itself.
+        ParamtoolError: if there are more than `MAX_LEVELS`, or a module contains itself.
     """
     levels: dict[int, int] = {}  # of modules that were gone through, from themselves downwards
     path = [("", module, iter(module._modules.items()))]
@@ -65,8 +65,8 @@ def _too_deep(path: list[str]) -> ParamtoolError:
 
 
 def _of_itself(path: list[str]) -> ParamtoolError:
-    hint = "a list keeps what is no child, as in self.parent = [parent]"
-    return ParamtoolError(f"'{_shown(path)}' is a module that it is inside of itself", hint=hint)
+    hint = "to keep a reference that is not a child, use a list, e.g. self.parent = [parent]"
+    return ParamtoolError(f"'{_shown(path)}' is a module that contains itself", hint=hint)
 
 
 def _shown(path: list[str]) -> str:

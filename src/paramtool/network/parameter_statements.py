@@ -34,7 +34,7 @@ def tie(module: nn.Module, ties: tuple[Tie, ...]) -> list[ParamtoolError]:
 
 
 def _ends_of_chains(ties: tuple[Tie, ...]) -> dict[str, Tie | None]:
-    """Return the last tie of the chain that each name begins; None where the chain is a circle."""
+    """Return the last tie in the chain that starts at each name; None if the chain is a circle."""
     targets = {each.name.text: each for each in ties}
     ends: dict[str, Tie | None] = {}
     for each in ties:
@@ -63,7 +63,9 @@ def _tie(module: nn.Module, each: Tie, last: Tie, names: list[str]) -> None:
         if mine != other:
             if what == "shape":
                 mine, other = list(mine), list(other)
-            message = f"cannot tie '{each.name.text}' {mine} to '{last.target.text}' {other}: another {what}"
+            message = (
+                f"cannot tie '{each.name.text}' {mine} to '{last.target.text}' {other}: different {what}s"
+            )
             raise ParamtoolError(message, each.name.place)
     setattr(owner, attribute, target)  # as an RNN sees it, which keeps a list of its weights
 

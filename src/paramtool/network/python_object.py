@@ -40,7 +40,7 @@ def find_object(wanted: PythonObject) -> Any:
     """Return the object itself: the current folder can be imported from, as with ``python -m``.
 
     Raises:
-        ParamtoolError: where there is no such module or attribute, or importing it fails.
+        ParamtoolError: if there is no such module or attribute, or importing it fails.
     """
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
@@ -62,16 +62,16 @@ def find_object(wanted: PythonObject) -> Any:
 
 
 def structure(wanted: PythonObject) -> Network:
-    """Build names and shapes, on the meta device where that works, else with values.
+    """Build names and shapes, on the meta device if that works, else with values.
 
     Raises:
-        ParamtoolError: where it is no module, its constructor raises, or modules nest too deep.
+        ParamtoolError: if it is not a module, its constructor raises, or modules nest too deep.
     """
     return sketch(wanted, StructureOnly())[0]
 
 
 def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> tuple[Network, Sketch]:
-    """Do the same with a record of what would fill each tensor; an empty one where that does not work.
+    """Build the same, and record what would fill each tensor; an empty record if that does not work.
 
     Raises:
         ParamtoolError: as `structure` does.
@@ -102,16 +102,17 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
         if rng == "torch" or isinstance(found, nn.Module):
             torch.manual_seed(wanted.seed)
             module, notes = _built(found, wanted)
+            check_nesting(module)
         else:
             with Recording(bounded=True) as recording:
                 module, notes = _built(found, wanted)
+            check_nesting(module)
             recording.redraw(module, wanted.seed)
-        check_nesting(module)
         return Network(module, tuple(notes), has_values=True)
 
 
 def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:
-    """Build on the meta device; None where that does not work, or the module is there already."""
+    """Build on the meta device; None if that does not work, or the module already exists."""
     found = find_object(wanted)
     if isinstance(found, nn.Module):
         return None
@@ -125,10 +126,12 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if isinstance(found, nn.Module):
         if wanted.arguments:
-            raise BadArgument(f"{wanted.name} is a module already, and takes no --arg")
+            raise BadArgument(f"{wanted.name} is already a module and takes no --arg")
         return found, []
     if not callable(found):
-        raise ParamtoolError(f"{wanted.name} is {_described(found)}, neither a module nor what makes one")
+        raise ParamtoolError(
+            f"{wanted.name} is {_described(found)}, neither a module nor a function that makes one"
+        )
     _check_arguments(found, wanted)
     try:
         with _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
@@ -139,12 +142,12 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     except _ENDS as error:
         raise UserCodeFailed(f"{wanted.name} failed: {told(error)}") from error
     if not isinstance(made, nn.Module):
-        raise ParamtoolError(f"{wanted.name} made {_described(made)}, no module")
+        raise ParamtoolError(f"{wanted.name} made {_described(made)}, not a module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))
 
 
 def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
-    """Say what is missing or unknown before anything runs, where a signature tells."""
+    """Report missing or unknown arguments before anything runs, if the signature is known."""
     try:
         signature = inspect.signature(found)
     except (TypeError, ValueError):
@@ -154,7 +157,7 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
         raise BadArgument(
-            f"{wanted.name}: {error}", hint=f"it is {shown}; --arg KEY=VALUE gives one"
+            f"{wanted.name}: {error}", hint=f"it is {shown}; pass arguments with --arg KEY=VALUE"
         ) from error
 
 

@@ -65,7 +65,7 @@ def make_inputs(inputs: Inputs, dtype: str | None = None, seed: int = 0) -> Argu
         seed: of the streams.
 
     Raises:
-        ParamtoolError: where they do not fit in this machine's memory.
+        ParamtoolError: if they do not fit in this machine's memory.
     """
     nodes = (*inputs.positional, *inputs.named.values())
     if nodes:

@@ -37,7 +37,7 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
 
     Raises:
         DoesNotLoad: with every missing, unexpected and reshaped name; the module is left as it was.
-        ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
+        ParamtoolError: if elements cannot be read, or those of a tied tensor differ.
     """
     values = LoadedValues(module, checkpoint)
     for target in values.targets:
@@ -47,11 +47,11 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
 
 
 class LoadedValues:
-    """The elements that a strict load gives each tensor of a module, read in blocks where they are stored.
+    """The elements that a strict load gives each tensor of a module, read from the files in blocks.
 
     Args:
         module: of which nothing is changed.
-        checkpoint: what is loaded into it.
+        checkpoint: loaded into it.
 
     Attributes:
         targets: every tensor that is loaded.
@@ -59,7 +59,7 @@ class LoadedValues:
 
     Raises:
         DoesNotLoad: with every missing, unexpected and reshaped name.
-        ParamtoolError: where elements cannot be read, or those of a tied tensor differ.
+        ParamtoolError: if elements cannot be read, or those of a tied tensor differ.
     """
 
     def __init__(self, module: nn.Module, checkpoint: Checkpoint) -> None:
@@ -80,7 +80,7 @@ class LoadedValues:
         """Yield the elements of the tensor of that first name, in the module's dtype, as `Elements` does.
 
         Raises:
-            ParamtoolError: where they cannot be read.
+            ParamtoolError: if they cannot be read.
         """
         target = self._by_name[name]
         for stored in self._elements.blocks(target.found[0]):
@@ -106,7 +106,7 @@ def _targets(module: nn.Module, stored: dict[str, Stored]) -> Iterator[_Target]:
 
 
 def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[ParamtoolError]:
-    """Yield what has no partner; hints are looked for only where they are shown, each among all names."""
+    """Yield names without a partner; hints are computed only if they are shown, each among all names."""
     known = {name for target in targets for name in target.names}
     unexpected = {name: stored for name, stored in checkpoint.by_name.items() if name not in known}
     for target in targets:
@@ -116,12 +116,14 @@ def _unpaired(targets: list[_Target], checkpoint: Checkpoint) -> Iterator[Paramt
             yield ParamtoolError(message, hint=partial(_prefixed, name, unexpected))
     missing = [target.names[0] for target in targets if not target.found]
     for name, stored in unexpected.items():
-        message = f"{checkpoint.name} has '{shorten(name)}' {list(stored.shape)}, which the model has not"
+        message = (
+            f"{checkpoint.name} has '{shorten(name)}' {list(stored.shape)}, which the model does not have"
+        )
         yield ParamtoolError(message, hint=partial(_misspelt, name, missing))
 
 
 def _misspelt(name: str, missing: list[str]) -> str | None:
-    """Find the name that is meant, where that one's own line does not say so."""
+    """Find the name that was meant, unless its own line says so already."""
     return None if any(name.endswith(f".{each}") for each in missing) else did_you_mean(name, missing)
 
 
@@ -138,10 +140,10 @@ def _unlike(targets: list[_Target], stored: dict[str, Stored], file: str) -> Ite
             if nn.parameter.is_lazy(tensor):
                 yield ParamtoolError(f"'{name}' is lazy and has no shape", hint="give the spec an 'input'")
             elif tuple(tensor.shape) != found.shape:
-                shapes = f"{_shape(tensor)} in the model and {list(found.shape)} in {file}"
+                shapes = f"{_shape(tensor)} in the model but {list(found.shape)} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {shapes}")
             elif _loses(torch_dtype(found), tensor.dtype):
-                dtypes = f"{dtype_name(tensor)} in the model and {found.dtype} in {file}"
+                dtypes = f"{dtype_name(tensor)} in the model but {found.dtype} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {dtypes}")
 
 
@@ -158,8 +160,8 @@ def _check_tie(target: _Target, stored: dict[str, Stored], elements: StoredTenso
             raise DoesNotLoad(
                 [
                     ParamtoolError(
-                        f"'{first}' and '{name}' are one tensor in the model, and differ in {file}",
-                        hint="untie them in the model, or store one of them",
+                        f"'{first}' and '{name}' are one tensor in the model but differ in {file}",
+                        hint="untie them in the model, or store only one of them",
                     )
                 ]
             )

@@ -47,7 +47,7 @@ class Installed:
         """Import what the entry point names.
 
         Raises:
-            ParamtoolError: where the import fails, with the distribution.
+            ParamtoolError: if the import fails, with the distribution.
         """
         try:
             return self.entry.load()
@@ -60,7 +60,7 @@ def find(group: str, name: str) -> Installed | None:
     """Return what is offered as `name` in `group`, or None.
 
     Raises:
-        ParamtoolError: where two distributions offer the name.
+        ParamtoolError: if two distributions offer the name.
     """
     return only(listed(group), name)
 
@@ -96,7 +96,7 @@ def _listed_on(group: str, path: tuple[str, ...]) -> tuple[Installed, ...]:  # n
 
 
 def _owner(distribution: Distribution | None) -> tuple[str, str | None] | None:
-    """Return the name and version of a distribution, or None where its metadata is gone."""
+    """Return the name and version of a distribution, or None if its metadata is gone."""
     try:
         metadata = distribution.metadata if distribution else None
     except OSError:  # in Python 3.14

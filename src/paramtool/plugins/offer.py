@@ -44,7 +44,7 @@ class Offer(Protocol):
         """Import the thing itself.
 
         Raises:
-            ParamtoolError: where the import fails, with the owner.
+            ParamtoolError: if the import fails, with the owner.
         """
 
 
@@ -61,7 +61,7 @@ def only(offers: Iterable[Some], name: str) -> Some | None:
     """Return what is offered as `name`, or None.
 
     Raises:
-        ParamtoolError: where two owners offer the name.
+        ParamtoolError: if two owners offer the name.
     """
     found = [each for each in offers if each.name == name]
     if len(found) > 1:

@@ -74,7 +74,7 @@ def functions(file: str) -> dict[str, ast.FunctionDef]:
     """Return the functions at the top of a Python file by name, without running it.
 
     Raises:
-        ParamtoolError: where the file cannot be read, or is not Python.
+        ParamtoolError: if the file cannot be read, or is not Python.
     """
     path = Path(file)
     try:
@@ -96,7 +96,7 @@ def initializers(file: str) -> dict[str, ast.FunctionDef]:
     """Return the functions of a file that are initializers, without running it.
 
     Raises:
-        ParamtoolError: where there is none, or as `functions` does.
+        ParamtoolError: if there is none, or as `functions` does.
     """
     found = {name: each for name, each in functions(file).items() if _is_initializer(name, _first(each))}
     return _some(found, file)
@@ -106,7 +106,7 @@ def run(file: str) -> list[FromFile]:
     """Import a file under a private name, and return its initializers.
 
     Raises:
-        ParamtoolError: where the import fails or there is no initializer.
+        ParamtoolError: if the import fails or there is no initializer.
     """
     functions(file)
     module = _import(file)
@@ -170,5 +170,5 @@ def _is_initializer(name: str, first: str | None) -> bool:
 def _some(found: dict[str, Found], file: str) -> dict[str, Found]:
     if not found:
         message = f"the plugin {file} has no initializer"
-        raise ParamtoolError(message, hint=f"as in def my_law({FIRST}, scale=1.0)")
+        raise ParamtoolError(message, hint=f"e.g. def my_law({FIRST}, scale=1.0)")
     return found

@@ -10,9 +10,9 @@ def functions(source: str | bytes, file: str) -> dict[str, ast.FunctionDef]:
     """Return the functions at the top of a module by name.
 
     Raises:
-        SyntaxError: where it is not Python.
+        SyntaxError: if it is not Python.
         ValueError: for a NUL in it.
-        RecursionError, MemoryError: where it is nested too deep.
+        RecursionError, MemoryError: if it is nested too deep.
     """
     body = ast.parse(source, file).body
     return {each.name: each for each in body if isinstance(each, ast.FunctionDef)}

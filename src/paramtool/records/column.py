@@ -50,8 +50,8 @@ class Column(NamedTuple):
         pooled: what several rows make of it.  ``same``: it must agree.  ``first``: that of the first row.
             ``never``: rows that show it do not fold.  ``path``, ``paths``: names that must agree inside their
             blocks.  ``span``: from the first to the last.  ``sum``: it must agree, and adds up.  ``mean``,
-            ``std``, ``min``, ``max``: of all elements, None where one is unknown.  ``lowest``,
-            ``highest``: of the known ones, NaN where one is.
+            ``std``, ``min``, ``max``: of all elements, None if one is unknown.  ``lowest``,
+            ``highest``: of the known ones, NaN if one is.
         mean: the field of the mean, for a ``std``.
         name: of the field.
     """

@@ -31,10 +31,10 @@ class ValueChange:
 
     Attributes:
         differing: number of elements that are not close.
-        max_abs: the largest absolute difference; NaN where one side alone is NaN.
+        max_abs: the largest absolute difference; NaN if one side alone is NaN.
         relative_rms: RMS of the difference over RMS of what was there; NaN or infinite as `max_abs` is if
             an element is not finite on one side alone.
-        cosine: of the angle between the two; None where one is all zero, NaN if an element is not finite on
+        cosine: of the angle between the two; None if one is all zero, NaN if an element is not finite on
             one side alone.
     """
 
@@ -52,7 +52,7 @@ class DifferenceRow:
         change: one of `CHANGES`.
         name: as A has it; as B has it for what was added.
         was, now: what A and B have: a shape, a dtype, a kind, the name it is tied to, the new name; for
-            what was removed or added all of it in a text; None where `change` says everything.
+            everything that was removed or added, in a text; None if `change` says everything.
         tied_to: what a removed or added name is one tensor with.
         because: what speaks for a pairing of two names.
         differing, max_abs, relative_rms, cosine: see `ValueChange`; of folded rows the sum, the largest
@@ -60,7 +60,7 @@ class DifferenceRow:
         count: the number of differences this row stands for; 1 but for folded rows.
         new_name: as B has it, where B has it.
         module: the old and new path of the largest module that it is a difference of, with all that is
-            in it; None where it is one of this name alone.
+            in it; None if it is one of this name alone.
         breaks: whether a strict load of A into B fails over it.
         place: where B's spec writes down what it is about.
     """
@@ -91,7 +91,7 @@ class DifferenceTotals(Sums):
         differences: number of differences.
         changes: number of differences of each class that there is.
         parameters_was, parameters_now: elements of the parameters of A and of B; None of a checkpoint,
-            which does not tell buffers from parameters.
+            which does not distinguish buffers from parameters.
         values: whether the elements were compared.
         selected: whether only some names were compared; `loads` is of all of them.
         loads: whether ``b.load_state_dict(a.state_dict(), strict=True)`` works.

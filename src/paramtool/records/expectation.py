@@ -22,7 +22,7 @@ class Expectation:
 
     Attributes:
         name: ``parameters``, ``shared``, …
-        value: what is expected: counts, a word, or the names of one group.
+        value: the expected value: counts, a word, or the names of one group.
         place: where it is written.
     """
 
@@ -43,9 +43,9 @@ class ExpectationRow:
         name: of the expectation.
         holds: whether it is kept.
         expected: as it was written.
-        found: what is there instead, or what keeps it.
+        found: the actual value, or what satisfies it.
         names: every name that breaks it; `found` says the first few.
-        file, line, column: where a spec has it; None where it was typed as an option.
+        file, line, column: where a spec has it; None if it was typed as an option.
     """
 
     model: str | None
@@ -75,6 +75,7 @@ class ExpectationTotals(Sums):
     """
 
     row = ExpectationRow
+    people = PEOPLE_COLUMNS
 
     expectations: int
     kept: int

@@ -22,7 +22,7 @@ ALL_COLUMNS: tuple[str, ...] = (
     "kind", "name", "tied", "shape", "dtype", "numel", "requires_grad", "uses", "module", "call",
     *PARAMETER_COLUMNS[5:],
 )  # fmt: skip
-"""For machines: parameters and their uses stand in one table, told apart by `kind`."""
+"""For machines: parameters and their uses stand in one table, distinguished by `kind`."""
 
 VERDICTS = ("none", "zero", "nan", "inf", "ok")
 MOST_INLINE = 4
@@ -50,15 +50,15 @@ class GradientRow:
         tied: the other names of the same parameter.
         shape, dtype, numel: torch's words; a module's are those of its output.
         requires_grad: False for a frozen parameter, which no gradient reaches.
-        uses: calls of operations that take the parameter, in one pass; None where nobody counted.
+        uses: calls of operations that take the parameter, in one pass; None if nobody counted.
         module: the path of the innermost module that was running.
         call: which call of that module, counted from 1 in each pass.
         operation: torch's name of the operation that took the parameter.
         share: ⟨use, total⟩ / ⟨total, total⟩; the shares of a parameter add up to 1.
         cosine: of the angle between the use and the total.
-        norm: the Euclidean one, in float64; NaN or infinite where an element is.
+        norm: the Euclidean one, in float64; NaN or infinite if an element is.
         abs_max: the largest absolute value.
-        ratio: the norm by that of the parameter; None where that is 0.
+        ratio: the norm by that of the parameter; None if that is 0.
         verdict: ``none`` (not reached), ``zero``, ``nan``, ``inf`` or ``ok``; of all elements.
         gradient: the elements, where there are few.
         type: the class of a module.
@@ -124,8 +124,8 @@ class GradientTotals(Sums):
         names, tensors, parameters: names, distinct tensors and elements.
         frozen: tensors without ``requires_grad``; they have no verdict to count.
         verdicts: the number of tensors of each verdict.
-        uses: of all parameters in one pass; None where nobody counted.
-        residual: the largest ‖Σ uses - gradient‖ / Σ ‖use‖ of a parameter; None where nobody counted.
+        uses: of all parameters in one pass; None if nobody counted.
+        residual: the largest ‖Σ uses - gradient‖ / Σ ‖use‖ of a parameter; None if nobody counted.
         notes: what there is to say about the passes.
     """
 

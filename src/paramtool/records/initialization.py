@@ -37,7 +37,7 @@ class InitializationRow:
         note: what the initializer took from the shape (a fan), and what to beware of.
         mean_before, std_before, min_before, max_before: of what the constructor drew.
         mean, std, min, max: of the result; None in a plan.
-        expected_mean, expected_std: of the law; None where it depends on what was there.
+        expected_mean, expected_std: of the law; None if it depends on what was there.
         sha256: of the bytes of the result, little-endian and contiguous.
         values: the elements of a small tensor.
         count: the tensors that this row stands for; 1 but for folded rows, whose moments are those of all
@@ -79,7 +79,7 @@ class InitializationTotals(Sums):
         seed, rng, torch: what the values depend on.
         rules: every rule as it was written.
         files: what was written, the index last.
-        nbytes: the bytes of all tensors in these; None where nothing was written.
+        nbytes: the bytes of all tensors in these; None if nothing was written.
     """
 
     row = InitializationRow

@@ -18,7 +18,7 @@ class InitializerRow:
 
     Attributes:
         name: as rules write it.
-        arguments: with their defaults, as ``low=5.0, high=10.0``; ``…`` where no source tells.
+        arguments: with their defaults, as ``low=5.0, high=10.0``; ``…`` if no source says so.
         origin: ``torch.nn.init``, ``paramtool``, a distribution with its version, or a file.
         signature: with the types, as ``gain: float = 1.0``.
         doc: its docstring: what it does, its formula, and the formula's source.

@@ -25,7 +25,7 @@ class Layout:
         listed: every name, tied ones with the first name of their tensor.
         extents: the memory of tensors, by their first names; a tensor without one overlaps with none.
         modules: the first path of each module, by every path that it has.
-        equal: which tensors hold the same bytes; None where nobody compared them.
+        equal: which tensors hold the same bytes; None if nobody compared them.
     """
 
     listed: Listing

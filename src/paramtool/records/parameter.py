@@ -45,7 +45,7 @@ _ALARM = column("number", tone="bad", tones={"0": "", "": ""}, pooled="first")
 
 @dataclass(frozen=True)
 class Printed:
-    """The elements of a tensor: `values` for machines (None where there are many), `text` as torch prints."""
+    """The elements of a tensor: `values` for machines (None if there are many), `text` as torch prints."""
 
     values: Values | None
     text: str
@@ -57,16 +57,16 @@ class ParameterRow:
 
     Attributes:
         name: dotted path from ``named_parameters(remove_duplicate=False)``.
-        type: class of the module that owns it; None where no model says.
+        type: class of the module that owns it; None if no model says.
         shape: sizes; None for a lazy parameter that is not settled, and for a folded row.
         dtype: torch's name without ``torch.``; None in a folded row of several.
-        numel: number of elements; None where the shape is unknown.
-        nbytes: size in bytes; None where the shape is unknown, and of a sparse tensor.
+        numel: number of elements; None if the shape is unknown.
+        nbytes: size in bytes; None if the shape is unknown, and of a sparse tensor.
         requires_grad: None in a folded row of both kinds, and where a checkpoint does not say.
         tied_to: the first name of the same tensor; None for that first name itself.
         kind: ``parameter``, ``buffer``, ``tensor`` (a plain attribute), or ``stored`` in a checkpoint, which
-            does not tell parameters from buffers.
-        persistent: whether a buffer is in the state_dict; None for what is no buffer.
+            does not distinguish parameters from buffers.
+        persistent: whether a buffer is in the state_dict; None for what is not a buffer.
         count: the number of names this row stands for; 1 but for folded rows.
         mean, std, min, max, norm: over the finite elements; std with Bessel's correction.
         zeros, nan, inf: counts of elements.
@@ -130,10 +130,10 @@ class ParameterTotals(Sums):
         names: number of parameter names.
         tensors: number of distinct parameter tensors.
         parameters: number of parameter elements; what people mean by "124M parameters".  Of a
-            checkpoint, which does not tell parameters from buffers, all elements.
-        elements: the same number, where buffers may be among them: in a state_dict; None where all of them
-            are known to be parameters.
-        trainable, frozen: the elements with and without ``requires_grad``; None where a checkpoint
+            checkpoint, which does not distinguish parameters from buffers, all elements.
+        elements: the same number if buffers may be among them, as in a state_dict; None if all of them are
+            known to be parameters.
+        trainable, frozen: the elements with and without ``requires_grad``; None if a checkpoint
             does not say.
         nbytes: bytes of the parameters.
         buffers, buffer_nbytes: elements and bytes of the buffers, listed or not.

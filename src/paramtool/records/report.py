@@ -20,11 +20,13 @@ class Sums:
     Attributes:
         row: the type of the rows.
         fold: what folds over numbered blocks: a ``block`` whole, each ``row`` by itself, or nothing.
+        people: the columns that people see, if these are not those that machines get.
         tells_of_none: whether the totals in words say that there are no rows, so that no empty table does.
     """
 
     row: ClassVar[type[Any]]
     fold: ClassVar[Literal["block", "row", ""]] = ""
+    people: ClassVar[tuple[str, ...]] = ()
     tells_of_none: ClassVar[bool] = False
 
 
@@ -58,7 +60,7 @@ class Report(Generic[Row, Totals]):
         totals: one record.
         columns: the fields of the rows to show, in order: field name = header = column = key.
         modules: the class name of every module by its path, for the tree and for folding.
-        parts: a table for people each; none where all rows are in one, with `columns`.
+        parts: a table for people each; none if all rows are in one, with `columns`.
         origin: the files that the rows were read from, if they are those of a checkpoint.
     """
 

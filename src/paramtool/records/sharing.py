@@ -82,7 +82,7 @@ class SharingTotals(Sums):
         saved_nbytes: bytes more that they would take if no two names shared a byte.
         savable_nbytes: bytes less that they would take if those of equal value were tied.
         constant: tensors that hold one value throughout, as zero biases do: no values to be lost, so
-            that they are not looked at for equal ones; None where nothing was looked at.
+            that they are not looked at for equal ones; None if nothing was looked at.
         modules: what is one object, in the order of the first path; not what lies in another of these.
     """
 

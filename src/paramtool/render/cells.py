@@ -57,7 +57,7 @@ def is_use(row: Any) -> bool:
 
 
 def for_text(text: str, unicode: bool) -> str:
-    """Return a stranger's text as a table shows it."""
+    """Return untrusted text as a table shows it."""
     text = shown(text)
     return text if unicode else text.encode("ascii", "backslashreplace").decode()
 

@@ -22,7 +22,7 @@ DEEPEST = 64
 
 
 class _Around(NamedTuple):
-    """A name with a number in it: what is before the number, and what comes after it."""
+    """A name with a number in it: the text before and after the number."""
 
     before: str
     after: str
@@ -50,7 +50,7 @@ def fold_differences(rows: Iterable[DifferenceRow]) -> list[DifferenceRow]:
 
 
 def _fold_modules(lines: Iterable[_Line]) -> list[_Line]:
-    """Fold what is a difference of all that is in a module: ``h.*`` was renamed to ``layers.*``."""
+    """Fold a difference that applies to a whole module: ``h.*`` was renamed to ``layers.*``."""
     groups: dict[Hashable, list[_Line]] = {}
     for line in lines:
         row = line.row

@@ -52,12 +52,12 @@ def lines(totals: DifferenceTotals) -> list[str]:
         classes = ", ".join(f"{count:,} {change}" for change, count in totals.changes.items())
         told = [f"{counted(totals.differences, 'difference')}: {classes}"]
     else:
-        compared = "values and all" if totals.values else "the values aside"
-        what = "in what is selected of" if totals.selected else "between"
+        compared = "including values" if totals.values else "not counting values"
+        what = "in the selected part of" if totals.selected else "between"
         told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
     was, now = totals.parameters_was, totals.parameters_now
     if was is not None and now is not None and was != now:
         told.append(f"{now:,} parameters, were {was:,} ({now - was:+,})")
     told.append(verdict(totals))
-    told += [f"silently it {shown(warning)}" for warning in totals.warnings]
+    told += [f"it silently {shown(warning)}" for warning in totals.warnings]
     return told

@@ -13,7 +13,7 @@ from paramtool.render.names import shown
 
 
 def inline(value: Printed) -> str | None:
-    """Return the elements as torch prints them, on one line; None where that is too much for a cell."""
+    """Return the elements as torch prints them, on one line; None if that is too long for a cell."""
     if _count(value.values) > MOST_INLINE:
         return None
     text = re.sub(r"\s*\n\s*", " ", value.text.removeprefix("tensor("))
@@ -27,7 +27,7 @@ def value_lines(report: Report[Any, Any]) -> Iterator[str]:
 
 
 def printed_blocks(report: Report[Any, Any]) -> Iterator[tuple[str, str | None]]:
-    """Yield what is printed below the table: a label, and the text of torch where it is not too long."""
+    """Yield the text below the table: a label, and the elements as torch prints them if not too long."""
     for row in report.rows if "values" in report.columns else ():
         if isinstance(row.values, Printed):
             yield shown(row.name), row.values.text

@@ -1,4 +1,4 @@
-"""Which columns fit a terminal, and what is said below the table instead."""
+"""Which columns fit a terminal, and the text below the table for those that do not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fitted:
     """A table that fits.
 
     Attributes:
-        columns, cells: what is left of it.
+        columns, cells: those that are left.
         alike: columns in which all rows had the same, and this.
         left_out: columns that it does without.
     """
@@ -38,7 +38,7 @@ class Fitted:
 
 
 def fit(columns: Sequence[Column], cells: list[list[str]], width: int) -> Fitted | None:
-    """Return the table as it fits into `width`; None where nothing helps.
+    """Return the table fitted to `width`; None if nothing helps.
 
     Where it is too wide, what is the same in every row goes out of it.  Where that is not enough it does
     without columns that are missed least; and where that is not, names fold over lines as well.

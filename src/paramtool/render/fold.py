@@ -100,7 +100,7 @@ def _sum(numbers: Sequence[int | None]) -> int | None:
 
 
 def _if_known(choose: Callable[[list[float]], float]) -> Callable[[Sequence[float | None]], float | None]:
-    """Return the function that chooses one of some numbers; None where one is not known."""
+    """Return the function that chooses one of some numbers; None if one is not known."""
 
     def chosen(numbers: Sequence[float | None]) -> float | None:
         known = [number for number in numbers if number is not None]
@@ -122,7 +122,7 @@ def _worst(choose: Callable[[list[float]], float]) -> Callable[[Sequence[float |
 
 
 def _mean(counts: Sequence[int], means: Sequence[float | None]) -> float | None:
-    """Return the mean of all elements; None where that of a part is not known."""
+    """Return the mean of all elements; None if that of a part is not known."""
     known = [mean for mean in means if mean is not None]
     if len(known) < len(means) or not sum(counts):
         return None
@@ -130,7 +130,7 @@ def _mean(counts: Sequence[int], means: Sequence[float | None]) -> float | None:
 
 
 def _std(counts: Sequence[int], means: Sequence[float | None], stds: Sequence[float | None]) -> float | None:
-    """Return the std of all elements, with Bessel's correction; None where it is not known.
+    """Return the std of all elements, with Bessel's correction; None if it is not known.
 
     The squares within the parts and those between their means add up.  A part of one element has no
     std and no squares.

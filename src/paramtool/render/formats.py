@@ -46,7 +46,7 @@ def formats_of(command: str | None) -> list[Format]:
 
 def lacks(command: str | None, format: Format) -> ParamtoolError:
     """Return the error for a format that `command` does not have, and those that it has."""
-    hint = f"it has {', '.join(each.value for each in formats_of(command))}"
+    hint = f"use one of {', '.join(each.value for each in formats_of(command))}"
     return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
 
 
@@ -61,12 +61,15 @@ def render(
         screen: what the text will be shown on; by default a file that takes everything.
 
     Raises:
-        ValueError: where `format` is none of them.
-        ParamtoolError: where a report of this command has no such format.
+        ValueError: if `format` is none of them.
+        ParamtoolError: if a report of this command has no such format.
     """
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
+    if format in FOR_PEOPLE and report.totals.people:
+        model = ("model",) if report.model is None else ()  # of several models
+        report = replace(report, columns=(*model, *report.totals.people))
     if format is Format.table:
         from paramtool.render.table import table
 
@@ -100,7 +103,7 @@ def as_text(report: Report[Any, Any], format: Format | str = Format.table) -> st
     """
     known = [each.value for each in Format]
     if format not in known:
-        hint = f"known are {', '.join(known)}"
+        hint = f"use one of {', '.join(known)}"
         raise BadArgument(f"there is no format '{shorten(str(format))}'", hint=hint)
     return "".join(render(report, format))
 

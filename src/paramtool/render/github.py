@@ -62,7 +62,7 @@ def _(row: DifferenceRow) -> Iterator[str]:
 
 
 def _judged(totals: DifferenceTotals) -> Iterator[str]:
-    """Yield what is to say of a load, at no place of a file."""
+    """Yield what to say about a load, at no place in a file."""
     if not totals.loads:
         yield annotation("error", verdict(totals), title="paramtool diff: does not load")
     for warning in totals.warnings:

@@ -1,4 +1,4 @@
-"""What a tree says of one record, where the record stands in it, and what it says of all below a branch."""
+"""What a tree shows for one record, where the record is in it, and the subtotal of a branch."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from paramtool.render.cells import for_delimited, for_machines, json_text
 
 
 def json_document(report: Report[Any, Any]) -> Iterator[str]:
-    """Yield one JSON object, a line a row, so that two of them compare line by line.
+    """Yield one JSON object, one line per row, so that two of them compare line by line.
 
     That of `inspect` is a snapshot: it has all that is known of each row, whatever columns are shown.
     """
@@ -55,7 +55,7 @@ def json_lines(report: Report[Any, Any]) -> Iterator[str]:
 
 
 def delimited(report: Report[Any, Any], delimiter: str) -> Iterator[str]:
-    """Yield a header and a line a row; lists are written as JSON, a missing value as nothing."""
+    """Yield a header and one line per row; lists are written as JSON, a missing value as nothing."""
     line = io.StringIO()
     if delimiter == ",":
         writer = csv.writer(line, lineterminator="\n")

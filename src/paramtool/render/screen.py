@@ -10,7 +10,7 @@ class Screen:
     """A terminal, or a file or pipe.
 
     Attributes:
-        width: columns of the terminal; None where there is no edge.
+        width: columns of the terminal; None if there is no edge.
         color: whether to use colours and styles.
         unicode: whether characters beyond ASCII come through.
     """

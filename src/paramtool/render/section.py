@@ -52,7 +52,7 @@ def sections(report: Report[Any, Any]) -> Iterator[Section]:
 
 
 def columns_for_people(report: Report[Any, Any]) -> list[str]:
-    """Return the columns to lay out where all rows are in one table."""
+    """Return the columns to lay out if all rows are in one table."""
     return [each.name for each in _facts(report, report.columns, report.rows)]
 
 

@@ -20,10 +20,10 @@ from paramtool.render import difference_text
 from paramtool.render.names import shown
 
 MOST_MODULES = 5
-"""Modules of several paths that are told one by one."""
+"""Modules with several paths that are shown one by one."""
 
 MOST_PATHS = 4
-"""Paths of one module that are all told."""
+"""Paths of one module that are all shown."""
 
 
 def summary(report: Report[Any, Any]) -> list[str]:
@@ -116,8 +116,8 @@ def _(totals: GradientTotals) -> list[str]:
 
 @_sentences.register
 def _(totals: InitializerTotals) -> list[str]:
-    added = f", {totals.plugins:,} of them by plugins" if totals.plugins else ""
-    return [f"{counted(totals.initializers, 'initializer')}{added}; with a NAME one is explained"]
+    added = f", {totals.plugins:,} of them from plugins" if totals.plugins else ""
+    return [f"{counted(totals.initializers, 'initializer')}{added}; give a NAME to explain one"]
 
 
 @_sentences.register
@@ -134,10 +134,10 @@ def _(totals: SharingTotals) -> list[str]:
     else:
         lines.append("no tensor is shared")
     if totals.equal:
-        groups = f"{counted(totals.equal, 'group')} {'is' if totals.equal == 1 else 'are'} of equal values"
+        groups = f"{counted(totals.equal, 'group')} {'has' if totals.equal == 1 else 'have'} equal values"
         lines.append(f"{groups}; ties would save {byte_size(totals.savable_nbytes)}")
     if totals.constant:
-        lines.append(f"{counted(totals.constant, 'tensor')} of one value throughout left out")
+        lines.append(f"{counted(totals.constant, 'tensor')} with a single value left out")
     return lines
 
 
@@ -163,5 +163,5 @@ def _(totals: ExpectationTotals) -> list[str]:
 
 
 def noun_of(totals: ParameterTotals) -> str:
-    """Return what is counted: parameters, or elements where buffers may be among them."""
+    """Return the noun for the count: parameters, or elements if buffers may be among them."""
     return "parameter" if totals.elements is None else "element"

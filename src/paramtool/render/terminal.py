@@ -60,7 +60,7 @@ def terminal_table(columns: Sequence[Column], cells: list[list[str]], screen: Sc
             console.print(Text(f"each line: {text}", "dim"), soft_wrap=True)
         if fitted.left_out:
             names = ", ".join(column.name for column in fitted.left_out)
-            text = f"too wide: {names}; a wider terminal or --format json has them"
+            text = f"too wide to show: {names}; use a wider terminal or --format json"
             console.print(Text(text, "dim"))
     for line in file.getvalue().splitlines():
         yield f" {line.rstrip()}\n"

@@ -39,7 +39,7 @@ class TensorElements:
         return tuple(self._tensors[name].shape)
 
     def blocks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Array]:
-        """Yield the tensor's own memory; copies of its parts where it is not contiguous.
+        """Yield the tensor's own memory; copies of its parts if it is not contiguous.
 
         Raises:
             ParamtoolError: if values of such a dtype are not read.
@@ -58,7 +58,7 @@ class TensorElements:
         yield from packed(parts, start, end, np.empty(BLOCK, self.dtype(name).held))
 
     def outline(self, name: str) -> Array:
-        """Return a copy of what is at the edges.
+        """Return a copy of the edges.
 
         Raises:
             ParamtoolError: if values of such a dtype are not read.

@@ -10,7 +10,7 @@ from paramtool.records.extent import Extent
 
 
 def extent_of(tensor: Tensor) -> Extent | None:
-    """Return the bytes of `tensor`; None where it has none of its own, as a lazy or a sparse one.
+    """Return the bytes of `tensor`; None if it has none of its own, as a lazy or a sparse one.
 
     Positions are addresses, so that two storages over the same memory are seen to be that; on the meta
     device, where every address is 0, they are counted in the storage.

@@ -67,7 +67,7 @@ def stored_tensors(module: nn.Module) -> list[list[NamedTensor]]:
 
 
 def check_values(module: nn.Module) -> None:
-    """Raise a BadArgument where a tensor of `module` has a shape and no values: on the meta device."""
+    """Raise a BadArgument if a tensor in `module` has a shape but no values: on the meta device."""
     for named in named_tensors(module):
         if named.tensor.is_meta and not is_lazy(named.tensor):
             raise BadArgument(f"'{named.name}' is on the meta device and has no values")

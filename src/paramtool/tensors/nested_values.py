@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def tensors(value: Any) -> list[Tensor]:
-    """Return every tensor in `value`, in its order; one that is there twice comes twice."""
+    """Return every tensor in `value`, in its order; repeated ones are returned each time."""
     found: list[Tensor] = []
     _collect(value, found)
     return found

@@ -49,7 +49,7 @@ def _template() -> bytes:
     """Return the state of a fresh generator: what follows the words says that no normal is kept back."""
     state = bytes(torch.Generator().get_state().tolist())
     if len(state) < _HEAD.size + 8 * _WORDS:
-        raise RuntimeError(f"torch {torch.__version__} keeps the state of its generator in another form")
+        raise RuntimeError(f"torch {torch.__version__} keeps the state of its generator in a different form")
     return state
 
 

@@ -18,7 +18,6 @@ from paramtool.models.model import Model
 from paramtool.models.open import spec_catalog
 from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import (
-    PEOPLE_COLUMNS,
     Expectation,
     Expectations,
 )
@@ -38,8 +37,8 @@ def check(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
-            help="One or several: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin."
-            "  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+            help="One or more: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin."
+            "  Default: $PARAMTOOL_MODEL, else model.yaml here.",
         ),
     ] = None,
     parameters: expected.Parameters = None,
@@ -56,22 +55,22 @@ def check(
     same_as: expected.SameAs = None,
     weights: Annotated[
         str | None,
-        options.weights("Load a checkpoint into a spec or object, in place of the values that init: leaves."),
+        options.weights("Load a checkpoint into a spec or object, replacing the values that init: sets."),
     ] = None,
     seed: options.Seed = None,
     allow_none: Annotated[
-        bool, typer.Option("--allow-none", help="A MODEL of which nothing is expected is fine.")
+        bool, typer.Option("--allow-none", help="Accept a MODEL without expectations.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is broken.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only broken expectations.")] = False,
     set: options.Set = None,
     arg: options.Arg = None,
     format: Annotated[Format, options.format_of("check")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Hold MODEL to what is expected of it.
+    """Check MODEL against its expectations.
 
-    By expect: in the spec, and by options, which add to that.  Every expectation is reported; where
-    one is broken, the exit status is 1.
+    Expectations come from expect: in the spec and from options.  Every one is reported; if any is
+    broken, the exit status is 1.
     """
     typed = {
         "parameters": parameters, "trainable": trainable, "bytes": bytes, "names": names, "frozen": frozen,
@@ -84,7 +83,7 @@ def check(
     reports = _each(
         [partial(open_argument, each, set, seed, arg) for each in chosen], added, allow_none, weights
     )
-    report = _together(reports, format)
+    report = _together(reports)
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
     if report.rows or format not in (*FOR_PEOPLE, Format.github):
@@ -99,7 +98,7 @@ def _each(
     allow_none: bool,
     weights: str | None,
 ) -> list[Expectations]:
-    """Return the report of each model; what is wrong with one does not hide what is with the next."""
+    """Return the report of each model; an error in one does not hide those in the next."""
     reports = []
     refused: list[ParamtoolError] = []
     for model in models:
@@ -125,9 +124,9 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
     if weights is not None:
         model = model.with_weights(weights)
     if not (model.expectations or added):
-        message = f"nothing is expected of {model.name}"
+        message = f"{model.name} has no expectations"
         if not allow_none:
-            hint = "as in expect: {parameters: 124M} in the spec, or --parameters 124M"
+            hint = "e.g. expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise _NothingExpected(message, hint=hint)
         console.note(message)
     report = examine(model, added)
@@ -136,11 +135,9 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
     return report
 
 
-def _together(reports: list[Expectations], format: Format) -> Expectations:
+def _together(reports: list[Expectations]) -> Expectations:
     rows = tuple(row for report in reports for row in report.rows)
     report = Report("check", reports[0].model, rows, sums(rows), reports[0].columns)
-    if format in (Format.table, Format.markdown):
-        report = replace(report, columns=PEOPLE_COLUMNS)
     if len(reports) == 1:
         return report
     return replace(

@@ -1,4 +1,4 @@
-"""``paramtool diff``: in what one model differs from another, and whether its checkpoint would load."""
+"""``paramtool diff``: how one model differs from another, and whether its checkpoint would load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def diff(
         typer.Argument(
             metavar="A",
             show_default=False,
-            help="What was: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin.",
+            help="The old model: a spec, a checkpoint, a snapshot, package.module:object, or - for stdin.",
         ),
     ],
     b: Annotated[
@@ -28,47 +28,45 @@ def diff(
         typer.Argument(
             metavar="B",
             show_default=False,
-            help="What is now, likewise.  Left out: $PARAMTOOL_MODEL, else model.yaml here.",
+            help="The new model, in any of these forms.  Default: $PARAMTOOL_MODEL, else model.yaml here.",
         ),
     ] = None,
     pattern: options.Pattern = None,
     exclude: options.Exclude = None,
     values: Annotated[
         bool,
-        typer.Option(
-            "--values", help="Compare the elements as well, those of a spec as init would leave them."
-        ),
+        typer.Option("--values", help="Compare values too; for a spec, those that init would set."),
     ] = False,
     atol: Annotated[
         float | None,
-        typer.Option("--atol", min=0, metavar="X", help="Absolute tolerance of --values; 0 if left out."),
+        typer.Option("--atol", min=0, metavar="X", help="Absolute tolerance for --values.  Default: 0."),
     ] = None,
     rtol: Annotated[
         float | None,
-        typer.Option("--rtol", min=0, metavar="X", help="Relative tolerance of --values; 0 if left out."),
+        typer.Option("--rtol", min=0, metavar="X", help="Relative tolerance for --values.  Default: 0."),
     ] = None,
     weights: Annotated[
         str | None,
-        options.weights("With --values: load a checkpoint into B; into A where B is no spec or object."),
+        options.weights("With --values: load a checkpoint into B, or into A if B is not a spec or object."),
     ] = None,
     all: options.All = False,
     set: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value of B, a spec, by its dotted path."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a value in B, a spec, by its dotted path."),
     ] = None,
     arg: Annotated[
         list[str] | None,
         typer.Option(
-            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, in YAML."
+            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, as YAML."
         ),
     ] = None,
     format: Annotated[Format, options.format_of("diff")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show in what B differs from A, and whether A loads into B.
+    """Show how B differs from A, and whether A loads into B.
 
-    A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
-    Exit status 0 where they are the same, 1 where they differ.
+    One line per difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
+    Exit status 0 if they are the same, 1 if they differ.
     """
     from paramtool.api.diff import diff as compare
     from paramtool.operations.comparison.difference_selection import choose_differences
@@ -100,7 +98,7 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
     """Return both models, with the weights in the one that they are for.
 
     Raises:
-        ParamtoolError: for weights where neither model is built.
+        ParamtoolError: for weights if neither model is built.
     """
     if weights is None:
         return a, b
@@ -108,7 +106,7 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
         return a, b.with_weights(weights)
     if a.is_buildable:
         return a.with_weights(weights), b
-    message = f"--weights loads into a spec or package.module:object; {a.name} and {b.name} are none"
+    message = f"--weights loads into a spec or package.module:object; neither {a.name} nor {b.name} is one"
     raise ParamtoolError(message)
 
 
@@ -117,14 +115,12 @@ def _check(
 ) -> None:
     """Refuse what contradicts itself before anything is opened."""
     if a == b == STDIN:
-        raise ParamtoolError("A and B are both -, and stdin is read once")
+        raise ParamtoolError("A and B are both -, but stdin can be read only once")
     if not values and (atol, rtol) != (None, None):
         option = "--rtol" if atol is None else "--atol"
-        raise ParamtoolError(
-            f"{option} is a tolerance of values, which are not compared", hint="add --values"
-        )
+        raise ParamtoolError(f"{option} requires --values")
     if not values and weights is not None:
-        raise ParamtoolError("--weights gives values, which are not compared", hint="add --values")
+        raise ParamtoolError("--weights requires --values")
 
 
 def _tell_of_what_is_left_out(*models: Model) -> None:
@@ -134,4 +130,4 @@ def _tell_of_what_is_left_out(*models: Model) -> None:
         kinds = {"buffer": "buffers", "tensor": "plain tensors"}
         missing = " and ".join(kinds[kind] for kind in sorted(left_out(model.listing())))
         if missing:
-            console.note(f"{model.name} does not list its {missing}, so these are not compared")
+            console.note(f"{model.name} does not list its {missing}, so they are not compared")

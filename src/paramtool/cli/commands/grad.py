@@ -42,37 +42,44 @@ def grad(
             "--input",
             "-i",
             metavar="SIZE,…[,FILL]",
-            help="What the model is called with, as 2,4 or 2,16,randint=1000; repeated for several.",
+            help="An input to the model, e.g. 2,4 or 2,16,randint=1000; repeat for several.",
         ),
     ] = None,
     loss: Annotated[
         LossFunction | None,
         typer.Option(
-            "--loss", "-l", help="Of the output y: Σy, its mean, Σy², or Σr·y with a fixed random r."
+            "--loss",
+            "-l",
+            help="Computed from the output y: Σy, its mean, Σy², or Σr·y with a fixed random r.",
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option("--steps", min=1, metavar="N", help="Passes, without zeroing in between.")
+        int,
+        typer.Option(
+            "--steps", min=1, metavar="N", help="Passes to run, without zeroing gradients in between."
+        ),
     ] = 1,
     by_use: Annotated[
         bool | None,
         typer.Option(
             "--by-use/--no-by-use",
             show_default=False,
-            help="Split every gradient by use, or none; left out: those of parameters with several uses,"
+            help="Split every gradient by use, or none.  Default: only for parameters with several uses,"
             " such as tied ones.",
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Add the std of each output, and of the gradient there.")
+        bool, typer.Option("--layers", help="Add the std of each output and of its gradient.")
     ] = False,
-    training: Annotated[bool, typer.Option("--train/--eval", help="The mode of the model.")] = True,
+    training: Annotated[
+        bool, typer.Option("--train/--eval", help="Run in training or evaluation mode.")
+    ] = True,
     fail_on: Annotated[
         str | None,
         typer.Option(
             "--fail-on",
             metavar="VERDICTS",
-            help="Exit status 1 where one of none,zero,nan,inf,nonfinite is found.",
+            help="Exit status 1 if any of none,zero,nan,inf,nonfinite is found.",
         ),
     ] = None,
     values: Annotated[
@@ -80,7 +87,7 @@ def grad(
         typer.Option(
             "--values/--no-values",
             show_default=False,
-            help="Print small gradients whole; left out: where all together are small.",
+            help="Print small gradients in full.  Default: if all together are small.",
         ),
     ] = None,
     recipe: options.Recipe = None,
@@ -94,9 +101,9 @@ def grad(
 ) -> None:
     """Run MODEL forward and backward; show the gradients.
 
-    A gradient is split into what each use of the parameter added to it.  The input and the loss are
-    those of the spec, or as typed.  Rules of the spec's init, or else --weights, then the rules of
-    --recipe and those typed, fill the parameters first, as paramtool init does.
+    A gradient is split into what each use of the parameter added to it.  The input and the loss come
+    from the spec or from options.  First the parameters are filled as in paramtool init: by the
+    spec's init or by --weights, then by --recipe, then by rules on the command line.
     """
     format = Format.json if json else format
     failures = _failures(fail_on)
@@ -130,7 +137,7 @@ def _failures(given: str | None) -> frozenset[str]:
     found: set[str] = set()
     for word in (each.strip() for each in given.split(",")) if given is not None else ():
         if word not in FAILURES:
-            known = f"known are {', '.join(FAILURES)}"
+            known = f"use any of {', '.join(FAILURES)}"
             hint = did_you_mean(word, FAILURES) or known
             raise ParamtoolError(f"--fail-on: unknown verdict '{word}'", hint=hint)
         found.update(FAILURES[word])
@@ -138,7 +145,7 @@ def _failures(given: str | None) -> frozenset[str]:
 
 
 def _judge(rows: Iterable[GradientRow], failures: frozenset[str]) -> None:
-    """Raise where a parameter that learns has a verdict that is a failure."""
+    """Raise if a trainable parameter has a failing verdict."""
     failed = [
         row for row in rows if row.kind == "parameter" and row.requires_grad and row.verdict in failures
     ]

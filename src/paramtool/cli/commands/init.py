@@ -34,10 +34,15 @@ def init(
     model: options.Network = None,
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan, fill nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show the plan, but fill nothing.")
+    ] = False,
     seed: options.Seed = None,
     rng: Annotated[
-        Rng, typer.Option("--rng", help="A stream for each name, or torch's one generator, as a loop has it.")
+        Rng,
+        typer.Option(
+            "--rng", help="One random stream per name, or torch's global generator, as in a plain loop."
+        ),
     ] = Rng.streams,
     output: Annotated[
         str | None,
@@ -46,13 +51,21 @@ def init(
     max_shard_size: Annotated[
         str | None,
         typer.Option(
-            "--max-shard-size", metavar="SIZE", help="With -o: make PATH a folder of files of SIZE, as 5GB."
+            "--max-shard-size",
+            metavar="SIZE",
+            help="With -o: make PATH a folder of files of at most SIZE, e.g. 5GB.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="With -o: replace what is at PATH.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With -o: replace PATH if it exists.")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, metavar="N", help="With -o: threads; they change no value."),
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            metavar="N",
+            help="With -o: number of threads; it does not change the values.",
+        ),
     ] = None,
     values: Annotated[
         bool, typer.Option("--values", help="Print the values afterwards, as torch does.")
@@ -64,19 +77,19 @@ def init(
     format: Annotated[Format, options.format_of("init")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Initialize the parameters of MODEL by rules.
+    """Initialize the parameters of MODEL with rules.
 
-    Rules run top to bottom: those of the spec's init, of --recipe, then those typed.  Each
-    initializer closes the selector before it: --pattern weight --normal 0.01 --pattern bias --zeros
-    is two rules; --pattern . selects every parameter.  --weights take the place of the spec's init,
-    and without any other rule --output converts them.
+    Rules run in order: the spec's init, then --recipe, then those on the command line.  A rule is a
+    selector and the initializer after it: --pattern weight --normal 0.01 --pattern bias --zeros is
+    two rules; --pattern . selects every parameter.  --weights replaces the spec's init, and without
+    any other rule --output converts the weights.
     """
     format = Format.json if json else format
     target = read_target(output, max_shard_size, force, jobs)
     if values and target:
-        raise ParamtoolError("--values prints what is in memory, and --output writes past it")
+        raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
     if values and dry_run:
-        raise ParamtoolError("--values prints what --dry-run does not fill")
+        raise ParamtoolError("--values cannot be used with --dry-run, which fills nothing")
     if plugin:
         with torch_import():
             context.with_resource(offers.from_files(plugin))
@@ -86,7 +99,7 @@ def init(
         opened = opened.with_weights(weights)
     rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
     if not rules and not (weights is not None and target):
-        hint = "as in --pattern weight --normal 0.01, or init: in the spec"
+        hint = "e.g. --pattern weight --normal 0.01, or init: in the spec"
         raise ParamtoolError("no rules", hint="-o FILE writes the weights as they are" if weights else hint)
     report = initialize(
         opened,
@@ -106,10 +119,12 @@ def init(
 
 
 def _warn_of_norms(report: Initialization) -> None:
-    """Point out norm layers that a pattern has caught with what is no constant."""
+    """Point out norm layers that a pattern fills with values that are not constant."""
     caught = [row for row in report.rows if NORM in (row.note or "") and row.expected_std != 0]
     if len(caught) == 1:
-        console.note(f"{caught[0].name} of a norm layer gets {caught[0].rule}; --exclude spares it")
+        console.note(f"{caught[0].name} is in a norm layer and gets {caught[0].rule}; --exclude skips it")
     elif caught:
         first, more = caught[0], len(caught) - 1
-        console.note(f"{first.name} and {more:,} more of norm layers get {first.rule}; --exclude spares them")
+        console.note(
+            f"{first.name} and {more:,} more are in norm layers and get {first.rule}; --exclude skips them"
+        )

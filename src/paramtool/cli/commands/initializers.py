@@ -28,7 +28,7 @@ def initializers(
 ) -> None:
     """List every initializer, or explain one.
 
-    With its arguments and where it comes from.  An installed plugin is read and not run.
+    Shows its arguments and where it comes from.  An installed plugin is read but not run.
     """
     format = Format.json if json else format
     report = listing.initializers(name, files=plugin or ())

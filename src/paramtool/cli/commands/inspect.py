@@ -40,12 +40,14 @@ def inspect(
             "-m",
             metavar="PATH",
             autocompletion=completion.submodules,
-            help="List one submodule, by its own names.",
+            help="List one submodule, with names relative to it.",
         ),
     ] = None,
     buffers: Annotated[
         bool,
-        typer.Option("--buffers", "-b", help="Also list buffers and plain tensors, which are no parameters."),
+        typer.Option(
+            "--buffers", "-b", help="Also list buffers and plain tensors, which are not parameters."
+        ),
     ] = False,
     values: Annotated[bool, typer.Option("--values", help="Print the values, as torch does.")] = False,
     stats: Annotated[
@@ -57,7 +59,10 @@ def inspect(
         typer.Option("--contents", help="Show what else a checkpoint holds: optimizer, epoch, metadata."),
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="First check a checkpoint: its checksums, or sizes and offsets.")
+        bool,
+        typer.Option(
+            "--verify", help="First verify the checksums of a checkpoint, or its sizes and offsets."
+        ),
     ] = False,
     seed: options.Seed = None,
     sort: Annotated[
@@ -69,9 +74,10 @@ def inspect(
             help="Sort by a column: largest first, or A to Z.",
         ),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order around.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
     depth: Annotated[
-        int | None, typer.Option("--depth", "-d", min=1, metavar="N", help="Fold names of more than N parts.")
+        int | None,
+        typer.Option("--depth", "-d", min=1, metavar="N", help="Fold names with more than N parts."),
     ] = None,
     all: options.All = False,
     weights: options.Weights = None,
@@ -82,7 +88,7 @@ def inspect(
 ) -> None:
     """List the named parameters of MODEL.
 
-    A tensor under several names has a line for each and counts once in the totals.
+    A tensor with several names has one line for each, but counts once in the totals.
     """
     from paramtool.operations.listing.selection import sort as sorted_rows
 
@@ -121,7 +127,7 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
     from paramtool.operations.listing.selection import check_sort
 
     if depth is not None and (stats or values):
-        raise ParamtoolError("--depth folds tensors together, which have no common --stats or --values")
+        raise ParamtoolError("--depth folds tensors together, so it cannot show --stats or --values")
     if sort is not None:
         check_sort(sort)
     if sort in STATISTICS_COLUMNS and not stats:
@@ -180,7 +186,7 @@ def _arranged(
 
 
 def _unlisted(report: Listing, selection: Selection) -> str | None:
-    """Find what was selected and is no parameter; None where it is listed as well, or there is none."""
+    """Find selected tensors that are not parameters; None if they are listed anyway, or there are none."""
     from paramtool.operations.listing.selection import select
 
     try:
@@ -189,5 +195,5 @@ def _unlisted(report: Listing, selection: Selection) -> str | None:
         return None
     kind = {"buffer": "a buffer", "tensor": "a plain tensor"}[first.kind]
     if more:
-        return f"'{first.name}' is {kind}, and {len(more):,} more are no parameters; --buffers lists them"
+        return f"'{first.name}' is {kind}, and {len(more):,} more are not parameters; --buffers lists them"
     return f"'{first.name}' is {kind}; --buffers lists it"

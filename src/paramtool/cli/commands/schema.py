@@ -10,7 +10,7 @@ from paramtool.cli import console
 def schema() -> None:
     """Print the JSON Schema of specs.
 
-    An editor completes and checks a spec with it: it has every torch.nn module,
-    with its arguments and their types.
+    Editors use it to complete and check a spec.  It has every torch.nn module, with its
+    arguments and their types.
     """
     console.write([files("paramtool.language").joinpath("schema.json").read_text("utf-8")])

@@ -28,11 +28,11 @@ def shared(
     type: options.Type = None,
     by_value: Annotated[
         bool,
-        typer.Option("--by-value", help="Also group tensors that share nothing and have the same bytes."),
+        typer.Option("--by-value", help="Also group tensors that share nothing but have the same bytes."),
     ] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="Exit status 1 where a group is listed, or an aliased one."),
+        typer.Option("--fail-on", help="Exit status 1 if any group is listed, or any aliased one."),
     ] = None,
     seed: options.Seed = None,
     all: options.All = False,
@@ -42,14 +42,14 @@ def shared(
     format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show which names of MODEL are one tensor, and which overlap.
+    """Show which names in MODEL are one tensor, and which overlap.
 
     Names of one tensor are tied; different tensors over the same memory are aliased.  --pattern,
-    --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
-    shared or distinct is checked: exit status 1 where it is not so.
+    --exclude and --type keep a group if they keep any of its names.  Exit status 1 if tensors that
+    the spec expects to be shared are not, or distinct ones are.
     """
     from paramtool.operations.expectations.sharing import unmet
-    from paramtool.operations.sharing.groups import representatives, share
+    from paramtool.operations.sharing.groups import share
 
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type)
@@ -60,7 +60,7 @@ def shared(
     report = share(layout, selection=selection)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
-    sharing = representatives(share(layout)) if opened.expectations else {}
+    sharing = opened.representatives() if opened.expectations else {}
     broken = [*unmet(opened.expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]
     if broken:
         raise Unmet(broken)
@@ -72,4 +72,4 @@ def _failed(report: Sharing, fail_on: FailOn | None) -> list[ParamtoolError]:
         return []
     groups = f"{count:,} group{' is' if count == 1 else 's are'}"
     found = "aliased" if fail_on is FailOn.aliased else "listed"
-    return [ParamtoolError(f"{groups} {found}, and --fail-on {fail_on.value} was given")]
+    return [ParamtoolError(f"{groups} {found}, but --fail-on {fail_on.value} was given")]

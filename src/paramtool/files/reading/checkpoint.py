@@ -57,13 +57,13 @@ class Stored:
         storage: what two tensors have in common that may share memory once they are loaded; None for a
             tensor that has its storage for itself.
         start: the byte of the storage at which the first element begins.
-        requires_grad: whether a pickled Parameter had it set; None where the file does not say.
+        requires_grad: whether a pickled Parameter had it set; None if the file does not say.
         kind: ``parameter`` or ``buffer`` where the file says so, else ``stored``.
         persistent: whether a buffer is in the state_dict; None for what is not known to be a buffer.
-        type: the class of the module that owns it; None where the file does not say.
+        type: the class of the module that owns it; None if the file does not say.
         pieces: where its elements are, if they are in several places; `path` and `position` are then
             those of the first.
-        missing: why its elements cannot be read, as ``on the meta device``; None where they can.
+        missing: why its elements cannot be read, as ``on the meta device``; None if they can.
     """
 
     name: str
@@ -155,7 +155,7 @@ def opened(path: Path) -> Iterator[int]:
     """Open a file of a checkpoint to read, and give its descriptor.
 
     Raises:
-        ParamtoolError: where it cannot be opened, or is a folder, a device or a pipe.
+        ParamtoolError: if it cannot be opened, or is a folder, a device or a pipe.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -164,7 +164,7 @@ def opened(path: Path) -> Iterator[int]:
         raise ParamtoolError(f"cannot read {path}: {reason}") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ParamtoolError(f"cannot read {path}: it is no plain file")
+            raise ParamtoolError(f"cannot read {path}: it is not a regular file")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -174,7 +174,7 @@ def read_into(descriptor: int, path: Path, position: int, room: memoryview) -> N
     """Fill `room` with the bytes of an open file from `position` on.
 
     Raises:
-        ParamtoolError: where the file is too short or cannot be read.
+        ParamtoolError: if the file is too short or cannot be read.
     """
     while room.nbytes:
         try:
@@ -182,7 +182,7 @@ def read_into(descriptor: int, path: Path, position: int, room: memoryview) -> N
         except OSError as error:
             raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
         if not count:
-            raise ParamtoolError(f"{path} ends too early; it was cut off while it was read")
+            raise ParamtoolError(f"{path} ends too early; it was cut off during reading")
         position += count
         room = room[count:]
 

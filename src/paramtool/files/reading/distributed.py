@@ -76,7 +76,7 @@ def _choose(entries: Sequence[Entry], key: str | None, name: str) -> tuple[tuple
                 return prefix, _below(prefix, tensors)
     rest = {each.name: each for each in tensors if not each.path[0].startswith(_OTHERS)}
     if tensors and not rest:
-        hint = f"name a part after a colon, as :{tensors[0].path[0]}"
+        hint = f"name a part after a colon, e.g. :{tensors[0].path[0]}"
         raise ParamtoolError(f"{name} holds no model, only {_listed(entries)}", hint=hint)
     return (), rest
 
@@ -150,7 +150,7 @@ class _Files:
                 self._known[chunk.file] = path, None
         path, size = self._known[chunk.file]
         if size is None:
-            return path, f"in {shorten(chunk.file)}, which is not there"
+            return path, f"in {shorten(chunk.file)}, which does not exist"
         if chunk.position + chunk.length > size:
             raise ValueError(f"{shorten(chunk.file)} is too short; it was cut off")
         return path, chunk.missing

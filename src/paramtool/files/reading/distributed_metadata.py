@@ -221,7 +221,7 @@ def _sizes(value: Any) -> tuple[int, ...]:
     if not isinstance(value, tuple) or len(value) > MOST_DIMENSIONS or not all(map(_is_size, value)):
         raise ValueError("it has a shape that no tensor has")
     if math.prod(max(each, 1) for each in value) >= 2**59:
-        raise ValueError("no memory holds a shape in it")
+        raise ValueError("a shape in it is too large for any memory")
     return value
 
 

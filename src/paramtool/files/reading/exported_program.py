@@ -176,7 +176,7 @@ class _Archive:
 
     def _missing(self, entry: Mapping[str, Any], dtype: str, member: Member | None) -> str | None:
         if entry.get("use_pickle"):
-            return "of a class of its own, which is pickled"
+            return "of a custom class, which is pickled"
         if entry["tensor_meta"].get("layout", _STRIDED) != _STRIDED:
             return "sparse"
         if dtype not in DTYPES:

@@ -49,7 +49,7 @@ class SeveralCheckpoints(ParamtoolError):
         shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
         more = len(candidates) - _MOST_SHOWN
         listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
-        hint = f"name one, as {folder / candidates[0].name}"
+        hint = f"name one, e.g. {folder / candidates[0].name}"
         super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
         self.folder = folder
         self.candidates = tuple(candidates)
@@ -71,7 +71,7 @@ def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Ch
     if METADATA in names:
         return read_distributed(folder, key, name)
     if key is not None:
-        raise ParamtoolError(f"cannot read {name}: {folder} is a folder, without a '{shorten(key)}'")
+        raise ParamtoolError(f"cannot read {name}: {folder} is a folder without a '{shorten(key)}'")
     if "saved_model.pb" in names:
         raise ParamtoolError(f"{folder} is a SavedModel of TensorFlow")
     found = _find(folder, names, open_file, name)
@@ -85,7 +85,7 @@ def describe_config(content: dict[str, object], name: str) -> ParamtoolError | N
         return None
     return ParamtoolError(
         f"{name} is the config of a model, without tensors",
-        hint="for its structure, name a Python function that builds it, as package.module:function",
+        hint="for its structure, name a Python function that builds it, e.g. package.module:function",
     )
 
 
@@ -192,13 +192,13 @@ def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
         config = "config.json" if "config.json" in names else "params.json"
         return ParamtoolError(
             f"{folder} has a {config}, which describes a model, but no tensors",
-            hint="for its structure, name a Python function that builds it, as package.module:function",
+            hint="for its structure, name a Python function that builds it, e.g. package.module:function",
         )
     inside = _folders(folder, names)
     if beside:
         return ParamtoolError(
             f"{folder} holds no model, only {', '.join(beside[:5])}",
-            hint=f"name one to see it, as {folder / beside[0]}",
+            hint=f"name one to see it, e.g. {folder / beside[0]}",
         )
     hint = f"is it one of {', '.join(inside)}?" if inside else None
     return ParamtoolError(f"cannot read {folder}: it is a folder, without a {WHOLE} or {INDEX}", hint=hint)

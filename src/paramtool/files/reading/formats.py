@@ -97,7 +97,7 @@ def open_checkpoint(name: str) -> Checkpoint:
 
 
 def path_and_key(name: str) -> tuple[Path, str | None]:
-    """Split ``checkpoint.pt:ema``, where there is no file of the whole name, and one of its beginning."""
+    """Split ``checkpoint.pt:ema``, if no file has the whole name but one has its beginning."""
     before, colon, key = name.rpartition(":")
     try:
         is_there = Path(before).is_file() or (Path(before) / METADATA).is_file()
@@ -123,7 +123,7 @@ def read_checkpoint(path: Path, key: str | None, name: str) -> Checkpoint:
     if found is None:
         found = INDEX if _begins_like_json(path) else None
     if found is None:
-        hint = "as weights.safetensors, a .pt file, or a folder of shards"
+        hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
         raise ParamtoolError(f"{name} is not a checkpoint", hint=hint)
     if key is not None and not found.has_keys:
         raise ParamtoolError(f"cannot read {name}: {path} is {found.name}, without a '{shorten(key)}'")
@@ -164,10 +164,10 @@ def open_file(path: Path) -> Checkpoint:
         ParamtoolError: if it is not a file that holds a checkpoint.
     """
     if not path.is_file():
-        raise ParamtoolError(f"cannot read {path}: there is no such file, and the index names it")
+        raise ParamtoolError(f"cannot read {path}: there is no such file, but the index names it")
     found = recognize(path)
     if found is None:
-        raise ParamtoolError(f"{path} is no checkpoint")
+        raise ParamtoolError(f"{path} is not a checkpoint")
     return found.read(path, None, str(path))
 
 
@@ -202,7 +202,7 @@ def _of_archive(path: Path, head: bytes) -> Format:
     if any(each.endswith(numpy_array.SUFFIX) for each in names):
         return ARRAYS
     if any(each.endswith("model.weights.h5") for each in names):
-        raise ParamtoolError(f"{path} is in the format of Keras")
+        raise ParamtoolError(f"{path} is in the Keras format")
     return PICKLED  # whose reader says what it lacks
 
 
@@ -217,8 +217,8 @@ def _begins_like_json(path: Path) -> bool:
 def _read_index(path: Path, name: str) -> Checkpoint:
     document = read_json(path)
     if document is None or not document.is_index:
-        hint = "as weights.safetensors, a .pt file, or a folder of shards"
-        raise ParamtoolError(f"{name} is a spec, a snapshot or an index, no checkpoint", hint=hint)
+        hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
+        raise ParamtoolError(f"{name} is a spec, a snapshot or an index, not a checkpoint", hint=hint)
     document.check()
     return read_index(path, document.content, open_file, name)
 
@@ -232,9 +232,9 @@ def read_json(path: Path) -> Document | None:
     with opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > LARGEST_INDEX:
-            raise ParamtoolError(f"{path} is larger than {LARGEST_INDEX:,} bytes, too much for JSON")
+            raise ParamtoolError(f"{path} is larger than {LARGEST_INDEX:,} bytes, the limit for JSON")
         content = read_bytes(descriptor, path, 0, size)
     try:
         return read_document(Text(str(path), content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        raise ParamtoolError(f"{path} is not a text in UTF-8 (byte {error.start})") from error
+        raise ParamtoolError(f"{path} is not UTF-8 text (byte {error.start})") from error

@@ -57,7 +57,7 @@ def _read(cursor: _Cursor, name: str) -> Checkpoint:
     start = -(-cursor.at // alignment) * alignment
     tensors = tuple(each.placed(cursor, start) for each in described)
     if len({each.name for each in tensors}) < count:
-        raise ValueError("two of its tensors have one name")
+        raise ValueError("two of its tensors have the same name")
     order = ", big-endian" if cursor.order == ">" else ""
     return Checkpoint(
         name, tensors, metadata=metadata, format=f"GGUF version {version}{order}", contents=tuple(arrays)
@@ -71,7 +71,7 @@ def _version(cursor: _Cursor) -> int:
     if cursor.order == "<" and version & 0xFFFF == 0:  # as big-endian files began before "FUGG"
         cursor.order, version = ">", int.from_bytes(version.to_bytes(4, "little"), "big")
     if version not in (2, 3):
-        raise ValueError(f"it is of version {version:,}; 2 and 3 are read")
+        raise ValueError(f"it has version {version:,}; only 2 and 3 are supported")
     return version
 
 
@@ -83,7 +83,7 @@ def _metadata(cursor: _Cursor, pairs: int) -> tuple[dict[str, str], list[Content
     for _ in range(pairs):
         key, kind = cursor.text(), cursor.number("I")
         if key in keys:
-            raise ValueError(f"'{shorten(key)}' comes twice in its metadata")
+            raise ValueError(f"'{shorten(key)}' appears twice in its metadata")
         keys.add(key)
         if kind == ARRAY:
             start = cursor.at

@@ -28,8 +28,8 @@ class Document:
 
     Attributes:
         name: what it is called in messages.
-        content: the object; of keys that come twice the last.
-        problem: the first key that comes twice, or number that is none; None where all is well.
+        content: the object; of keys that appear twice the last.
+        problem: the first key that appears twice, or number that is none; None if all is well.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Document:
         return "a snapshot" if self.is_snapshot else "the index of a checkpoint" if self.is_index else "JSON"
 
     def check(self) -> None:
-        """Raise where something is wrong."""
+        """Raise if something is wrong."""
         if self.problem is not None:
-            raise ParamtoolError(f"{self.name} is no proper JSON: {self.problem}")
+            raise ParamtoolError(f"{self.name} is not valid JSON: {self.problem}")
 
 
 def read_document(text: Text) -> Document | None:
-    """Return the JSON object in `text`, or None where it holds something else: a spec may begin like one.
+    """Return the JSON object in `text`, or None if it holds something else: a spec may begin like one.
 
     Raises:
-        ParamtoolError: where it has more values than fit in bounded memory.
+        ParamtoolError: if it has more values than fit in bounded memory.
     """
     if text.content.lstrip(" \t\r\n")[:1] != "{":
         return None
@@ -72,7 +72,7 @@ def read_document(text: Text) -> Document | None:
         made: dict[str, Any] = {}
         for key, value in pairs:
             if key in made and not problems:
-                problems.append(f"'{shorten(key)}' comes twice in an object")
+                problems.append(f"'{shorten(key)}' appears twice in an object")
             made[key] = value
         return made
 
@@ -80,7 +80,7 @@ def read_document(text: Text) -> Document | None:
         content = json.loads(
             text.content,
             object_pairs_hook=once,
-            parse_constant=lambda word: problems.append(f"{word} is no number"),
+            parse_constant=lambda word: problems.append(f"{word} is not a number"),
         )
     except (ValueError, RecursionError):
         return None
@@ -88,7 +88,7 @@ def read_document(text: Text) -> Document | None:
 
 
 def _check_size(text: Text) -> None:
-    """Raise where there is too much; what stands in texts counts as well, which is little in a snapshot."""
+    """Raise if there is too much; what stands in texts counts as well, which is little in a snapshot."""
     content = text.content
     objects, keys = content.count("{"), content.count(":")
     for what, count, most in (
@@ -97,4 +97,4 @@ def _check_size(text: Text) -> None:
         ("different keys", keys - USUAL_KEYS * objects, MOST_KEYS),
     ):
         if count > most:
-            raise ParamtoolError(f"{text.name} is JSON of more than {most:,} {what}")
+            raise ParamtoolError(f"{text.name} is JSON with more than {most:,} {what}")

@@ -15,7 +15,7 @@ MOST_VALUES = 6_000_000
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what `text` says; keys that come twice are refused.
+    """Return what `text` says; keys that appear twice are refused.
 
     Raises:
         ValueError: if it is not JSON, too large, nested too deeply or not in UTF-8.
@@ -43,7 +43,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"'{shorten(key)}' comes twice in its JSON")
+            raise ValueError(f"'{shorten(key)}' appears twice in its JSON")
         found[key] = value
     return found
 

@@ -209,7 +209,7 @@ def decimal(line: bytes) -> int:
     """Return an integer that is written in digits.
 
     Raises:
-        Broken: where there are too many.
+        Broken: if there are too many.
     """
     if len(line) > 1000:
         raise Broken

@@ -21,7 +21,7 @@ _FORMS = {"f2": "e", "f4": "f", "f8": "d", "b1": "?"} | {
 
 
 def array(value: Any) -> PickledTensor | None:
-    """Return the array that an object stands for, as a tensor; None where it is not one torch could have."""
+    """Return the array that an object stands for, as a tensor; None if it is not one torch could have."""
     if not isinstance(value, Object):
         return None
     if RECONSTRUCT.fullmatch(value.words):

@@ -25,7 +25,7 @@ def called(words: str, arguments: tuple[Any, ...]) -> Any:
     """Return what stands for the result of a call.
 
     Raises:
-        Broken: where a function of torch's own is called with what it never takes.
+        Broken: if a function of torch's own is called with what it never takes.
     """
     if words in REBUILD:
         return REBUILD[words](arguments)

@@ -101,7 +101,7 @@ class _Opened:
         return parts(self._tree, [("constants", constants)], self._places.nbytes, lambda _: None)
 
     def _bytes(self, tensor: PickledTensor) -> bytes | None:
-        """Return the bytes of a tensor of one element; None where they cannot be read."""
+        """Return the bytes of a tensor of one element; None if they cannot be read."""
         try:
             stored = self._places.stored("", Leaf(tensor))
         except ParamtoolError:
@@ -115,7 +115,7 @@ class _Opened:
         if chosen.others:
             more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
-            notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, as in {one}")
+            notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, e.g. {one}")
         reasons: dict[str, list[str]] = {}
         for each in tensors:
             if each.missing is not None:

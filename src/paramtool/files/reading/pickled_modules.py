@@ -88,7 +88,7 @@ class Modules:
         """Return what the module `root` has, by names that begin with `prefix`.
 
         Raises:
-            ParamtoolError: where modules are nested too deep.
+            ParamtoolError: if modules are nested too deep.
         """
         found = Found()
         waiting: list[tuple[str, Object, tuple[int, ...]]] = [(prefix, root, ())]

@@ -10,7 +10,7 @@ _SMALL = 1 << 32
 
 
 class Broken(Exception):
-    """Raised where the pickle is not a valid one."""
+    """Raised if the pickle is not a valid one."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Object:
     Attributes:
         words: the full name of its class, or of the function that would make it.
         arguments: what the class or function would be called with.
-        state: its attributes, usually a dict; None where it has none.
+        state: its attributes, usually a dict; None if it has none.
         items: what is appended to it.
         entries: what is set in it by key.
     """
@@ -68,7 +68,7 @@ class Bytes(bytes):
     """Bytes, and where in the file they are; of long ones only that.
 
     Attributes:
-        position: the byte of the file at which they begin; None where they were computed.
+        position: the byte of the file at which they begin; None if they were computed.
         size: how many they are.
     """
 
@@ -115,7 +115,7 @@ class PickledTensor:
         offset: the element of `storage` that is its first.
         shape, strides: as the pickle has them, unchecked.
         dtype: torch's name without ``torch.``.
-        requires_grad: of a Parameter; None where the pickle does not say.
+        requires_grad: of a Parameter; None if the pickle does not say.
         missing: why its elements cannot be read, or None.
         parts: the tensors that it is made of, where it has no memory of its own.
         remark: what else there is to say about it, as ``scale=0.1, zero_point=0``.

@@ -24,7 +24,7 @@ def read_safetensors(path: Path, name: str | None = None) -> Checkpoint:
         name: what to call it; by default its path.
 
     Raises:
-        ParamtoolError: where it is no whole safetensors file.
+        ParamtoolError: if it is not a valid safetensors file.
     """
     with opened(path) as descriptor:
         tensors, metadata = read_open_file(descriptor, path)
@@ -37,7 +37,7 @@ def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str,
     """Return the tensors and the metadata of the open file `descriptor`, which goes by the name `path`.
 
     Raises:
-        ParamtoolError: where it is no whole safetensors file.
+        ParamtoolError: if it is not a valid safetensors file.
     """
     try:
         size = os.fstat(descriptor).st_size
@@ -53,9 +53,9 @@ def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str,
     except OSError as error:
         raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeError as error:
-        raise ParamtoolError(f"{path} is no whole safetensors file: its header is no UTF-8") from error
+        raise ParamtoolError(f"{path} is not a valid safetensors file: its header is not UTF-8") from error
     except ValueError as error:
-        raise ParamtoolError(f"{path} is no whole safetensors file: {error}") from error
+        raise ParamtoolError(f"{path} is not a valid safetensors file: {error}") from error
     return [_stored(each, path, 8 + length) for each in found], metadata
 
 

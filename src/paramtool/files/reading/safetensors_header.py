@@ -1,4 +1,4 @@
-"""Reading the JSON of a safetensors header strictly, tensor by tensor, since files come from strangers.
+"""Reading the JSON of a safetensors header strictly, tensor by tensor, since files are untrusted.
 
 A header may have 100 MB, and JSON of that size any number of objects.  So it is not parsed as a whole:
 names and texts are read one by one, and what describes a tensor is short.
@@ -67,10 +67,10 @@ def parse_header(text: str) -> tuple[list[Described], dict[str, str]]:
     for name in cursor.items():
         if name == METADATA:
             if metadata is not None:
-                raise ValueError("its metadata come twice")
+                raise ValueError("its metadata appear twice")
             metadata = {} if cursor.null() else _metadata(cursor)
         elif name in found:
-            raise ValueError(f"the tensor '{shorten(name)}' comes twice")
+            raise ValueError(f"the tensor '{shorten(name)}' appears twice")
         elif len(found) == MOST_NAMES:
             raise ValueError(f"it has more than {MOST_NAMES:,} tensors")
         else:
@@ -83,7 +83,7 @@ def _metadata(cursor: _Cursor) -> dict[str, str]:
     texts: dict[str, str] = {}
     for key in cursor.items():
         if key in texts:
-            raise ValueError(f"'{shorten(key)}' comes twice in its metadata")
+            raise ValueError(f"'{shorten(key)}' appears twice in its metadata")
         if len(texts) == MOST_NAMES:
             raise ValueError(f"its metadata have more than {MOST_NAMES:,} entries")
         texts[key] = cursor.string()
@@ -165,7 +165,7 @@ class _Cursor:
         """Read a string.
 
         Raises:
-            ValueError: where there is none, or one that is no Unicode.
+            ValueError: if there is none, or one that is not Unicode.
         """
         if self._peek() != '"':
             raise self._unexpected('"')
@@ -237,7 +237,7 @@ class _Cursor:
 def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs) and any([key for key, _ in pairs].count(each) > 1 for each in _FIELDS):
-        raise ValueError("a field comes twice")
+        raise ValueError("a field appears twice")
     return found
 
 

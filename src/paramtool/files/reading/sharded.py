@@ -34,7 +34,7 @@ def read_index(path: Path, content: Mapping[str, Any], open_file: Open, name: st
         name: what to call the checkpoint.
 
     Raises:
-        ParamtoolError: where a shard is no plain file of the folder or is missing, or a tensor is in two
+        ParamtoolError: if a shard is not a regular file in the folder or is missing, or a tensor is in two
             shards, in none, or in one that the index does not say.
     """
     files = _weight_map(path, content)
@@ -122,10 +122,10 @@ def plain_file(folder: Path, name: str) -> Path:
 def _weight_map(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
     files = content.get(WEIGHT_MAP)
     if not isinstance(files, dict) or not files:
-        raise _wrong(path, f"its '{WEIGHT_MAP}' is no mapping of names to files")
+        raise _wrong(path, f"its '{WEIGHT_MAP}' is not a mapping of names to files")
     for name, file in files.items():
         if not isinstance(file, str):
-            raise _wrong(path, f"'{shorten(name)}' is in {shorten(json.dumps(file))}, which is no file")
+            raise _wrong(path, f"'{shorten(name)}' is in {shorten(json.dumps(file))}, which is not a file")
     if len(set(files.values())) > MOST_FILES or len(files) > MOST_NAMES:
         raise _wrong(path, f"it names more than {MOST_FILES:,} files or {MOST_NAMES:,} tensors")
     return files
@@ -137,7 +137,7 @@ def _compare(path: Path, files: Mapping[str, str], of: Mapping[str, str], tied: 
         actual = of.get(tied.get(name, name))
         if actual != file:
             where = f"in {actual}" if actual else "in none of its files"
-            raise _wrong(path, f"'{shorten(name)}' should be in {shorten(file)}, and is {where}")
+            raise _wrong(path, f"'{shorten(name)}' should be in {shorten(file)}, but is {where}")
 
 
 def _wrong(path: Path, what: str) -> ParamtoolError:

@@ -56,11 +56,11 @@ def read_snapshot(document: Document) -> Listing:
     if type(schema) is not int or schema != SCHEMA:
         hint = "a newer paramtool wrote it" if isinstance(schema, int) and schema > SCHEMA else None
         raise ParamtoolError(
-            f"{where} has the schema {shorten(repr(schema))}, and {SCHEMA} is known", hint=hint
+            f"{where} has the schema {shorten(repr(schema))}, but only {SCHEMA} is known", hint=hint
         )
     if command != "inspect":
         raise ParamtoolError(
-            f"{where} is the JSON of {shorten(repr(command))}, and a snapshot is that of inspect"
+            f"{where} is the JSON of {shorten(repr(command))}, but a snapshot is the JSON of inspect"
         )
     bases = mapping(content.get("bases", {}), f"{where}: 'bases'", is_words)
     modules = mapping(content.get("modules", {}), f"{where}: 'modules'", is_text)
@@ -79,7 +79,7 @@ def _rows(given: Any, where: str, bases: Mapping[str, tuple[str, ...]]) -> list[
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         if row.name in seen:
-            raise ParamtoolError(f"{where}: row {number}: '{shorten(row.name)}' comes twice")
+            raise ParamtoolError(f"{where}: row {number}: '{shorten(row.name)}' appears twice")
         seen.add(row.name)
     return rows
 

@@ -69,7 +69,7 @@ class StateDicts:
         """Return the state_dict that training scripts would mean, and what is beside it.
 
         Raises:
-            ParamtoolError: where it holds nothing, or too much.
+            ParamtoolError: if it holds nothing, or too much.
         """
         if not is_container(root) and self._tree.tensor(root) is None:
             raise ParamtoolError("it holds no tensors", hint="save a state_dict: a dict of names and tensors")
@@ -95,7 +95,7 @@ class StateDicts:
         """Return what is at the dotted path `key`, whatever it is.
 
         Raises:
-            ParamtoolError: where nothing is.
+            ParamtoolError: if nothing is.
         """
         value = self._at(root, key)
         if value is _NOTHING:
@@ -110,7 +110,7 @@ class StateDicts:
         return found
 
     def _step(self, node: Any) -> tuple[str, Any, list[str]] | None:
-        """Return the key and value inside `node` that hold its state_dict; None where it is that itself."""
+        """Return the key and value inside `node` that hold its state_dict; None if it is that itself."""
         if self._tree.tensor(node) is not None or _is_optimizer(node):
             return None
         holders = {key: value for key, value in self._tree.children(node) if self._tree.holds(value)}
@@ -206,7 +206,7 @@ class StateDicts:
 
     def _put(self, name: str, leaf: Leaf, found: Chosen) -> None:
         if name in found.leaves:
-            raise ParamtoolError(f"two of its tensors are called '{shorten(name)}'")
+            raise ParamtoolError(f"two of its tensors are named '{shorten(name)}'")
         if len(found.leaves) >= self._most:
             raise ParamtoolError(f"it has more than {self._most:,} tensors")
         self._tree.spend(len(name) >> 8)

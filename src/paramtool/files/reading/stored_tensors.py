@@ -35,7 +35,7 @@ class Places:
         """Return the tensor as a checkpoint has it.
 
         Raises:
-            ParamtoolError: where its shape is not one, or reaches beyond its storage.
+            ParamtoolError: if its shape is not one, or reaches beyond its storage.
         """
         try:
             return self._stored(name, leaf)

@@ -23,7 +23,7 @@ def fitted(shape: tuple[int, ...], pieces: Iterable[Piece]) -> tuple[Piece, ...]
     boxes: dict[tuple[tuple[int, ...], tuple[int, ...]], Piece] = {}
     for each in pieces:
         if len(each.offsets) != len(shape) or len(each.shape) != len(shape):
-            raise ValueError("a piece has another number of dimensions")
+            raise ValueError("a piece has a different number of dimensions")
         if any(
             begin + size > whole for begin, size, whole in zip(each.offsets, each.shape, shape, strict=True)
         ):
@@ -32,7 +32,7 @@ def fitted(shape: tuple[int, ...], pieces: Iterable[Piece]) -> tuple[Piece, ...]
             boxes.setdefault((each.offsets, each.shape), each)
     held, wanted = sum(math.prod(size) for _, size in boxes), math.prod(shape)
     if held < wanted:
-        raise ValueError(f"{wanted - held:,} of its {wanted:,} elements are in none of its pieces")
+        raise ValueError(f"{wanted - held:,} of its {wanted:,} elements are in no piece")
     found = sorted(boxes.values(), key=lambda each: each.offsets)
     if held > wanted or not _are_apart(found, len(shape), 0):
         raise ValueError("its pieces overlap")

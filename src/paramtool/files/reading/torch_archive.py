@@ -16,7 +16,7 @@ from paramtool.files.reading.torch_script import declared_classes
 from paramtool.files.reading.zip_directory import Member, read_member, read_members
 
 _PICKLE = "/data.pkl"
-_SAVE_AGAIN = "save it again with torch.save, where you trust it"
+_SAVE_AGAIN = "if you trust it, save it again with torch.save"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def declared_classes(
     """Return what each class in the code of the archive says about its attributes, by its full name.
 
     Raises:
-        ParamtoolError: where the code is broken or too large.
+        ParamtoolError: if the code is broken or too large.
     """
     found: dict[str, Declared] = {}
     left = MOST_CODE
@@ -55,7 +55,7 @@ def inflated(descriptor: int, path: Path, member: Member, most: int) -> bytes:
     """Return the bytes of a member that may be compressed, of which there may be `most`.
 
     Raises:
-        ParamtoolError: where there are more, or they are broken.
+        ParamtoolError: if there are more, or they are broken.
     """
     if member.size > most:
         raise ParamtoolError(f"{path}: {member.name} is too large")

@@ -12,7 +12,7 @@ from paramtool.files.reading.safetensors_check import check_file
 from paramtool.files.reading.zip_directory import has_its_sum, read_members
 from paramtool.quantities import counted
 
-_COPY = "take another copy, unless torch wrote it without sums (set_crc32_options)"
+_COPY = "get another copy, unless torch wrote it without checksums (set_crc32_options)"
 
 
 def verified(checkpoint: Checkpoint) -> list[str]:
@@ -35,12 +35,11 @@ def _verify(path: Path, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
     if chunks:
         places = {(each.position, each.archive) for each in chunks}
         _check_sums(path, sorted(places))
-        what = "1 chunk in it is" if len(places) == 1 else f"its {len(places):,} chunks are"
-        return f"{path}: {what} whole"
+        return f"checksums of {counted(len(places), 'chunk')} in {path} match"
     with opened(path) as descriptor:
         is_zip = read_bytes(descriptor, path, 0, 2) == b"PK"
     if is_zip:
-        return f"the {_check_sums(path, [(0, None)]):,} members of {path} are whole"
+        return f"checksums of all {_check_sums(path, [(0, None)]):,} members in {path} match"
     if recognize(path) is SAFETENSORS:
         return check_file(path)
     count = sum(each.path == path for each in checkpoint.tensors)
@@ -60,8 +59,5 @@ def _check_sums(path: Path, places: Iterable[tuple[int, int | None]]) -> int:
             broken += [each.name for each in members.values() if not has_its_sum(descriptor, path, each)]
     if broken:
         more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
-        verb = "do" if more else "does"
-        raise ParamtoolError(
-            f"{broken[0]}{more} in {path} {verb} not have the bytes that were written", hint=_COPY
-        )
+        raise ParamtoolError(f"checksum mismatch in {path}: {broken[0]}{more}", hint=_COPY)
     return count

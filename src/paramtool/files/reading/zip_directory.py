@@ -70,10 +70,10 @@ def read_members(descriptor: int, path: Path, base: int = 0, size: int | None = 
         directory = read_bytes(descriptor, path, base + start, length)
         entries = list(_entries(directory))
         if len(entries) != count:
-            raise ValueError(f"its directory has {len(entries):,} members, where it says {count:,}")
+            raise ValueError(f"its directory has {len(entries):,} members, but claims {count:,}")
         return _placed(entries, descriptor, path, base, start)
     except (ValueError, struct.error) as error:
-        raise ParamtoolError(f"{path} is no zip archive that paramtool reads: {error}") from error
+        raise ParamtoolError(f"{path} is not a zip archive that paramtool can read: {error}") from error
 
 
 def first_member(head: bytes) -> str:
@@ -199,7 +199,7 @@ def _placed(entries: list[_Entry], descriptor: int, path: Path, base: int, end: 
     for each in sorted(entries, key=lambda entry: entry.offset):
         shown = shorten(each.name.decode("utf-8", "replace"))
         if each.name in places:
-            raise ValueError(f"{shown} is in it twice")
+            raise ValueError(f"{shown} appears twice")
         if each.offset < free:
             raise ValueError(f"{shown} overlaps another member")
         if each.offset > end:

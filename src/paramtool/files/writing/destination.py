@@ -47,8 +47,8 @@ def destination(target: Path, *, force: bool) -> Destination:
     the link stays.
 
     Raises:
-        ParamtoolError: where `target` exists and `force` is not given, where it is not a regular
-            file (never replaced), or where its folder is missing.
+        ParamtoolError: if `target` exists and `force` is not given, it is not a regular
+            file (never replaced), or its folder is missing.
     """
     with errors_about(target):
         old = _status(target)
@@ -57,7 +57,7 @@ def destination(target: Path, *, force: bool) -> Destination:
     if folder is None:
         raise ParamtoolError(f"cannot write {target}: the folder {path.parent} does not exist")
     if not stat.S_ISDIR(folder.st_mode):
-        raise ParamtoolError(f"cannot write {target}: {path.parent} is no folder")
+        raise ParamtoolError(f"cannot write {target}: {path.parent} is not a folder")
     if old is not None and not stat.S_ISREG(old.st_mode):
         kind = _KINDS.get(stat.S_IFMT(old.st_mode), "something else")
         raise ParamtoolError(f"cannot write {target}: it is {kind}, not a regular file")
@@ -72,13 +72,13 @@ def already_there(target: Path) -> ParamtoolError:
 
 
 def check_space(target: Path, folder: Path, size: int) -> None:
-    """Raise where the disk of `folder` has less than `size` bytes free."""
+    """Raise if the disk of `folder` has less than `size` bytes free."""
     with errors_about(target):
         disk = shutil.disk_usage(folder)
     # some network and virtual file systems report nothing at all
     if disk.total and disk.free < size:
         raise ParamtoolError(
-            f"cannot write {target}: it needs {byte_size(size)}, and {byte_size(disk.free)} are free"
+            f"cannot write {target}: it needs {byte_size(size)}, but only {byte_size(disk.free)} are free"
         )
 
 

@@ -1,4 +1,4 @@
-"""Reading elements back: what is on the disk is what was written, and this is its SHA-256."""
+"""Reading elements back: checks that the disk holds what was written, and gives its SHA-256."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Checksums:
             jobs: threads.
 
         Raises:
-            ValueError: naming the first tensor of which other bytes came back.
-            OSError: where a file cannot be read.
+            ValueError: naming the first tensor whose bytes differ.
+            OSError: if a file cannot be read.
         """
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             waiting = {name: pool.submit(self._digest, name, file, begin) for name, file, begin in places}
@@ -60,7 +60,7 @@ class Checksums:
         for piece in sorted(self._pieces.get(name, ())):
             found = _read(file, begin + piece.start, piece.size, digest.update)
             if found != piece.checksum:
-                raise ValueError(f"other bytes of '{name}' came back than were written")
+                raise ValueError(f"the bytes read back for '{name}' differ from those written")
         return digest.hexdigest()
 
 

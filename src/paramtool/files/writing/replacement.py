@@ -35,7 +35,7 @@ class Replacement:
     syncs the folder; after an exception it is removed, and what was there is untouched.  The methods
     do the same one by one, for several files that appear together.
 
-    A file already there keeps its mode, and its owner where that is allowed; a new one gets what the
+    A file already there keeps its mode, and its owner if that is allowed; a new one gets what the
     umask leaves.  Other hard links to the old file keep the old content.
 
     Args:
@@ -57,7 +57,7 @@ class Replacement:
         """Check `target`, and create the temporary file, `size` bytes long.
 
         Raises:
-            ParamtoolError: where `target` may not be written, or the disk is too full.
+            ParamtoolError: if `target` may not be written, or the disk is too full.
         """
         found = destination(self.target, force=self.force)
         self._path, self._old = found.path, found.old
@@ -78,7 +78,7 @@ class Replacement:
         """Refuse what `open` would refuse, and create nothing.
 
         Raises:
-            ParamtoolError: where `target` may not be written, or the disk is too full.
+            ParamtoolError: if `target` may not be written, or the disk is too full.
         """
         found = destination(self.target, force=self.force)
         if not os.access(found.path.parent, os.W_OK | os.X_OK):
@@ -169,7 +169,7 @@ def write_file(target: Path, data: Buffer, *, force: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk, where its file system can."""
+    """Flush the names in `folder` to disk, if its file system can."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:

@@ -28,7 +28,7 @@ class ShardFolder:
     """A folder that weights are written to.
 
     Args:
-        path: the folder; created where it is missing, in a folder that exists.
+        path: the folder; created if missing, in a folder that exists.
         force: replace weights that are there.
     """
 
@@ -41,11 +41,11 @@ class ShardFolder:
         """Refuse what stands in the way, and create nothing.
 
         Raises:
-            ParamtoolError: where the folder cannot be created or read, or holds weights already.
+            ParamtoolError: if the folder cannot be created or read, or holds weights already.
         """
         with errors_about(self.path):
             if self.path.exists() and not self.path.is_dir():
-                raise ParamtoolError(f"cannot write {self.path}: shards go into a folder, and it is none")
+                raise ParamtoolError(f"cannot write {self.path}: shards go into a folder, but it is not one")
             if not self.path.parent.exists():
                 raise ParamtoolError(
                     f"cannot write {self.path}: the folder {self.path.parent} does not exist"

@@ -25,7 +25,7 @@ __all__ = ["Entry", "WeightsWriter"]
 
 
 class Incomplete(Exception):
-    """Raised where a tensor was not written as a whole: an error of the program, not of its user."""
+    """Raised if a tensor was not written completely: a bug in the program, not a user's error."""
 
 
 class WeightsWriter:
@@ -44,7 +44,7 @@ class WeightsWriter:
         entries: the tensors, in the order of the model.
         metadata: texts to store in every file; readers of transformers want ``{"format": "pt"}``.
         max_shard_size: the most bytes of tensors in one file; see `pack`.
-        force: replace what is there.
+        force: replace an existing file.
 
     Attributes:
         digests: the SHA-256 of each tensor by its name, as it is on the disk, after `read_elements`.
@@ -89,7 +89,7 @@ class WeightsWriter:
         """Refuse what entering would refuse, and create nothing.
 
         Raises:
-            ParamtoolError: where the files may not be written, or the disk is too full.
+            ParamtoolError: if the files may not be written, or the disk is too full.
         """
         if self._folder is not None:
             self._folder.check()
@@ -137,7 +137,7 @@ class WeightsWriter:
     def _finish(self) -> None:
         for name, left in self._left.items():
             if left:
-                raise Incomplete(f"{name!r} was not written as a whole: {left:,} bytes are missing")
+                raise Incomplete(f"{name!r} was not written completely: {left:,} bytes are missing")
         for shard in self._shards:
             shard.file.sync()
             shard.check()
@@ -169,9 +169,11 @@ class _Shard:
         self.file = file
 
     def check(self) -> None:
-        """Raise where the file does not say what it was to say."""
+        """Raise if the file does not contain what it should."""
         meant = {each.name: (each.dtype, each.shape, *self.layout.places[each.name]) for each in self.entries}
         tensors, _ = read_open_file(self.file.descriptor, self.file.target)
         found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
         if found != meant:
-            raise ParamtoolError(f"cannot write {self.file.target}: other bytes came back than were written")
+            raise ParamtoolError(
+                f"cannot write {self.file.target}: the bytes read back differ from those written"
+            )

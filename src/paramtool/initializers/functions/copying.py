@@ -35,9 +35,9 @@ def _check(
     if found is None:
         raise ValueError(f"{file} has no tensor '{wanted}'")
     if found.shape != tuple(shape):
-        raise ValueError(f"it is {list(shape)}, and '{wanted}' of {file} is {list(found.shape)}")
+        raise ValueError(f"it is {list(shape)}, but '{wanted}' in {file} is {list(found.shape)}")
     if torch_dtype(found).is_complex and not dtype.is_complex:
-        raise ValueError(f"'{wanted}' of {file} is {found.dtype}, which it would lose a part of")
+        raise ValueError(f"'{wanted}' in {file} is {found.dtype}, which it cannot hold without loss")
 
 
 copy.check = _check  # type: ignore[attr-defined]
@@ -64,7 +64,7 @@ def _open(file: str, state: object) -> _Source:  # noqa: ARG001 - a key of the c
 
 
 def _state(path: Path) -> tuple[object, ...]:
-    """Return what changes where a file is written anew, or one beside the index that it is."""
+    """Return what changes when a file is rewritten, or one beside the index that it is."""
     try:
         folder = path if path.is_dir() else path.parent if path.suffix == ".json" else None
         paths = [path] if folder is None else sorted(folder.iterdir())

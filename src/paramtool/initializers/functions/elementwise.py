@@ -1,4 +1,4 @@
-"""The elementwise initializers of ``torch.nn.init``, and arithmetic on what is there."""
+"""The elementwise initializers of ``torch.nn.init``, and arithmetic on the present values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def trunc_normal(
     low, high = (a - mean) / std, (b - mean) / std
     mass = _phi(high) - _phi(low)
     if not (b > a and mass > 1e-6):
-        raise ValueError(f"the normal distribution has next to nothing within [{a:g}, {b:g}]")
+        raise ValueError(f"the normal distribution has almost nothing within [{a:g}, {b:g}]")
 
     def draw(block: Tensor, chance: Any) -> None:
         block.uniform_(2 * _phi(low) - 1, 2 * _phi(high) - 1, generator=chance)
@@ -152,7 +152,7 @@ def clamp(_: Sequence[int], min: float | None = None, max: float | None = None) 
     if min is None and max is None:
         raise ValueError("clamp needs 'min' or 'max'")
     if min is not None and max is not None and min > max:
-        raise ValueError(f"nothing is in [{min:g}, {max:g}]")
+        raise ValueError(f"the range [{min:g}, {max:g}] is empty")
     return Law(lambda block, _: block.clamp_(min, max), replaces=False, random=False, complex=False)
 
 

@@ -29,7 +29,7 @@ def _span(shape: Sequence[int], index: Sequence[int]) -> tuple[int, int]:
         ValueError: naming the index and the shape that has no such element.
     """
     if not index:
-        raise ValueError("the index has no number; 'constant' sets every element")
+        raise ValueError("the index is empty; 'constant' sets every element")
     if len(index) > len(shape):
         raise ValueError(f"the index {list(index)} is longer than its shape {list(shape)}")
     start = 0

@@ -18,7 +18,7 @@ class Law:
     Attributes:
         draw: fills, or changes, a flat block in place: float32, or complex64, where the law is random,
             else of the tensor's own dtype.
-        mean, std: of what it fills; None where they depend on what was there.  The std of complex
+        mean, std: of what it fills; None if they depend on what was there.  The std of complex
             numbers is that of their distance from the mean.
         note: what the law took from the shape, such as ``fan_in 4``.
         replaces: whether nothing of the earlier values is left.

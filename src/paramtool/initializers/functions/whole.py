@@ -23,27 +23,27 @@ def after(check: Callable[..., None]) -> Callable[[Function], Function]:
 
 def _is_matrix(shape: Sequence[int]) -> None:
     if len(shape) != 2:
-        raise ValueError(f"it fills 2 dimensions, got {len(shape)}")
+        raise ValueError(f"it needs 2 dimensions, got {len(shape)}")
 
 
 def _has_columns(shape: Sequence[int], **_: Any) -> None:
     if len(shape) < 2:
-        raise ValueError(f"it fills 2 or more dimensions, got {len(shape)}")
+        raise ValueError(f"it needs 2 or more dimensions, got {len(shape)}")
 
 
 def _is_convolution(shape: Sequence[int], groups: int = 1) -> None:
     if not 3 <= len(shape) <= 5:
-        raise ValueError(f"it fills 3, 4 or 5 dimensions, got {len(shape)}")
+        raise ValueError(f"it needs 3, 4 or 5 dimensions, got {len(shape)}")
     if groups < 1 or shape[0] % groups:
-        raise ValueError(f"{shape[0]} output channels are not {groups} groups")
+        raise ValueError(f"{shape[0]} output channels do not split into {groups} groups")
 
 
 def _can_be_sparse(shape: Sequence[int], sparsity: float, std: float = 0.01) -> None:
     _is_matrix(shape)
     if not 0 <= sparsity <= 1:
-        raise ValueError(f"sparsity is a fraction from 0 to 1, got {sparsity:g}")
+        raise ValueError(f"sparsity must be a fraction from 0 to 1, got {sparsity:g}")
     if not std >= 0:
-        raise ValueError(f"std is 0 or more, got {std:g}")
+        raise ValueError(f"std must be 0 or more, got {std:g}")
 
 
 @after(_is_matrix)

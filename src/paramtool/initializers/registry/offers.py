@@ -17,7 +17,7 @@ def find(name: str) -> Offer | None:
     """Return the initializer that is offered as `name`, or None.
 
     Raises:
-        ParamtoolError: where two owners offer the name, one of which may be this tool.
+        ParamtoolError: if two owners offer the name, one of which may be this tool.
     """
     return only(listed(), name)
 
@@ -38,7 +38,7 @@ def from_files(files: Iterable[str]) -> Iterator[None]:
     """Offer the initializers of Python files, until the context ends.
 
     Raises:
-        ParamtoolError: where a file cannot be imported, has none, or has a name that is taken.
+        ParamtoolError: if a file cannot be imported, has none, or has a name that is taken.
     """
     global _from_files  # noqa: PLW0603 - the registry, beside the one that the installation is
     added: list[python_file.FromFile] = []
@@ -61,5 +61,5 @@ def refuse_built_in(file: str, names: Iterable[str]) -> None:
     """
     for name in names:
         if name in BUILT_IN:
-            message = f"the plugin {file} has '{name}', which is the name of a built-in initializer"
+            message = f"the plugin {file} has '{name}', but a built-in initializer has that name"
             raise ParamtoolError(message, hint="give the function another name")

@@ -25,7 +25,7 @@ class Option:
     """The option that an initializer has on the command line.
 
     Attributes:
-        metavar: its value; empty where it takes none.
+        metavar: its value; empty if it takes none.
         help: one line.
         optional: whether the value may be left out.
     """
@@ -46,7 +46,7 @@ class BuiltIn:
         origin: whose it is, `TORCH` or `OWN`.
         main: the argument that a lone number stands for where it is not the first: ``normal: 0.01``
             is a std.
-        option: None where only ``--with`` gives it.
+        option: None if only ``--with`` gives it.
     """
 
     name: str
@@ -113,7 +113,7 @@ TABLE = (
     _torch("eye", module="whole", option=Option("", "The identity matrix.")),
     _torch(
         "dirac", "groups: int = 1",
-        module="whole", option=Option("[GROUPS]", "A convolution that passes its input on.", True),
+        module="whole", option=Option("[GROUPS]", "A convolution that passes its input through.", True),
     ),
     _torch(
         "xavier_uniform", "gain: float = 1.0",
@@ -138,17 +138,17 @@ TABLE = (
     _torch(
         "sparse", "sparsity: float", "std: float = 0.01",
         module="whole",
-        option=Option("SPARSITY", "N(0, 0.01²) with a part of each column 0; or SPARSITY,STD."),
+        option=Option("SPARSITY", "N(0, 0.01²) with a part of each column set to 0; or SPARSITY,STD."),
     ),
-    _own("add", "value: float", option=Option("VALUE", "Add VALUE to what is there.")),
-    _own("mul", "value: float", option=Option("VALUE", "Multiply what is there by VALUE.")),
+    _own("add", "value: float", option=Option("VALUE", "Add VALUE to the present values.")),
+    _own("mul", "value: float", option=Option("VALUE", "Multiply the present values by VALUE.")),
     _own(
         "clamp", "min: float | None = None", "max: float | None = None",
-        option=Option("MIN,MAX", "Move what is there into [MIN, MAX]."),
+        option=Option("MIN,MAX", "Clamp the present values to [MIN, MAX]."),
     ),
     _own(
         "put", "index: int | [int]", "value: float",
-        module="indexed", option=Option("INDEX=VALUE", "Set an element, as 0,0=42; or a row, 0=42."),
+        module="indexed", option=Option("INDEX=VALUE", "Set an element, e.g. 0,0=42, or a row, e.g. 0=42."),
     ),
     _own("copy", "file: str", "name: str = '{name}'", module="copying"),
 )  # fmt: skip

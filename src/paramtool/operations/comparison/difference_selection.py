@@ -23,7 +23,7 @@ def choose_differences(report: Differences, names: Iterable[str], selection: Sel
         selection: without types, which a difference has none of.
 
     Raises:
-        NothingMatched: where it keeps no name, whether it differs or not.
+        NothingMatched: if it keeps no name, whether it differs or not.
     """
     known = dict.fromkeys(names)
     kept = matching(selection.patterns, known) if selection.patterns else set(known)

@@ -30,7 +30,7 @@ class ValueComparison(Protocol):
         """Return what is equal for tensors of A and of B exactly when their elements are."""
 
     def change(self, a: str, b: str) -> ValueChange | None:
-        """Return how far a tensor of B is from one of A, of its shape; None where they are close."""
+        """Return how far a tensor of B is from one of A, of its shape; None if they are close."""
 
 
 class Pair(NamedTuple):
@@ -54,7 +54,7 @@ def differences(
     What a side does not know is not a difference: a checkpoint has no ``requires_grad`` and no kinds.
 
     Args:
-        a: what was there.
+        a: the old model.
         b: what is there now.
         values: compares the elements; None leaves them alone.
         absent_a, absent_b: names that a file only maps to another.
@@ -125,7 +125,7 @@ def _kind(row: ParameterRow) -> str | None:
 def _pairings(
     a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: ValueComparison | None
 ) -> list[Pairing]:
-    """Pair what is only in one of them: by its elements where there are any, then by its looks."""
+    """Pair what is only in one of them: by elements if there are any, then by name and shape."""
     tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
     removed = {name: _key(row, tell_kinds) for name, row in a.items() if name not in b}
     added = {name: _key(row, tell_kinds) for name, row in b.items() if name not in a}

@@ -10,7 +10,7 @@ from paramtool.quantities import and_more
 from paramtool.records.parameter import ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")
-"""What a tensor can be, where that is known; a checkpoint does not say."""
+"""What a tensor can be, if known; a checkpoint does not say."""
 
 _SINCE_VERSION_2 = "num_batches_tracked"
 """What a BatchNorm adds itself to a state_dict without torch's metadata."""
@@ -86,7 +86,7 @@ def _keys(what: str, names: list[str]) -> Iterator[str]:
 def _stored_once(names: list[str]) -> Iterator[str]:
     if names:
         more = and_more(len(names) - 1)
-        yield f"{names[0]}{more}: stored once, under what it is tied to, for safetensors.torch.load_model"
+        yield f"{names[0]}{more}: stored once, under its other name, as safetensors.torch.load_model expects"
 
 
 def _sizes(misfits: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _casts(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
 
 
 def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
-    """Yield a warning where tensors of A are loaded one over the other into one of B."""
+    """Yield a warning if several tensors in A are loaded into one in B."""
     groups: dict[str, list[ParameterRow]] = {}
     for was, now in both:
         groups.setdefault(now.tensor, []).append(was)
@@ -117,5 +117,5 @@ def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]
     if lost:
         first, last = lost[0][0], lost[0][-1]
         more = f"; {len(lost) - 1:,} more like it" if len(lost) > 1 else ""
-        both_ways = f"{last.name} over {first.name}, two tensors in A and one in B"
+        both_ways = f"{last.name} over {first.name}, two tensors in A but one in B"
         yield f"loads {both_ways}: the last one wins{more}"

@@ -30,7 +30,7 @@ LEAST_IN_COMMON = 0.5
 """Part of the tensors of two modules that agree where the modules are taken for one."""
 
 MOST_COMPARISONS = 500_000
-"""Pairs that are looked at one by one, about a second; then only what is unique or in order is found."""
+"""Pairs that are compared one by one, about a second; beyond that only unique or ordered ones are found."""
 
 GROUNDS = ("end of the name", "place", "a similar name", "order")
 """What two names have in common besides shape and dtype, the strongest first."""
@@ -97,7 +97,7 @@ class _Walk:
         self.taken.add(now)
 
     def align(self, a: NameNodes, b: NameNodes, ground: int) -> None:
-        """Pair what is in one module with what is in the other, the two being paired by `ground`."""
+        """Pair the contents of two modules, which are paired by `ground`."""
         for part in a:
             if part in b:
                 self._pair(a[part], b[part], ground)

@@ -16,7 +16,7 @@ _OF_TENSORS = ("retyped", "frozen", "unfrozen")
 def with_modules(
     rows: Iterable[DifferenceRow], a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow]
 ) -> list[DifferenceRow]:
-    """Return `rows`, each with the largest module that it is a difference of, where there is one.
+    """Return `rows`, each with the largest module whose difference it is part of, if any.
 
     A module was renamed where every name in it was, and each ends as it did.  It was retyped or frozen
     where every tensor in it was that had that dtype, or was trainable.
@@ -48,7 +48,7 @@ def _renamed(rows: Sequence[DifferenceRow], a: Iterable[str], b: Iterable[str]) 
 
 
 def _differing_ends(was: str, now: str) -> tuple[str, str]:
-    """Return what is before the parts that both names end with."""
+    """Return the parts before the ending that both names share."""
     parts, others = was.split("."), now.split(".")
     while parts and others and parts[-1] == others[-1]:
         parts.pop()

@@ -39,7 +39,7 @@ class Finding:
 
 
 class Examined(Protocol):
-    """What a model is asked for; each raises CannotAnswer where its kind has no answer."""
+    """What a model is asked for; each raises CannotAnswer if its kind has no answer."""
 
     name: str
     is_buildable: ClassVar[bool]
@@ -80,7 +80,7 @@ def check(
                 finding = EXPECTATIONS[each.name](each, model)
             rows.append(_row(each, finding, model.name))
         except CannotAnswer as error:
-            message = f"'{each.name}' cannot be told: {error.message}"
+            message = f"cannot check '{each.name}': {error.message}"
             problems.append(CannotAnswer(message, each.place, error.hint))
     if problems:
         raise Problems(problems)
@@ -163,7 +163,7 @@ def _shared(expectation: Expectation, model: Examined) -> Finding:
     if found.holds:
         return Finding(True, "one tensor" if found.are_tied else "overlapping tensors")
     apart = " and ".join(" = ".join(group) for group in found.groups)
-    return Finding(False, f"{apart} are apart", tuple(expected_names(expectation)))
+    return Finding(False, f"{apart} are separate", tuple(expected_names(expectation)))
 
 
 def _distinct(expectation: Expectation, model: Examined) -> Finding:
@@ -187,7 +187,7 @@ def _finite(_: Expectation, model: Examined) -> Finding:
     if any(row.shape is None for row in rows):
         raise _lazy()
     if any(row.nan is None or row.inf is None for row in rows):
-        raise CannotAnswer("it holds no statistics", hint="'paramtool inspect --stats' writes them")
+        raise CannotAnswer("it has no statistics", hint="'paramtool inspect --stats' writes them")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
     found = _all_but(list(wrong), len(rows), "finite")
     return Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names) if wrong else found
@@ -205,7 +205,7 @@ def _init(_: Expectation, model: Examined) -> Finding:
 def _gradients(_: Expectation, model: Examined) -> Finding:
     tensors = [row.name for row in _parameter_rows(model) if row.counted and row.requires_grad]
     if model.is_buildable and model.inputs is None:
-        hint = "a spec has, as in input: {shape: [2, 4]}"
+        hint = "give the spec one, e.g. input: {shape: [2, 4]}"
         raise CannotAnswer(f"{model.name} has no input to run on", hint=hint)
     report = model.initialized().gradients(by_use=False, values=False)
     verdicts = {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
@@ -241,7 +241,7 @@ def _parameter_rows(model: Examined) -> list[ParameterRow]:
 
 
 def _settled(model: Examined) -> ParameterTotals:
-    """Return the totals, where every parameter has a shape."""
+    """Return the totals, if every parameter has a shape."""
     counted = model.listing().totals
     if counted.uninitialized:
         raise _lazy()
@@ -249,12 +249,12 @@ def _settled(model: Examined) -> ParameterTotals:
 
 
 def _lazy() -> CannotAnswer:
-    return CannotAnswer("a lazy parameter has no shape yet", hint="input: in the spec gives it one")
+    return CannotAnswer("a lazy parameter has no shape yet", hint="give the spec an 'input'")
 
 
 def _no_gradients() -> CannotAnswer:
     return CannotAnswer(
-        "it does not say what requires a gradient", hint="a spec or package.module:object does"
+        "it does not record which parameters require a gradient", hint="a spec or package.module:object does"
     )
 
 
@@ -267,13 +267,13 @@ def _counted(expectation: Expectation, count: int) -> Finding:
 
 
 def _all_but(names: Sequence[str], total: int, what: str) -> Finding:
-    """Return the finding where all of `total` are as they should, but for `names`."""
+    """Return the finding when all of `total` are right except `names`."""
     found = f"{total - len(names):,} of {total:,} {what}"
     return Finding(not names, found + _but_not(names, total), tuple(names))
 
 
 def _but_not(names: Sequence[str], total: int) -> str:
-    """Name the first of those that are not, where others are."""
+    """Name the first of those that are not right, if others are."""
     return f"; not {_first(names)}" if 0 < len(names) < total else ""
 
 

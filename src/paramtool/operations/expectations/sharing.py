@@ -95,7 +95,7 @@ def _error(each: Expectation, found: SharedNames, tensors: Mapping[str, str]) ->
         return None
     if found.absent:
         name = found.absent[0]
-        message = f"no parameter or buffer {_quoted(name)}, which is expected to be {each.name}"
+        message = f"there is no parameter or buffer {_quoted(name)}, expected to be {each.name}"
         return ParamtoolError(message, each.place, did_you_mean(name, tensors))
     if each.name == "shared":
         pair = [group[0] for group in found.groups][:2]
@@ -103,7 +103,7 @@ def _error(each: Expectation, found: SharedNames, tensors: Mapping[str, str]) ->
     else:
         pair = list(found.of_several[0][:2])
         said = "are one tensor" if len({tensors[name] for name in pair}) == 1 else "overlap in memory"
-    message = f"{' and '.join(map(_quoted, pair))} {said}, and are expected to be {each.name}"
+    message = f"{' and '.join(map(_quoted, pair))} {said}, but are expected to be {each.name}"
     return ParamtoolError(message, each.place)
 
 

@@ -70,14 +70,14 @@ def gradients(
             the passes without looking at uses at all.
         layers: add a row for each call of a module, with the std of its output and of the gradient there.
         training: the mode; None leaves every module in its own.
-        values: add the elements of gradients of at most 100; None where all gradients together are so
+        values: add the elements of gradients of at most 100; None if all gradients together are so
             few.  At most 4 are added always.
         seed: of the projection's direction, and of dropout.
         model: what to call the model in the report.
 
     Raises:
-        ParamtoolError: where there is nothing to run or to differentiate, or a pass fails.
-        Bug: where the uses of a parameter do not add up to its gradient.
+        ParamtoolError: if there is nothing to run or to differentiate, or a pass fails.
+        Bug: if the uses of a parameter do not add up to its gradient.
     """
     levels = check_nesting(module)
     parameters = _parameters(module)
@@ -160,7 +160,7 @@ def _totals(
 
 def _lost(parameters: Sequence[NamedParameter], kept: CopyOnWrite) -> list[str]:
     return [
-        f"'{each.names[0]}' was written where no operation was seen, and is not as it was"
+        f"'{each.names[0]}' was changed by an operation that was not seen, and cannot be restored"
         for each in parameters
         if kept.is_lost(each.parameter)
     ]
@@ -168,7 +168,7 @@ def _lost(parameters: Sequence[NamedParameter], kept: CopyOnWrite) -> list[str]:
 
 def _rest(rows: Sequence[GradientRow]) -> list[str]:
     return [
-        f"code of the model's own changed gradients; the row '{REST}' is what it did to '{row.name}'"
+        f"the model's own code changed gradients; the row '{REST}' is its effect on '{row.name}'"
         for row in rows
         if row.kind == "use" and row.operation == REST
     ]
@@ -176,7 +176,7 @@ def _rest(rows: Sequence[GradientRow]) -> list[str]:
 
 def _hooks(parameters: Sequence[NamedParameter]) -> list[str]:
     return [
-        f"'{each.names[0]}' has a hook, which may change its gradient: its uses are what reached the hook"
+        f"'{each.names[0]}' has a hook that may change its gradient: its uses add up to what reached the hook"
         for each in parameters
         if is_hooked(each.parameter)
     ]

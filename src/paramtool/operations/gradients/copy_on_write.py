@@ -53,7 +53,7 @@ class CopyOnWrite(FunctionMode):
         return func(*args, **kwargs)
 
     def keep(self, tensor: Tensor) -> None:
-        """Copy the memory of `tensor` where it is a model's, unless there is a copy."""
+        """Copy the memory of `tensor` if it belongs to a model and has no copy yet."""
         for storage in _storages(tensor):
             if self._whole.pop(storage._cdata, None) is not None:
                 self._copies[storage._cdata] = storage, storage.clone()  # type: ignore[no-untyped-call]

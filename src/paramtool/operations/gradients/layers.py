@@ -16,7 +16,7 @@ from paramtool.tensors.arrays import array_of
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import tensors
 
-CAPTION = "outputs as they came, downwards; gradients of the loss there, upwards; log scale"
+CAPTION = "read outputs downwards and gradients of the loss upwards; log scale"
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _has_spread(tensor: Tensor) -> bool:
 
 
 def spread(tensor: Tensor) -> float | None:
-    """Return the std with Bessel's correction; None of a single element, NaN or inf where one is."""
+    """Return the std with Bessel's correction; None of a single element, NaN or inf if one is."""
     flat = tensor.detach().to_dense().reshape(-1)
     if flat.is_complex():
         flat = flat.abs()

@@ -89,8 +89,8 @@ class Degeneracy:
     def notes(self) -> list[str]:
         """Return what there is to say after the backward pass."""
         return [
-            f"the {self._loss} of what {name} returns hardly depends on what went in, so gradients before"
-            " it are about 0; --loss projection has none of this"
+            f"the {self._loss} of the output of {name} hardly depends on its input, so gradients before"
+            " it are about 0; --loss projection avoids this"
             for name in dict.fromkeys(self._cancelled)
         ]
 

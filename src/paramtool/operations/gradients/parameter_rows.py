@@ -30,12 +30,12 @@ def gradient_rows(
 
     Args:
         each: the parameter, with its gradient.
-        splits: the uses of all parameters; None where nobody looked.
-        by_use: show the uses; None where there are several.
+        splits: the uses of all parameters; None if nobody looked.
+        by_use: show the uses; None if there are several.
         most: elements of a gradient that are added whole.
 
     Raises:
-        Bug: where the uses do not add up to the gradient.
+        Bug: if the uses do not add up to the gradient.
     """
     parameter, gradient = each.parameter, each.parameter.grad
     whole = None if gradient is None else magnitude(gradient)

@@ -1,4 +1,4 @@
-"""Say where a pass failed, on what, and what to do about it."""
+"""Say where a pass failed, on what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten
 from paramtool.operations.gradients.calls import Failure, has_forward
 from paramtool.tensors.named_tensors import dtype_name
 
-_INTEGERS = "it takes integers: 'fill: randint' in the spec, or as in --input 2,4,randint=10"
+_INTEGERS = "it takes integers: 'fill: randint' in the spec, or e.g. --input 2,4,randint=10"
 _LONGEST = 300
 """Characters of a message of torch's."""
 
 _HINTS = (
-    ("maximum recursion depth", "there is room for every level of its modules: its forward calls itself"),
-    ("Expected more than 1 value per channel", "a batch of 2 or more, or --eval"),
+    ("maximum recursion depth", "its modules are not nested too deep: its forward calls itself"),
+    ("Expected more than 1 value per channel", "use a batch of 2 or more, or --eval"),
     ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
     (
         "missing .* required positional argument",
-        "an --input for each, by order, or by name as in --input src=2,4",
+        "give an --input for each, in order, or by name, e.g. --input src=2,4",
     ),
     ("takes .* positional arguments? but|unexpected keyword argument", "leave out an input"),
-    ("'tuple' object|not tuple", "it got the tuple that the module before it returned, as an LSTM does"),
-    ("same dtype|expected scalar type", "inputs are of the spec's dtype; 'dtype' in the input sets another"),
+    ("'tuple' object|not tuple", "the module before it returned a tuple, as an LSTM does"),
+    ("same dtype|expected scalar type", "inputs have the spec's dtype; 'dtype' in the input sets another"),
 )
 
 
@@ -64,17 +64,17 @@ def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -
 
 
 def _no_forward(name: str) -> ParamtoolError:
-    hint = "Module and the lists and dictionaries only write names down; Sequential runs what is in it"
+    hint = "Module, lists and dictionaries only hold modules; Sequential runs them"
     return ParamtoolError(f"{name} has no forward", hint=hint)
 
 
 def failed_backward(error: Exception) -> ParamtoolError:
-    """Return what to tell of an `error` in the backward pass."""
+    """Return the message for an `error` in the backward pass."""
     return UserCodeFailed(f"the backward pass fails: {_message(error)}")
 
 
 def failed_loss(name: str, error: Exception) -> ParamtoolError:
-    """Return what to tell of an `error` while the loss was made of the output."""
+    """Return the message for an `error` while the loss was made of the output."""
     return UserCodeFailed(f"the loss {name} of the output fails: {_message(error)}")
 
 
@@ -87,7 +87,7 @@ def _message(error: Exception) -> str:
 def _hint(error: Exception, module: nn.Module) -> str | None:
     text = str(error)
     if "index out of range" in text and isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
-        return f"it has {module.num_embeddings:,} rows: as in --input 2,4,randint={module.num_embeddings}"
+        return f"it has {module.num_embeddings:,} rows: use e.g. --input 2,4,randint={module.num_embeddings}"
     return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), None)
 
 

@@ -34,7 +34,7 @@ class Split:
 
     @cached_property
     def magnitude(self) -> Magnitude | None:
-        """The size of what it added, once all passes are over; None where nothing came back."""
+        """The size of what it added, once all passes are over; None if nothing came back."""
         return None if self.gradient is None else magnitude(self.gradient)
 
     def add(self, gradient: Tensor | None) -> None:
@@ -99,7 +99,7 @@ class Splits:
             it; else None.
 
         Raises:
-            Bug: where they differ by more than rounding, and nobody else can have done it.
+            Bug: if they differ by more than rounding, and nobody else can have done it.
         """
         splits, gradient = self.of(parameter), parameter.grad
         if is_hooked(parameter):
@@ -121,8 +121,8 @@ class Splits:
             return None
         if self._foreign:
             return Split(Call("", 1), REST, _left(gradient, splits))
-        message = f"the uses of '{name}' add up to another gradient; the residual is {residual:.3g}"
-        raise Bug(message, hint="please report it; --no-by-use leaves the uses out")
+        message = f"the uses of '{name}' do not add up to its gradient; the residual is {residual:.3g}"
+        raise Bug(message, hint="please report this; --no-by-use leaves out the uses")
 
 
 def _left(gradient: Tensor, splits: Sequence[Split]) -> Tensor:

@@ -29,7 +29,7 @@ class Use:
         parameter: the parameter.
         call: of the innermost module that was running.
         operation: torch's name.
-        gradient: what the use added; None where nothing came back, and of a parameter's only use,
+        gradient: what the use added; None if nothing came back, and of a parameter's only use,
             which added all there is.
     """
 
@@ -41,7 +41,7 @@ class Use:
 
 @dataclass
 class _Found:
-    """A use, its view (None where no mode sees it), when it was, and whether the backward pass ran it."""
+    """A use, its view (None if no mode sees it), when it was, and whether the backward pass ran it."""
 
     use: Use
     view: Tensor | None

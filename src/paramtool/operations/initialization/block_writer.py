@@ -27,7 +27,7 @@ class StoredTensor:
     """One tensor on its way to the disk: what it was filled with, and what rules do to it.
 
     Attributes:
-        fills: what the constructor did; empty where `tensor` holds the values itself, or `loaded` gives them.
+        fills: what the constructor did; empty if `tensor` holds the values itself, or `loaded` gives them.
         steps: what rules do after that.
         loaded: reads the elements from a file, in the tensor's dtype and in blocks.
         moments: what is known of the elements that are written.

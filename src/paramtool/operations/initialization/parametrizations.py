@@ -1,4 +1,4 @@
-"""Parametrized tensors: the forward uses one that is computed from what is stored.
+"""Parametrized tensors: the forward pass uses a tensor computed from the stored ones.
 
 Whoever writes the stored ones, or the attribute (pytorch #180968), gives the forward another law than
 was asked for.  So values are assigned through the module, where the right inverses of its
@@ -54,13 +54,13 @@ class Effective:
             return computed.detach().clone(memory_format=torch.contiguous_format)
 
     def check_inverse(self) -> None:
-        """Raise a ValueError where a parametrization has no right inverse."""
+        """Raise a ValueError if a parametrization has no right inverse."""
         for each in self._list:
             if not hasattr(each, "right_inverse"):
                 raise ValueError(f"its parametrization {_name(each)} has no right inverse")
 
     def rehearse(self, value: Tensor) -> None:
-        """Assign `value` in a copy, and raise a ValueError where the copy would then use something else."""
+        """Assign `value` in a copy, and raise a ValueError if the copy would then use something else."""
         trial = copy.deepcopy(self._list)
         with torch.no_grad():
             try:
@@ -75,7 +75,7 @@ class Effective:
         if not torch.allclose(found, value, rtol=0.0, atol=room, equal_nan=True):
             raise ValueError(
                 f"its parametrization {self.parametrizations} cannot represent the result,"
-                " so that the forward would use another tensor"
+                " so the forward pass would use a different tensor"
             )
 
     def assign(self, value: Tensor) -> None:

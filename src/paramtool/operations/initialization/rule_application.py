@@ -68,9 +68,9 @@ def initialize(
         model: what to call the model in the report.
 
     Raises:
-        NothingMatched: where a rule matches no parameter.
+        NothingMatched: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
-        ParamtoolError: where there are no values to change, or a plugin raises, changes the shape or
+        ParamtoolError: if there are no values to change, or a plugin raises, changes the shape or
             leaves elements unfilled.
     """
     targets = plan(module, rules)

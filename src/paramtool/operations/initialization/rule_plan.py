@@ -31,7 +31,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
     """Return every parameter of `module` with the steps that `rules` make, top to bottom.
 
     Raises:
-        NothingMatched: where a rule matches no parameter.
+        NothingMatched: if a rule matches no parameter.
         Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
     """
     targets = targets_of(module)
@@ -61,7 +61,7 @@ def find_initializer(name: str) -> Callable[..., Any]:
     """Return the initializer that an installed distribution, or this tool, offers as `name`.
 
     Raises:
-        ParamtoolError: where nobody does, it cannot be imported, or its attribute ``replaces`` is not a bool.
+        ParamtoolError: if nobody does, it cannot be imported, or its attribute ``replaces`` is not a bool.
     """
     entry = offers.find(name)
     if entry is None:
@@ -73,7 +73,9 @@ def find_initializer(name: str) -> Callable[..., Any]:
     if not isinstance(replaces, bool):
         owner = f"the initializer '{name}' of {entry.owner}"
         message = f"the attribute 'replaces' of {owner} must be bool, got {shorten(repr(replaces))}"
-        raise ParamtoolError(message, hint=f"{name}.replaces = False says that it acts on what is there")
+        raise ParamtoolError(
+            message, hint=f"{name}.replaces = False means that it changes the present values"
+        )
     return found
 
 
@@ -155,18 +157,18 @@ def _check(target: Target) -> None:
 
 def _check_complex(target: Target, is_fit: bool) -> None:
     if target.tensor.is_complex() and not is_fit:
-        raise ValueError(f"its dtype is {dtype_name(target.tensor)}, which this law does not fill")
+        raise ValueError(f"its dtype is {dtype_name(target.tensor)}, which this initializer cannot fill")
 
 
 def _check_range(law: Law, dtype: torch.dtype) -> None:
-    """Refuse what would be infinite: a constant may be so as it is written, what is drawn may not."""
+    """Refuse infinite values: a constant may be written so, but drawn values may not be infinite."""
     if law.mean is None or law.std is None:
         return
     size, largest = abs(law.mean) + law.std, torch.finfo(dtype).max
     if math.isfinite(size) and size > largest:
-        raise ValueError(f"its dtype ends at {largest:g}")
+        raise ValueError(f"the largest value of its dtype is {largest:g}")
     if law.random and not math.isfinite(size):
-        raise ValueError(f"nothing can be drawn with the mean {law.mean:g} and the std {law.std:g}")
+        raise ValueError(f"cannot draw with mean {law.mean:g} and std {law.std:g}")
 
 
 def _nothing_to_check(*_: object, **__: object) -> None:

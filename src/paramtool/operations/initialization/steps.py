@@ -19,7 +19,7 @@ from paramtool.tensors import streams
 from paramtool.tensors.one_thread import one_thread
 from paramtool.tensors.scratch import Scratch
 
-_IN_PLACE = "it is to fill its tensor in place"
+_IN_PLACE = "it must fill its tensor in place"
 _ONE_AT_A_TIME = threading.Lock()
 _NO_BLOCK = 1 << 32
 """From here on no number is that of a block, of which no tensor has so many."""
@@ -76,7 +76,7 @@ def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) ->
     The copy is all NaN and float32, so that what is drawn does not depend on the dtype; a function with
     the attribute ``exact`` gets the tensor's own dtype.  One whose attribute ``replaces`` is False gets
     the present values, in float32 or what is wider, so that those it leaves keep every bit.  Either may
-    leave no NaN where none was before; only one that is exact may write it.  One fill runs at a time,
+    leave no NaN if none was before; only one that is exact may write it.  One fill runs at a time,
     for the global generator.
 
     Args:
@@ -86,7 +86,7 @@ def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) ->
         seed, name: what decides the stream.
 
     Raises:
-        ParamtoolError: where the function raises, or does not fill in place, or leaves NaN.
+        ParamtoolError: if the function raises, or does not fill in place, or leaves NaN.
     """
     # the stream of the present values would give a noise that is these values once more
     generator = streams.stream(seed, name, 0 if step.replaces else _NO_BLOCK + number)

@@ -62,7 +62,7 @@ class Target:
 
     @property
     def _padding(self) -> set[int]:
-        """The rows that embeddings leave without gradient, so that what is in them stays."""
+        """The rows that get no gradient in embeddings, so their values stay."""
         pairs = zip(self.names, self.owners, strict=False)
         embeddings = [owner for name, owner in pairs if isinstance(owner, _EMBEDDINGS) and _is_weight(name)]
         return {each.padding_idx for each in embeddings if each.padding_idx is not None}
@@ -95,7 +95,7 @@ def _target(group: list[NamedTensor], module: nn.Module, shared: set[int]) -> Ta
     tensor = group[0].tensor
     refused = next((reason for reason in map(old_style, group) if reason), None)
     if any(id(each.tensor) in shared for each in group):
-        refused = "it is tied to what another tensor is computed from"
+        refused = "it is tied to a tensor that another one is computed from"
     computed = dict(filter(None, (effective_of(each, module) for each in group)))
     if not computed:
         return Target(stored, tensor, tuple(each.owner for each in group), None, refused)

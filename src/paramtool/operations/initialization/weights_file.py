@@ -61,15 +61,15 @@ def save(
         seed: of every stream.
         jobs: threads; the values do not depend on them.
         max_shard_size: bytes of tensors in one file at most.
-        force: replace what is there.
+        force: replace an existing file.
         digests: read every element back, and add the SHA-256 of each tensor.
         model: what to call the model in the report.
         progress: called with the bytes of each block that is written.
 
     Raises:
-        NothingMatched: where a rule matches no parameter.
+        NothingMatched: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
-        ParamtoolError: where the files cannot be written, or a plugin misbehaves.
+        ParamtoolError: if the files cannot be written, or a plugin misbehaves.
     """
     targets = plan(module, rules)
     touched = [each for each in targets if each.steps]
@@ -106,7 +106,7 @@ def check_target(
     """Refuse what `save` would refuse of `target`, write nothing, and return the bytes of the tensors.
 
     Raises:
-        ParamtoolError: where the files cannot be written.
+        ParamtoolError: if the files cannot be written.
     """
     saved, _ = _saved(module, (), None)
     entries = [each.entry for each in saved]

@@ -45,10 +45,10 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
 
 
 def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
-    """Return what is below the dotted path `module`, by its own names.
+    """Return what is below the dotted path `module`, with names relative to it.
 
     Raises:
-        ParamtoolError: where nothing is.
+        ParamtoolError: if nothing is.
     """
     part = checkpoint.below(module)
     if not part.tensors:

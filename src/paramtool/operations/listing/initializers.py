@@ -37,7 +37,7 @@ def initializers(name: str | None = None, *, files: Iterable[str] = ()) -> Initi
         files: Python files of initializers, which are read and not run.
 
     Raises:
-        ParamtoolError: where there is none of that name, or a file has none.
+        ParamtoolError: if there is none of that name, or a file has none.
     """
     rows = [_offered(each) for each in offers.listed()]
     for file in dict.fromkeys(files):
@@ -136,7 +136,7 @@ def _example(name: str, signature: Signature) -> list[tuple[str, str]]:
 
 
 def _plain(argument: Argument) -> str | None:
-    """Return the default as rules write it, or None where they cannot."""
+    """Return the default as rules write it, or None if they cannot."""
     try:
         value = ast.literal_eval(argument.default or "")
     except (SyntaxError, ValueError):

@@ -39,7 +39,7 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
     """Return the rows that `selection` keeps, in their order; each tensor counts in the first of them.
 
     Raises:
-        NothingMatched: where it keeps none.
+        NothingMatched: if it keeps none.
         ParamtoolError: for a pattern that searches too long.
     """
     rows = list(rows)
@@ -74,13 +74,13 @@ def _hint(rows: list[ParameterRow], selection: Selection) -> str:
 
 
 def check_sort(key: str) -> None:
-    """Refuse a key that is no field of a row.
+    """Refuse a key that is not a field of a row.
 
     Raises:
         ParamtoolError: with the nearest field.
     """
     if key not in SORT_KEYS:
-        hint = did_you_mean(key, SORT_KEYS) or f"one of {', '.join(SORT_KEYS)}"
+        hint = did_you_mean(key, SORT_KEYS) or f"use one of {', '.join(SORT_KEYS)}"
         raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
 
 
@@ -88,7 +88,7 @@ def sort(rows: Iterable[ParameterRow], key: str, reverse: bool = False) -> list[
     """Return the rows by one field: numbers with the largest first, words from A to Z, unknowns last.
 
     Raises:
-        ParamtoolError: where `key` is no field.
+        ParamtoolError: if `key` is not a field.
     """
     check_sort(key)
     rows = list(rows)

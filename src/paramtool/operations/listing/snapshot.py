@@ -34,8 +34,8 @@ def remembered(
         values: with the elements.
 
     Raises:
-        CannotAnswer: where the snapshot has no statistics or values.
-        ParamtoolError: where it has no such module.
+        CannotAnswer: if the snapshot has no statistics or values.
+        ParamtoolError: if it has no such module.
     """
     wanted = {"statistics": (stats, "mean", "--stats"), "values": (values, "values", "--values")}
     for what, (is_wanted, column, option) in wanted.items():

@@ -43,7 +43,7 @@ def share(layout: Layout, *, selection: Selection | None = None) -> Sharing:
         selection: keep the groups of which it keeps a name.
 
     Raises:
-        NothingMatched: where the selection keeps no name at all.
+        NothingMatched: if the selection keeps no name at all.
         ParamtoolError: for a pattern that searches too long.
     """
     listed, equal = layout.listed, layout.equal

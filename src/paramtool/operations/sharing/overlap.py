@@ -131,7 +131,7 @@ def _pairs(cluster: Sequence[Key], extents: Mapping[Key, Extent]) -> Iterator[tu
 
 
 class _TooLong(Exception):
-    """Raised where a search has no steps left."""
+    """Raised if a search has no steps left."""
 
 
 class _Search:
@@ -141,7 +141,7 @@ class _Search:
         self.work = MOST_WORK
 
     def overlap(self, one: Extent, other: Extent) -> bool | None:
-        """Return whether they do; None where that would take too long.
+        """Return whether they do; None if that would take too long.
 
         With the indices of the other one counted from its end, every coefficient is positive: of the
         strides, and 1 of the bytes within a run.
