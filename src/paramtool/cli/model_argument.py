@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from paramtool.cli import console
-from paramtool.language.overrides import Override
 from paramtool.models.default import choose
-from paramtool.models.model import Model
 from paramtool.models.open import open_model, open_recipe
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import compile_pattern
-from paramtool.records.rule import Rule
+
+if TYPE_CHECKING:
+    from paramtool.language.overrides import Override
+    from paramtool.models.model import Model
+    from paramtool.records.rule import Rule
 
 
 def open_argument(
@@ -26,12 +29,18 @@ def open_argument(
         CannotOpen: where there is none, or it cannot be read.
         ParamtoolError: where an option is wrong.
     """
-    parsed = tuple(Override.parse(each) for each in overrides or ())
+    parsed = _parsed(overrides) if overrides else ()
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
     opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
     return opened if seed is None else opened.with_seed(seed)
+
+
+def _parsed(overrides: Sequence[str]) -> tuple[Override, ...]:
+    from paramtool.language.overrides import Override
+
+    return tuple(map(Override.parse, overrides))
 
 
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:

@@ -38,6 +38,9 @@ def listing_columns(stats: bool, values: bool) -> tuple[str, ...]:
     return (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
 
 
+MOST_INLINE = 4
+"""Elements of a tensor that fits into a cell."""
+
 _STATISTIC = column("number", pooled="first")
 _ALARM = column("number", tone="bad", tones={"0": "", "": ""}, pooled="first")
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from paramtool.quantities import and_more, byte_size, counted
-from paramtool.records.difference import DifferenceTotals
-from paramtool.records.expectation import ExpectationTotals
-from paramtool.records.gradient import GradientTotals
-from paramtool.records.initialization import InitializationTotals
-from paramtool.records.initializer import InitializerTotals
-from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
-from paramtool.records.sharing import SharedModule, SharingTotals
-from paramtool.render import difference_text
 from paramtool.render.names import shown
+
+if TYPE_CHECKING:
+    from paramtool.records.difference import DifferenceTotals
+    from paramtool.records.expectation import ExpectationTotals
+    from paramtool.records.gradient import GradientTotals
+    from paramtool.records.initialization import InitializationTotals
+    from paramtool.records.initializer import InitializerTotals
+    from paramtool.records.parameter import ParameterTotals
+    from paramtool.records.sharing import SharedModule, SharingTotals
 
 MOST_MODULES = 5
 """Modules of several paths that are told one by one."""
@@ -26,23 +27,17 @@ MOST_PATHS = 4
 
 def summary(report: Report[Any, Any]) -> list[str]:
     """Return the lines below a table: the totals, and how many names are folded into how many lines."""
-    lines = _sentences(report.totals)
+    lines = _SENTENCES[type(report.totals).__name__](report.totals)
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
-        is_diff = isinstance(report.totals, DifferenceTotals)
+        is_diff = report.command == "diff"
         hint = "; --all shows each" if is_diff or any(".." in row.name for row in report.rows) else ""
         noun = "differences" if is_diff else "names"
         lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines
 
 
-@singledispatch
-def _sentences(totals: Any) -> list[str]:
-    raise TypeError(f"no sentence for {type(totals).__name__}")
-
-
-@_sentences.register
-def _(totals: ParameterTotals) -> list[str]:
+def _parameters(totals: ParameterTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
@@ -56,8 +51,7 @@ def _(totals: ParameterTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: InitializationTotals) -> list[str]:
+def _initialization(totals: InitializationTotals) -> list[str]:
     touched = "no rules"
     if totals.rules:
         tensors = counted(totals.tensors, "tensor")
@@ -70,8 +64,7 @@ def _(totals: InitializationTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: GradientTotals) -> list[str]:
+def _gradients(totals: GradientTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
@@ -87,14 +80,12 @@ def _(totals: GradientTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: InitializerTotals) -> list[str]:
+def _initializers(totals: InitializerTotals) -> list[str]:
     added = f", {totals.plugins:,} of them by plugins" if totals.plugins else ""
     return [f"{counted(totals.initializers, 'initializer')}{added}; with a NAME one is explained"]
 
 
-@_sentences.register
-def _(totals: SharingTotals) -> list[str]:
+def _sharing(totals: SharingTotals) -> list[str]:
     lines = [_one_module(each) for each in totals.modules[:MOST_MODULES]]
     if len(totals.modules) > MOST_MODULES:
         lines.append(f"{len(totals.modules) - MOST_MODULES:,} more modules have several names")
@@ -114,9 +105,10 @@ def _(totals: SharingTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: DifferenceTotals) -> list[str]:
-    return difference_text.lines(totals)
+def _differences(totals: DifferenceTotals) -> list[str]:
+    from paramtool.render.difference_text import lines
+
+    return lines(totals)
 
 
 def _one_module(module: SharedModule) -> str:
@@ -127,8 +119,7 @@ def _one_module(module: SharedModule) -> str:
     return f"{listed} are one module, {shown(module.type)}"
 
 
-@_sentences.register
-def _(totals: ExpectationTotals) -> list[str]:
+def _expectations(totals: ExpectationTotals) -> list[str]:
     outcome = f"{totals.broken:,} broken" if totals.broken else "all kept"
     if totals.broken and totals.kept:
         outcome = f"{totals.kept:,} kept, {outcome}"
@@ -138,3 +129,15 @@ def _(totals: ExpectationTotals) -> list[str]:
 def noun_of(totals: ParameterTotals) -> str:
     """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
     return "parameter" if totals.trainable is not None else "element"
+
+
+_SENTENCES: dict[str, Callable[[Any], list[str]]] = {
+    "ParameterTotals": _parameters,
+    "InitializationTotals": _initialization,
+    "GradientTotals": _gradients,
+    "InitializerTotals": _initializers,
+    "SharingTotals": _sharing,
+    "DifferenceTotals": _differences,
+    "ExpectationTotals": _expectations,
+}
+"""By the name of the totals' class, so that no record is loaded but the one that is there."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Part, opened, read_bytes
 from paramtool.files.reading.pickled_file import read_pickled
+from paramtool.files.reading.signatures import POLICY
 from paramtool.files.reading.zip_directory import read_members
 
-POLICY = "policy.pth"
 _VERSION = "_stable_baselines3_version"
 _SUFFIX = ".pth"
 
