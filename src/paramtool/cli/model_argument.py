@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from paramtool.cli import console
 from paramtool.models.default import choose
+from paramtool.models.given import parse_overrides
 from paramtool.models.open import open_model, open_recipe
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import compile_pattern
 
 if TYPE_CHECKING:
-    from paramtool.language.overrides import Override
     from paramtool.models.model import Model
     from paramtool.records.rule import Rule
 
@@ -29,18 +29,12 @@ def open_argument(
         CannotOpen: where there is none, or it cannot be read.
         ParamtoolError: where an option is wrong.
     """
-    parsed = _parsed(overrides) if overrides else ()
+    parsed = parse_overrides(overrides or ())
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
     opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
     return opened if seed is None else opened.with_seed(seed)
-
-
-def _parsed(overrides: Sequence[str]) -> tuple[Override, ...]:
-    from paramtool.language.overrides import Override
-
-    return tuple(map(Override.parse, overrides))
 
 
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:

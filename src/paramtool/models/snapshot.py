@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from paramtool.models.model import Model
 from paramtool.name_parts import modules_of
 from paramtool.operations.listing.snapshot import remembered
-from paramtool.records.layout import Layout
-from paramtool.records.parameter import Listing
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
+    from paramtool.records.layout import Layout
+    from paramtool.records.parameter import Listing
 
 
 class SnapshotModel(Model):
@@ -31,6 +31,8 @@ class SnapshotModel(Model):
         """Return the ties that were said; where tensors overlap, a snapshot does not say."""
         if by_value:
             self._refuse("is a snapshot and has no values to compare")
+        from paramtool.records.layout import Layout
+
         return Layout(self.report)
 
     def elements(self) -> Elements:
