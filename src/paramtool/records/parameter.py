@@ -20,6 +20,7 @@ from paramtool.records.column import (
     TYPE,
     column,
 )
+from paramtool.records.constructor import built_at_once
 from paramtool.records.report import Report, Sums
 
 Number: TypeAlias = "bool | int | float"
@@ -53,6 +54,7 @@ class Printed:
     text: str
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class ParameterRow:
     """One name of one tensor.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from paramtool.records.column import Column, columns_of
+from paramtool.records.constructor import changed
 
 Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
 
@@ -29,11 +29,13 @@ def identity_of(row: type[Any]) -> Identity:
     paths_fields = [each.name for each in columns if each.pooled == "paths"]
 
     def identity(row: Any, path: str) -> tuple[object, ...]:
-        return (
-            same(row),
-            *(_relative(getattr(row, name), path) for name in path_fields),
-            *(tuple(_relative(each, path) for each in getattr(row, name)) for name in paths_fields),
-        )
+        found: list[object] = [same(row)]
+        for name in path_fields:
+            value = getattr(row, name)
+            found.append(None if value is None else _relative(value, path))
+        for name in paths_fields:
+            found.append(tuple(_relative(each, path) for each in getattr(row, name)))
+        return tuple(found)
 
     return identity
 
@@ -53,7 +55,7 @@ def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
         for each in columns
         if each.pooled == "path"
     }
-    found: Row = replace(first, **pooled(rows), **moved)
+    found: Row = changed(first, **pooled(rows), **moved)
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
+from paramtool.records.constructor import built_at_once
 
 MOST_NAMES = 1 << 18
 """Names of a checkpoint: 60 MB may describe a million empty tensors, and each costs time later on."""
@@ -56,6 +57,7 @@ class Part:
     value: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True)
 class Stored:
     """One tensor of a checkpoint, and where its elements are.

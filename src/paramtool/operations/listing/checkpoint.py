@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.name_parts import modules_around
+from paramtool.records.constructor import changed
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
-from paramtool.records.totals import count_once, totals
+from paramtool.records.totals import count_once, totals_of_counted
 from paramtool.suggestion import hint_of_module
 
 
@@ -20,10 +21,12 @@ def stored(checkpoint: Checkpoint) -> Listing:
     What a checkpoint does not say is None: the class of the module, and ``requires_grad``.
     """
     own = {each.name for each in checkpoint.tensors}
+    alike: dict[tuple[object, ...], ParameterRow] = {}  # a model has few shapes, and copies are quick
     rows = count_once(
-        _row(name, each, None if name in own else each.name) for name, each in checkpoint.by_name.items()
+        _row(name, each, None if name in own else each.name, alike)
+        for name, each in checkpoint.by_name.items()
     )
-    return Report("inspect", checkpoint.name, tuple(rows), totals(rows), COLUMNS)
+    return Report("inspect", checkpoint.name, tuple(rows), totals_of_counted(rows), COLUMNS)
 
 
 def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
@@ -45,16 +48,25 @@ def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
     return ParamtoolError(f"no module '{module}'", hint=hint_of_module(module, list(paths), known))
 
 
-def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:
+def _row(
+    name: str, each: Stored, tied_to: str | None, alike: dict[tuple[object, ...], ParameterRow]
+) -> ParameterRow:
+    key = (each.type, each.shape, each.dtype, each.nbytes, each.requires_grad, each.kind, each.persistent)
+    known = alike.get(key)
+    if known is None:
+        known = alike[key] = _first_row(each)
+    return changed(known, name=name, tied_to=tied_to)
+
+
+def _first_row(each: Stored) -> ParameterRow:
     return ParameterRow(
-        name=name,
+        name=each.name,
         type=each.type,
         shape=each.shape,
         dtype=each.dtype,
         numel=math.prod(each.shape),
         nbytes=each.nbytes,
         requires_grad=each.requires_grad,
-        tied_to=tied_to,
         kind="parameter" if each.kind == "stored" and each.requires_grad is not None else each.kind,
         persistent=each.persistent,
     )
