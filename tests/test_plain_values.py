@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.core import TyperGroup
 
@@ -48,6 +48,7 @@ def outcome(parameter: Any, value: object) -> object:
     return type(made), repr(made)
 
 
+@settings(deadline=None)
 @given(TYPED)
 def test_values_are_those_of_typer(value: object) -> None:
     """Whatever is typed, for each kind of parameter that there is."""

@@ -83,21 +83,32 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
 def _trees(rows: Iterable[Any]) -> Iterable[_Module]:
     """Return the names of each kind of rows as a tree."""
     roots: dict[str, _Module] = {}
-    holders: dict[tuple[str, str, str], _Module] = {}  # many names are in one module, which is found once
+    holders: dict[str, dict[str, _Module]] = {}
     for index, row in enumerate(rows):
         kind, name = getattr(row, "kind", ""), row.name
+        root = roots.get(kind)
+        if root is None:
+            root = roots[kind] = _Module()
+            holders[kind] = {}
         holder, dot, last = name.rpartition(".")
-        module = holders.get((kind, dot, holder))
-        if module is None:
-            root = roots.setdefault(kind, _Module())
-            if name.count(".") > MOST_PARTS:
-                *parts, last = name.split(".", MOST_PARTS)
-                module = root.at(parts)
-            else:
-                module = holders[kind, dot, holder] = root.at(holder.split(".") if dot else ())
+        if not dot:
+            module = root
+        elif name.count(".") > MOST_PARTS:
+            *parts, last = name.split(".", MOST_PARTS)
+            module = root.at(parts)
+        else:
+            module = holders[kind].get(holder) or _holder(holder, root, holders[kind])
         leaf = module.below.get(last) or module.new(last)
         leaf.row, leaf.index = row, index
     return roots.values()
+
+
+def _holder(path: str, root: _Module, known: dict[str, _Module]) -> _Module:
+    """Return the module of a path; many names are in one module, and many modules in one other."""
+    around, dot, last = path.rpartition(".")
+    module = (known.get(around) or _holder(around, root, known)) if dot else root
+    found = known[path] = module.below.get(last) or module.new(last)
+    return found
 
 
 def _lines(module: _Module, path: str, modules: Collection[str], identity: Identity) -> list[_Line]:

@@ -17,6 +17,8 @@ Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
 
 Row = TypeVar("Row")
 
+_pooled_known: dict[type[Any], list[Column]] = {}
+
 
 def identity_of(row: type[Any]) -> Identity:
     """Return the function that says what of a row of this type must agree between blocks.
@@ -61,14 +63,20 @@ def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
 
 def pooled(rows: Sequence[Any]) -> dict[str, Any]:
     """Return what several rows come to, in each field of which they make something of their own."""
-    return {
-        each.name: _pooled(each, rows)
-        for each in columns_of(type(rows[0])).values()
-        if each.pooled in _OF_VALUES or each.pooled in ("mean", "std")
-    }
+    return {each.name: _pooled(each, rows) for each in _pooled_columns(type(rows[0]))}
+
+
+def _pooled_columns(row: type[Any]) -> list[Column]:
+    if row in _pooled_known:
+        return _pooled_known[row]
+    columns = columns_of(row).values()
+    found = [each for each in columns if each.pooled in _OF_VALUES or each.pooled in ("mean", "std")]
+    return _pooled_known.setdefault(row, found)
 
 
 def _pooled(column: Column, rows: Sequence[Any]) -> Any:
+    if column.pooled in _ALL_OR_NONE and getattr(rows[0], column.mean or column.name) is None:
+        return None
     values = [getattr(row, column.name) for row in rows]
     if column.pooled == "mean":
         return _mean([row.numel for row in rows], values)
@@ -147,6 +155,9 @@ def _std(counts: Sequence[int], means: Sequence[float | None], stds: Sequence[fl
         squares += (count - 1) * (std or 0.0) ** 2 + count * (part - mean) ** 2
     return math.sqrt(squares / (total - 1))
 
+
+_ALL_OR_NONE = ("mean", "std", "min", "max")
+"""What is only known of several rows where it is of each; of a std where the mean is."""
 
 _OF_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "any": any,
