@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.folder import SeveralCheckpoints
+from paramtool.files.reading.checkpoint import SeveralCheckpoints
 from paramtool.files.reading.safetensors_check import check_safetensors
 from tests.checkpoint_values import assert_holds, opened
 from tests.conftest import Run

@@ -7,16 +7,12 @@ from typing import Any
 
 from paramtool.api.open import open
 from paramtool.errors import BadArgument, ParamtoolError, Problems
-from paramtool.language.expectations import read_expectations
-from paramtool.language.nodes import node_of
 from paramtool.models.given import Openable
 from paramtool.models.open import open_reference, spec_catalog
-from paramtool.operations.comparison.differences import differences
 from paramtool.operations.expectations.findings import check as examine
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation, Expectations
 from paramtool.records.parameter import Listing
-from paramtool.render.difference_text import sentence
 
 
 def check(
@@ -46,6 +42,9 @@ def check(
 
 
 def _read(expect: Mapping[str, Any]) -> tuple[Expectation, ...]:
+    from paramtool.language.expectations import read_expectations
+    from paramtool.language.nodes import node_of
+
     problems: list[ParamtoolError] = []
     text = Text("expect", "", is_option=True)
     found = read_expectations(node_of(expect, text), spec_catalog(), problems)
@@ -55,4 +54,7 @@ def _read(expect: Mapping[str, Any]) -> tuple[Expectation, ...]:
 
 
 def _differences(name: str, place: Place, listing: Listing) -> list[str]:
+    from paramtool.operations.comparison.differences import differences
+    from paramtool.render.difference_text import sentence
+
     return [sentence(row) for row in differences(open_reference(name, place).listing(), listing).rows]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import BadArgument
-from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable, open_given
 from paramtool.models.model import Model
+
+if TYPE_CHECKING:
+    from paramtool.models.built import BuiltModel
 
 
 def open(

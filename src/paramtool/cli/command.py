@@ -6,6 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from paramtool.cli.plain_values import convert_plainly
 from paramtool.language.limits import MAX_INTEGER
 
 _ANY_INTEGER = f"  [0<=x<={MAX_INTEGER}]"
@@ -13,6 +14,9 @@ _ANY_INTEGER = f"  [0<=x<={MAX_INTEGER}]"
 
 class Command(TyperCommand):
     """A command whose help calls an argument by its name alone: no type, no braces, no range of 19 digits."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return convert_plainly(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from paramtool.cli.command import Command
+from paramtool.cli.plain_values import convert_plainly
 
 SUMMARIES = {
     "inspect": "List the named parameters of MODEL.",
@@ -30,6 +31,9 @@ class CommandGroup(TyperGroup):
         super().__init__(**attributes)
         for name, summary in SUMMARIES.items():
             self.add_command(TyperCommand(name, help=summary))
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return convert_plainly(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the name, the whole command, and its own arguments."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -53,6 +54,8 @@ def paramtool(
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
+    # The records of a large model stay until the end; the collector would walk them again and again.
+    gc.set_threshold(100_000, 50, 100)
     # a terminated write removes its temporary file, as an interrupted one does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

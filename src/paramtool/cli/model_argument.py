@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from paramtool.cli import console
-from paramtool.language.overrides import Override
 from paramtool.models.default import choose
-from paramtool.models.model import Model
+from paramtool.models.given import parse_overrides
 from paramtool.models.open import open_model, open_recipe
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import compile_pattern
-from paramtool.records.rule import Rule
+
+if TYPE_CHECKING:
+    from paramtool.models.model import Model
+    from paramtool.records.rule import Rule
 
 
 def open_argument(
@@ -26,7 +29,7 @@ def open_argument(
         CannotOpen: if there is none, or it cannot be read.
         ParamtoolError: if an option is wrong.
     """
-    parsed = tuple(Override.parse(each) for each in overrides or ())
+    parsed = parse_overrides(overrides or ())
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")

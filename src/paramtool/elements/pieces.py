@@ -9,7 +9,6 @@ import numpy as np
 
 from paramtool.elements.dtypes import Array, Dtype, memory_of
 from paramtool.elements.strided import Box, Region, boxes, row_major
-from paramtool.files.reading.archived_piece import find_elements
 from paramtool.files.reading.checkpoint import Piece, Stored, opened, read_into
 
 
@@ -36,7 +35,7 @@ class Pieces:
         for box in boxes(self._stored.shape, most, start):
             last = box.first + box.count - 1
             while waiting and self._first(waiting[-1]) <= last:
-                active.append(find_elements(waiting.pop(), self._stored.dtype))
+                active.append(_located(waiting.pop(), self._stored.dtype))
             active = [each for each in active if self._last(each) >= box.first]
             found = np.empty(box.shape, self._dtype.held)
             for each in active:
@@ -57,7 +56,7 @@ class Pieces:
             ]
             if not all(inside):
                 continue
-            located = find_elements(piece, self._stored.dtype)
+            located = _located(piece, self._stored.dtype)
             steps = _steps(located)
             for at in product(*inside):
                 offset = sum(
@@ -98,3 +97,12 @@ class Pieces:
 def _steps(piece: Piece) -> tuple[int, ...]:
     """Return the steps in elements of what the file holds."""
     return row_major(piece.shape) if piece.strides is None else piece.strides
+
+
+def _located(piece: Piece, dtype: str) -> Piece:
+    """Return where the elements of a piece are; most lie in plain files, and need no reader of archives."""
+    if not piece.archive:
+        return piece
+    from paramtool.files.reading.archived_piece import find_elements
+
+    return find_elements(piece, dtype)

@@ -14,7 +14,6 @@ from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, 
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tree import Value
 from paramtool.language.values import Mismatch, convert
-from paramtool.language.yaml_reader import read
 from paramtool.patterns import compile_pattern
 from paramtool.place import Text
 from paramtool.records.rule import Rule
@@ -45,6 +44,8 @@ def read_recipe(text: Text, catalog: Catalog) -> tuple[Rule, ...]:
     Raises:
         Problems: with everything that is wrong.
     """
+    from paramtool.language.yaml_reader import read
+
     root = read(text)
     problems: list[ParamtoolError] = []
     if isinstance(root, Mapping) and [key.raw for key, _ in root.entries] == ["init"]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from paramtool.errors import CannotOpen, ParamtoolError
 from paramtool.files.reading import formats
-from paramtool.files.reading.folder import SeveralCheckpoints
+from paramtool.files.reading.checkpoint import SeveralCheckpoints
 from paramtool.models.model import Model
 from paramtool.records.checkpoints import COLUMNS, CheckpointRow, Checkpoints, CheckpointTotals
 from paramtool.records.report import Report

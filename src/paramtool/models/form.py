@@ -7,7 +7,6 @@ from enum import Enum
 
 from paramtool.files.reading import formats
 from paramtool.files.reading.formats import path_and_key
-from paramtool.language.python_object import OBJECT
 
 
 class Form(Enum):
@@ -32,8 +31,11 @@ def recognize(name: str) -> Form:
         is_there, is_folder, is_file = os.path.lexists(path), path.is_dir(), path.is_file()
     except (OSError, ValueError):  # a NUL in the name
         return Form.text
-    if not is_there and OBJECT.fullmatch(name):
-        return Form.object
+    if not is_there and ":" in name:
+        from paramtool.language.python_object import OBJECT
+
+        if OBJECT.fullmatch(name):
+            return Form.object
     if not is_folder and not is_file:
         return Form.text
     return Form.text if formats.recognize(path) is None else Form.checkpoint

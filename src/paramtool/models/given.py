@@ -8,14 +8,15 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from paramtool.errors import BadArgument
-from paramtool.language.overrides import Override
 from paramtool.models.model import Model
 from paramtool.models.open import open_model
-from paramtool.models.snapshot import SnapshotModel
 from paramtool.records.report import Report
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from paramtool.language.overrides import Override
+    from paramtool.models.snapshot import SnapshotModel
 
 Openable: TypeAlias = Union[
     str, "PathLike[str]", "nn.Module", "Mapping[str, Tensor]", Report[Any, Any], Model
@@ -33,7 +34,7 @@ def open_given(
         CannotOpen: if what is named cannot be read.
     """
     if isinstance(model, (str, PathLike)):
-        found = open_model(fspath(model), tuple(map(Override.parse, set)), arguments or {})
+        found = open_model(fspath(model), parse_overrides(set), arguments or {})
         found.name = name or found.name
         return found
     if set or arguments:
@@ -56,9 +57,24 @@ def open_given(
     raise BadArgument(f"cannot open {_described(model)} as a model", hint=hint)
 
 
+def parse_overrides(written: Sequence[str]) -> tuple[Override, ...]:
+    """Return what ``--set`` changes in a spec, each written ``KEY=VALUE``.
+
+    Raises:
+        ParamtoolError: where one is not, or VALUE is not YAML.
+    """
+    if not written:
+        return ()
+    from paramtool.language.overrides import Override
+
+    return tuple(map(Override.parse, written))
+
+
 def _snapshot(report: Report[Any, Any], name: str | None) -> SnapshotModel:
     if report.command != "inspect":
         raise BadArgument(f"expected what inspect returns, got the report of {report.command}")
+    from paramtool.models.snapshot import SnapshotModel
+
     return SnapshotModel(name or report.model or "report", report)
 
 

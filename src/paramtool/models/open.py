@@ -5,32 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
 from paramtool.files.reading import formats
-from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.folder import SeveralCheckpoints, describe_config
 from paramtool.files.reading.formats import path_and_key
-from paramtool.files.reading.json_document import Document, read_document
-from paramtool.files.reading.sharded import read_index
-from paramtool.files.reading.snapshot import read_snapshot
-from paramtool.language.catalog import Catalog
-from paramtool.language.document import read_spec
-from paramtool.language.limits import MAX_BYTES
-from paramtool.language.overrides import Override
-from paramtool.language.python_object import read_object
-from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
-from paramtool.language.torch_source import installed_source
-from paramtool.models.checkpoint import CheckpointModel
 from paramtool.models.form import Form, recognize
-from paramtool.models.model import Model
-from paramtool.models.python_object import ObjectModel
-from paramtool.models.snapshot import SnapshotModel
-from paramtool.models.spec import SpecModel
-from paramtool.network.installed_catalog import catalog_of
-from paramtool.place import Place, Text
-from paramtool.records.rule import Rule
+
+# Each kind of model is imported where one is opened: a checkpoint needs no reader of specs, nor a spec
+# one of checkpoints.
+if TYPE_CHECKING:
+    from paramtool.files.reading.checkpoint import Checkpoint
+    from paramtool.files.reading.json_document import Document
+    from paramtool.language.catalog import Catalog
+    from paramtool.language.overrides import Override
+    from paramtool.models.model import Model
+    from paramtool.models.snapshot import SnapshotModel
+    from paramtool.models.spec import SpecModel
+    from paramtool.place import Place, Text
+    from paramtool.records.rule import Rule
 
 _WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
@@ -56,29 +50,39 @@ def open_model(
     with _opening():
         form = Form.text if name == STDIN else recognize(name)
         text = read_text(name) if form is Form.text else None
-        document = read_document(text) if text else None
+        document = _document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else _what(name, form)
             raise ParamtoolError(f"--arg is for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
-            config = describe_config(document.content, name) if document else None
-            if config is not None:
-                raise config
+            if document:
+                _refuse_config(document, name)
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else _what(name, form)
             raise ParamtoolError(f"--set changes a spec, but {name} is {what}")
         if form is Form.object:
+            from paramtool.language.python_object import read_object
+            from paramtool.models.python_object import ObjectModel
+
             return ObjectModel(read_object(name, arguments), tell)
         if document and document.is_snapshot:
-            return SnapshotModel(document.name, read_snapshot(document), tell)
-        try:
-            checkpoint = _of_index(document, name) if document else formats.open_checkpoint(name)
-        except SeveralCheckpoints as error:
-            from paramtool.models.folder import FolderModel
+            return _snapshot(document, tell)
+        return _of_files(name, document, tell)
 
-            return FolderModel(error, tell)
-        return CheckpointModel(checkpoint, tell)
+
+def _of_files(name: str, document: Document | None, tell: Callable[[str], object] | None) -> Model:
+    from paramtool.files.reading.checkpoint import SeveralCheckpoints
+
+    try:
+        checkpoint = _of_index(document, name) if document else formats.open_checkpoint(name)
+    except SeveralCheckpoints as error:
+        from paramtool.models.folder import FolderModel
+
+        return FolderModel(error, tell)
+    from paramtool.models.checkpoint import CheckpointModel
+
+    return CheckpointModel(checkpoint, tell)
 
 
 @contextmanager
@@ -107,7 +111,33 @@ def open_checkpoint(name: str) -> Checkpoint:
         return formats.open_checkpoint(name)
 
 
+def _document(text: Text) -> Document | None:
+    """Return the JSON object in `text`; None for another text, which most specs are."""
+    if text.content.lstrip()[:1] != "{":
+        return None
+    from paramtool.files.reading.json_document import read_document
+
+    return read_document(text)
+
+
+def _refuse_config(document: Document, name: str) -> None:
+    from paramtool.files.reading.json_document import describe_config
+
+    config = describe_config(document.content, name)
+    if config is not None:
+        raise config
+
+
+def _snapshot(document: Document, tell: Callable[[str], object] | None = None) -> SnapshotModel:
+    from paramtool.files.reading.snapshot import read_snapshot
+    from paramtool.models.snapshot import SnapshotModel
+
+    return SnapshotModel(document.name, read_snapshot(document), tell)
+
+
 def _of_index(document: Document, name: str) -> Checkpoint:
+    from paramtool.files.reading.sharded import read_index
+
     document.check()
     return read_index(Path(name), document.content, formats.open_file, name)
 
@@ -119,6 +149,10 @@ def _what(name: str, form: Form) -> str:
 
 
 def _spec(text: Text, overrides: Sequence[Override], tell: Callable[[str], object] | None) -> SpecModel:
+    from paramtool.language.document import read_spec
+    from paramtool.language.limits import MAX_BYTES
+    from paramtool.models.spec import SpecModel
+
     if len(text.content) > MAX_BYTES:
         raise ParamtoolError(f"{text.name} is larger than {MAX_BYTES:,} bytes, the limit for a spec")
     return SpecModel(read_spec(text, spec_catalog(), tuple(overrides)), tell)
@@ -143,9 +177,9 @@ def open_reference(name: str, place: Place) -> Model:
         raise CannotOpen(f"{path} is outside the spec's folder", place)
     try:
         form = recognize(str(path))
-        document = read_document(read_text(str(path))) if form is Form.text else None
+        document = _document(read_text(str(path))) if form is Form.text else None
         if document is not None and document.is_snapshot:
-            return SnapshotModel(document.name, read_snapshot(document))
+            return _snapshot(document)
     except ParamtoolError:
         pass
     raise CannotOpen(f"{path} is not a snapshot", place, _WRITE.format(path))
@@ -158,6 +192,8 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
         CannotOpen: if the file cannot be read as text of bounded size.
         BrokenSpec: with everything that is wrong in it.
     """
+    from paramtool.language.rules import read_recipe
+
     with _opening():
         if not name:
             raise ParamtoolError("the name of the recipe is empty")
@@ -166,4 +202,7 @@ def open_recipe(name: str) -> tuple[Rule, ...]:
 
 def spec_catalog() -> Catalog:
     """Return what a spec may name: the shipped catalogue, and what only the installed torch has."""
+    from paramtool.language.torch_source import installed_source
+    from paramtool.network.installed_catalog import catalog_of
+
     return catalog_of(installed_source())

@@ -9,12 +9,12 @@ from paramtool.models.model import Model
 from paramtool.name_parts import modules_of
 from paramtool.operations.listing.snapshot import remembered
 from paramtool.records.contents import Contents, contents_of
-from paramtool.records.layout import Layout
-from paramtool.records.parameter import Listing
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
+    from paramtool.records.layout import Layout
+    from paramtool.records.parameter import Listing
 
 
 class SnapshotModel(Model):
@@ -33,6 +33,8 @@ class SnapshotModel(Model):
         """Return the stated ties; a snapshot does not record which tensors overlap."""
         if by_value:
             self._refuse("is a snapshot and has no values to compare")
+        from paramtool.records.layout import Layout
+
         return Layout(self.report)
 
     def inside(self) -> Contents:

@@ -7,7 +7,6 @@ An initializer is a function ``(tensor, **options)`` that fills its tensor in pl
 from __future__ import annotations
 
 import ast
-import hashlib
 import inspect
 import shlex
 import sys
@@ -129,6 +128,8 @@ class _Loader(SourceFileLoader):
 
 
 def _import(file: str) -> ModuleType:
+    import hashlib
+
     name = "_paramtool_plugin_" + hashlib.sha256(str(Path(file).resolve()).encode()).hexdigest()[:16]
     spec = spec_from_file_location(name, file, loader=_Loader(name, file))
     assert spec is not None

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from paramtool.place import Place
 from paramtool.records.column import COUNT, EXTRA, INTERNAL, NAME, TIED_TO, Tone, column
+from paramtool.records.constructor import built_at_once
 from paramtool.records.report import Report, Sums
 
 Aspect: TypeAlias = "str | tuple[int, ...] | None"
@@ -44,6 +45,7 @@ class ValueChange:
     cosine: float | None
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class DifferenceRow:
     """One thing in which B is not A.

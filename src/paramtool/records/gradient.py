@@ -25,9 +25,6 @@ ALL_COLUMNS: tuple[str, ...] = (
 """For machines: parameters and their uses stand in one table, distinguished by `kind`."""
 
 VERDICTS = ("none", "zero", "nan", "inf", "ok")
-MOST_INLINE = 4
-"""Elements of a gradient that fits into a cell."""
-
 _TONES: Mapping[str, Tone] = {"ok": "good", "none": "notable", "zero": "notable"}
 
 

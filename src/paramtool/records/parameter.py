@@ -21,6 +21,7 @@ from paramtool.records.column import (
     TYPE,
     column,
 )
+from paramtool.records.constructor import built_at_once
 from paramtool.records.report import Report, Sums
 
 Number: TypeAlias = "bool | int | float"
@@ -39,6 +40,9 @@ def listing_columns(stats: bool, values: bool) -> tuple[str, ...]:
     return (*COLUMNS, *(STATISTICS_COLUMNS if stats else ()), *(("values",) if values else ()))
 
 
+MOST_INLINE = 4
+"""Elements of a tensor that fits into a cell."""
+
 _STATISTIC = column("number", pooled="first")
 _ALARM = column("number", tone="bad", tones={"0": "", "": ""}, pooled="first")
 
@@ -51,6 +55,7 @@ class Printed:
     text: str
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class ParameterRow:
     """One name of one tensor.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
 
+from paramtool.records.constructor import changed
 from paramtool.records.parameter import DtypeSum, ParameterRow, ParameterTotals
 
 
@@ -13,7 +13,11 @@ def totals(rows: Iterable[ParameterRow]) -> ParameterTotals:
 
     A tensor under several names counts once, with the first of its rows.
     """
-    rows = count_once(rows)
+    return totals_of_counted(count_once(rows))
+
+
+def totals_of_counted(rows: Collection[ParameterRow]) -> ParameterTotals:
+    """Return the sums over `rows`, of which each says already whether it is counted."""
     first = [row for row in rows if row.counted]
     parameters = [row for row in first if row.is_parameter]
     buffers = [row for row in first if row.kind == "buffer"]
@@ -52,8 +56,8 @@ def count_once(rows: Iterable[ParameterRow]) -> list[ParameterRow]:
     seen: set[tuple[str, str]] = set()
     told = []
     for row in rows:
-        key = (row.kind, row.tensor)
+        key = (row.kind, row.name if row.tied_to is None else row.tied_to)
         counted = key not in seen
         seen.add(key)
-        told.append(row if row.counted == counted else replace(row, counted=counted))
+        told.append(row if row.counted == counted else changed(row, counted=counted))
     return told

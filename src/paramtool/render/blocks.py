@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from paramtool.name_parts import MOST_PARTS
+from paramtool.records.constructor import changed
 from paramtool.render.fold import Identity, identity_of, merged
 from paramtool.render.names import FEWEST, NUMBERED, runs, span
 
@@ -26,22 +27,41 @@ class Named(Protocol):
 Row = TypeVar("Row", bound=Named)
 
 
-@dataclass
+_NOTHING: dict[str, _Module] = {}
+"""What is below a tensor, of which there are many."""
+
+
 class _Module:
     """A part of a name: the parts below it, and the row of the name that ends here."""
 
-    below: dict[str, _Module] = field(default_factory=dict)
-    row: Any = None
-    index: int = 0
+    __slots__ = ("below", "index", "row")
+
+    def __init__(self) -> None:
+        self.below = _NOTHING
+        self.row: Any = None
+        self.index = 0
+
+    def at(self, parts: Sequence[str]) -> _Module:
+        """Return the module of a path below, made where it is not there."""
+        module = self
+        for part in parts:
+            module = module.below.get(part) or module.new(part)
+        return module
+
+    def new(self, part: str) -> _Module:
+        """Add a module below."""
+        if self.below is _NOTHING:
+            self.below = {}
+        made = self.below[part] = _Module()
+        return made
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A row, folded or not, its name relative to a module, and where its first name stood."""
 
     name: tuple[str, ...]
     row: Any
-    index: int
+    place: int
 
 
 def fold_blocks(rows: Iterable[Row]) -> list[Row]:
@@ -54,16 +74,41 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     if not rows:
         return []
     identity = identity_of(type(rows[0]))
-    roots: dict[str, _Module] = {}
     modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
+    lines = [line for root in _trees(rows) for line in _lines(root, "", modules, identity)]
+    lines.sort(key=attrgetter("place"))
+    return [changed(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
+
+
+def _trees(rows: Iterable[Any]) -> Iterable[_Module]:
+    """Return the names of each kind of rows as a tree."""
+    roots: dict[str, _Module] = {}
+    holders: dict[str, dict[str, _Module]] = {}
     for index, row in enumerate(rows):
-        module = roots.setdefault(getattr(row, "kind", ""), _Module())
-        for part in row.name.split(".", MOST_PARTS):
-            module = module.below.setdefault(part, _Module())
-        module.row, module.index = row, index
-    lines = [line for root in roots.values() for line in _lines(root, "", modules, identity)]
-    lines.sort(key=lambda line: line.index)
-    return [replace(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
+        kind, name = getattr(row, "kind", ""), row.name
+        root = roots.get(kind)
+        if root is None:
+            root = roots[kind] = _Module()
+            holders[kind] = {}
+        holder, dot, last = name.rpartition(".")
+        if not dot:
+            module = root
+        elif name.count(".") > MOST_PARTS:
+            *parts, last = name.split(".", MOST_PARTS)
+            module = root.at(parts)
+        else:
+            module = holders[kind].get(holder) or _holder(holder, root, holders[kind])
+        leaf = module.below.get(last) or module.new(last)
+        leaf.row, leaf.index = row, index
+    return roots.values()
+
+
+def _holder(path: str, root: _Module, known: dict[str, _Module]) -> _Module:
+    """Return the module of a path; many names are in one module, and many modules in one other."""
+    around, dot, last = path.rpartition(".")
+    module = (known.get(around) or _holder(around, root, known)) if dot else root
+    found = known[path] = module.below.get(last) or module.new(last)
+    return found
 
 
 def _lines(module: _Module, path: str, modules: Collection[str], identity: Identity) -> list[_Line]:
@@ -71,8 +116,11 @@ def _lines(module: _Module, path: str, modules: Collection[str], identity: Ident
     lines = [] if module.row is None else [_Line((), module.row, module.index)]
     blocks: dict[object, list[tuple[int, str, list[_Line]]]] = {}
     for part, inner in module.below.items():
+        if not (inner.below or modules):  # a tensor, as most of them are
+            lines.append(_Line((part,), inner.row, inner.index))
+            continue
         inner_lines = _lines(inner, f"{path}{part}.", modules, identity)
-        numbered = NUMBERED.fullmatch(part)
+        numbered = NUMBERED.fullmatch(part) if part[-1:].isdigit() else None
         is_module = inner.below if inner.row is None else f"{path}{part}" in modules
         if numbered and is_module:
             alike = [
@@ -93,7 +141,7 @@ def _unmerged(run: list[tuple[int, str, list[_Line]]]) -> list[_Line]:
 
 
 def _below(part: str, lines: list[_Line]) -> list[_Line]:
-    return [_Line((part, *line.name), line.row, line.index) for line in lines]
+    return [_Line((part, *line.name), line.row, line.place) for line in lines]
 
 
 def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
@@ -105,7 +153,7 @@ def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
         _Line(
             (name, *same[0].name),
             merged([line.row for line in same], f"{path}{part}.", f"{path}{name}."),
-            min(line.index for line in same),
+            min(line.place for line in same),
         )
         for same in parts
     ]

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from paramtool.records.constructor import changed
 from paramtool.records.difference import Aspect, DifferenceRow
 from paramtool.render.fold import pooled
 from paramtool.render.names import FEWEST, NUMBERED, parts_of, runs, span
@@ -66,7 +67,7 @@ def _whole(lines: Sequence[_Line]) -> _Line:
         "name": f"{was}.*" if was else "*",
         "now": row.now if row.change != "renamed" else f"{now}.*" if now else "*",
     }
-    folded = replace(row, **(pooled([line.row for line in lines]) | names))
+    folded = changed(row, **(pooled([line.row for line in lines]) | names))
     return _Line(folded, lines[0].index)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from paramtool.records.gradient import MOST_INLINE, GradientRow, GradientTotals
-from paramtool.records.parameter import Printed
+from paramtool.records.parameter import MOST_INLINE, Printed
 from paramtool.records.report import Report
 from paramtool.render.names import shown
+
+if TYPE_CHECKING:
+    from paramtool.records.gradient import GradientRow, GradientTotals
 
 
 def inline(value: Printed) -> str | None:
@@ -37,7 +39,7 @@ def printed_blocks(report: Report[Any, Any]) -> Iterator[tuple[str, str | None]]
         if isinstance(row.gradient, Printed) and inline(row.gradient) is None and not is_told:
             yield _label(row), row.gradient.text
         above = row.gradient
-    if isinstance(report.totals, GradientTotals):
+    if report.command == "grad":
         yield from _passes(report.totals)
 
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from paramtool.records.column import Column, columns_of
+from paramtool.records.constructor import changed
 
 Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
 
 Row = TypeVar("Row")
+
+_pooled_known: dict[type[Any], list[Column]] = {}
 
 
 def identity_of(row: type[Any]) -> Identity:
@@ -29,11 +31,13 @@ def identity_of(row: type[Any]) -> Identity:
     paths_fields = [each.name for each in columns if each.pooled == "paths"]
 
     def identity(row: Any, path: str) -> tuple[object, ...]:
-        return (
-            same(row),
-            *(_relative(getattr(row, name), path) for name in path_fields),
-            *(tuple(_relative(each, path) for each in getattr(row, name)) for name in paths_fields),
-        )
+        found: list[object] = [same(row)]
+        for name in path_fields:
+            value = getattr(row, name)
+            found.append(None if value is None else _relative(value, path))
+        for name in paths_fields:
+            found.append(tuple(_relative(each, path) for each in getattr(row, name)))
+        return tuple(found)
 
     return identity
 
@@ -53,20 +57,26 @@ def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
         for each in columns
         if each.pooled == "path"
     }
-    found: Row = replace(first, **pooled(rows), **moved)
+    found: Row = changed(first, **pooled(rows), **moved)
     return found
 
 
 def pooled(rows: Sequence[Any]) -> dict[str, Any]:
     """Return what several rows come to, in each field of which they make something of their own."""
-    return {
-        each.name: _pooled(each, rows)
-        for each in columns_of(type(rows[0])).values()
-        if each.pooled in _OF_VALUES or each.pooled in ("mean", "std")
-    }
+    return {each.name: _pooled(each, rows) for each in _pooled_columns(type(rows[0]))}
+
+
+def _pooled_columns(row: type[Any]) -> list[Column]:
+    if row in _pooled_known:
+        return _pooled_known[row]
+    columns = columns_of(row).values()
+    found = [each for each in columns if each.pooled in _OF_VALUES or each.pooled in ("mean", "std")]
+    return _pooled_known.setdefault(row, found)
 
 
 def _pooled(column: Column, rows: Sequence[Any]) -> Any:
+    if column.pooled in _ALL_OR_NONE and getattr(rows[0], column.mean or column.name) is None:
+        return None
     values = [getattr(row, column.name) for row in rows]
     if column.pooled == "mean":
         return _mean([row.numel for row in rows], values)
@@ -145,6 +155,9 @@ def _std(counts: Sequence[int], means: Sequence[float | None], stds: Sequence[fl
         squares += (count - 1) * (std or 0.0) ** 2 + count * (part - mean) ** 2
     return math.sqrt(squares / (total - 1))
 
+
+_ALL_OR_NONE = ("mean", "std", "min", "max")
+"""What is only known of several rows where it is of each; of a std where the mean is."""
 
 _OF_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "any": any,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from paramtool.quantities import and_more, byte_size, counted
-from paramtool.records.checkpoints import CheckpointTotals
-from paramtool.records.contents import ContentTotals
-from paramtool.records.difference import DifferenceTotals
-from paramtool.records.expectation import ExpectationTotals
-from paramtool.records.gradient import GradientTotals
-from paramtool.records.initialization import InitializationTotals
-from paramtool.records.initializer import InitializerTotals
-from paramtool.records.parameter import ParameterTotals
 from paramtool.records.report import Report
-from paramtool.records.sharing import SharedModule, SharingTotals
-from paramtool.render import difference_text
 from paramtool.render.names import shown
+
+if TYPE_CHECKING:
+    from paramtool.records.checkpoints import CheckpointTotals
+    from paramtool.records.contents import ContentTotals
+    from paramtool.records.difference import DifferenceTotals
+    from paramtool.records.expectation import ExpectationTotals
+    from paramtool.records.gradient import GradientTotals
+    from paramtool.records.initialization import InitializationTotals
+    from paramtool.records.initializer import InitializerTotals
+    from paramtool.records.parameter import ParameterTotals
+    from paramtool.records.sharing import SharedModule, SharingTotals
 
 MOST_MODULES = 5
 """Modules with several paths that are shown one by one."""
@@ -28,23 +29,17 @@ MOST_PATHS = 4
 
 def summary(report: Report[Any, Any]) -> list[str]:
     """Return the lines below a table: the totals, and how many names are folded into how many lines."""
-    lines = _sentences(report.totals)
+    lines = _SENTENCES[type(report.totals).__name__](report.totals)
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
-        is_diff = isinstance(report.totals, DifferenceTotals)
+        is_diff = report.command == "diff"
         hint = "; --all shows each" if is_diff or any(".." in row.name for row in report.rows) else ""
         noun = "differences" if is_diff else "names"
         lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines
 
 
-@singledispatch
-def _sentences(totals: Any) -> list[str]:
-    raise TypeError(f"no sentence for {type(totals).__name__}")
-
-
-@_sentences.register
-def _(totals: ParameterTotals) -> list[str]:
+def _parameters(totals: ParameterTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
@@ -58,8 +53,7 @@ def _(totals: ParameterTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: ContentTotals) -> list[str]:
+def _contents(totals: ContentTotals) -> list[str]:
     found = [counted(totals.parts, "part")] if totals.parts else []
     if totals.tensors:
         found[0] += f" with {counted(totals.tensors, 'tensor')}, {byte_size(totals.nbytes)}"
@@ -74,8 +68,7 @@ def _(totals: ContentTotals) -> list[str]:
     return [*lines, f"the tensors: {'; '.join(listed)}"] if listed else lines
 
 
-@_sentences.register
-def _(totals: CheckpointTotals) -> list[str]:
+def _checkpoints(totals: CheckpointTotals) -> list[str]:
     unread = totals.checkpoints - totals.opened
     lines = [f"{counted(totals.checkpoints, 'checkpoint')}, {byte_size(totals.nbytes)}"]
     if unread:
@@ -83,8 +76,7 @@ def _(totals: CheckpointTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: InitializationTotals) -> list[str]:
+def _initialization(totals: InitializationTotals) -> list[str]:
     touched = "no rules"
     if totals.rules:
         tensors = counted(totals.tensors, "tensor")
@@ -97,8 +89,7 @@ def _(totals: InitializationTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: GradientTotals) -> list[str]:
+def _gradients(totals: GradientTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
         tensors += f" under {totals.names:,} names"
@@ -114,14 +105,12 @@ def _(totals: GradientTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: InitializerTotals) -> list[str]:
+def _initializers(totals: InitializerTotals) -> list[str]:
     added = f", {totals.plugins:,} of them from plugins" if totals.plugins else ""
     return [f"{counted(totals.initializers, 'initializer')}{added}; give a NAME to explain one"]
 
 
-@_sentences.register
-def _(totals: SharingTotals) -> list[str]:
+def _sharing(totals: SharingTotals) -> list[str]:
     lines = [_one_module(each) for each in totals.modules[:MOST_MODULES]]
     if len(totals.modules) > MOST_MODULES:
         lines.append(f"{len(totals.modules) - MOST_MODULES:,} more modules have several names")
@@ -141,9 +130,10 @@ def _(totals: SharingTotals) -> list[str]:
     return lines
 
 
-@_sentences.register
-def _(totals: DifferenceTotals) -> list[str]:
-    return difference_text.lines(totals)
+def _differences(totals: DifferenceTotals) -> list[str]:
+    from paramtool.render.difference_text import lines
+
+    return lines(totals)
 
 
 def _one_module(module: SharedModule) -> str:
@@ -154,8 +144,7 @@ def _one_module(module: SharedModule) -> str:
     return f"{listed} are one module, {shown(module.type)}"
 
 
-@_sentences.register
-def _(totals: ExpectationTotals) -> list[str]:
+def _expectations(totals: ExpectationTotals) -> list[str]:
     outcome = f"{totals.broken:,} broken" if totals.broken else "all kept"
     if totals.broken and totals.kept:
         outcome = f"{totals.kept:,} kept, {outcome}"
@@ -165,3 +154,17 @@ def _(totals: ExpectationTotals) -> list[str]:
 def noun_of(totals: ParameterTotals) -> str:
     """Return the noun for the count: parameters, or elements if buffers may be among them."""
     return "parameter" if totals.elements is None else "element"
+
+
+_SENTENCES: dict[str, Callable[[Any], list[str]]] = {
+    "ParameterTotals": _parameters,
+    "CheckpointTotals": _checkpoints,
+    "ContentTotals": _contents,
+    "InitializationTotals": _initialization,
+    "GradientTotals": _gradients,
+    "InitializerTotals": _initializers,
+    "SharingTotals": _sharing,
+    "DifferenceTotals": _differences,
+    "ExpectationTotals": _expectations,
+}
+"""By the name of the totals' class, so that no record is loaded but the one that is there."""

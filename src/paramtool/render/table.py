@@ -33,16 +33,23 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
 
 
 def _plain(columns: Sequence[Column], cells: list[list[str]], unicode: bool) -> Iterator[str]:
-    from rich.cells import cell_len
-
     rows = [[each.name for each in columns], *cells]
-    widths = [max(cell_len(row[index]) for row in rows) for index in range(len(columns))]
+    widths = [max(_width(row[index]) for row in rows) for index in range(len(columns))]
     for number, row in enumerate(rows):
         parts = []
         for column, cell, width in zip(columns, row, widths, strict=True):
-            space = " " * (width - cell_len(cell))
+            space = " " * (width - _width(cell))
             parts.append(space + cell if column.is_numeric else cell + space)
         yield " " + "  ".join(parts).rstrip() + "\n"
         if number == 0:
             yield " " + ("─" if unicode else "-") * (sum(widths) + 2 * len(widths) - 2) + "\n"
     yield "\n"
+
+
+def _width(cell: str) -> int:
+    """Return the columns of a terminal that a cell takes."""
+    if cell.isascii():
+        return len(cell)
+    from rich.cells import cell_len
+
+    return cell_len(cell)

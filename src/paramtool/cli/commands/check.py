@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,6 @@ from paramtool.cli import console, options
 from paramtool.cli import expectation_options as expected
 from paramtool.cli.model_argument import open_argument
 from paramtool.errors import ParamtoolError
-from paramtool.models.model import Model
 from paramtool.models.open import spec_catalog
 from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import (
@@ -23,6 +22,9 @@ from paramtool.records.expectation import (
 )
 from paramtool.records.report import Report
 from paramtool.render.formats import FOR_PEOPLE, Format, render
+
+if TYPE_CHECKING:
+    from paramtool.models.model import Model
 
 BROKEN = 1
 
@@ -78,7 +80,8 @@ def check(
         "same_as": same_as,
     }  # fmt: skip
     format = Format.json if json else format
-    added = expected.read_options(typed, finite, spec_catalog())
+    is_any = finite or any(typed.values())
+    added = expected.read_options(typed, finite, spec_catalog()) if is_any else []
     chosen: Sequence[str | None] = models or (None,)
     reports = _each(
         [partial(open_argument, each, set, seed, arg) for each in chosen], added, allow_none, weights

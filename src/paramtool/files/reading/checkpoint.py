@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.name_parts import below, is_below
+from paramtool.quantities import byte_size
+from paramtool.records.constructor import built_at_once
 from paramtool.records.contents import ContentRow
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class Piece:
     archive: int = 0
 
 
+@built_at_once
 @dataclass(frozen=True)
 class Stored:
     """One tensor of a checkpoint, and where its elements are.
@@ -148,6 +151,27 @@ def _inside(paths: Mapping[str, T], module: str) -> dict[str, T]:
         for path, value in paths.items()
         if path == module or is_below(path, module)
     }
+
+
+_MOST_SHOWN = 8
+
+
+class SeveralCheckpoints(ParamtoolError):
+    """Say that a folder has several checkpoints, none of which is the one that its readers would follow.
+
+    Attributes:
+        folder: where they are.
+        candidates: one part for each: its file name, ``file``, and the bytes that it has on disk.
+    """
+
+    def __init__(self, folder: Path, candidates: Sequence[ContentRow]) -> None:
+        shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
+        more = len(candidates) - _MOST_SHOWN
+        listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+        hint = f"name one, e.g. {folder / candidates[0].name}"
+        super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
+        self.folder = folder
+        self.candidates = tuple(candidates)
 
 
 @contextmanager

@@ -17,11 +17,10 @@ from paramtool.files.reading.contents import described
 from paramtool.files.reading.distributed_metadata import Chunk, Entry, read_metadata
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.sharded import plain_file
+from paramtool.files.reading.signatures import DISTRIBUTED
 from paramtool.files.reading.tiles import fitted
 from paramtool.files.reading.torch_archive import read_archive
 from paramtool.records.contents import ContentRow
-
-METADATA = ".metadata"
 
 MODELS = (
     "model", "module", "state_dict", "model_state_dict", "net", "network", "weights", "params", "app",
@@ -46,13 +45,13 @@ def read_distributed(folder: Path, key: str | None, name: str) -> Checkpoint:
     Raises:
         ParamtoolError: if ``.metadata`` is broken or does not fit the files, or there is no such part.
     """
-    entries = read_metadata(plain_file(folder, METADATA))
+    entries = read_metadata(plain_file(folder, DISTRIBUTED))
     prefix, chosen = _choose(entries, key, name)
     files = _Files(folder)
     try:
         tensors = tuple(_stored(each, own, files) for own, each in chosen.items())
     except ValueError as error:
-        raise ParamtoolError(f"{folder / METADATA} does not fit its files: {error}") from error
+        raise ParamtoolError(f"{folder / DISTRIBUTED} does not fit its files: {error}") from error
     names = {each.name for each in chosen.values()}
     rest = [each for each in entries if each.name not in names]
     contents = tuple(_parts(rest, len(prefix) or 1, files))
@@ -170,7 +169,7 @@ def _stored(entry: Entry, name: str, files: _Files) -> Stored:
         found = fitted(entry.shape, pieces)
     except ValueError as error:
         raise ValueError(f"the tensor '{shorten(name)}': {error}") from error
-    first = found[0] if found else Piece((), (), files.folder / METADATA, 0)
+    first = found[0] if found else Piece((), (), files.folder / DISTRIBUTED, 0)
     nbytes = math.prod(entry.shape) * size
     return Stored(
         name, entry.dtype, entry.shape, nbytes, first.path, first.position,

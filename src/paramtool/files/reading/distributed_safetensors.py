@@ -13,10 +13,8 @@ from dataclasses import replace
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Piece, Stored
 from paramtool.files.reading.json_guard import parse_object
+from paramtool.files.reading.signatures import SHARDING
 from paramtool.files.reading.tiles import fitted
-
-SHARDING = "DCP_SHARDING_INFO"
-"""The key of the metadata under which the places of the pieces stand, as JSON."""
 
 PIECE = re.compile(r"shard-[0-9]{5,}-model-[0-9]{5,}-of-[0-9]{5,}\.safetensors")
 """What the files are called."""

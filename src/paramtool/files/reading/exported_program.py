@@ -17,12 +17,10 @@ from paramtool.files.reading.json_guard import MOST_CHARACTERS, parse_object
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_modules import Leaf
 from paramtool.files.reading.pickled_values import PickledTensor, Room, Storage
+from paramtool.files.reading.signatures import EXPORTED
 from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.zip_directory import Member, read_member, read_members
 from paramtool.records.contents import ContentRow
-
-MARK = "archive_format"
-"""The member that says what the archive is."""
 
 WEIGHTS = "_weights_config.json"
 _CONSTANTS = "_constants_config.json"
@@ -93,8 +91,8 @@ class _Archive:
     @cached_property
     def root(self) -> str:
         """The folder that everything is in, with a slash; none in some archives."""
-        marks = [each for each in self.members if each == MARK or each.endswith(f"/{MARK}")]
-        return min(marks, key=len, default="").removesuffix(MARK)
+        marks = [each for each in self.members if each == EXPORTED or each.endswith(f"/{EXPORTED}")]
+        return min(marks, key=len, default="").removesuffix(EXPORTED)
 
     def json(self, name: str) -> dict[str, Any]:
         """Return what stands in a member; raises ValueError for what is not an object."""
@@ -128,7 +126,7 @@ class _Archive:
     def contents(self, programs: Sequence[str]) -> Iterator[ContentRow]:
         """Yield what else the archive holds: graphs, sample inputs, objects, compiled code."""
         data = (f"{self.root}data/weights/", f"{self.root}data/constants/tensor_")
-        small = {f"{self.root}{each}" for each in (MARK, "archive_version", "byteorder", "version")}
+        small = {f"{self.root}{each}" for each in (EXPORTED, "archive_version", "byteorder", "version")}
         configs = {f"{self.root}data/constants/{each}{_CONSTANTS}" for each in programs}
         for name, member in self.members.items():
             inside = name.removeprefix(self.root)

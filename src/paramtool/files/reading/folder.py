@@ -11,11 +11,11 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import distributed_safetensors
-from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.distributed import METADATA, read_distributed
+from paramtool.files.reading.checkpoint import Checkpoint, SeveralCheckpoints
+from paramtool.files.reading.distributed import read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
+from paramtool.files.reading.signatures import DISTRIBUTED
 from paramtool.files.shards import INDEX, WHOLE
-from paramtool.quantities import byte_size
 from paramtool.records.contents import ContentRow
 
 _LOOKED_FOR = (
@@ -37,24 +37,6 @@ _BESIDE = re.compile(
 _MOST_SHOWN = 8
 
 
-class SeveralCheckpoints(ParamtoolError):
-    """Say that a folder has several checkpoints, none of which is the one that its readers would follow.
-
-    Attributes:
-        folder: where they are.
-        candidates: one part for each: its file name, ``file``, and the bytes that it has on disk.
-    """
-
-    def __init__(self, folder: Path, candidates: Sequence[ContentRow]) -> None:
-        shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
-        more = len(candidates) - _MOST_SHOWN
-        listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
-        hint = f"name one, e.g. {folder / candidates[0].name}"
-        super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
-        self.folder = folder
-        self.candidates = tuple(candidates)
-
-
 def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Checkpoint:
     """Return the checkpoint in `folder`, and what else is beside it as contents.
 
@@ -68,7 +50,7 @@ def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Ch
         ParamtoolError: if there is none, or several of which none comes first.
     """
     names = _names(folder)
-    if METADATA in names:
+    if DISTRIBUTED in names:
         return read_distributed(folder, key, name)
     if key is not None:
         raise ParamtoolError(f"cannot read {name}: {folder} is a folder without a '{shorten(key)}'")
@@ -77,16 +59,6 @@ def read_folder(folder: Path, key: str | None, name: str, open_file: Open) -> Ch
     found = _find(folder, names, open_file, name)
     beside = [_file(folder, each) for each in names if _BESIDE.fullmatch(each)]
     return replace(found, name=name, contents=(*found.contents, *beside))
-
-
-def describe_config(content: dict[str, object], name: str) -> ParamtoolError | None:
-    """Return the error for the ``config.json`` of a library that is named as MODEL; None if it is not one."""
-    if not ({"architectures", "model_type", "_class_name"} & content.keys()):
-        return None
-    return ParamtoolError(
-        f"{name} is the config of a model, without tensors",
-        hint="for its structure, name a Python function that builds it, e.g. package.module:function",
-    )
 
 
 def _names(folder: Path) -> list[str]:
@@ -206,6 +178,6 @@ def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
 
 def _folders(folder: Path, names: Iterable[str]) -> list[str]:
     """Return the first folders inside that may hold a checkpoint."""
-    marks = (METADATA, *_LOOKED_FOR)
+    marks = (DISTRIBUTED, *_LOOKED_FOR)
     found = (each for each in islice(names, 1000) if any((folder / each / mark).is_file() for mark in marks))
     return [str(folder / each) for each in islice(found, 5)]

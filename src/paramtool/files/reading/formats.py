@@ -17,24 +17,20 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading import exported_program, gguf, numpy_array, policy_archive
+from paramtool.files.reading import signatures
 from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
-from paramtool.files.reading.distributed import METADATA
-from paramtool.files.reading.distributed_safetensors import noted
-from paramtool.files.reading.folder import read_folder
-from paramtool.files.reading.json_document import Document, read_document
-from paramtool.files.reading.pickled_file import read_pickled
-from paramtool.files.reading.safetensors import read_safetensors
-from paramtool.files.reading.sharded import read_index
-from paramtool.files.reading.signatures import check_readable
-from paramtool.files.reading.state_dict import listed
-from paramtool.files.reading.zip_directory import first_member, read_members
+from paramtool.files.reading.signatures import DISTRIBUTED, SHARDING, check_readable
 from paramtool.files.safetensors_format import LONGEST_HEADER
 from paramtool.name_parts import folded
 from paramtool.place import Text
+
+if TYPE_CHECKING:
+    from paramtool.files.reading.json_document import Document
 
 HEAD = 1024
 """Bytes that say what a file is."""
@@ -59,19 +55,53 @@ class Format:
     has_keys: bool = False
 
 
-SAFETENSORS = Format("a safetensors file", lambda path, _, name: noted(read_safetensors(path, name)))
-PICKLED = Format("a file of torch.save or pickle", read_pickled, True)
-EXPORTED = Format("a .pt2 archive of torch.export", exported_program.read_exported, True)
-POLICY = Format("an archive of Stable-Baselines3", policy_archive.read_policy, True)
-ARRAY = Format("a NumPy array", lambda path, _, name: numpy_array.read_array(path, name))
-ARRAYS = Format("an archive of NumPy arrays", lambda path, _, name: numpy_array.read_arrays(path, name))
-GGUF = Format("a GGUF file", lambda path, _, name: gguf.read_gguf(path, name))
-FOLDER = Format("a folder", lambda path, key, name: read_folder(path, key, name, _open_in_folder), True)
+def _of(place: str, has_keys: bool = False) -> Callable[[Path, str | None, str], Checkpoint]:
+    """Return what reads by the function at ``file:function`` of this folder, loaded when it is called.
+
+    A file takes one reader of ten, and all of them together take longer than it takes to read it.
+    """
+
+    def read(path: Path, key: str | None, name: str) -> Checkpoint:
+        file, _, function = place.partition(":")
+        found: Any = getattr(import_module(f"{__package__}.{file}"), function)
+        checkpoint: Checkpoint = found(path, key, name) if has_keys else found(path, name)
+        return checkpoint
+
+    return read
+
+
+def _with_keys(name: str, place: str) -> Format:
+    return Format(name, _of(place, True), True)
+
+
+def _read_safetensors(path: Path, _: str | None, name: str) -> Checkpoint:
+    found = _of("safetensors:read_safetensors")(path, None, name)
+    if SHARDING not in found.metadata:
+        return found
+    from paramtool.files.reading.distributed_safetensors import noted
+
+    return noted(found)
+
+
+def _read_folder(path: Path, key: str | None, name: str) -> Checkpoint:
+    from paramtool.files.reading.folder import read_folder
+
+    return read_folder(path, key, name, _open_in_folder)
+
+
+SAFETENSORS = Format("a safetensors file", _read_safetensors)
+PICKLED = _with_keys("a file of torch.save or pickle", "pickled_file:read_pickled")
+EXPORTED = _with_keys("a .pt2 archive of torch.export", "exported_program:read_exported")
+POLICY = _with_keys("an archive of Stable-Baselines3", "policy_archive:read_policy")
+ARRAY = Format("a NumPy array", _of("numpy_array:read_array"))
+ARRAYS = Format("an archive of NumPy arrays", _of("numpy_array:read_arrays"))
+GGUF = Format("a GGUF file", _of("gguf:read_gguf"))
+FOLDER = Format("a folder", _read_folder, True)
 INDEX = Format("the index of a checkpoint", lambda path, _, name: _read_index(path, name))
 
 _BY_SIGNATURE = (
-    (re.compile(re.escape(numpy_array.SIGNATURE)), ARRAY),
-    (re.compile(b"|".join(map(re.escape, gguf.SIGNATURES))), GGUF),
+    (re.compile(re.escape(signatures.NUMPY)), ARRAY),
+    (re.compile(b"|".join(map(re.escape, signatures.GGUF))), GGUF),
     (re.compile(b"\x80[\x02-\x05]"), PICKLED),
 )
 _BY_SUFFIX = {".safetensors": SAFETENSORS, ".pkl": PICKLED, ".pickle": PICKLED}
@@ -100,7 +130,7 @@ def path_and_key(name: str) -> tuple[Path, str | None]:
     """Split ``checkpoint.pt:ema``, if no file has the whole name but one has its beginning."""
     before, colon, key = name.rpartition(":")
     try:
-        is_there = Path(before).is_file() or (Path(before) / METADATA).is_file()
+        is_there = Path(before).is_file() or (Path(before) / DISTRIBUTED).is_file()
         if colon and before and key and not os.path.lexists(name) and is_there:
             return Path(before), key
     except (OSError, ValueError):
@@ -175,6 +205,10 @@ def _with_reasons(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with a note on each reason for which tensors have no values."""
     if any(each.startswith(_WITHOUT) for each in checkpoint.notes):
         return checkpoint
+    if not any(each.missing for each in checkpoint.tensors):
+        return checkpoint
+    from paramtool.files.reading.state_dict import listed
+
     reasons: dict[str, list[str]] = {}
     for each in checkpoint.tensors:
         if each.missing is not None:
@@ -189,17 +223,19 @@ def _open_in_folder(path: Path) -> Checkpoint:
 
 def _of_archive(path: Path, head: bytes) -> Format:
     """Return what a zip archive is; the first member of what torch.save writes says so already."""
+    from paramtool.files.reading.zip_directory import first_member, read_members
+
     if first_member(head).endswith("/data.pkl"):
         return PICKLED
     with opened(path) as descriptor:
         names = read_members(descriptor, path).keys()
     if any(each.endswith("/data.pkl") for each in names) or not names:
         return PICKLED
-    if any(each.rpartition("/")[2] == exported_program.MARK for each in names):
+    if any(each.rpartition("/")[2] == signatures.EXPORTED for each in names):
         return EXPORTED
-    if policy_archive.POLICY in names:
+    if signatures.POLICY in names:
         return POLICY
-    if any(each.endswith(numpy_array.SUFFIX) for each in names):
+    if any(each.endswith(signatures.ARRAY) for each in names):
         return ARRAYS
     if any(each.endswith("model.weights.h5") for each in names):
         raise ParamtoolError(f"{path} is in the Keras format")
@@ -219,6 +255,8 @@ def _read_index(path: Path, name: str) -> Checkpoint:
     if document is None or not document.is_index:
         hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
         raise ParamtoolError(f"{name} is a spec, a snapshot or an index, not a checkpoint", hint=hint)
+    from paramtool.files.reading.sharded import read_index
+
     document.check()
     return read_index(path, document.content, open_file, name)
 
@@ -229,6 +267,8 @@ def read_json(path: Path) -> Document | None:
     Raises:
         ParamtoolError: if the file cannot be read, or is larger than 64 MB or not in UTF-8.
     """
+    from paramtool.files.reading.json_document import read_document
+
     with opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > LARGEST_INDEX:

@@ -14,10 +14,8 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.gguf_types import ARRAY, NAMES, PLAIN, QUANTIZED, SCALARS, STRING
+from paramtool.files.reading.signatures import GGUF
 from paramtool.records.contents import ContentRow
-
-SIGNATURES = (b"GGUF", b"FUGG")
-"""How a file begins; the other one where a big-endian machine wrote the word as a number."""
 
 LARGEST_HEADER = 1 << 27
 """Bytes before the tensors; the largest vocabularies have 20 million."""
@@ -65,7 +63,7 @@ def _read(cursor: _Cursor, name: str) -> Checkpoint:
 
 
 def _version(cursor: _Cursor) -> int:
-    if cursor.take(4) == SIGNATURES[1]:
+    if cursor.take(4) == GGUF[1]:
         cursor.order = ">"
     version = int(cursor.number("I"))
     if cursor.order == "<" and version & 0xFFFF == 0:  # as big-endian files began before "FUGG"

@@ -87,6 +87,16 @@ def read_document(text: Text) -> Document | None:
     return Document(text.name, content, problems[0] if problems else None)
 
 
+def describe_config(content: dict[str, object], name: str) -> ParamtoolError | None:
+    """Return the error for the ``config.json`` of a library that is named as MODEL; None if it is not one."""
+    if not ({"architectures", "model_type", "_class_name"} & content.keys()):
+        return None
+    return ParamtoolError(
+        f"{name} is the config of a model, without tensors",
+        hint="for its structure, name a Python function that builds it, as package.module:function",
+    )
+
+
 def _check_size(text: Text) -> None:
     """Raise if there is too much; what stands in texts counts as well, which is little in a snapshot."""
     content = text.content

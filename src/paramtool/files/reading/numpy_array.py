@@ -16,11 +16,10 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
+from paramtool.files.reading.signatures import ARRAY, NUMPY
 from paramtool.files.reading.zip_directory import Member, read_members
 from paramtool.records.contents import ContentRow
 
-SIGNATURE = b"\x93NUMPY"
-SUFFIX = ".npy"
 LONGEST_HEADER = 1 << 16
 """Bytes of what describes an array; NumPy itself reads 10,000 characters unless it is told otherwise."""
 
@@ -86,7 +85,7 @@ def read_arrays(path: Path, name: str) -> Checkpoint:
     """
     with opened(path) as descriptor:
         members = read_members(descriptor, path)
-        arrays = {each: member for each, member in members.items() if each.endswith(SUFFIX)}
+        arrays = {each: member for each, member in members.items() if each.endswith(ARRAY)}
         if len(arrays) > MOST_NAMES:
             raise ParamtoolError(f"{path} has more than {MOST_NAMES:,} arrays")
         tensors = tuple(_in_archive(descriptor, path, arrays))
@@ -103,9 +102,9 @@ def _in_archive(descriptor: int, path: Path, members: Mapping[str, Member]) -> I
             if member.compressed:
                 found = _describe(zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, LONGEST_HEADER))
                 found = replace(found, is_fortran=False, missing=found.missing or "compressed in its archive")
-                yield _stored(name.removesuffix(SUFFIX), found, path, member.position, None)
+                yield _stored(name.removesuffix(ARRAY), found, path, member.position, None)
             else:
-                yield _stored(name.removesuffix(SUFFIX), _describe(head), path, member.position, member.size)
+                yield _stored(name.removesuffix(ARRAY), _describe(head), path, member.position, member.size)
         except (ValueError, zlib.error) as error:
             raise ParamtoolError(f"{path} has an invalid array '{shorten(name)}': {error}") from error
 
@@ -113,7 +112,7 @@ def _in_archive(descriptor: int, path: Path, members: Mapping[str, Member]) -> I
 def _head(descriptor: int, path: Path, position: int, size: int) -> bytes:
     """Return the first bytes of an array: few, unless its header needs more."""
     head = read_bytes(descriptor, path, position, min(size, _USUAL_HEADER))
-    if size <= len(head) or (head.startswith(SIGNATURE) and head.find(b"\n") > 0):
+    if size <= len(head) or (head.startswith(NUMPY) and head.find(b"\n") > 0):
         return head
     return read_bytes(descriptor, path, position, min(size, LONGEST_HEADER))
 
@@ -134,7 +133,7 @@ def _stored(name: str, found: _Described, path: Path, position: int, size: int |
 def _describe(head: bytes) -> _Described:
     """Return what the first bytes of an array say."""
     wide = 4 if head[6:7] in (b"\x02", b"\x03") else 2
-    if head[:6] != SIGNATURE or head[6:7] not in (b"\x01", b"\x02", b"\x03") or len(head) < 8 + wide:
+    if head[:6] != NUMPY or head[6:7] not in (b"\x01", b"\x02", b"\x03") or len(head) < 8 + wide:
         raise ValueError("it does not begin like one")
     start = 8 + wide + int.from_bytes(head[8 : 8 + wide], "little")
     if start > len(head):

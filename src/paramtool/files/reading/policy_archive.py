@@ -8,10 +8,10 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
 from paramtool.files.reading.pickled_file import read_pickled
+from paramtool.files.reading.signatures import POLICY
 from paramtool.files.reading.zip_directory import read_members
 from paramtool.records.contents import ContentRow
 
-POLICY = "policy.pth"
 _VERSION = "_stable_baselines3_version"
 _SUFFIX = ".pth"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
@@ -11,6 +12,7 @@ from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_
 from paramtool.files.reading.pickled_globals import VALUELESS
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
+from paramtool.records.constructor import changed
 
 OTHER_METADATA = ("format", "paramtool")
 """Keys of the metadata that stand for no tensor, whatever their values."""
@@ -56,7 +58,7 @@ def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str,
         raise ParamtoolError(f"{path} is not a valid safetensors file: its header is not UTF-8") from error
     except ValueError as error:
         raise ParamtoolError(f"{path} is not a valid safetensors file: {error}") from error
-    return [_stored(each, path, 8 + length) for each in found], metadata
+    return _stored(found, path, 8 + length), metadata
 
 
 def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[str, str]:
@@ -72,17 +74,24 @@ def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[s
     }
 
 
-def _stored(each: Described, path: Path, data: int) -> Stored:
-    return Stored(
-        each.name, each.dtype, each.shape, each.end - each.begin, path, data + each.begin,
-        missing=each.missing or VALUELESS.get(each.dtype),
-    )  # fmt: skip
+def _stored(found: Iterable[Described], path: Path, data: int) -> list[Stored]:
+    """Return the tensors of the file at `path`, whose data begin at the byte `data`."""
+    alike: dict[tuple[str, tuple[int, ...]], Stored] = {}  # a model has few shapes, and copies are quick
+    tensors = []
+    for each in found:
+        name, dtype, shape, begin, end = each
+        known = alike.get((dtype, shape))
+        if known is None:
+            missing = each.missing or VALUELESS.get(dtype)
+            known = alike[dtype, shape] = Stored(name, dtype, shape, end - begin, path, 0, missing=missing)
+        tensors.append(changed(known, name=name, position=data + begin))
+    return tensors
 
 
 def _check_data(found: Sequence[Described], size: int) -> None:
     """See that the tensors follow each other, and fill the file."""
     position = 0
-    for each in sorted(found, key=lambda one: (one.begin, one.end)):
+    for each in sorted(found, key=attrgetter("begin", "end")):
         if each.begin != position:
             what = "overlaps another" if each.begin < position else "leaves a hole before it"
             raise ValueError(f"the tensor '{shorten(each.name)}' {what}")

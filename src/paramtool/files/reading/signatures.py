@@ -1,4 +1,7 @@
-"""Files that are known and not read, by their first bytes or their names, and what to do instead."""
+"""What files are known by: the marks of formats that are read, and of those that are not, with a way out.
+
+The marks stand here, apart from the readers, so that a file is recognized without loading any reader.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,27 @@ import re
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
+
+GGUF = (b"GGUF", b"FUGG")
+"""How a GGUF file begins; the second where a big-endian machine wrote the word as a number."""
+
+NUMPY = b"\x93NUMPY"
+"""How a NumPy array begins."""
+
+ARRAY = ".npy"
+"""How the name of an array ends in an archive of NumPy arrays."""
+
+EXPORTED = "archive_format"
+"""The member that an archive of torch.export has and one of torch.save lacks."""
+
+POLICY = "policy.pth"
+"""The member that holds the model in an archive of Stable-Baselines3."""
+
+DISTRIBUTED = ".metadata"
+"""The file that makes a folder a distributed checkpoint."""
+
+SHARDING = "DCP_SHARDING_INFO"
+"""The key in the metadata of a safetensors file under which the places of the pieces in it stand, as JSON."""
 
 _SAVE_AGAIN = "if you trust it, load it and save its state_dict with a current torch.save or as safetensors"
 _SIGNATURES: tuple[tuple[bytes, str, str | None], ...] = (

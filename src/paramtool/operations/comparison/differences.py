@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, NamedTuple, Protocol
 
 from paramtool.operations.comparison.load_verdict import KINDS, Verdict, is_stored, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.whole_modules import with_modules
+from paramtool.records.constructor import changed
 from paramtool.records.difference import (
     CHANGES,
     COLUMNS,
@@ -65,7 +66,7 @@ def differences(
     pairs = _pairs(rows_a, rows_b, pairings)
     verdict = judge(listed_a.values(), listed_b.values(), absent_a, absent_b)
     found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
-    rows = tuple(replace(row, breaks=_breaks(row, verdict)) for row in found)
+    rows = tuple(changed(row, breaks=True) if _breaks(row, verdict) else row for row in found)
     totals = DifferenceTotals(
         a=a.model or "A",
         b=b.model or "B",

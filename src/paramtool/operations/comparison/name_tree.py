@@ -7,7 +7,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import takewhile
 from typing import TypeAlias, TypeVar
 
-from paramtool.name_parts import parts
+from paramtool.name_parts import MOST_PARTS, parts
+
+_NOTHING: frozenset[tuple[str, int]] = frozenset()
 
 NameNodes: TypeAlias = "dict[str, NameNode]"
 
@@ -29,6 +31,13 @@ class NameNode:
         self.below: NameNodes = {}
         self.key: Hashable | None = None
         self.signature = 0
+
+    def inside(self, part: str) -> NameNode:
+        """Return the node of a part below, made where it is not there."""
+        node = self.below.get(part)
+        if node is None:
+            node = self.below[part] = NameNode(f"{self.path}.{part}" if self.path else part)
+        return node
 
     def chain(self) -> list[NameNode]:
         """Return this module and those below it, as long as each is the only thing in the one before."""
@@ -56,19 +65,35 @@ def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNod
 
 def _tree(names: Mapping[str, Hashable], numbers: dict[Hashable, int]) -> NameNodes:
     root = NameNode("")
+    modules: dict[str, NameNode] = {}
     for name, key in names.items():
-        node = root
-        for part in parts(name):
-            if part not in node.below:
-                node.below[part] = NameNode(f"{node.path}.{part}" if node.path else part)
-            node = node.below[part]
-        node.key = key
+        module, dot, last = name.rpartition(".")
+        if not dot:
+            node = root
+        elif name.count(".") > MOST_PARTS:
+            *around, last = parts(name)
+            node = root
+            for part in around:
+                node = node.inside(part)
+        else:
+            node = modules.get(module) or _module(module, root, modules)
+        node.inside(last).key = key
     _sign(root, numbers)
     return root.below
 
 
+def _module(path: str, root: NameNode, known: dict[str, NameNode]) -> NameNode:
+    """Return the node of a path; many names are in one module, and many modules in one other."""
+    around, dot, last = path.rpartition(".")
+    node = (known.get(around) or _module(around, root, known)) if dot else root
+    found = known[path] = node.inside(last)
+    return found
+
+
 def _sign(node: NameNode, numbers: dict[Hashable, int]) -> int:
-    below = frozenset((part, _sign(each, numbers)) for part, each in node.below.items())
+    below = _NOTHING
+    if node.below:
+        below = frozenset([(part, _sign(each, numbers)) for part, each in node.below.items()])
     node.signature = numbers.setdefault((node.key, below), len(numbers))
     return node.signature
 

@@ -103,6 +103,8 @@ class _Walk:
                 self._pair(a[part], b[part], ground)
         only_a = {part: node for part, node in a.items() if part not in b}
         only_b = {part: node for part, node in b.items() if part not in a}
+        if not (only_a and only_b):
+            return
         for step in (self._moved, self._same_inside, self._alike_inside):
             rest_a, rest_b = self._open(only_a), self._open(only_b)
             if rest_a and rest_b:

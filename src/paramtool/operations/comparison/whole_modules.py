@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from paramtool.name_parts import modules_around
+from paramtool.records.constructor import changed as with_fields
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import ParameterRow
 
@@ -29,7 +29,11 @@ def with_modules(
     renamed = _renamed([row for row in rows if row.change == "renamed"], a, b)
     changed = _changed([row for row in rows if row.change in _OF_TENSORS], a)
     modules = {"renamed": renamed, **dict.fromkeys(_OF_TENSORS, changed)}
-    return [replace(row, module=modules.get(row.change, {}).get((row.change, row.name))) for row in rows]
+    return [_with_module(row, modules.get(row.change, {}).get((row.change, row.name))) for row in rows]
+
+
+def _with_module(row: DifferenceRow, module: tuple[str, str] | None) -> DifferenceRow:
+    return row if module is None else with_fields(row, module=module)
 
 
 _Found = dict[tuple[str, str], tuple[str, str]]
@@ -57,6 +61,8 @@ def _differing_ends(was: str, now: str) -> tuple[str, str]:
 
 
 def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> _Found:
+    if not rows:
+        return {}
     before = {change: _sizes_before(change, a.values()) for change in _OF_TENSORS}
     after: dict[Hashable, Counter[str]] = {}
     for row in rows:
@@ -86,4 +92,9 @@ def _before(change: str, row: ParameterRow) -> Hashable:
 
 def _sizes(names: Iterable[str]) -> Counter[str]:
     """Count the names in each module."""
-    return Counter(path for name in names for path in modules_around(name))
+    inside = Counter(name.rpartition(".")[:2] for name in names)  # many names are in one module
+    sizes: Counter[str] = Counter()
+    for (module, dot), count in inside.items():
+        for path in modules_around(f"{module}{dot}_"):
+            sizes[path] += count
+    return sizes

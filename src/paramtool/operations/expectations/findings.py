@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
-from paramtool.language.document import Inputs
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
@@ -20,10 +19,13 @@ from paramtool.records.expectation import (
     Expectations,
     ExpectationTotals,
 )
-from paramtool.records.gradient import Gradients
 from paramtool.records.parameter import Listing, ParameterRow, ParameterTotals
 from paramtool.records.report import Report
 from paramtool.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from paramtool.language.document import Inputs
+    from paramtool.records.gradient import Gradients
 
 MOST_NAMED = 3
 """Names that `found` says; the row has all of them."""

@@ -21,14 +21,13 @@ from paramtool.operations.gradients.splits import REST, is_hooked
 from paramtool.records.gradient import (
     ALL_COLUMNS,
     LAYER_COLUMNS,
-    MOST_INLINE,
     PARAMETER_COLUMNS,
     VERDICTS,
     GradientRow,
     Gradients,
     GradientTotals,
 )
-from paramtool.records.parameter import MOST_PRINTED
+from paramtool.records.parameter import MOST_INLINE, MOST_PRINTED
 from paramtool.records.report import Part, Report
 from paramtool.tensors.named_tensors import by_tensor, module_types, named_tensors
 

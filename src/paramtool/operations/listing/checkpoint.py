@@ -9,10 +9,11 @@ from itertools import islice
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.name_parts import modules_around
+from paramtool.records.constructor import changed
 from paramtool.records.contents import Origin
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
-from paramtool.records.totals import count_once, totals
+from paramtool.records.totals import count_once, totals_of_counted
 from paramtool.suggestion import hint_of_module
 
 MOST_TEXTS = 1_000
@@ -28,11 +29,13 @@ def stored(checkpoint: Checkpoint) -> Listing:
     What a checkpoint does not say is None: the class of the module, and ``requires_grad``.
     """
     own = {each.name for each in checkpoint.tensors}
+    alike: dict[tuple[object, ...], ParameterRow] = {}  # a model has few shapes, and copies are quick
     rows = count_once(
-        _row(name, each, None if name in own else each.name) for name, each in checkpoint.by_name.items()
+        _row(name, each, None if name in own else each.name, alike)
+        for name, each in checkpoint.by_name.items()
     )
     return Report(
-        "inspect", checkpoint.name, tuple(rows), totals(rows), COLUMNS,
+        "inspect", checkpoint.name, tuple(rows), totals_of_counted(rows), COLUMNS,
         modules=checkpoint.modules, origin=origin_of(checkpoint),
     )  # fmt: skip
 
@@ -63,16 +66,25 @@ def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
     return ParamtoolError(f"no module '{module}'", hint=hint_of_module(module, list(paths), known))
 
 
-def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:
+def _row(
+    name: str, each: Stored, tied_to: str | None, alike: dict[tuple[object, ...], ParameterRow]
+) -> ParameterRow:
+    key = (each.type, each.shape, each.dtype, each.nbytes, each.requires_grad, each.kind, each.persistent)
+    known = alike.get(key)
+    if known is None:
+        known = alike[key] = _first_row(each)
+    return changed(known, name=name, tied_to=tied_to)
+
+
+def _first_row(each: Stored) -> ParameterRow:
     return ParameterRow(
-        name=name,
+        name=each.name,
         type=each.type,
         shape=each.shape,
         dtype=each.dtype,
         numel=math.prod(each.shape),
         nbytes=each.nbytes,
         requires_grad=each.requires_grad,
-        tied_to=tied_to,
         kind="parameter" if each.kind == "stored" and each.requires_grad is not None else each.kind,
         persistent=each.persistent,
         bases=() if each.type is None else (each.type,),

@@ -43,6 +43,8 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
         ParamtoolError: for a pattern that searches too long.
     """
     rows = list(rows)
+    if not selection and all(row.counted for row in rows):
+        return rows
     kept = rows
     if selection.patterns:
         names = matching(selection.patterns, (row.name for row in kept))
