@@ -93,7 +93,7 @@ def describe_config(content: dict[str, object], name: str) -> ParamtoolError | N
         return None
     return ParamtoolError(
         f"{name} is the config of a model, without tensors",
-        hint="for its structure, name a Python function that builds it, as package.module:function",
+        hint="for its structure, name a Python function that builds it, e.g. package.module:function",
     )
 
 
