@@ -6,8 +6,10 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import product
 from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor
 from paramtool.elements.dtypes import Array
 from paramtool.elements.files import FileElements
 from paramtool.errors import ParamtoolError
+from paramtool.files import reading
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.formats import read_checkpoint
 from paramtool.operations.listing.checkpoint import stored
@@ -77,6 +80,9 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_hook)
+
+for _each in iter_modules(reading.__path__, f"{reading.__name__}."):
+    import_module(_each.name)  # our own readers, which load when a file needs them, are no finding
 
 
 @contextmanager

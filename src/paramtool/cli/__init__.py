@@ -3,6 +3,7 @@
 main            the process: one handler of errors, the exit statuses
 command_group   the commands by name; only the one that is typed is imported
 command         how a command prints its help
+plain_values    what is typed, converted without pydantic
 commands/       one file each: options in, a function of `api`, a renderer
 model_argument  MODEL, --set, --arg, --seed, --pattern, --recipe
 options         options that several commands share

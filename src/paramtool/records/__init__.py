@@ -12,5 +12,6 @@ column              what a field is as a column, on the field itself
   expectation       rows of `check`, and what is expected
   initializer       rows of `initializers`
 rule                one rule, wherever it was written
+constructor         a quick one, for records of which there are many
 layout, extent      where tensors are in memory, and the bytes they cover
 """

@@ -1,7 +1,7 @@
 """Reading checkpoints that others wrote: strictly, without torch, and without running anything.
 
 ```
- safetensors ─ safetensors_header            sharded ─ json_document, text
+ safetensors ─ safetensors_header (cursor)   sharded ─ json_document, text
      │                                          │
      ▼                                          ▼
  checkpoint: named tensors, and where their elements are

@@ -11,25 +11,19 @@ is one place where errors are found, and one answer.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from itertools import chain
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from paramtool.errors import shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES
-from paramtool.files.reading.json_guard import TOO_DEEP
+from paramtool.files.reading.safetensors_cursor import Cursor
 from paramtool.files.safetensors_format import DTYPES, METADATA, PAIRS
 
 MOST_DIMENSIONS = 64
 """As many as torch's own kernels take."""
 
-LONGEST_DESCRIPTION = 4096
-"""Characters that say what one tensor is; 64 sizes have 1,300."""
-
-_FIELDS = ("dtype", "shape", "data_offsets")
 _BITS = {code: (name, 8 * size) for name, (code, size) in DTYPES.items()} | {
     **{code: (name, 4) for code, name in PAIRS.items()},
     "F6_E2M3": ("float6_e2m3", 6),
@@ -43,7 +37,6 @@ _MISSING = {
     if code.startswith("F6_")
 }
 _METADATA_FIRST = f'{{"{METADATA}":{{'
-_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 _SIZE = "(?:0|[1-9][0-9]{0,17})"
@@ -86,7 +79,7 @@ def _usual(text: str) -> tuple[list[Described], dict[str, str]] | None:
     """Return what the header says if it is in the usual form and all is well; None otherwise."""
     metadata, start = {}, 1
     if text.startswith(_METADATA_FIRST):
-        cursor = _Cursor(text, len(_METADATA_FIRST) - 1)
+        cursor = Cursor(text, len(_METADATA_FIRST) - 1)
         metadata = _metadata(cursor)
         start = cursor.at + 1
         if text[cursor.at : start] != ",":
@@ -140,7 +133,7 @@ def _strict(text: str) -> tuple[list[Described], dict[str, str]]:
     """Return what the header says, whatever form it is in."""
     found: dict[str, Described] = {}
     metadata: dict[str, str] | None = None
-    cursor = _Cursor(text)
+    cursor = Cursor(text)
     for name in cursor.items():
         if name == METADATA:
             if metadata is not None:
@@ -156,7 +149,7 @@ def _strict(text: str) -> tuple[list[Described], dict[str, str]]:
     return list(found.values()), metadata or {}
 
 
-def _metadata(cursor: _Cursor) -> dict[str, str]:
+def _metadata(cursor: Cursor) -> dict[str, str]:
     texts: dict[str, str] = {}
     for key in cursor.items():
         if key in texts:
@@ -167,7 +160,7 @@ def _metadata(cursor: _Cursor) -> dict[str, str]:
     return texts
 
 
-def _described(name: str, cursor: _Cursor) -> Described:
+def _described(name: str, cursor: Cursor) -> Described:
     try:
         value = cursor.description()
         code, shape = value["dtype"], _integers(value["shape"], "shape")
@@ -216,121 +209,3 @@ def _packed(shape: tuple[int, ...]) -> tuple[int, ...]:
     if not shape or shape[-1] % 2:
         raise ValueError("its last size is odd, and two elements share a byte")
     return (*shape[:-1], shape[-1] // 2)
-
-
-class _Cursor:
-    """Goes through the text once, from value to value."""
-
-    def __init__(self, text: str, at: int = 0) -> None:
-        self._text = text
-        self._at = at
-
-    @property
-    def at(self) -> int:
-        """The character that comes next."""
-        return self._at
-
-    def items(self) -> Iterator[str]:
-        """Yield the keys of the object that begins here; who asks for them reads each one's value."""
-        self._take("{")
-        if self._peek() == "}":
-            self._take("}")
-            return
-        while True:
-            key = self.string()
-            self._take(":")
-            yield key
-            if self._take(",}") == "}":
-                return
-
-    def string(self) -> str:
-        """Read a string.
-
-        Raises:
-            ValueError: if there is none, or one that is not Unicode.
-        """
-        if self._peek() != '"':
-            raise self._unexpected('"')
-        value, self._at = _PLAIN.raw_decode(self._text, self._at)
-        if not value.isascii():
-            value.encode()  # which refuses half of a surrogate pair
-        return str(value)
-
-    def null(self) -> bool:
-        """Read a null if one is next, and say whether it was."""
-        self._peek()
-        is_null = self._text.startswith("null", self._at)
-        self._at += 4 if is_null else 0
-        return is_null
-
-    def description(self) -> dict[str, Any]:
-        """Read what describes a tensor: an object, or a list of the same three values in their order."""
-        if self._peek() not in ("{", "["):
-            raise self._unexpected("{")
-        end = self._text.find("}", self._at, self._at + LONGEST_DESCRIPTION) + 1
-        piece = self._text[self._at : end]
-        try:
-            if end and piece.count("{") == 1 and "-" not in piece:
-                value, size = _STRICT.decode(piece), len(piece)
-            else:
-                value, size = self._unusual()
-        except RecursionError as error:
-            raise ValueError(TOO_DEEP) from error
-        self._at += size
-        if isinstance(value, list) and len(value) == len(_FIELDS):
-            value = dict(zip(_FIELDS, value, strict=True))
-        if not isinstance(value, dict) or any(field not in value for field in _FIELDS):
-            raise ValueError("it lacks one of dtype, shape and data_offsets")
-        return value
-
-    def _unusual(self) -> tuple[Any, int]:
-        """Read a description with further fields, which the official library accepts."""
-        piece = self._text[self._at : self._at + LONGEST_DESCRIPTION]
-        try:
-            return _LENIENT.raw_decode(piece)
-        except json.JSONDecodeError as error:
-            if len(piece) < LONGEST_DESCRIPTION or error.pos < len(piece) - 1:
-                raise
-            longest = f"its description is longer than {LONGEST_DESCRIPTION:,} characters"
-            raise ValueError(longest) from error
-
-    def end(self) -> None:
-        """See that nothing but space follows."""
-        if self._peek():
-            raise self._unexpected("the end")
-
-    def _peek(self) -> str:
-        found = _SPACE.match(self._text, self._at)
-        self._at = found.end() if found else self._at
-        return self._text[self._at : self._at + 1]
-
-    def _take(self, characters: str) -> str:
-        found = self._peek()
-        if not found or found not in characters:
-            raise self._unexpected(" or ".join(characters))
-        self._at += 1
-        return found
-
-    def _unexpected(self, expected: str) -> ValueError:
-        found = self._text[self._at : self._at + 1] or "nothing"
-        return ValueError(f"expected {expected} at character {self._at:,} of its header, found {found}")
-
-
-def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs) and any([key for key, _ in pairs].count(each) > 1 for each in _FIELDS):
-        raise ValueError("a field appears twice")
-    return found
-
-
-def _integer(digits: str) -> int | float:
-    return -0.0 if digits == "-0" else int(digits)  # as serde_json reads it, which is not a size
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{shorten(word)} is not a number")
-
-
-_PLAIN = json.JSONDecoder()
-_STRICT = json.JSONDecoder(object_pairs_hook=_fields_once, parse_constant=_no_number)
-_LENIENT = json.JSONDecoder(object_pairs_hook=_fields_once, parse_int=_integer, parse_constant=_no_number)
