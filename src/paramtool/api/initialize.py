@@ -108,7 +108,7 @@ def initialize(
     built = found.network(values=not dry_run, rng=rng)
     report = fill(
         built.module, rules, seed=seed, rng=rng, dry_run=dry_run, values=values, digests=digests,
-        model=found.name,
+        model=found.name, rng_state=built.rng_state,
     )  # fmt: skip
     if target is not None:
         from paramtool.operations.initialization.weights_file import check_target
@@ -134,14 +134,17 @@ def _write(
         module = stream.network.module
         with target.progress(byte_count(module)) as progress:
             report = save(
-                module, target.path, rules, fills_of=stream.fills_of, loaded=stream.loaded, seed=seed,
+                module, target.path, rules, fills=stream.fills, loaded=stream.loaded, seed=seed,
                 progress=progress, **common,
             )  # fmt: skip
         model.note(*stream.warnings())
         return report
     plan = model.network(values=False).module
     check_target(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
-    module = model.network(rng=rng).module
-    done = fill(module, rules, seed=seed, rng=rng, digests=digests, model=model.name)
+    built = model.network(rng=rng)
+    module = built.module
+    done = fill(
+        module, rules, seed=seed, rng=rng, digests=digests, model=model.name, rng_state=built.rng_state
+    )
     with target.progress(byte_count(module)) as progress:
         return save(module, target.path, done=done, progress=progress, **common)
