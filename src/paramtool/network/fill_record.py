@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from paramtool.network.filling_calls import is_literal, law_of_call
+from paramtool.network.filling_calls import is_literal, law_of_call, truncated_normal
 from paramtool.network.free_memory import check_fits
 from paramtool.network.meta_device import on_meta
 from paramtool.network.storage_record import StorageRecord, storage_number
@@ -45,6 +45,8 @@ _READING = frozenset(
 )  # fmt: skip
 """What returns values as something else than a tensor."""
 
+_IS_META = vars(torch._C.TensorBase)["is_meta"]
+
 _MOST_LITERAL = 1 << 20  # elements that are kept of a tensor written out
 
 _LARGE = 1 << 24
@@ -68,9 +70,11 @@ class Recording(TorchFunctionMode):
     def __enter__(self) -> Recording:
         super().__enter__()  # type: ignore[no-untyped-call]
         self._below.__enter__()  # type: ignore[no-untyped-call]
+        self._trunc_normal = _set_trunc_normal(self._truncate)
         return self
 
     def __exit__(self, *raised: Any) -> None:
+        _set_trunc_normal(self._trunc_normal)
         self._below.__exit__(*raised)  # type: ignore[no-untyped-call]
         super().__exit__(*raised)  # type: ignore[no-untyped-call]
 
@@ -160,6 +164,20 @@ class Recording(TorchFunctionMode):
             self._record.fill(law.tensor, fill)
         return True
 
+    def _truncate(  # noqa: PLR0913, PLR0917 - of torch
+        self, tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any = None
+    ) -> Tensor:
+        """Do what ``trunc_normal_`` does, and record its law: a mode does not see it as one call."""
+        with torch._C.DisableTorchFunction():  # of this mode
+            filled: Tensor = self._trunc_normal(tensor, mean, std, a, b, generator)
+            if is_lazy(tensor) or generator is not None or not (tensor.is_contiguous() and std > 0):
+                self._record.forget(tensor)
+                return filled
+            start = int(tensor.storage_offset())
+            for method, numbers in truncated_normal(mean, std, a, b):
+                self._record.fill(tensor, Fill(method, numbers, {}, start, start + tensor.numel()))
+            return filled
+
     def _literal(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor
     ) -> Tensor:
@@ -193,6 +211,13 @@ class Recording(TorchFunctionMode):
                 self._record.read(each)
 
 
+def _set_trunc_normal(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let ``torch.nn.init.trunc_normal_`` call `function`, and return what it called before."""
+    before: Callable[..., Any] = nn.init._no_grad_trunc_normal_
+    nn.init._no_grad_trunc_normal_ = function
+    return before
+
+
 class _CallsOfCode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Calls each operation anew, so that those of scripts and of C++ are seen like those of Python."""
 
@@ -213,6 +238,8 @@ class Sketch(Recording):
     """
 
     def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if getattr(func, "__self__", None) is _IS_META:  # whoever asks may leave out what values need
+            self._record.forget(args[0])
         return on_meta(func, args, kwargs)
 
     def _literal(

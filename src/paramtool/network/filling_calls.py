@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -53,6 +54,23 @@ def law_of_call(
     generator = named.pop("generator", None)
     are_numbers = all(isinstance(each, (int, float)) for each in (*numbers, *named.values()))
     return CallLaw(tensor, method, tuple(numbers), named) if generator is None and are_numbers else None
+
+
+def truncated_normal(mean: float, std: float, a: float, b: float) -> list[tuple[str, tuple[float, ...]]]:
+    """Return the methods that draw from a normal law between `a` and `b`, by its inverse.
+
+    From torch 2.13 on ``torch.nn.init.trunc_normal_`` draws again what lies outside, until nothing does,
+    and on the meta device it does nothing at all.  The law is the same.
+    """
+    low, high = (math.erf((each - mean) / std / math.sqrt(2)) for each in (a, b))
+    scale = std * math.sqrt(2)
+    return [
+        ("uniform_", (low, high)),
+        ("erfinv_", ()),
+        ("mul_", (scale,)),
+        ("add_", (mean,)),
+        ("clamp_", (a, b)),
+    ]
 
 
 def _law(
