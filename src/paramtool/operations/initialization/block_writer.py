@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,6 +45,11 @@ class StoredTensor:
     def entry(self) -> Entry:
         return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
 
+    @cached_property
+    def _flat(self) -> Tensor:
+        """The elements of `tensor` in row-major order: a copy of one that does not lie so."""
+        return self.tensor.detach().reshape(-1)
+
     @property
     def is_whole(self) -> bool:
         """Whether some step needs to see the whole tensor at once."""
@@ -78,7 +84,7 @@ class StoredTensor:
             run_fills(self.fills, block, number, seed, scratch)
         else:
             first = number * streams.BLOCK
-            block.copy_(self.tensor.detach().view(-1)[first : first + block.numel()])
+            block.copy_(self._flat[first : first + block.numel()])
 
     def run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Run one elementwise step on `block`."""
