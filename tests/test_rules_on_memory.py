@@ -200,6 +200,23 @@ def test_what_shares_memory_counts_as_filled() -> None:
     assert covered == {"w1.weight"}
 
 
+def test_a_seed_in_python_is_that_of_the_constructors_too(tmp_path: Path) -> None:
+    """What is opened by its name is built with the seed that the rules have."""
+    (tmp_path / "m.yaml").write_text("model: {Linear: [4, 3]}\nseed: 11\n")
+    for rng in ("torch", "streams"):
+        options = {"seed": 7, "rng": rng, "name": "m"}
+        rule = Rule("add", {"value": 0.0}, pattern="weight")
+        report = paramtool.initialize(tmp_path / "m.yaml", [rule], values=True, **options)  # type: ignore[arg-type]
+        target = tmp_path / f"{rng}.safetensors"
+        paramtool.initialize(tmp_path / "m.yaml", [rule], output=target, **options)  # type: ignore[arg-type]
+        stored = load_file(target)
+        assert report.model == "m"
+        assert torch.equal(stored["weight"], torch.tensor(report.rows[0].values.values))  # type: ignore[union-attr]
+    torch.manual_seed(7)
+    expected = nn.Linear(4, 3)
+    assert torch.equal(load_file(tmp_path / "torch.safetensors")["bias"], expected.bias)
+
+
 SCRIPT = """
 import torch
 from torch import nn

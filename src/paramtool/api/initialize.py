@@ -78,8 +78,9 @@ def initialize(
             run), or an open model.
         rules: a later rule acts on what an earlier one left; None for those of the model's spec.
         seed: of every stream; None for that of the model, else 0.
-        rng: ``streams`` draws each tensor from the stream of its first name; ``torch`` does what a loop
-            over the rules and the parameters does after ``torch.manual_seed(seed)``.
+        rng: ``streams`` draws each tensor from the stream of its first name; ``torch`` does what a script
+            does: ``torch.manual_seed(seed)``, the constructors, then a loop over the rules and the
+            parameters.  Of a module that is there already, only the seed and the loop are left.
         dry_run: plan only.
         values: add the elements of small tensors.
         digests: add the SHA-256 of each tensor.
@@ -98,7 +99,11 @@ def initialize(
     found = live(model, name)
     assert isinstance(found, BuiltModel)
     rules = found.rules if rules is None else rules
-    seed = found.seed if seed is None else seed
+    if seed is None:
+        seed = found.seed
+    elif seed != found.seed and isinstance(model, (str, PathLike)):  # its constructors run with it too
+        called, found = found.name, found.with_seed(seed).check_buildable()
+        found.name = called
     target = Target(Path(output)) if isinstance(output, (str, PathLike)) else output
     if target is not None and not dry_run:
         return _write(found, rules, target, seed, rng, digests)
