@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import pickle
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -258,6 +259,18 @@ def test_an_average_begins_as_its_model() -> None:
     alone = torch.empty(6).uniform_(-(3**-0.5), 3**-0.5, generator=streams.stream(0, "net.weight"))
     for each in (module.net, module.ema.get_submodule("module"), module.teacher):
         assert torch.equal(each.get_parameter("weight").detach().flatten(), alone)
+
+
+def test_a_record_does_not_import_the_compiler() -> None:
+    """Watching what scripts do must not load torch's compiler, which takes a second."""
+    code = (
+        "import sys, torch\n"
+        "from paramtool.network.fill_record import Recording, Sketch\n"
+        "for mode in (Recording, Sketch):\n"
+        "    with mode(): torch.nn.LSTM(3, 2)\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_generator_of_the_code_keeps_its_values() -> None:

@@ -221,6 +221,11 @@ def _set_trunc_normal(function: Callable[..., Any]) -> Callable[..., Any]:
 class _CallsOfCode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Calls each operation anew, so that those of scripts and of C++ are seen like those of Python."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave torch's compiler out: to tell it that it has nothing to do here imports it, for a second."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: OpOverload[..., Any],
