@@ -163,6 +163,13 @@ def test_the_plan_names_what_changes_too() -> None:
     assert one.std == other.std == pytest.approx(0.02, rel=0.5)
 
 
+def test_an_expanded_tensor_is_refused() -> None:
+    """Torch writes no tensor whose elements share one place, and says so in the middle of a loop."""
+    module = nn.ParameterList([nn.Parameter(torch.zeros(1, 3).expand(4, 3))])
+    with pytest.raises(paramtool.ParamtoolError, match="share one place in memory"):
+        paramtool.initialize(module, [Rule("zeros", pattern="")])
+
+
 def test_parts_that_do_not_overlap_stay() -> None:
     """Of three views of one buffer, a rule changes those that have elements in common with it."""
     module = Net([("flat", 0), ("flat", 8), ("flat", 24)])

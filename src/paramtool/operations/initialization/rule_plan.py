@@ -154,6 +154,10 @@ def _check(target: Target) -> None:
         target.effective.check_inverse()
     if is_lazy(tensor):
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
+    if tensor.layout == torch.strided and tensor.numel():
+        places = zip(tensor.shape, tensor.stride(), strict=True)
+        if any(size > 1 and not stride for size, stride in places):
+            raise ValueError("some of its elements share one place in memory, as after expand()")
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"its dtype is {dtype_name(tensor)}, not floating point")
 
