@@ -777,11 +777,10 @@ def test_rng_torch_is_the_hand_written_loop_bit_for_bit(text: str, dtype: torch.
 
 
 def test_rng_torch_builds_and_fills_as_a_script_does(run: Run) -> None:
-    """The constructors, too, are those after torch.manual_seed, and what no rule matches keeps theirs."""
+    """The seed comes first, then the constructors, then the rules, which draw on from there."""
     torch.manual_seed(3)
     module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
     before = {name: float(each.detach().mean()) for name, each in module.named_parameters()}
-    torch.manual_seed(3)
     nn.init.normal_(module.get_parameter("2.weight"), std=0.01)
     Path("plain.yaml").write_text("model: {Sequential: [{Linear: [4, 3]}, ReLU, {Linear: [3, 1]}]}\n")
     typed = ("--rng", "torch", "--seed", "3", "--values")

@@ -67,7 +67,7 @@ def spec(text: str = MODEL) -> Spec:
 def written(target: Path, text: str = MODEL, rules: list[Rule] | None = None, **more: Any) -> dict[str, Any]:
     """Write a spec straight to disk and return what torch reads."""
     built, sketch = construction.sketch(spec(text))
-    save(built.module, target, rules or [], fills_of=sketch.fills_of, **more)
+    save(built.module, target, rules or [], fills=sketch.fills_by_name(built.module), **more)
     return dict(load_file(target))
 
 
@@ -120,7 +120,7 @@ def test_the_observed_moments_are_those_of_what_is_written(tmp_path: Path) -> No
     """The table's mean, std, min and max are of the file's tensors."""
     built, sketch = construction.sketch(spec())
     target = tmp_path / "w.safetensors"
-    report = save(built.module, target, RULES["normal"], fills_of=sketch.fills_of)
+    report = save(built.module, target, RULES["normal"], fills=sketch.fills_by_name(built.module))
     found = load_file(target)
     for row in report.rows:
         tensor = found[row.name].double()
@@ -132,10 +132,11 @@ def test_the_observed_moments_are_those_of_what_is_written(tmp_path: Path) -> No
 def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     """A rule that matches nothing, or a shape that cannot be filled, leaves no file."""
     built, sketch = construction.sketch(spec())
+    fills = sketch.fills_by_name(built.module)
     with pytest.raises(NothingMatched):
-        save(built.module, tmp_path / "w", [rule("zeros", pattern="zzz")], fills_of=sketch.fills_of)
+        save(built.module, tmp_path / "w", [rule("zeros", pattern="zzz")], fills=fills)
     with pytest.raises(ParamtoolError, match="fewer than 2 dimensions"):
-        save(built.module, tmp_path / "w", [rule("xavier_uniform")], fills_of=sketch.fills_of)
+        save(built.module, tmp_path / "w", [rule("xavier_uniform")], fills=fills)
     assert list(tmp_path.iterdir()) == []
 
 

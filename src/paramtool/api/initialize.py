@@ -78,8 +78,9 @@ def initialize(
             run), or an open model.
         rules: a later rule acts on what an earlier one left; None for those of the model's spec.
         seed: of every stream; None for that of the model, else 0.
-        rng: ``streams`` draws each tensor from the stream of its first name; ``torch`` does what a loop
-            over the rules and the parameters does after ``torch.manual_seed(seed)``.
+        rng: ``streams`` draws each tensor from the stream of its first name; ``torch`` does what a script
+            does: ``torch.manual_seed(seed)``, the constructors, then a loop over the rules and the
+            parameters.  Of a module that is there already, only the seed and the loop are left.
         dry_run: plan only.
         values: add the elements of small tensors.
         digests: add the SHA-256 of each tensor.
@@ -97,7 +98,11 @@ def initialize(
         raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
     found = live(model, name)
     rules = found.rules if rules is None else rules
-    seed = found.seed if seed is None else seed
+    if seed is None:
+        seed = found.seed
+    elif seed != found.seed and isinstance(model, (str, PathLike)):  # its constructors run with it too
+        called, found = found.name, found.with_seed(seed).check_buildable()
+        found.name = called
     target = Target(Path(output)) if isinstance(output, (str, PathLike)) else output
     if target is not None and not dry_run:
         return _write(found, rules, target, seed, rng, digests)
@@ -107,7 +112,7 @@ def initialize(
     built = found.network(values=not dry_run, rng=rng)
     report = fill(
         built.module, rules, seed=seed, rng=rng, dry_run=dry_run, values=values, digests=digests,
-        model=found.name,
+        model=found.name, rng_state=built.rng_state,
     )  # fmt: skip
     if target is not None:
         from paramtool.operations.initialization.weights_file import check_target
@@ -133,14 +138,17 @@ def _write(
         module = stream.network.module
         with target.progress(byte_count(module)) as progress:
             report = save(
-                module, target.path, rules, fills_of=stream.fills_of, loaded=stream.loaded, seed=seed,
+                module, target.path, rules, fills=stream.fills, loaded=stream.loaded, seed=seed,
                 progress=progress, **common,
             )  # fmt: skip
         model.note(*stream.warnings())
         return report
     plan = model.network(values=False).module
     check_target(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
-    module = model.network(rng=rng).module
-    done = fill(module, rules, seed=seed, rng=rng, digests=digests, model=model.name)
+    built = model.network(rng=rng)
+    module = built.module
+    done = fill(
+        module, rules, seed=seed, rng=rng, digests=digests, model=model.name, rng_state=built.rng_state
+    )
     with target.progress(byte_count(module)) as progress:
         return save(module, target.path, done=done, progress=progress, **common)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
     from paramtool.records.rule import Rule
-    from paramtool.tensors.fills import Fill
+    from paramtool.tensors.fills import Fills
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Stream:
 
     Attributes:
         network: names and shapes, on the meta device.
-        fills_of: what fills each tensor; None if `loaded` reads it.
-        loaded: yields the elements of a tensor, by its first name; None if `fills_of` says all.
+        fills: what fills each tensor, by its names; None if `loaded` reads it.
+        loaded: yields the elements of a tensor, by its first name; None if `fills` says all.
         warnings: what there is to say after everything was read.
     """
 
     network: Network
-    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None = None
+    fills: Mapping[str, Fills] | None = None
     loaded: Callable[[str], Iterator[Tensor]] | None = None
     warnings: Callable[[], list[str]] = list
 
@@ -106,8 +106,11 @@ class BuiltModel(Model):
         module = self.network(values=False).module
         with torch_import():
             from paramtool.operations.initialization.rule_plan import plan
+        targets = plan(module, self.rules)
         return [
-            each.name for each in plan(module, self.rules) if not any(step.replaces for step in each.steps)
+            each.name
+            for each in targets
+            if not (each.is_covered or any(step.replaces for step in each.steps))
         ]
 
     def gradients(self, **options: Any) -> Gradients:
@@ -180,7 +183,7 @@ class Initialized(Wrapped):
         with torch_import():
             from paramtool.operations.initialization.rule_application import initialize
         try:
-            initialize(built.module, self._filling, seed=self.seed, rng=rng)
+            initialize(built.module, self._filling, seed=self.seed, rng=rng, rng_state=built.rng_state)
         except NothingMatched as error:
             if self._is_asked:
                 raise

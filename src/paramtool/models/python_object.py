@@ -50,10 +50,11 @@ class ObjectModel(BuiltModel):
             from paramtool.network import python_object
             from paramtool.operations.initialization.weights_file import is_known
         built, sketch = python_object.sketch(self.wanted)
-        if not is_known(built.module, sketch.fills_of):
+        fills = sketch.fills_by_name(built.module)
+        if not is_known(built.module, fills):
             self._networks.setdefault("streams" if built.has_values else None, built)
             return None
-        return Stream(built, fills_of=sketch.fills_of)
+        return Stream(built, fills=fills)
 
     def with_seed(self, seed: int) -> ObjectModel:
         """Return the model with initial values drawn from `seed`."""

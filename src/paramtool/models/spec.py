@@ -68,11 +68,12 @@ class SpecModel(BuiltModel):
             from paramtool.network import construction
             from paramtool.operations.initialization.weights_file import is_known
         built, sketch = construction.sketch(self.spec)
-        if rng != "streams" or not is_known(built.module, sketch.fills_of):
+        fills = sketch.fills_by_name(built.module)
+        if rng != "streams" or not is_known(built.module, fills):
             self._networks.setdefault(None, built)
             return None
         self.note(*built.notes)
-        return Stream(built, fills_of=sketch.fills_of)
+        return Stream(built, fills=fills)
 
     def with_seed(self, seed: int) -> SpecModel:
         """Return the model with initial values drawn from `seed`."""

@@ -46,8 +46,9 @@ class WithWeights(Wrapped):
         built = self.inner.network(values=False)
         with torch_import():
             from paramtool.network.strict_load import LoadedValues
+            from paramtool.operations.initialization.shared_memory import has_overlap
             from paramtool.operations.initialization.weights_file import is_plain
-        if rules and not is_plain(built.module):
+        if has_overlap(built.module) or (rules and not is_plain(built.module)):
             return None
         values = LoadedValues(built.module, self._checkpoint)
         self.note(*values.notes)

@@ -14,6 +14,7 @@
         ├─ strict_load            a checkpoint loaded into it
         └─ nesting                how deep its modules go
 
-`meta_device` builds without memory, `fill_record` keeps what constructors would draw, `free_memory` says
-what does not fit.  `signatures` reads torch's own signatures for the catalogue.
+`meta_device` builds without memory, `free_memory` says what does not fit.  `fill_record` keeps what
+constructors would draw: `filling_calls` says which calls do so by a law, `storage_record` what else has
+reached the memory.  `signatures` reads torch's own signatures for the catalogue.
 """

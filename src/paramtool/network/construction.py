@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.document import Spec
@@ -32,11 +32,13 @@ class Network:
         module: on the CPU, or names and shapes on the meta device.
         notes: what there is to say about how it was built.
         has_values: whether the values are those that its constructors give.
+        rng_state: of torch's generator after the constructors, where rules draw on from there.
     """
 
     module: nn.Module
     notes: tuple[str, ...] = ()
     has_values: bool = False
+    rng_state: Tensor | None = field(default=None, compare=False)
 
 
 def structure(spec: Spec) -> Network:
@@ -55,8 +57,9 @@ def sketch(spec: Spec) -> tuple[Network, Sketch]:
     Raises:
         Problems: with everything that torch refuses.
     """
-    with no_collection(), Sketch() as recording:
-        return _build(spec), recording
+    recording = Sketch()
+    with no_collection(), recording:
+        return _build(spec, recording), recording
 
 
 def values(spec: Spec, rng: str = "streams") -> Network:
@@ -76,20 +79,22 @@ def values(spec: Spec, rng: str = "streams") -> Network:
     with no_collection(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         if rng == "torch":
-            return _build(spec)
-        with Recording() as recording:
-            network = _build(spec)
+            return replace(_build(spec), rng_state=torch.get_rng_state())
+        recording = Recording()
+        with recording:
+            network = _build(spec, recording)
         recording.redraw(network.module, spec.seed)
         return network
 
 
-def _build(spec: Spec) -> Network:
+def _build(spec: Spec, recording: Recording | None = None) -> Network:
     builder = Builder()
     with default_dtype(spec.dtype):
         module = builder.module(spec.model)
         if builder.problems:
             raise Problems(builder.problems)
-        notes = [*builder.notes, *settle(module, spec.inputs)]
+        with recording.forward_pass() if recording else nullcontext():
+            notes = [*builder.notes, *settle(module, spec.inputs)]
     problems = [*tie(module, spec.ties), *freeze(module, spec.freeze)]
     if problems:
         raise Problems(problems)

@@ -10,6 +10,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
+from paramtool.tensors.writes import hands_out
+
 _FILLS = (
     "uniform_", "normal_", "fill_", "zero_", "bernoulli_", "cauchy_", "exponential_", "geometric_",
     "log_normal_", "random_", "erfinv_", "clamp_", "mul_", "add_",
@@ -41,8 +43,14 @@ class StructureOnly(TorchFunctionMode):
 
 
 def on_meta(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call one function of torch, as `StructureOnly` has it."""
+    """Call one function of torch, as `StructureOnly` has it.
+
+    Raises:
+        NotImplementedError: for the memory of a meta tensor, at whose address 0 a write would crash.
+    """
     kwargs = dict(kwargs)
+    if hands_out(getattr(func, "__name__", "")) and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+        raise NotImplementedError("a tensor on the meta device has no memory to write to")
     if func in _NO_OPS:
         return args[0] if args else kwargs["tensor"]
     if func in _device_constructors():

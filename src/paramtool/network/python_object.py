@@ -34,6 +34,8 @@ from paramtool.suggestion import did_you_mean
 
 _ENDS = (Exception, SystemExit)
 _NOTHING = object()
+_after_import: dict[tuple[str, int], torch.Tensor] = {}
+"""The states of torch's generator after modules were imported, by their names and seeds."""
 
 
 def find_object(wanted: PythonObject) -> Any:
@@ -49,6 +51,7 @@ def find_object(wanted: PythonObject) -> Any:
         with _kept_from_stdout(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
             found: Any = importlib.import_module(wanted.module)
+            _after_import.setdefault((wanted.module, wanted.seed), torch.get_rng_state())
             for part in wanted.path.split("."):
                 known, found = found, getattr(found, part, _NOTHING)
                 if found is _NOTHING:
@@ -99,16 +102,19 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
     with no_collection(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(wanted.seed)
         found = find_object(wanted)
+        state = None
         if rng == "torch" or isinstance(found, nn.Module):
             torch.manual_seed(wanted.seed)
             module, notes = _built(found, wanted)
             check_nesting(module)
+            state = _after_import[wanted.module, wanted.seed] if module is found else torch.get_rng_state()
         else:
-            with Recording(bounded=True) as recording:
+            recording = Recording(bounded=True)
+            with recording:
                 module, notes = _built(found, wanted)
             check_nesting(module)
             recording.redraw(module, wanted.seed)
-        return Network(module, tuple(notes), has_values=True)
+        return Network(module, tuple(notes), has_values=True, rng_state=state if rng == "torch" else None)
 
 
 def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:

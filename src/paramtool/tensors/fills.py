@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,28 +51,42 @@ class Fill:
         getattr(part, self.method)(*self.arguments, **self.named, **chance)
 
 
-def run_fills(  # noqa: PLR0913, PLR0917 - the block, its place and its stream
-    fills: Sequence[Fill], block: Tensor, number: int, seed: int, name: str, scratch: Scratch
-) -> None:
-    """Fill block `number` of the tensor `name` by `fills`.
+class Fills(NamedTuple):
+    """All that filled one tensor.
+
+    Attributes:
+        name: of the stream that random ones draw from.
+        steps: what ran on the tensor, in order.
+    """
+
+    name: str
+    steps: tuple[Fill, ...]
+
+    @property
+    def random(self) -> bool:
+        return any(step.random for step in self.steps)
+
+
+def run_fills(fills: Fills, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
+    """Fill block `number` of a tensor by `fills`.
 
     Random numbers are drawn in float32 and cast, so that the dtype does not change them.
 
     Args:
-        fills: what ran on the tensor, in order.
+        fills: what ran on the tensor.
         block: flat, of the tensor's dtype; it is overwritten.
         number: which block of `streams.BLOCK` elements this is.
-        seed, name: what decides the stream.
+        seed: what decides the streams, together with their names.
         scratch: room to draw in.
     """
     first = number * streams.BLOCK
-    if not any(fill.random for fill in fills):
-        for fill in fills:
+    if not fills.random:
+        for fill in fills.steps:
             fill.run(block, first, None)
         return
     drawn = scratch.draw_for(block)
-    generator = streams.stream(seed, name, number)
-    for fill in fills:
+    generator = streams.stream(seed, fills.name, number)
+    for fill in fills.steps:
         fill.run(drawn, first, generator)
     if drawn is not block:
         block.copy_(drawn)

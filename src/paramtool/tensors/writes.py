@@ -51,6 +51,11 @@ def written(func: Callable[..., Any], arguments: Sequence[Any], named: Mapping[s
         yield from (each for each in tensors((arguments, named)) if not each.requires_grad)
 
 
+def hands_out(name: str) -> bool:
+    """Return whether a function of that name gives its tensor's memory to code that torch does not see."""
+    return name in _HANDING_OUT
+
+
 @cache
 def _which(name: str) -> str | None:
     """Return which arguments a function of that name writes: ``first``, ``all`` or ``statistics``."""

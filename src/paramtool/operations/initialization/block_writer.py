@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.steps import Step, fill_whole, run_law
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
-from paramtool.tensors.fills import Fill, run_fills
+from paramtool.tensors.fills import Fills, run_fills
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
@@ -27,7 +28,7 @@ class StoredTensor:
     """One tensor on its way to the disk: what it was filled with, and what rules do to it.
 
     Attributes:
-        fills: what the constructor did; empty if `tensor` holds the values itself, or `loaded` gives them.
+        fills: what the constructor did; None if `tensor` holds the values itself, or `loaded` gives them.
         steps: what rules do after that.
         loaded: reads the elements from a file, in the tensor's dtype and in blocks.
         moments: what is known of the elements that are written.
@@ -35,7 +36,7 @@ class StoredTensor:
 
     name: str
     tensor: Tensor
-    fills: tuple[Fill, ...]
+    fills: Fills | None = None
     steps: tuple[Step, ...] = ()
     loaded: Callable[[], Iterator[Tensor]] | None = None
     moments: Moments = field(default_factory=Moments)
@@ -43,6 +44,11 @@ class StoredTensor:
     @property
     def entry(self) -> Entry:
         return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
+
+    @cached_property
+    def _flat(self) -> Tensor:
+        """The elements of `tensor` in row-major order: a copy of one that does not lie so."""
+        return self.tensor.detach().reshape(-1)
 
     @property
     def is_whole(self) -> bool:
@@ -74,11 +80,11 @@ class StoredTensor:
 
     def construct(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Give `block` what the constructor gave it."""
-        if self.fills:
-            run_fills(self.fills, block, number, seed, self.name, scratch)
+        if self.fills is not None:
+            run_fills(self.fills, block, number, seed, scratch)
         else:
             first = number * streams.BLOCK
-            block.copy_(self.tensor.detach().view(-1)[first : first + block.numel()])
+            block.copy_(self._flat[first : first + block.numel()])
 
     def run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Run one elementwise step on `block`."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
+from paramtool.operations.initialization.execution import act, fill_target
 from paramtool.operations.initialization.rule_plan import plan
-from paramtool.operations.initialization.steps import Step, failures, fill_whole, offer, run_law
+from paramtool.operations.initialization.steps import Step
 from paramtool.operations.initialization.targets import Target
 from paramtool.records.initialization import (
     PLAN_COLUMNS,
@@ -25,11 +25,9 @@ from paramtool.records.initialization import (
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
-from paramtool.tensors import streams
 from paramtool.tensors.memory import digest
 from paramtool.tensors.named_tensors import dtype_name, module_types
 from paramtool.tensors.printed import printed
-from paramtool.tensors.scratch import Scratch
 from paramtool.tensors.statistics import statistics
 
 _MOMENTS = ("mean", "std", "min", "max")
@@ -45,6 +43,7 @@ def initialize(
     values: bool = False,
     digests: bool = False,
     model: str | None = None,
+    rng_state: Tensor | None = None,
 ) -> Initialization:
     """Fill the parameters of `module` in place, as `rules` say from top to bottom.
 
@@ -66,6 +65,7 @@ def initialize(
         values: add the elements of small tensors.
         digests: add the SHA-256 of each tensor.
         model: what to call the model in the report.
+        rng_state: what ``torch`` goes on from in place of ``manual_seed``: where constructors left off.
 
     Raises:
         NothingMatched: if a rule matches no parameter.
@@ -74,14 +74,15 @@ def initialize(
             leaves elements unfilled.
     """
     targets = plan(module, rules)
-    touched = [target for target in targets if target.steps]
+    touched = [target for target in targets if target.is_touched]
     with torch.no_grad():
         for target in touched:
-            _rehearse(target, seed, rng, dry_run)
+            if target.steps:
+                _rehearse(target, seed, rng, dry_run)
     before = {} if dry_run else {target.name: statistics(target.tensor) for target in touched}
     if not dry_run:
         with torch.no_grad():
-            _act(rules, touched, seed, rng)
+            act(rules, touched, seed, rng, rng_state)
     rows = tuple(_row(target, before.get(target.name), values, digests) for target in touched)
     columns = PLAN_COLUMNS if dry_run else RESULT_COLUMNS
     columns += ("sha256",) if digests and not dry_run else ()
@@ -107,7 +108,7 @@ def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:
                 raise ValueError("it is on the meta device and has no values")
         elif target.effective is not None:
             value = target.tensor.clone()
-            _fill(target, value, seed)
+            fill_target(target, value, seed)
             target.effective.rehearse(value)
     except (ValueError, NotImplementedError) as error:
         raise ParamtoolError(f"{rule} cannot fill '{target.name}': {error}", rule.place) from error
@@ -121,70 +122,6 @@ def _try_torch(step: Step, target: Target) -> None:
     small = torch.zeros([min(size, 2) for size in target.tensor.shape], dtype=target.tensor.dtype)
     with torch.random.fork_rng(devices=[]), suppress(ValueError):  # of a shape that is only this one's
         function(small, **step.arguments)
-
-
-def _act(rules: Sequence[Rule], targets: Sequence[Target], seed: int, rng: str) -> None:
-    if rng == "torch":
-        _act_as_torch(rules, targets, seed)
-    for target in targets:
-        if rng != "torch":
-            _fill(target, target.tensor, seed)
-        if target.effective is not None:
-            target.effective.assign(target.tensor.clone())
-
-
-def _fill(target: Target, result: Tensor, seed: int) -> None:
-    """Run the steps of a target on `result`, from the streams of its name."""
-    with _contiguous(result) as tensor:
-        for number, step in enumerate(target.steps):
-            if step.law is None:
-                fill_whole(step, number, tensor, seed, target.name)
-            else:
-                _fill_blocks(step, tensor, target.name, seed)
-
-
-@contextmanager
-def _contiguous(tensor: Tensor) -> Iterator[Tensor]:
-    """Give a tensor, or a copy that becomes it, whose elements lie in row-major order."""
-    whole = tensor if tensor.is_contiguous() else tensor.contiguous()
-    yield whole
-    if whole is not tensor:
-        tensor.copy_(whole)
-
-
-def _fill_blocks(step: Step, tensor: Tensor, name: str, seed: int) -> None:
-    """Run a law block by block."""
-    assert step.law is not None
-    scratch = Scratch()
-    for number, block in streams.blocks(tensor.detach()):
-        run_law(step.law, block, number, seed, name, scratch)
-
-
-def _act_as_torch(rules: Sequence[Rule], targets: Sequence[Target], seed: int) -> None:
-    """Run every step, shadowed ones too, rule after rule, from one global generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        waiting = [(target, deque((*target.skipped, *target.steps))) for target in targets]
-        for rule in rules:
-            for target, steps in waiting:
-                if steps and steps[0].rule is rule:
-                    _as_torch(steps.popleft(), target)
-
-
-def _as_torch(step: Step, target: Target) -> None:
-    function = getattr(nn.init, f"{step.rule.initializer}_", None)
-    if function is None and step.law is not None:
-        with _contiguous(target.tensor.detach()) as whole:
-            step.law.draw(step.law.part(whole.view(-1)), None)
-        return
-    arguments = dict(step.arguments)
-    if function is None:
-        arguments = offer(step.function, arguments, generator=torch.default_generator, parameter=target.name)
-    tensor = target.tensor.detach()  # the same elements, in a shape that can be looked at
-    with failures(step, target.name):
-        (function or step.function)(tensor, **arguments)
-    if tensor.shape != target.tensor.shape or tensor.data_ptr() != target.tensor.data_ptr():
-        raise ParamtoolError(f"{step.rule} did not fill '{target.name}' in place", step.rule.place)
 
 
 def totals_of(
@@ -209,7 +146,7 @@ def totals_of(
 def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> InitializationRow:
     """Return the row of a target: what the rules do to it, and the statistics of the result."""
     only = target.steps[0] if len(target.steps) == 1 else None
-    law = only.law if only and only.replaces else None
+    law = only.law if only and only.replaces and not target.is_overwritten else None
     tensor = target.tensor
     moments: dict[str, Any] = {key: (after or {}).get(key) for key in _MOMENTS}
     return InitializationRow(

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
 from paramtool.initializers.functions.laws import Law
 from paramtool.initializers.registry import offers
+from paramtool.operations.initialization.shared_memory import is_shared, with_neighbours
 from paramtool.operations.initialization.steps import Step, offer
 from paramtool.operations.initialization.targets import Target, targets_of
 from paramtool.patterns import compile_pattern, matching
@@ -37,7 +38,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
     targets = targets_of(module)
     steps: dict[int, list[Step]] = {id(target.tensor): [] for target in targets}
     problems: list[ParamtoolError] = []
-    for rule in rules:
+    for position, rule in enumerate(rules):
         matched = _matched(rule, targets)
         if not matched:
             raise _nothing(rule, targets)
@@ -48,13 +49,17 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[Target]:
             continue
         for target in matched:
             try:
-                steps[id(target.tensor)].append(_step(rule, function, target))
+                step = _step(rule, function, target)
+                steps[id(target.tensor)].append(replace(step, position=position))
             except ParamtoolError as error:
                 problems.append(error)
                 break  # one tensor shows what is wrong with the rule
     if problems:
         raise Problems(problems)
-    return [_without_overwritten(target, steps[id(target.tensor)]) for target in targets]
+    planned = [replace(target, steps=tuple(steps[id(target.tensor)])) for target in targets]
+    planned = with_neighbours(module, planned)
+    by_name = {target.name: target for target in planned}
+    return [target if is_shared(target, by_name) else _without_overwritten(target) for target in planned]
 
 
 def find_initializer(name: str) -> Callable[..., Any]:
@@ -151,6 +156,10 @@ def _check(target: Target) -> None:
         target.effective.check_inverse()
     if is_lazy(tensor):
         raise ValueError("it is lazy and has no shape; give the spec an 'input'")
+    if tensor.layout == torch.strided and tensor.numel():
+        places = zip(tensor.shape, tensor.stride(), strict=True)
+        if any(size > 1 and not stride for size, stride in places):
+            raise ValueError("some of its elements share one place in memory, as after expand()")
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"its dtype is {dtype_name(tensor)}, not floating point")
 
@@ -175,7 +184,8 @@ def _nothing_to_check(*_: object, **__: object) -> None:
     """Let a plugin refuse what it refuses when it fills."""
 
 
-def _without_overwritten(target: Target, steps: Sequence[Step]) -> Target:
+def _without_overwritten(target: Target) -> Target:
     """Leave out what a later fill overwrites."""
+    steps = target.steps
     last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
-    return replace(target, steps=tuple(steps[last:]), skipped=tuple(steps[:last]))
+    return replace(target, steps=steps[last:], skipped=steps[:last])

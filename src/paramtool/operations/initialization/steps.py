@@ -27,12 +27,17 @@ _NO_BLOCK = 1 << 32
 
 @dataclass(frozen=True)
 class Step:
-    """One rule on one tensor: a law for blocks, or a function for the whole."""
+    """One rule on one tensor: a law for blocks, or a function for the whole.
+
+    Attributes:
+        position: of the rule among all rules, from 0.
+    """
 
     rule: Rule
     law: Law | None
     function: Callable[..., object]
     arguments: Mapping[str, Any]
+    position: int = 0
 
     @property
     def replaces(self) -> bool:

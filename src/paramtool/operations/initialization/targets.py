@@ -29,6 +29,10 @@ class Target:
         owners: the module of each name.
         effective: how values are assigned where `tensor` is a copy.
         refused: why no rule may fill it.
+        changes: what lies over the same memory, or parts of it, and changes with it.
+        changed_by: the targets whose fills change this one.
+        is_overwritten: whether one of those comes last.
+        is_covered: whether one of those replaces every element.
     """
 
     names: tuple[str, ...]
@@ -38,6 +42,15 @@ class Target:
     refused: str | None = None
     steps: tuple[Step, ...] = ()
     skipped: tuple[Step, ...] = ()
+    changes: tuple[str, ...] = ()
+    changed_by: tuple[str, ...] = ()
+    is_overwritten: bool = False
+    is_covered: bool = False
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether any rule changes it, its own or that of another tensor over its memory."""
+        return bool(self.steps or self.changed_by)
 
     @property
     def name(self) -> str:
@@ -49,7 +62,8 @@ class Target:
         notes = [step.law.note for step in self.steps if step.law and step.law.note]
         if len(self.owners) > 1:
             notes.append(f"tied: {self.names[1]}{and_more(len(self.owners) - 2)} too")
-        if self.effective is not None:
+        notes.extend(self._sharing)
+        if self.effective is not None and self.steps:
             unsure = ", if that can represent it" if self.tensor.is_meta else ""  # without values to try
             notes.append(f"assigned through {self.effective.parametrizations}{unsure}")
         bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
@@ -61,11 +75,23 @@ class Target:
         return "; ".join(notes) or None
 
     @property
+    def _sharing(self) -> list[str]:
+        if self.steps and self.changes:
+            return [f"shares memory with {_listed(self.changes)}, which changes too"]
+        if self.changed_by:
+            return [f"shares memory with {_listed(self.changed_by)}, and changes with it"]
+        return []
+
+    @property
     def _padding(self) -> set[int]:
         """The rows that get no gradient in embeddings, so their values stay."""
         pairs = zip(self.names, self.owners, strict=False)
         embeddings = [owner for name, owner in pairs if isinstance(owner, _EMBEDDINGS) and _is_weight(name)]
         return {each.padding_idx for each in embeddings if each.padding_idx is not None}
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{names[0]}{and_more(len(names) - 1)}"
 
 
 def _is_weight(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from paramtool.files.writing.weights import WeightsWriter
 from paramtool.operations.initialization.block_writer import StoredTensor, write_all
 from paramtool.operations.initialization.rule_application import plan_row, totals_of
 from paramtool.operations.initialization.rule_plan import plan
+from paramtool.operations.initialization.shared_memory import has_overlap
 from paramtool.operations.initialization.targets import Target
 from paramtool.records.initialization import (
     SAVED_COLUMNS,
@@ -25,7 +26,7 @@ from paramtool.records.initialization import (
 )
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
-from paramtool.tensors.fills import Fill
+from paramtool.tensors.fills import Fills
 from paramtool.tensors.named_tensors import module_types, named_tensors, stored_tensors
 from paramtool.tensors.one_thread import one_thread
 
@@ -35,7 +36,7 @@ def save(
     target: Path,
     rules: Sequence[Rule] = (),
     *,
-    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None = None,
+    fills: Mapping[str, Fills] | None = None,
     loaded: Callable[[str], Iterator[Tensor]] | None = None,
     done: Initialization | None = None,
     seed: int = 0,
@@ -52,10 +53,10 @@ def save(
     name; the metadata map its other names to that.
 
     Args:
-        module: on the meta device, with `fills_of` or `loaded`; or with values.
+        module: on the meta device, with `fills` or `loaded`; or with values.
         target: a file, or with `max_shard_size` a folder.
         rules: as of `initialize`.
-        fills_of: what the constructors filled a tensor with.
+        fills: what the constructors filled each tensor with, by its names.
         loaded: reads the elements of a tensor, by its first name, from the file that they come from.
         done: what `initialize` reported, where it has filled `module` already; then no rules are given.
         seed: of every stream.
@@ -72,11 +73,11 @@ def save(
         ParamtoolError: if the files cannot be written, or a plugin misbehaves.
     """
     targets = plan(module, rules)
-    touched = [each for each in targets if each.steps]
-    if any(each.effective for each in touched):
+    touched = [each for each in targets if each.is_touched]
+    if any(each.effective for each in touched if each.steps):
         raise ValueError("a parametrized tensor is initialized before it is saved")
     totals = done.totals if done else totals_of(touched, len(targets), rules, seed, "streams")
-    saved, tied = _saved(module, targets, fills_of, loaded)
+    saved, tied = _saved(module, targets, fills, loaded)
     writer = WeightsWriter(
         target,
         [each.entry for each in saved],
@@ -124,7 +125,7 @@ def _metadata(totals: InitializationTotals) -> dict[str, str]:
 def _saved(
     module: nn.Module,
     targets: Sequence[Target],
-    fills_of: Callable[[Tensor], tuple[Fill, ...]] | None,
+    fills: Mapping[str, Fills] | None,
     loaded: Callable[[str], Iterator[Tensor]] | None = None,
 ) -> tuple[list[StoredTensor], dict[str, str]]:
     """Return what to store, and the names that stand for another."""
@@ -134,20 +135,22 @@ def _saved(
     for first, *others in stored_tensors(module):
         if is_lazy(first.tensor):
             raise ParamtoolError(f"'{first.name}' is lazy and has no shape", hint="give the spec an 'input'")
-        fills = fills_of(first.tensor) if fills_of else ()
         read = partial(loaded, first.name) if loaded else None
-        found.append(StoredTensor(first.name, first.tensor, fills, steps.get(first.name, ()), read))
+        known = fills.get(first.name) if fills else None
+        found.append(StoredTensor(first.name, first.tensor, known, steps.get(first.name, ()), read))
         tied.update({each.name: first.name for each in others})
     return found, tied
 
 
-def is_known(module: nn.Module, fills_of: Callable[[Tensor], tuple[Fill, ...]]) -> bool:
+def is_known(module: nn.Module, fills: Mapping[str, Fills]) -> bool:
     """Return whether every tensor to store has a record of what its constructor filled it with.
 
-    Parametrized ones do not: what a rule gives the forward is stored as something else.
+    Parametrized ones do not: what a rule gives the forward is stored as something else.  Nor do tensors
+    over common memory, where a rule on one changes the others.
     """
     stored = (named for named in named_tensors(module) if named.is_stored and named.tensor.numel())
-    return is_plain(module) and all(fills_of(named.tensor) for named in stored)
+    is_separate = is_plain(module) and not has_overlap(module)
+    return is_separate and all(named.name in fills for named in stored)
 
 
 def is_plain(module: nn.Module) -> bool:
