@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from paramtool.cores import available_cores
-from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.verification import verified
 from paramtool.models.model import Model
 from paramtool.name_parts import modules_of
-from paramtool.operations.listing.checkpoint import part_of, stored
+from paramtool.operations.listing.checkpoint import origin_of, part_of, stored
+from paramtool.operations.listing.contents import told
+from paramtool.records.contents import contents_of
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
     from paramtool.network.construction import Network
+    from paramtool.records.contents import Contents
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
 
@@ -26,9 +29,11 @@ class CheckpointModel(Model):
         super().__init__(checkpoint.name, tell)
         self.checkpoint = checkpoint
         self.contents = checkpoint.contents
+        self.note(*checkpoint.notes)
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Return every stored tensor; elements are read block by block."""
+        self._tell_of_contents()
         part = part_of(self.checkpoint, module) if module else self.checkpoint
         report = stored(part)
         if not (stats or values):
@@ -40,10 +45,17 @@ class CheckpointModel(Model):
         elements, jobs = FileElements(part), available_cores()
         return measured(report, elements, stats=stats, values=values, jobs=jobs, missing=missing)
 
+    def _tell_of_contents(self) -> None:
+        """Say once what else is in the files, where they have tensors that are listed."""
+        beside = told(self.checkpoint) if self.checkpoint.tensors else None
+        if beside is not None:
+            self.note(beside)
+
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors would lie in memory once they are loaded."""
         from paramtool.operations.sharing.checkpoint_layout import layout_of_checkpoint
 
+        self._tell_of_contents()
         layout = layout_of_checkpoint(self.checkpoint, stored(self.checkpoint))
         if not by_value:
             return layout
@@ -51,6 +63,17 @@ class CheckpointModel(Model):
 
         rows = layout.listed.rows
         return layout.with_equal(equal_values(rows, self.elements(), jobs=available_cores()))
+
+    def inside(self) -> Contents:
+        """Return what the files hold beside the tensors that are listed, and their metadata."""
+        return contents_of(origin_of(self.checkpoint), self.name)
+
+    def overview(self, *, for_people: bool) -> Contents | None:
+        """Return the contents, if there is nothing else to show."""
+        if not for_people or self.checkpoint.tensors or not self.contents:
+            return None
+        self.note(f"{self.name} has no tensors; this is what it holds")
+        return self.inside()
 
     def elements(self) -> Elements:
         """Return what reads the elements from the files."""
@@ -71,20 +94,8 @@ class CheckpointModel(Model):
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""
-        return modules_of(self.checkpoint.by_name)
+        return [each for each in self.checkpoint.modules if each] or modules_of(self.checkpoint.by_name)
 
     def verify(self) -> None:
-        """Compare the members of every file with the sums that were written beside them."""
-        if not self.checkpoint.has_sums:
-            super().verify()
-        from paramtool.files.reading.torch_archive import broken_members
-
-        for path in dict.fromkeys(each.path for each in self.checkpoint.tensors):
-            count, broken = broken_members(path)
-            if broken:
-                more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
-                raise ParamtoolError(
-                    f"{broken[0]}{more} in {path} has not the bytes that were written",
-                    hint="take another copy, unless torch wrote it without sums (set_crc32_options)",
-                )
-            self.note(f"the {count:,} members of {path} are whole")
+        """Compare every file with the sums that were written in it; one without sums, with its own header."""
+        self.note(*verified(self.checkpoint))

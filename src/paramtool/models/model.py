@@ -9,11 +9,12 @@ from paramtool.errors import CannotAnswer, ParamtoolError
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
-    from paramtool.files.reading.checkpoint import Part
     from paramtool.language.document import Inputs
     from paramtool.models.built import BuiltModel
     from paramtool.network.construction import Network
     from paramtool.operations.comparison.places import Places
+    from paramtool.records.checkpoints import Checkpoints
+    from paramtool.records.contents import ContentRow, Contents
     from paramtool.records.expectation import Expectation
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
@@ -48,7 +49,7 @@ class Model:
     dtype: str | None = None
     seed: int = 0
     expectations: tuple[Expectation, ...] = ()
-    contents: tuple[Part, ...] = ()
+    contents: tuple[ContentRow, ...] = ()
 
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         self.name = name
@@ -205,11 +206,28 @@ class Model:
         """Return the paths of modules where they are known without building anything."""
         return ()
 
-    def verify(self) -> None:
-        """Compare what is stored with the checksums that were written beside it.
+    def inside(self) -> Contents:
+        """Return what its files hold beside the tensors that are listed, and their metadata.
 
         Raises:
-            ParamtoolError: where they differ, or there are none.
+            CannotAnswer: for what is not a checkpoint.
+        """
+        self._refuse("is not a checkpoint, which has contents", "without --contents its tensors are listed")
+
+    def overview(self, *, for_people: bool) -> Contents | Checkpoints | None:
+        """Return what there is to see where no tensors can be listed; None where they can.
+
+        Args:
+            for_people: whether a person reads it; a program gets the fields that it asked for, if it can.
+        """
+        del for_people
+        return None
+
+    def verify(self) -> None:
+        """Compare what is stored with the checksums that were written beside it, or check its structure.
+
+        Raises:
+            ParamtoolError: where something is wrong, or there is nothing to check.
         """
         raise ParamtoolError(f"{self.name} has no sums to verify", hint="archives of torch.save have them")
 

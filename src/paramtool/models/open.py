@@ -9,7 +9,7 @@ from pathlib import Path
 from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
 from paramtool.files.reading import formats
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.folder import describe_config
+from paramtool.files.reading.folder import SeveralCheckpoints, describe_config
 from paramtool.files.reading.formats import path_and_key
 from paramtool.files.reading.json_document import Document, read_document
 from paramtool.files.reading.sharded import read_index
@@ -23,6 +23,7 @@ from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
 from paramtool.language.torch_source import installed_source
 from paramtool.models.checkpoint import CheckpointModel
+from paramtool.models.folder import FolderModel
 from paramtool.models.form import Form, recognize
 from paramtool.models.model import Model
 from paramtool.models.python_object import ObjectModel
@@ -72,7 +73,10 @@ def open_model(
             return ObjectModel(read_object(name, arguments), tell)
         if document and document.is_snapshot:
             return SnapshotModel(document.name, read_snapshot(document), tell)
-        checkpoint = _of_index(document, name) if document else open_checkpoint(name)
+        try:
+            checkpoint = _of_index(document, name) if document else formats.open_checkpoint(name)
+        except SeveralCheckpoints as error:
+            return FolderModel(error, tell)
         return CheckpointModel(checkpoint, tell)
 
 

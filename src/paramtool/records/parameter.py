@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -113,6 +114,14 @@ class ParameterRow:
         return self.kind in ("parameter", "stored")
 
 
+@dataclass(frozen=True)
+class DtypeSum:
+    """How many elements are of one dtype, and the bytes of these."""
+
+    elements: int
+    nbytes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class ParameterTotals(Sums):
     """Sums over rows, every tensor once however many names it has.
@@ -122,11 +131,14 @@ class ParameterTotals(Sums):
         tensors: number of distinct parameter tensors.
         parameters: number of parameter elements; what people mean by "124M parameters".  Of a
             checkpoint, which does not tell parameters from buffers, all elements.
+        elements: the same number, where buffers may be among them: in a state_dict; None where all of them
+            are known to be parameters.
         trainable, frozen: the elements with and without ``requires_grad``; None where a checkpoint
             does not say.
         nbytes: bytes of the parameters.
         buffers, buffer_nbytes: elements and bytes of the buffers, listed or not.
         plain_tensors: number of attributes that are tensors and neither parameter nor buffer.
+        dtypes: elements and bytes of parameters and buffers for each dtype, the most bytes first.
         uninitialized: number of lazy parameters without a shape; they count nowhere else.
     """
 
@@ -136,6 +148,7 @@ class ParameterTotals(Sums):
     names: int
     tensors: int
     parameters: int
+    elements: int | None
     trainable: int | None
     frozen: int | None
     nbytes: int
@@ -143,6 +156,7 @@ class ParameterTotals(Sums):
     buffer_nbytes: int
     plain_tensors: int
     uninitialized: int
+    dtypes: Mapping[str, DtypeSum] = field(default_factory=dict)
 
 
 Listing: TypeAlias = Report[ParameterRow, ParameterTotals]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from paramtool.records.contents import Origin
 
 SCHEMA = 1
 """Version of the JSON: fields are added, never removed or renamed; readers pass over unknown ones."""
@@ -56,6 +59,7 @@ class Report(Generic[Row, Totals]):
         columns: the fields of the rows to show, in order: field name = header = column = key.
         modules: the class name of every module by its path, for the tree and for folding.
         parts: a table for people each; none where all rows are in one, with `columns`.
+        origin: the files that the rows were read from, if they are those of a checkpoint.
     """
 
     command: str
@@ -65,6 +69,7 @@ class Report(Generic[Row, Totals]):
     columns: tuple[str, ...]
     modules: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[Part, ...] = ()
+    origin: Origin | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -26,10 +26,12 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
         return facts.unknown if row.count == 1 and not is_use(row) else ""
     if facts.kind == "path" and value == "":
         return "(model)"
+    if facts.is_numeric and value in facts.usual:
+        return ""
     if facts.kind == "bytes":
         return byte_size(value)
     if facts.kind == "times":
-        return "" if value == 1 else f"×{value}" if unicode else f"x{value}"
+        return f"×{value}" if unicode else f"x{value}"
     if facts.kind == "histogram":
         return _bars(value, BARS if unicode else ASCII_BARS)
     if isinstance(value, bool):

@@ -8,6 +8,8 @@ from functools import singledispatch
 from typing import Any
 
 from paramtool.quantities import byte_size, counted
+from paramtool.records.checkpoints import CheckpointRow, CheckpointTotals
+from paramtool.records.contents import ContentRow, ContentTotals
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals
@@ -35,6 +37,18 @@ def _(row: GradientRow) -> Sequence[str]:
     if row.kind == "module":
         return [*(parts_of(row.name) if row.name else ()), f"call {row.call}"]
     return parts_of(row.name)
+
+
+@path_of.register
+def _(row: ContentRow) -> Sequence[str]:
+    """Return the name whole: a part is what one can name after a colon."""
+    return [row.name]
+
+
+@path_of.register
+def _(row: CheckpointRow) -> Sequence[str]:
+    """Return the file name, whose dots part nothing."""
+    return [row.name]
 
 
 @path_of.register
@@ -85,6 +99,24 @@ def _(row: InitializationRow, unicode: bool) -> Iterator[str]:
             yield f"{key} {f'{before} {_arrow(unicode)} ' if before else ''}{after}"
         if expected and (key == "std" or not after):
             yield f"(expected {expected})" if after else f"expected {key} {expected}"
+    yield for_people(row, "note", unicode)
+
+
+@leaf.register
+def _(row: ContentRow, unicode: bool) -> Iterator[str]:
+    yield for_people(row, "type", unicode) if row.kind == "part" else "metadata"
+    if row.tensors:
+        yield counted(row.tensors, "tensor")
+    yield for_people(row, "nbytes", unicode) if row.nbytes else ""
+    yield f"= {for_people(row, 'value', unicode)}" if row.value is not None else ""
+
+
+@leaf.register
+def _(row: CheckpointRow, unicode: bool) -> Iterator[str]:
+    if row.format is not None:
+        yield for_people(row, "format", unicode)
+        yield f"{counted(row.elements or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
+        yield for_people(row, "nbytes", unicode)
     yield for_people(row, "note", unicode)
 
 
@@ -156,6 +188,16 @@ def _(totals: ParameterTotals, rows: Sequence[ParameterRow], _is_all: bool) -> s
     known = [row for row in rows if row.counted and row.is_parameter]
     numel, nbytes = sum(row.numel or 0 for row in known), sum(row.nbytes or 0 for row in known)
     return f"{counted(numel, noun_of(totals))}, {byte_size(nbytes)}"
+
+
+@below.register
+def _(_totals: ContentTotals, rows: Sequence[ContentRow], _is_all: bool) -> str:
+    return counted(len(rows), "entry").replace("entrys", "entries")
+
+
+@below.register
+def _(_totals: CheckpointTotals, rows: Sequence[CheckpointRow], _is_all: bool) -> str:
+    return counted(len(rows), "checkpoint")
 
 
 @below.register

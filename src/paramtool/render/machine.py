@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
+from paramtool.records.contents import PART_COLUMNS, Origin
 from paramtool.records.parameter import KIND_COLUMNS, ParameterTotals
 from paramtool.records.report import SCHEMA, Report
 from paramtool.render.cells import for_delimited, for_machines, json_text
@@ -30,7 +31,14 @@ def json_document(report: Report[Any, Any]) -> Iterator[str]:
     if is_snapshot:
         bases = {row.type: row.bases for row in report.rows if row.type and row.bases}
         yield f',\n"modules": {json_text(dict(report.modules))},\n"bases": {json_text(bases)}'
+        yield from _origin(report.origin or Origin(""))
     yield "}\n"
+
+
+def _origin(origin: Origin) -> Iterator[str]:
+    contents = [{column: getattr(row, column) for column in PART_COLUMNS} for row in origin.contents]
+    yield f',\n"format": {json_text(origin.format or None)},\n"contents": {json_text(contents)}'
+    yield f',\n"metadata": {json_text(dict(origin.metadata))}'
 
 
 def _complete(report: Report[Any, Any]) -> Report[Any, Any]:

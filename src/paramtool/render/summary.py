@@ -6,6 +6,8 @@ from functools import singledispatch
 from typing import Any
 
 from paramtool.quantities import and_more, byte_size, counted
+from paramtool.records.checkpoints import CheckpointTotals
+from paramtool.records.contents import ContentTotals
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.expectation import ExpectationTotals
 from paramtool.records.gradient import GradientTotals
@@ -53,6 +55,26 @@ def _(totals: ParameterTotals) -> list[str]:
         lines.append(f"{counted(totals.buffers, 'buffer element')}, {byte_size(totals.buffer_nbytes)}")
     if totals.uninitialized:
         lines.append(f"{counted(totals.uninitialized, 'tensor')} uninitialized, not in the totals")
+    return lines
+
+
+@_sentences.register
+def _(totals: ContentTotals) -> list[str]:
+    if not totals.parts and not totals.metadata:
+        return [f"nothing beside the tensors; format {shown(totals.format or 'unknown')}"]
+    parts = [counted(totals.parts, "part")] if totals.parts else []
+    if totals.tensors:
+        parts[0] += f" with {counted(totals.tensors, 'tensor')}, {byte_size(totals.nbytes)}"
+    parts += [counted(totals.metadata, "text") + " of metadata"] if totals.metadata else []
+    return [f"{' and '.join(parts)}; format {shown(totals.format or 'unknown')}"]
+
+
+@_sentences.register
+def _(totals: CheckpointTotals) -> list[str]:
+    unread = totals.checkpoints - totals.opened
+    lines = [f"{counted(totals.checkpoints, 'checkpoint')}, {byte_size(totals.nbytes)}"]
+    if unread:
+        lines[0] += f"; {unread:,} not opened"
     return lines
 
 
@@ -136,5 +158,5 @@ def _(totals: ExpectationTotals) -> list[str]:
 
 
 def noun_of(totals: ParameterTotals) -> str:
-    """Return what is counted: parameters, or elements where a checkpoint does not say what they are."""
-    return "parameter" if totals.trainable is not None else "element"
+    """Return what is counted: parameters, or elements where buffers may be among them."""
+    return "parameter" if totals.elements is None else "element"

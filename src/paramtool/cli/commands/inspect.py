@@ -48,8 +48,12 @@ def inspect(
         bool,
         typer.Option("--stats", help="Add mean, std, min, max, norm, zeros, NaN, infinities, histogram."),
     ] = False,
+    contents: Annotated[
+        bool,
+        typer.Option("--contents", help="Show what else a checkpoint holds: optimizer, epoch, metadata."),
+    ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="First compare an archive of torch.save with its checksums.")
+        bool, typer.Option("--verify", help="First check a checkpoint: its checksums, or sizes and offsets.")
     ] = False,
     seed: options.Seed = None,
     sort: Annotated[
@@ -85,12 +89,21 @@ def inspect(
         opened.verify()
     if weights is not None:
         opened = opened.with_weights(weights)
+    format = Format.json if json else format
+    if contents:
+        console.write(render(opened.inside(), format, console.screen()))
+        return
+    overview = None
+    if not (selection or module or stats or values or sort or depth or weights):
+        overview = opened.overview(for_people=format in FOR_PEOPLE)
+    if overview is not None:
+        console.write(render(overview, format, console.screen()))
+        return
     report = opened.listing(module=module, stats=stats, values=values)
     if type and report.rows and not any(row.type for row in report.rows):
         raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
-    format = Format.json if json else format
     if format in FOR_PEOPLE and not all:
         report = folded(report)
     if sort is not None:

@@ -8,8 +8,13 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from paramtool.errors import ParamtoolError
+from paramtool.name_parts import below, is_below
+from paramtool.records.contents import ContentRow
+
+T = TypeVar("T")
 
 MOST_NAMES = 1 << 18
 """Names of a checkpoint: 60 MB may describe a million empty tensors, and each costs time later on."""
@@ -35,25 +40,6 @@ class Piece:
     position: int
     strides: tuple[int, ...] | None = None
     archive: int = 0
-
-
-@dataclass(frozen=True)
-class Part:
-    """One top-level entry of a checkpoint beside the tensors that are listed.
-
-    Attributes:
-        name: its key.
-        type: the class of what it is, ``dict``, ``int`` or ``argparse.Namespace``.
-        tensors: how many tensors it holds.
-        nbytes: the bytes of their elements.
-        value: what it is, as text, where it is short plain data; None otherwise.
-    """
-
-    name: str
-    type: str
-    tensors: int = 0
-    nbytes: int = 0
-    value: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +102,7 @@ class Checkpoint:
         modules: class names by the paths of modules, where the files say so.
         contents: what else the files hold, beside the tensors that are listed.
         notes: what there is to say about the files, one line each.
+        versions: what ``state_dict._metadata`` says: the version of each module by its path.
     """
 
     name: str
@@ -125,8 +112,9 @@ class Checkpoint:
     has_sums: bool = False
     format: str = ""
     modules: Mapping[str, str] = field(default_factory=dict)
-    contents: tuple[Part, ...] = ()
+    contents: tuple[ContentRow, ...] = ()
     notes: tuple[str, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, Stored]:
@@ -149,7 +137,19 @@ class Checkpoint:
             else:
                 first[stored.name] = rest
                 found[rest] = replace(stored, name=rest)
-        return replace(self, tensors=tuple(found.values()), tied=tied)
+        return replace(
+            self, tensors=tuple(found.values()), tied=tied,
+            modules=_inside(self.modules, module), versions=_inside(self.versions, module),
+        )  # fmt: skip
+
+
+def _inside(paths: Mapping[str, T], module: str) -> dict[str, T]:
+    """Return what is said of a module and of those inside it, by their paths from there."""
+    return {
+        below(path, module): value
+        for path, value in paths.items()
+        if path == module or is_below(path, module)
+    }
 
 
 @contextmanager

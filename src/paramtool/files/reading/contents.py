@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from paramtool.errors import shorten
-from paramtool.files.reading.checkpoint import Part
 from paramtool.files.reading.pickled_arrays import scalar
 from paramtool.files.reading.pickled_tree import Tree, is_container, type_text
 from paramtool.files.reading.pickled_values import Name, Object, PickledTensor
+from paramtool.records.contents import ContentRow
 
 MOST_PARTS = 1_000
 """Parts that are told; a dict may have any number of entries that are no tensors."""
@@ -26,7 +26,7 @@ Read = Callable[[PickledTensor], "bytes | None"]
 
 def parts(
     tree: Tree, rest: Iterable[tuple[str, Any]], nbytes: Callable[[PickledTensor], int], read: Read
-) -> list[Part]:
+) -> list[ContentRow]:
     """Return a part for each of `rest`, of which there may be `MOST_PARTS`.
 
     Args:
@@ -35,7 +35,7 @@ def parts(
         nbytes: gives the bytes of a tensor.
         read: gives those of a small one.
     """
-    found: list[Part] = []
+    found: list[ContentRow] = []
     for name, value in rest:
         if len(found) == MOST_PARTS:
             break
@@ -44,7 +44,7 @@ def parts(
         kind, text = described(value)
         if isinstance(value, PickledTensor):
             text = _one_element(value, read)
-        found.append(Part(shorten(name, 200), kind, len(tensors), size, text))
+        found.append(ContentRow(shorten(name, 200), kind, len(tensors), size, text))
     return found
 
 

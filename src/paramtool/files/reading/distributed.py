@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Part, Piece, Stored, opened
+from paramtool.files.reading.checkpoint import Checkpoint, Piece, Stored, opened
 from paramtool.files.reading.contents import described
 from paramtool.files.reading.distributed_metadata import Chunk, Entry, read_metadata
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.sharded import plain_file
 from paramtool.files.reading.tiles import fitted
 from paramtool.files.reading.torch_archive import read_archive
+from paramtool.records.contents import ContentRow
 
 METADATA = ".metadata"
 
@@ -96,7 +97,7 @@ def _listed(entries: Iterable[Entry]) -> str:
     return ", ".join(shorten(each) for each in parts[:5]) + more
 
 
-def _parts(entries: Sequence[Entry], depth: int, files: _Files) -> Iterator[Part]:
+def _parts(entries: Sequence[Entry], depth: int, files: _Files) -> Iterator[ContentRow]:
     """Yield one part for what has the same first `depth` keys."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for each in entries:
@@ -108,7 +109,7 @@ def _parts(entries: Sequence[Entry], depth: int, files: _Files) -> Iterator[Part
             kind = "torch.Tensor"
             if not found[0].is_tensor:
                 kind, value = _object(found[0], files) if number < _MOST_VALUES else ("object", None)
-        yield Part(".".join(path), kind, sum(each.is_tensor for each in found), nbytes, value)
+        yield ContentRow(".".join(path), kind, sum(each.is_tensor for each in found), nbytes, value)
 
 
 def _object(entry: Entry, files: _Files) -> tuple[str, str | None]:

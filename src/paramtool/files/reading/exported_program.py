@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Part, Stored, opened
+from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened
 from paramtool.files.reading.json_guard import MOST_CHARACTERS, parse_object
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_modules import Leaf
 from paramtool.files.reading.pickled_values import PickledTensor, Room, Storage
 from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.zip_directory import Member, read_member, read_members
+from paramtool.records.contents import ContentRow
 
 MARK = "archive_format"
 """The member that says what the archive is."""
@@ -126,7 +127,7 @@ class _Archive:
             else:
                 yield replace(stored, kind="stored", requires_grad=None)
 
-    def contents(self, programs: Sequence[str]) -> Iterator[Part]:
+    def contents(self, programs: Sequence[str]) -> Iterator[ContentRow]:
         """Yield what else the archive holds: graphs, sample inputs, objects, compiled code."""
         data = (f"{self.root}data/weights/", f"{self.root}data/constants/tensor_")
         small = {f"{self.root}{each}" for each in (MARK, "archive_version", "byteorder", "version")}
@@ -134,7 +135,7 @@ class _Archive:
         for name, member in self.members.items():
             inside = name.removeprefix(self.root)
             if not name.startswith(data) and name not in small | configs and not inside.startswith(".data/"):
-                yield Part(inside, "file", nbytes=member.size)
+                yield ContentRow(inside, "file", nbytes=member.size)
 
     def _config(self, name: str) -> dict[str, dict[str, Any]]:
         found = self.json(f"{self.root}{name}").get("config", {})

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import distributed_safetensors
-from paramtool.files.reading.checkpoint import Checkpoint, Part
+from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.files.reading.distributed import METADATA, read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.shards import INDEX, WHOLE
 from paramtool.quantities import byte_size
+from paramtool.records.contents import ContentRow
 
 _LOOKED_FOR = (
     WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",
@@ -40,15 +41,17 @@ class SeveralCheckpoints(ParamtoolError):
     """Say that a folder has several checkpoints, none of which is the one that its readers would follow.
 
     Attributes:
+        folder: where they are.
         candidates: one part for each: its file name, ``file``, and the bytes that it has on disk.
     """
 
-    def __init__(self, folder: Path, candidates: Sequence[Part]) -> None:
+    def __init__(self, folder: Path, candidates: Sequence[ContentRow]) -> None:
         shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
         more = len(candidates) - _MOST_SHOWN
         listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
         hint = f"name one, as {folder / candidates[0].name}"
         super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
+        self.folder = folder
         self.candidates = tuple(candidates)
 
 
@@ -104,12 +107,23 @@ def _find(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Che
     candidates = [each for each in names if each.endswith(_SUFFIXES) and not _BESIDE.fullmatch(each)]
     for suffix in _SUFFIXES[:1]:  # pickles of the same weights often lie beside
         preferred = [each for each in candidates if each.endswith(suffix)]
+        others = [each for each in candidates if preferred and each not in preferred]
         candidates = preferred or candidates
     if len(candidates) == 1:
-        return open_file(plain_file(folder, candidates[0]))
+        found = open_file(plain_file(folder, candidates[0]))
+        return replace(found, notes=(*found.notes, *_also(folder, candidates[0], others)))
     if candidates:
         raise SeveralCheckpoints(folder, [_file(folder, each) for each in candidates])
     raise _nothing(folder, names)
+
+
+def _also(folder: Path, chosen: str, others: Sequence[str]) -> list[str]:
+    """Return the note on checkpoints beside the one that is shown."""
+    if not others:
+        return []
+    more = f" and {len(others) - _MOST_SHOWN:,} more" if len(others) > _MOST_SHOWN else ""
+    listed = ", ".join(map(shorten, others[:_MOST_SHOWN]))
+    return [f"this is {shorten(chosen)}; {folder} also has {listed}{more}"]
 
 
 def _index(folder: Path, names: Sequence[str], open_file: Open, _: str) -> Checkpoint | None:
@@ -164,12 +178,12 @@ def _consolidated(folder: Path, names: Sequence[str], open_file: Open, name: str
     return replace(found, notes=(*found.notes, note))
 
 
-def _file(folder: Path, name: str) -> Part:
+def _file(folder: Path, name: str) -> ContentRow:
     try:
         size = (folder / name).stat().st_size
     except OSError:
         size = 0
-    return Part(name, "file", nbytes=size)
+    return ContentRow(name, "file", nbytes=size)
 
 
 def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Part, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.gguf_types import ARRAY, NAMES, PLAIN, QUANTIZED, SCALARS, STRING
+from paramtool.records.contents import ContentRow
 
 SIGNATURES = (b"GGUF", b"FUGG")
 """How a file begins; the other one where a big-endian machine wrote the word as a number."""
@@ -74,10 +75,10 @@ def _version(cursor: _Cursor) -> int:
     return version
 
 
-def _metadata(cursor: _Cursor, pairs: int) -> tuple[dict[str, str], list[Part]]:
+def _metadata(cursor: _Cursor, pairs: int) -> tuple[dict[str, str], list[ContentRow]]:
     """Return what has one value, and a part for each array."""
     values: dict[str, str] = {}
-    arrays: list[Part] = []
+    arrays: list[ContentRow] = []
     keys: set[str] = set()
     for _ in range(pairs):
         key, kind = cursor.text(), cursor.number("I")
@@ -87,7 +88,7 @@ def _metadata(cursor: _Cursor, pairs: int) -> tuple[dict[str, str], list[Part]]:
         if kind == ARRAY:
             start = cursor.at
             what = cursor.array()
-            arrays.append(Part(key, what, nbytes=cursor.at - start))
+            arrays.append(ContentRow(key, what, nbytes=cursor.at - start))
         else:
             values[key] = cursor.value(kind)
     return values, arrays

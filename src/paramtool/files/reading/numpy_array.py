@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Part, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
 from paramtool.files.reading.zip_directory import Member, read_members
+from paramtool.records.contents import ContentRow
 
 SIGNATURE = b"\x93NUMPY"
 SUFFIX = ".npy"
@@ -90,7 +91,7 @@ def read_arrays(path: Path, name: str) -> Checkpoint:
             raise ParamtoolError(f"{path} has more than {MOST_NAMES:,} arrays")
         tensors = tuple(_in_archive(descriptor, path, arrays))
     others = (
-        Part(each, "file", nbytes=member.size) for each, member in members.items() if each not in arrays
+        ContentRow(each, "file", nbytes=member.size) for each, member in members.items() if each not in arrays
     )
     return Checkpoint(name, tensors, has_sums=True, format="NumPy archive", contents=tuple(others))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading import checkpoint, pickled_tree, state_dict
-from paramtool.files.reading.checkpoint import Checkpoint, Part, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.contents import MOST_PARTS, parts
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickled_modules import Leaf, Modules
@@ -17,6 +17,7 @@ from paramtool.files.reading.state_dict import Chosen, StateDicts
 from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.torch_archive import Archive, read_archive
 from paramtool.files.reading.torch_legacy import read_bare, read_legacy
+from paramtool.records.contents import ContentRow
 
 _BYTES_AN_ENTRY = 16
 _MOST_ENTRIES = 1 << 25
@@ -83,12 +84,13 @@ class _Opened:
         return Checkpoint(
             self._name, tensors, names, has_sums=has_sums, format=self._archive.format,
             modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
+            versions=chosen.versions,
         )  # fmt: skip
 
-    def _parts(self, chosen: Chosen) -> list[Part]:
+    def _parts(self, chosen: Chosen) -> list[ContentRow]:
         return parts(self._tree, chosen.rest, self._places.nbytes, self._bytes)
 
-    def _constants(self) -> list[Part]:
+    def _constants(self) -> list[ContentRow]:
         """Return the constants of TorchScript as a part, where there are tensors among them."""
         constants = self._archive.constants
         if constants is None or not self._tree.holds(constants):
@@ -106,7 +108,7 @@ class _Opened:
         return read_bytes(self._descriptor, self._path, stored.position, stored.nbytes)
 
     def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...]) -> list[str]:
-        notes = [] if tensors else ["there are no tensors here"]
+        notes = []
         if chosen.others:
             more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
@@ -121,10 +123,10 @@ class _Opened:
         return notes
 
 
-def _remarks(chosen: Chosen) -> list[Part]:
+def _remarks(chosen: Chosen) -> list[ContentRow]:
     """Return the scales of quantized tensors."""
     return [
-        Part(f"{name} quantizer", leaf.tensor.remark_type, value=leaf.tensor.remark)
+        ContentRow(f"{name} quantizer", leaf.tensor.remark_type, value=leaf.tensor.remark)
         for name, leaf in chosen.leaves.items()
         if leaf.tensor.remark is not None
     ][:MOST_PARTS]

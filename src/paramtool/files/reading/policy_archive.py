@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Part, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
 from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.zip_directory import read_members
+from paramtool.records.contents import ContentRow
 
 POLICY = "policy.pth"
 _VERSION = "_stable_baselines3_version"
@@ -40,7 +41,7 @@ def read_policy(path: Path, key: str | None, name: str) -> Checkpoint:
     rest = key if chosen == POLICY else None
     found = read_pickled(path, rest, name, member.position, member.size)
     others = [
-        Part(each, "file", nbytes=other.size, value=number if each == _VERSION else None)
+        ContentRow(each, "file", nbytes=other.size, value=number if each == _VERSION else None)
         for each, other in members.items()
         if each != chosen
     ]

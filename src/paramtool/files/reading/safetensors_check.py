@@ -17,10 +17,11 @@ def check_safetensors(checkpoint: Checkpoint) -> list[str]:
     """
     paths = {each.path for each in checkpoint.tensors}
     paths.update(piece.path for each in checkpoint.tensors for piece in each.pieces)
-    return [_line(path) for path in sorted(paths)]
+    return [check_file(path) for path in sorted(paths)]
 
 
-def _line(path: Path) -> str:
+def check_file(path: Path) -> str:
+    """Return what could be checked of one file; raises as `check_safetensors` does."""
     found = read_safetensors(path)
     count = len(found.tensors)
     tensors = "1 tensor" if count == 1 else f"{count:,} tensors"

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.json_document import Document
+from paramtool.files.reading.snapshot_fields import (
+    FLOATS,
+    field,
+    is_count,
+    is_count_or_none,
+    is_counts_or_none,
+    is_flag_or_none,
+    is_number_or_none,
+    is_text,
+    is_text_or_none,
+    is_words,
+    mapping,
+    shown,
+)
+from paramtool.files.reading.snapshot_origin import read_origin
 from paramtool.records.parameter import (
     COLUMNS,
+    DtypeSum,
     Listing,
     ParameterRow,
     ParameterTotals,
@@ -18,10 +34,10 @@ from paramtool.records.parameter import (
     listing_columns,
 )
 from paramtool.records.report import SCHEMA, Report
+from paramtool.records.totals import totals
 
 KINDS = ("parameter", "buffer", "tensor", "stored")
 
-_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBERS = ("mean", "std", "min", "max", "norm")
 _COUNTS = ("zeros", "nan", "inf")
 _NOT_KEPT = "not in the snapshot, which keeps up to 1,000 elements"
@@ -46,19 +62,19 @@ def read_snapshot(document: Document) -> Listing:
         raise ParamtoolError(
             f"{where} is the JSON of {shorten(repr(command))}, and a snapshot is that of inspect"
         )
-    bases = _mapping(content.get("bases", {}), f"{where}: 'bases'", _is_words)
-    modules = _mapping(content.get("modules", {}), f"{where}: 'modules'", _is_text)
+    bases = mapping(content.get("bases", {}), f"{where}: 'bases'", is_words)
+    modules = mapping(content.get("modules", {}), f"{where}: 'modules'", is_text)
     rows = _rows(content.get("rows"), where, {kind: tuple(words) for kind, words in bases.items()})
     first = content["rows"][0] if rows else {}
     columns = listing_columns("mean" in first, "values" in first)
-    model = _field(content, "model", _is_text_or_none, "a text", where)
-    totals = _totals(content.get("totals"), f"{where}: 'totals'")
-    return Report("inspect", model, tuple(rows), totals, columns, modules)
+    model = field(content, "model", is_text_or_none, "a text", where)
+    sums = _totals(content.get("totals"), f"{where}: 'totals'", rows)
+    return Report("inspect", model, tuple(rows), sums, columns, modules, origin=read_origin(content, where))
 
 
 def _rows(given: Any, where: str, bases: Mapping[str, tuple[str, ...]]) -> list[ParameterRow]:
     if not isinstance(given, list):
-        raise ParamtoolError(f"{where}: 'rows' must be a list, got {_shown(given)}")
+        raise ParamtoolError(f"{where}: 'rows' must be a list, got {shown(given)}")
     rows = [_row(each, f"{where}: row {number}", bases) for number, each in enumerate(given, 1)]
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
@@ -70,9 +86,9 @@ def _rows(given: Any, where: str, bases: Mapping[str, tuple[str, ...]]) -> list[
 
 def _row(given: Any, where: str, bases: Mapping[str, tuple[str, ...]]) -> ParameterRow:
     if not isinstance(given, dict):
-        raise ParamtoolError(f"{where} must be an object, got {_shown(given)}")
+        raise ParamtoolError(f"{where} must be an object, got {shown(given)}")
     found: dict[str, Any] = {
-        key: _field(given, key, check, what, where)
+        key: field(given, key, check, what, where)
         for key, (check, what) in _FIELDS.items()
         if key in given or key in COLUMNS
     }
@@ -88,7 +104,7 @@ def _row(given: Any, where: str, bases: Mapping[str, tuple[str, ...]]) -> Parame
 
 
 def _number(value: str | float | None) -> float | None:
-    return None if value is None else _FLOATS[value] if isinstance(value, str) else float(value)
+    return None if value is None else FLOATS[value] if isinstance(value, str) else float(value)
 
 
 def _values(given: Any, where: str) -> Printed:
@@ -103,95 +119,56 @@ def _values(given: Any, where: str) -> Printed:
 def _nested(given: Any) -> Any:
     if isinstance(given, list):
         return tuple(_nested(each) for each in given)
-    if isinstance(given, str) and given in _FLOATS:
-        return _FLOATS[given]
+    if isinstance(given, str) and given in FLOATS:
+        return FLOATS[given]
     if isinstance(given, (bool, int, float)):
         return given
     raise ValueError
 
 
-def _totals(given: Any, where: str) -> ParameterTotals:
+def _totals(given: Any, where: str, rows: Sequence[ParameterRow]) -> ParameterTotals:
+    """Return the totals; what older snapshots do not have follows from the rest."""
     if not isinstance(given, dict):
-        raise ParamtoolError(f"{where} must be an object, got {_shown(given)}")
+        raise ParamtoolError(f"{where} must be an object, got {shown(given)}")
+    names = [each.name for each in fields(ParameterTotals) if each.name not in ("dtypes", "elements")]
     may_lack = ("trainable", "frozen")
-    return ParameterTotals(
-        **{
-            each.name: _field(
-                given, each.name, _is_count_or_none if each.name in may_lack else _is_count, "a count", where
+    found = {
+        name: field(given, name, is_count_or_none if name in may_lack else is_count, "a count", where)
+        for name in names
+    }
+    elements = found["parameters"] if found["trainable"] is None else None
+    if "elements" in given:
+        elements = field(given, "elements", is_count_or_none, "a count", where)
+    dtypes = _dtypes(given["dtypes"], f"{where}: 'dtypes'") if "dtypes" in given else totals(rows).dtypes
+    return ParameterTotals(**found, elements=elements, dtypes=dtypes)
+
+
+def _dtypes(given: Any, where: str) -> dict[str, DtypeSum]:
+    sums = mapping(given, where, lambda each: isinstance(each, dict), "objects")
+    return {
+        dtype: DtypeSum(
+            *(
+                field(each, key, is_count, "a count", f"{where}: {shorten(dtype)}")
+                for key in ("elements", "nbytes")
             )
-            for each in fields(ParameterTotals)
-        }
-    )
-
-
-def _mapping(given: Any, where: str, check: Callable[[Any], bool]) -> dict[str, Any]:
-    if not isinstance(given, dict) or not all(check(value) for value in given.values()):
-        raise ParamtoolError(f"{where} must map names to class names, got {_shown(given)}")
-    return given
-
-
-def _field(given: Mapping[str, Any], key: str, check: Callable[[Any], bool], what: str, where: str) -> Any:
-    if key not in given:
-        raise ParamtoolError(f"{where} lacks '{key}'")
-    if not check(given[key]):
-        raise ParamtoolError(f"{where}: '{key}' must be {what}, got {_shown(given[key])}")
-    return given[key]
-
-
-def _shown(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", type(None): "nothing"}
-    return kinds.get(type(value)) or shorten(repr(value))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_text_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _is_flag_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**100
-
-
-def _is_count_or_none(value: Any) -> bool:
-    return value is None or _is_count(value)
-
-
-def _is_counts_or_none(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(map(_is_count, value)))
-
-
-def _is_number_or_none(value: Any) -> bool:
-    if isinstance(value, str):
-        return value in _FLOATS
-    if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) < 10**308
-    return value is None or isinstance(value, float)
+        )
+        for dtype, each in sums.items()
+    }
 
 
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (_is_text, "a text"),
-    "type": (_is_text_or_none, "a text"),
-    "shape": (_is_counts_or_none, "a list of sizes"),
-    "dtype": (_is_text_or_none, "a text"),
-    "numel": (_is_count_or_none, "a count"),
-    "nbytes": (_is_count_or_none, "a count"),
-    "requires_grad": (_is_flag_or_none, "true or false"),
-    "tied_to": (_is_text_or_none, "a text"),
+    "name": (is_text, "a text"),
+    "type": (is_text_or_none, "a text"),
+    "shape": (is_counts_or_none, "a list of sizes"),
+    "dtype": (is_text_or_none, "a text"),
+    "numel": (is_count_or_none, "a count"),
+    "nbytes": (is_count_or_none, "a count"),
+    "requires_grad": (is_flag_or_none, "true or false"),
+    "tied_to": (is_text_or_none, "a text"),
     "kind": (KINDS.__contains__, f"one of {', '.join(KINDS)}"),
-    "persistent": (_is_flag_or_none, "true or false"),
-    "count": (lambda value: _is_count(value) and value > 0, "a count"),
-    **dict.fromkeys(_NUMBERS, (_is_number_or_none, "a number")),
-    **dict.fromkeys(_COUNTS, (_is_count_or_none, "a count")),
-    "histogram": (_is_counts_or_none, "a list of counts"),
+    "persistent": (is_flag_or_none, "true or false"),
+    "count": (lambda value: is_count(value) and value > 0, "a count"),
+    **dict.fromkeys(_NUMBERS, (is_number_or_none, "a number")),
+    **dict.fromkeys(_COUNTS, (is_count_or_none, "a count")),
+    "histogram": (is_counts_or_none, "a list of counts"),
 }

@@ -10,8 +10,8 @@ from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.pickled_modules import Found, Leaf, Modules
-from paramtool.files.reading.pickled_tree import Tree, is_container
-from paramtool.files.reading.pickled_values import Object
+from paramtool.files.reading.pickled_tree import Tree, attributes, is_container
+from paramtool.files.reading.pickled_values import KnownDict, Object
 from paramtool.suggestion import did_you_mean
 
 USUAL_KEYS = (
@@ -38,6 +38,7 @@ class Chosen:
         modules: class names by the paths of modules.
         rest: what else there is, by its dotted path.
         others: paths of other state_dicts that might have been meant.
+        versions: of modules by their paths, as ``_metadata`` has them.
     """
 
     path: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Chosen:
     modules: dict[str, str] = field(default_factory=dict)
     rest: list[tuple[str, Any]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    versions: dict[str, int] = field(default_factory=dict)
 
 
 class StateDicts:
@@ -145,6 +147,7 @@ class StateDicts:
         if self._modules.is_module(node):
             self._add(self._modules.find(node), found, path)
             return
+        found.versions = self._versions(node)
         children = list(self._tree.children(node))
         holders = {key: value for key, value in children if self._tree.holds(value)}
         aside = {key for key, value in holders.items() if not keep_aside and self._is_aside(key, value)}
@@ -155,6 +158,14 @@ class StateDicts:
                 found.rest.append((_join(path, key), value))
         for name, leaf in self._leaves(node, aside, found):
             self._put(name, leaf, found)
+
+    def _versions(self, node: Any) -> dict[str, int]:
+        """Return what a state_dict says of the versions of its modules."""
+        state = attributes(node) if isinstance(node, (Object, KnownDict)) else None
+        metadata = state.get("_metadata") if isinstance(state, dict) else None
+        said = ((path, each) for path, each in self._tree.children(metadata) if isinstance(each, dict))
+        versions = ((path, each.get("version")) for path, each in said)
+        return {path: each for path, each in versions if type(each) is int and each.bit_length() < 64}
 
     def _leaves(self, root: Any, aside: set[str], found: Chosen) -> Iterator[tuple[str, Leaf]]:
         """Yield the tensors in dicts, lists and objects in each other, each of them in order."""

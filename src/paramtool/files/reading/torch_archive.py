@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.checkpoint import opened
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickle_machine import read_pickle
 from paramtool.files.reading.pickled_modules import Declared
 from paramtool.files.reading.pickled_values import Room
 from paramtool.files.reading.torch_script import declared_classes
-from paramtool.files.reading.zip_directory import Member, has_its_sum, read_member, read_members
+from paramtool.files.reading.zip_directory import Member, read_member, read_members
 
 _PICKLE = "/data.pkl"
 _SAVE_AGAIN = "save it again with torch.save, where you trust it"
@@ -67,15 +66,6 @@ def read_archive(descriptor: int, path: Path, base: int = 0, size: int | None = 
     constants = _unpickled(descriptor, path, member) if member is not None and not member.compressed else None
     inside = _rooms(members, f"{root}/constants/")
     return Archive(found, rooms, swapped, "TorchScript", declared, constants, inside)
-
-
-def broken_members(path: Path) -> tuple[int, list[str]]:
-    """Return how many members the archive has, and which do not have the sum they were written with."""
-    with opened(path) as descriptor:
-        members = read_members(descriptor, path)
-        return len(members), [
-            each.name for each in members.values() if not has_its_sum(descriptor, path, each)
-        ]
 
 
 def _root(members: Mapping[str, Member], path: Path) -> str:

@@ -16,6 +16,9 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import read_bytes, read_into
 
+LARGEST_EXPANDED = 1 << 34
+"""Bytes that a compressed member may have been before; a small file may claim a thousand times its size."""
+
 LARGEST_DIRECTORY = 1 << 26
 """Bytes; that of a million members is as large."""
 
@@ -83,13 +86,43 @@ def first_member(head: bytes) -> str:
 
 def has_its_sum(descriptor: int, path: Path, member: Member) -> bool:
     """Tell whether the bytes of `member` have the CRC that was written with them."""
-    room = bytearray(min(_PIECE, member.size))
     found = 0
+    try:
+        for part in (
+            _expanded(descriptor, path, member) if member.compressed else _pieces(descriptor, path, member)
+        ):
+            found = zlib.crc32(part, found)
+    except zlib.error:
+        return False
+    return found == member.crc
+
+
+def _pieces(descriptor: int, path: Path, member: Member) -> Iterator[memoryview]:
+    """Yield the bytes of `member`, in one room for all of them."""
+    room = bytearray(min(_PIECE, member.size))
     for start in range(0, member.size, _PIECE):
         part = memoryview(room)[: min(_PIECE, member.size - start)]
         read_into(descriptor, path, member.position + start, part)
-        found = zlib.crc32(part, found)
-    return found == member.crc
+        yield part
+
+
+def _expanded(descriptor: int, path: Path, member: Member) -> Iterator[bytes]:
+    """Yield what `member` was before it was compressed, in bounded memory.
+
+    Raises:
+        ParamtoolError: where it would be more than `LARGEST_EXPANDED` bytes.
+    """
+    engine, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    for part in _pieces(descriptor, path, member):
+        waiting: bytes = bytes(part)
+        while waiting:
+            found = engine.decompress(waiting, _PIECE)
+            total += len(found)
+            if total > LARGEST_EXPANDED:
+                raise ParamtoolError(f"{shorten(member.name)} in {path} expands to too many bytes to verify")
+            yield found
+            waiting = engine.unconsumed_tail
+    yield engine.flush()
 
 
 def read_member(descriptor: int, path: Path, member: Member) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, cast
 
 from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
@@ -12,7 +12,7 @@ from paramtool.language.document import Inputs
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
-from paramtool.quantities import Quantity, and_more, byte_size
+from paramtool.quantities import Quantity, and_more, byte_size, counted
 from paramtool.records.expectation import (
     MACHINE_COLUMNS,
     Expectation,
@@ -110,7 +110,11 @@ def _row(expectation: Expectation, finding: Finding, model: str | None) -> Expec
 
 
 def _parameters(expectation: Expectation, model: Examined) -> Finding:
-    return _counted(expectation, _settled(model).parameters)
+    totals = _settled(model)
+    finding = _counted(expectation, totals.parameters)
+    if totals.elements is None:
+        return finding
+    return replace(finding, found=counted(totals.elements, "element"))
 
 
 def _trainable(expectation: Expectation, model: Examined) -> Finding:

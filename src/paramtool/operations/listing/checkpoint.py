@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.name_parts import modules_around
+from paramtool.records.contents import Origin
 from paramtool.records.parameter import COLUMNS, Listing, ParameterRow
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
 from paramtool.suggestion import hint_of_module
+
+MOST_TEXTS = 1_000
+"""Texts of the metadata that a report has."""
+
+LONGEST_TEXT = 1_000
+"""Characters of each: the metadata of a GGUF file has whole templates."""
 
 
 def stored(checkpoint: Checkpoint) -> Listing:
@@ -23,7 +31,17 @@ def stored(checkpoint: Checkpoint) -> Listing:
     rows = count_once(
         _row(name, each, None if name in own else each.name) for name, each in checkpoint.by_name.items()
     )
-    return Report("inspect", checkpoint.name, tuple(rows), totals(rows), COLUMNS)
+    return Report(
+        "inspect", checkpoint.name, tuple(rows), totals(rows), COLUMNS,
+        modules=checkpoint.modules, origin=origin_of(checkpoint),
+    )  # fmt: skip
+
+
+def origin_of(checkpoint: Checkpoint) -> Origin:
+    """Return the format of a checkpoint, and what is in it beside the tensors, in bounded size."""
+    texts = ((key, text) for key, text in checkpoint.metadata.items() if key not in checkpoint.tied)
+    metadata = {shorten(key, 200): shorten(text, LONGEST_TEXT) for key, text in islice(texts, MOST_TEXTS)}
+    return Origin(checkpoint.format, checkpoint.contents, metadata)
 
 
 def part_of(checkpoint: Checkpoint, module: str) -> Checkpoint:
@@ -57,4 +75,5 @@ def _row(name: str, each: Stored, tied_to: str | None) -> ParameterRow:
         tied_to=tied_to,
         kind="parameter" if each.kind == "stored" and each.requires_grad is not None else each.kind,
         persistent=each.persistent,
+        bases=() if each.type is None else (each.type,),
     )

@@ -1,0 +1,67 @@
+"""Verify the files of a checkpoint by what is written in them: checksums, or else sizes and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.reading.checkpoint import Checkpoint, Piece, opened, read_bytes
+from paramtool.files.reading.formats import SAFETENSORS, recognize
+from paramtool.files.reading.safetensors_check import check_file
+from paramtool.files.reading.zip_directory import has_its_sum, read_members
+from paramtool.quantities import counted
+
+_COPY = "take another copy, unless torch wrote it without sums (set_crc32_options)"
+
+
+def verified(checkpoint: Checkpoint) -> list[str]:
+    """Return what was checked, one line per file.
+
+    Raises:
+        ParamtoolError: for bytes that do not have their checksum, or a file that does not fit its header.
+    """
+    pieces = [piece for each in checkpoint.tensors for piece in each.pieces]
+    chunks: dict[Path, list[Piece]] = {}
+    for piece in pieces:
+        if piece.archive:
+            chunks.setdefault(piece.path, []).append(piece)
+    paths = dict.fromkeys([*(each.path for each in checkpoint.tensors), *(each.path for each in pieces)])
+    lines = [_verify(path, chunks.get(path, ()), checkpoint) for path in paths]
+    return lines or [f"{checkpoint.name} lists no tensors, so there was nothing to verify"]
+
+
+def _verify(path: Path, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
+    if chunks:
+        places = {(each.position, each.archive) for each in chunks}
+        _check_sums(path, sorted(places))
+        what = "1 chunk in it is" if len(places) == 1 else f"its {len(places):,} chunks are"
+        return f"{path}: {what} whole"
+    with opened(path) as descriptor:
+        is_zip = read_bytes(descriptor, path, 0, 2) == b"PK"
+    if is_zip:
+        return f"the {_check_sums(path, [(0, None)]):,} members of {path} are whole"
+    if recognize(path) is SAFETENSORS:
+        return check_file(path)
+    count = sum(each.path == path for each in checkpoint.tensors)
+    return (
+        f"{path}: the sizes of {counted(count, 'tensor')} fit the file; "
+        "the format has no checksums, so changed values would not show"
+    )
+
+
+def _check_sums(path: Path, places: Iterable[tuple[int, int | None]]) -> int:
+    """Compare the members of the archives at `places` with their sums, and return how many there are."""
+    with opened(path) as descriptor:
+        count, broken = 0, []
+        for position, size in places:
+            members = read_members(descriptor, path, position, size)
+            count += len(members)
+            broken += [each.name for each in members.values() if not has_its_sum(descriptor, path, each)]
+    if broken:
+        more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
+        verb = "do" if more else "does"
+        raise ParamtoolError(
+            f"{broken[0]}{more} in {path} {verb} not have the bytes that were written", hint=_COPY
+        )
+    return count

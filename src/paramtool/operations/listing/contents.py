@@ -1,0 +1,60 @@
+"""Say in one line what a checkpoint holds beside the tensors that are listed.  No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from paramtool.errors import shorten
+from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.name_parts import parent
+from paramtool.quantities import byte_size, counted
+from paramtool.records.contents import ContentRow
+
+MOST_NAMED = 8
+"""Parts that are named; of the rest the number is said."""
+
+_PLAIN = (
+    "dict",
+    "list",
+    "tuple",
+    "set",
+    "file",
+    "None",
+    "collections.OrderedDict",
+    "collections.defaultdict",
+)
+"""Types that say nothing beside a name."""
+
+
+def told(checkpoint: Checkpoint) -> str | None:
+    """Return the sentence: what holds tensors first, the largest first of these; None where there is nothing.
+
+    What plain attributes of modules hold is counted and not named.
+    """
+    attributes = [each for each in checkpoint.contents if _is_attribute(each, checkpoint.modules)]
+    hidden = {each.name for each in attributes}
+    parts = sorted(
+        (each for each in checkpoint.contents if each.name not in hidden),
+        key=lambda each: (not each.tensors, -each.nbytes if each.tensors else 0, each.name.count(".")),
+    )
+    words = [_words(each) for each in parts[:MOST_NAMED]]
+    if len(parts) > MOST_NAMED:
+        words.append(f"{len(parts) - MOST_NAMED:,} more")
+    if attributes:
+        words.append(counted(len(attributes), "attribute") + " of modules")
+    return f"also in {checkpoint.name}: {', '.join(words)}" if words else None
+
+
+def _is_attribute(part: ContentRow, modules: Collection[str]) -> bool:
+    return not part.tensors and bool(modules) and parent(part.name) in modules
+
+
+def _words(part: ContentRow) -> str:
+    name = shorten(part.name)
+    if part.tensors or (part.type == "file" and part.nbytes):
+        return f"{name} {byte_size(part.nbytes)}"
+    if part.value is not None and "=" in part.value:
+        return f"{name} ({shorten(part.value)})"
+    if part.value is not None:
+        return f"{name}={shorten(part.value, 32)}"
+    return name if part.type in _PLAIN else f"{name} ({shorten(part.type)})"
