@@ -49,5 +49,7 @@ class WithWeights(Wrapped):
         if rules and not is_plain(built.module):
             return None
         values = LoadedValues(built.module, self._checkpoint)
+        if not values.is_mapped:
+            return None
         self.note(*values.notes)
         return Stream(built, loaded=values.blocks, warnings=lambda: values.warnings)

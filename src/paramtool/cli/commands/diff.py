@@ -92,7 +92,8 @@ def diff(
         report = placed(report, places, whole=not all)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
-    if report.rows:
+    fails = not report.totals.loads and not report.totals.selected
+    if report.rows or fails:
         raise typer.Exit(1)
 
 

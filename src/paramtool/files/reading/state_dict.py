@@ -39,6 +39,7 @@ class Chosen:
         rest: what else there is, by its dotted path.
         others: paths of other state_dicts that might have been meant.
         versions: of modules by their paths, as ``_metadata`` has them.
+        objects: keys beside the tensors whose values are not tensors, nor dicts of a model in parts.
     """
 
     path: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Chosen:
     rest: list[tuple[str, Any]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
+    objects: list[str] = field(default_factory=list)
 
 
 class StateDicts:
@@ -156,6 +158,9 @@ class StateDicts:
         for key, value in children:
             if key in aside or key not in holders:
                 found.rest.append((_join(path, key), value))
+                found.objects.append(key)
+            elif key.rpartition(".")[2] == "_extra_state" and self._tree.tensor(value) is None:
+                found.objects.append(key)
         for name, leaf in self._leaves(node, aside, found):
             self._put(name, leaf, found)
 

@@ -7,7 +7,11 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, Protocol
 
-from paramtool.operations.comparison.load_verdict import KINDS, Verdict, is_stored, judge
+from paramtool.loading.answer import Answer
+from paramtool.loading.prediction import predicted
+from paramtool.loading.state_dict import EXTRA_STATE, StateDict, is_stored, of_listing
+from paramtool.name_parts import is_below, last_part
+from paramtool.operations.comparison.load_verdict import KINDS, Verdict, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.whole_modules import with_modules
 from paramtool.records.difference import (
@@ -41,6 +45,31 @@ class Pair(NamedTuple):
     because: str | None = None
 
 
+class Load(NamedTuple):
+    """What A saves, and what B answers when it is loaded."""
+
+    state: StateDict
+    answer: Answer
+
+    @classmethod
+    def of(cls, a: Listing, b: Listing, absent_a: Collection[str], absent_b: Collection[str]) -> Load:
+        """Predict the answer from two listings."""
+        state = of_listing(a, a.rows, absent_a)
+        return cls(state, predicted(state, b.rows, absent_b))
+
+    def without_extra_state(self, rows: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
+        """Return `rows` without the extra states that B takes, which are not parameters of either."""
+        keys = (*(each.name for each in self.state.entries), *self.state.objects)
+        taken = {key for key in keys if last_part(key) == EXTRA_STATE} - set(self.answer.unexpected)
+        if not taken:
+            return rows
+        return {
+            name: row
+            for name, row in rows.items()
+            if name not in taken and not any(is_below(name, key) for key in taken)
+        }
+
+
 def differences(
     a: Listing,
     b: Listing,
@@ -48,6 +77,7 @@ def differences(
     *,
     absent_a: Collection[str] = (),
     absent_b: Collection[str] = (),
+    load: Load | None = None,
 ) -> Differences:
     """Return every difference between two listings.
 
@@ -58,12 +88,16 @@ def differences(
         b: what is there now.
         values: compares the elements; None leaves them alone.
         absent_a, absent_b: names that a file only maps to another.
+        load: what is loaded, and torch's answer; by default it is predicted from the names.
     """
-    listed_a, listed_b = _listed(a, b), _listed(b, a)
+    load = load or Load.of(a, b, absent_a, absent_b)
+    listed_a, listed_b = load.without_extra_state(_listed(a, b)), _listed(b, a)
     rows_a, rows_b = _told(listed_a, listed_b), _told(listed_b, listed_a)
     pairings = _pairings(rows_a, rows_b, values)
     pairs = _pairs(rows_a, rows_b, pairings)
-    verdict = judge(listed_a.values(), listed_b.values(), absent_a, absent_b)
+    verdict = judge(
+        load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
+    )
     found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
     rows = tuple(replace(row, breaks=_breaks(row, verdict)) for row in found)
     totals = DifferenceTotals(
@@ -105,6 +139,11 @@ def _listed(report: Listing, other: Listing) -> dict[str, ParameterRow]:
     """Return the rows by name, without the kinds that the other side leaves out."""
     unknown, others = left_out(other), {row.name for row in other.rows}
     return {row.name: row for row in report.rows if row.kind not in unknown or row.name in others}
+
+
+def _unlisted(report: Listing, listed: dict[str, ParameterRow]) -> set[str]:
+    """Return the names whose kinds the other side leaves out."""
+    return {row.name for row in report.rows} - listed.keys()
 
 
 def _told(rows: dict[str, ParameterRow], others: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
