@@ -26,7 +26,9 @@ def predicted(state: StateDict, rows: Iterable[ParameterRow], absent: Collection
     """
     stored = {each.name: each for each in state.entries}
     expected = {row.name: row for row in rows if is_stored(row)}
-    lacking = [name for name in expected if name not in stored and name not in absent]
+    objects = [name for name in state.objects if name in expected]
+    known = {*stored, *objects, *absent}
+    lacking = [name for name in expected if name not in known]
     kept = [name for name in lacking if _adds_itself(expected[name], state.version(parent(name)))]
     misfits = [
         Misfit(name, stored[name].shape, row.shape)
@@ -37,8 +39,14 @@ def predicted(state: StateDict, rows: Iterable[ParameterRow], absent: Collection
         missing=tuple(name for name in lacking if name not in kept),
         unexpected=tuple(name for name in (*stored, *state.objects) if name not in expected),
         sizes=tuple(misfits),
+        others=tuple(map(not_a_tensor, objects)),
         kept=tuple(kept),
     )
+
+
+def not_a_tensor(name: str) -> str:
+    """Return what there is to say of a tensor of the module for which there is something else."""
+    return f"{name} is not a tensor"
 
 
 def _adds_itself(row: ParameterRow, version: int | None) -> bool:

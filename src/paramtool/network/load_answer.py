@@ -19,16 +19,17 @@ from torch.overrides import TorchFunctionMode
 
 from paramtool.errors import UserCodeFailed, told
 from paramtool.loading.answer import Answer, Misfit
-from paramtool.loading.prediction import predicted
+from paramtool.loading.prediction import not_a_tensor, predicted
 from paramtool.loading.state_dict import EXTRA_STATE, Entry, StateDict
 from paramtool.name_parts import last_part, parent, prefix
-from paramtool.network.listing import parameters
+from paramtool.network.listing import identity, parameters
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
 
 _OWN_LOADS = frozenset(kind._load_from_state_dict for kind in (nn.Module, _NormBase))
 """The loading code whose answer can be predicted."""
 
 _SIZES = re.compile(r"size mismatch for (.+?): copying a param with shape")
+_OBJECT = re.compile(r'While copying the parameter named "(.+?)", expected torch.Tensor')
 _KEYS = ("Missing key(s)", "Unexpected key(s)")
 
 
@@ -91,7 +92,7 @@ def state_of(state: Mapping[str, Any]) -> StateDict:
     for name, value in state.items():
         if isinstance(value, Tensor):
             shape = None if is_lazy(value) else tuple(value.shape)
-            entries.append(Entry(name, shape, dtype_name(value), first.setdefault(id(value), name)))
+            entries.append(Entry(name, shape, dtype_name(value), first.setdefault(identity(value), name)))
         else:
             objects.append(name)
     metadata = getattr(state, "_metadata", None) or {}
@@ -155,11 +156,13 @@ def _sorted_out(
     mine = {each.name: each.tensor for each in named_tensors(module)}
     sizes, others = [], []
     for message in messages:
-        found = _SIZES.match(message)
+        found, object_ = _SIZES.match(message), _OBJECT.match(message)
         name = found[1] if found else ""
         if name in shapes and name in mine:
             now = None if is_lazy(mine[name]) else tuple(mine[name].shape)
             sizes.append(Misfit(name, shapes[name], now))
+        elif object_:
+            others.append(not_a_tensor(object_[1]))
         elif not message.startswith(_KEYS):
             others.append(message.strip().rstrip("."))
     return tuple(sizes), tuple(others)
@@ -192,7 +195,9 @@ def _on_meta(module: nn.Module) -> nn.Module:
     for each in named_tensors(module):
         if id(each.tensor) not in memo:
             memo[id(each.tensor)] = _without_values(each.tensor)
-    return copy.deepcopy(module, memo)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that are deprecated
+        return copy.deepcopy(module, memo)
 
 
 def _without_values(tensor: Tensor) -> Tensor:
