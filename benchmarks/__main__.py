@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.checkpoints import LEGACY, LOAD, METADATA, RANKS
 from benchmarks.measure import compare, run
 from benchmarks.transformer import BY_HAND, RULES, RUN_BY_HAND, RUNNABLE, SPEC
 from paramtool.files.writing.weights import Entry, WeightsWriter
@@ -79,6 +80,7 @@ def rows(folder: Path) -> list[Row]:
     runnable.write_text(RUNNABLE)
     thousand = folder / "thousand.safetensors"
     write_thousand(thousand)
+    legacy, ranks = folder / "legacy.pth", folder / "ranks"
     made = disk / "paramtool-benchmark.safetensors"
     ours = (PARAMTOOL, "init", str(spec), *RULES, "-o", str(made))
     llama = str(ROOT / "configs" / "llama3_70b.yaml")
@@ -98,6 +100,24 @@ def rows(folder: Path) -> list[Row]:
             (PARAMTOOL, "inspect", str(thousand)),
             IMPORT_TORCH,
             0.25,
+        ),
+        Row(
+            "inspect of a 90 MB file from before torch 1.6",
+            "torch.load, names and shapes",
+            (PARAMTOOL, "inspect", str(legacy)),
+            (*python, LOAD, str(legacy)),
+            0.30,
+            0.20,
+            before=(*python, LEGACY, str(legacy)),
+        ),
+        Row(
+            "inspect of 1,000 tensors by 8 ranks (DCP)",
+            "read_metadata, names and shapes",
+            (PARAMTOOL, "inspect", str(ranks)),
+            (*python, METADATA, str(ranks)),
+            0.50,
+            0.30,
+            before=(*python, RANKS, str(ranks)),
         ),
         Row("inspect llama3_70b", "import torch", (PARAMTOOL, "inspect", llama), IMPORT_TORCH, 1.10, 1.15),
         Row(

@@ -138,7 +138,7 @@ def test_several_checkpoints_are_named(run: Run, folder: Path) -> None:
     assert [(each.name, each.nbytes) for each in caught.value.candidates] == [
         (name, (folder / name).stat().st_size) for name in ("best.pt", "last.pt")
     ]
-    result = run("inspect", str(folder))
+    result = run("shared", str(folder))
     assert result.status == 2
     assert result.stderr.startswith(f"error: {folder} has several checkpoints: best.pt (")
     assert result.stderr.endswith(f"kB); name one, as {folder}/best.pt\n")

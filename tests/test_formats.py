@@ -137,7 +137,9 @@ def test_json_parses_back_to_the_records(report: Parameters) -> None:
     assert all(row.keys() == {*report.columns, *more} for row in found["rows"])
     assert found["totals"] == asdict(report.totals)
     assert (found["schema"], found["command"], found["model"]) == (1, "inspect", report.model)
-    assert list(found) == ["schema", "command", "model", "rows", "totals", "modules", "bases"]
+    assert list(found) == [
+        "schema", "command", "model", "rows", "totals", "modules", "bases", "format", "contents", "metadata",
+    ]  # fmt: skip
     assert text.isascii() and text.endswith("}\n")
     assert loads(f"[{','.join(as_text(report, 'jsonl').splitlines())}]") == expected
 

@@ -344,7 +344,7 @@ def test_folders_of_other_tools_are_named(run: Run, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for file in files:
             (tmp_path / name / file).write_bytes(pickle.dumps(print))
-        result = run("inspect", str(tmp_path / name))
+        result = run("shared", str(tmp_path / name))
         assert (result.status, result.stdout) == (2, "")
         assert message in result.stderr
 

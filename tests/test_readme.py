@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONFIGS, ROOT
+from tests.model_files import write_models
 from tests.warm import warm_command
 
 README = ROOT / "README.md"
@@ -23,12 +24,21 @@ WRITES = re.compile(r" -o | > ")  # and is followed by commands that read
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, models: Path) -> Path:
     """Return a folder as the README's reader has it: the configs, and the first spec as model.yaml."""
     shutil.copytree(CONFIGS, tmp_path / "configs")
     first = next(block for block in BLOCK.finditer(README.read_text("utf-8")) if block["language"] == "yaml")
     (tmp_path / "model.yaml").write_text(first["text"], "utf-8")
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True, symlinks=True)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a file for each kind of MODEL."""
+    found = tmp_path_factory.mktemp("models")
+    write_models(found)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +110,23 @@ def test_what_a_notebook_does_is_a_line(folder: Path, tools: Path) -> None:
     for command in commands:
         lines = printed(f"{command}; echo $?", folder, tools).splitlines()
         assert (lines[-1], "error" in "".join(lines)) == ("0", False), command
+
+
+def test_every_kind_of_model_is_opened(folder: Path, tools: Path) -> None:
+    """Each line in the list of what MODEL may be shows at least one tensor, or the files to choose from."""
+    section = README.read_text("utf-8").partition("## Any MODEL")[2].partition("\n## ")[0]
+    commands = re.findall(r"\| `(paramtool [^`]+)` \|$", section, re.MULTILINE)
+    assert len(commands) == section.count("\n| ") - 1 > 15
+    rest = "paramtool inspect configs/mlp.yaml --json > resnet18.json"
+    rest += "; paramtool init -p . --ones -o weights.safetensors"
+    printed(rest, folder, tools)
+    shown = printed_by([f"{each}; echo $?" for each in commands], folder, tools)
+    for command, output in zip(commands, shown, strict=True):
+        *lines, status = output.splitlines()
+        assert (status, "error" in output) == ("0", False), (command, output)
+        assert re.search(r"^ [1-9][\d,]* (elements?|parameters?|checkpoints)\b", "\n".join(lines), re.M), (
+            command
+        )
 
 
 def test_the_readme_python_runs() -> None:

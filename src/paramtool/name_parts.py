@@ -5,11 +5,14 @@ A name is that of a tensor or of a module, ``encoder.layers.0.weight``; the root
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 MOST_PARTS = 64
 """Levels that are told apart; what is deeper is one last part.  An untrusted file may hold ``a.a.a…`` for a
 megabyte, and walks need no deep stack for it."""
+
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 
 
 def parts(name: str) -> list[str]:
@@ -58,6 +61,33 @@ def parents(name: str) -> Iterator[str]:
     while name:
         name = parent(name)
         yield name
+
+
+def folded(names: Iterable[str]) -> list[str]:
+    """Return names in their order, those that differ in the first of their numbers as one.
+
+    >>> folded(["h.0.w", "h.0.b", "h.1.w", "h.1.b", "h.2.w", "h.2.b", "head"])
+    ['h.{0..2}.w', 'h.{0..2}.b', 'head']
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        known = parts(name)
+        at = next((index for index, part in enumerate(known) if _NUMBER.fullmatch(part)), len(known))
+        number = known[at : at + 1]
+        groups.setdefault((".".join(known[:at]), ".".join(known[at + 1 :])), []).extend(number)
+    return [
+        ".".join(part for part in (before, number, after) if part)
+        for (before, after), numbers in groups.items()
+        for number in _spans(numbers) or [""]
+    ]
+
+
+def _spans(numbers: list[str]) -> list[str]:
+    """Return numbers in a row as ``{0..2}``, if they are at least three; any others as they are."""
+    first = int(numbers[0]) if numbers else 0
+    if len(numbers) > 2 and numbers == [str(first + index) for index in range(len(numbers))]:
+        return [f"{{{first}..{first + len(numbers) - 1}}}"]
+    return numbers
 
 
 def prefix(module: str) -> str:

@@ -5,6 +5,7 @@
                           ▼                       ▼
     model: Model, the questions that every kind answers or refuses
       ├── checkpoint  snapshot  state           read: no module, no forward
+      ├── folder                                several checkpoints, of which one must be named
       └── built: BuiltModel                     what becomes a live module answers by it
             ├── spec  python_object  module
             └── Initialized, weights            … with rules run or a checkpoint loaded

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from paramtool.cores import available_cores
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.verification import verified
 from paramtool.models.model import Model
 from paramtool.name_parts import modules_of
 from paramtool.operations.listing.checkpoint import origin_of, part_of, stored
@@ -67,7 +66,7 @@ class CheckpointModel(Model):
 
     def inside(self) -> Contents:
         """Return what the files hold beside the tensors that are listed, and their metadata."""
-        return contents_of(origin_of(self.checkpoint), self.name)
+        return contents_of(origin_of(self.checkpoint), self.name, stored(self.checkpoint).totals.dtypes)
 
     def overview(self, *, for_people: bool) -> Contents | None:
         """Return the contents, if there is nothing else to show."""
@@ -105,4 +104,6 @@ class CheckpointModel(Model):
 
     def verify(self) -> None:
         """Compare every file with the sums that were written in it; one without sums, with its own header."""
+        from paramtool.files.reading.verification import verified
+
         self.note(*verified(self.checkpoint))

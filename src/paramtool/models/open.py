@@ -23,7 +23,6 @@ from paramtool.language.rules import read_recipe
 from paramtool.language.text import STDIN, read_text
 from paramtool.language.torch_source import installed_source
 from paramtool.models.checkpoint import CheckpointModel
-from paramtool.models.folder import FolderModel
 from paramtool.models.form import Form, recognize
 from paramtool.models.model import Model
 from paramtool.models.python_object import ObjectModel
@@ -76,6 +75,8 @@ def open_model(
         try:
             checkpoint = _of_index(document, name) if document else formats.open_checkpoint(name)
         except SeveralCheckpoints as error:
+            from paramtool.models.folder import FolderModel
+
             return FolderModel(error, tell)
         return CheckpointModel(checkpoint, tell)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from paramtool.models.model import Model
 from paramtool.name_parts import modules_of
 from paramtool.operations.listing.snapshot import remembered
+from paramtool.records.contents import Contents, contents_of
 from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
 
@@ -22,6 +23,7 @@ class SnapshotModel(Model):
     def __init__(self, name: str, report: Listing, tell: Callable[[str], object] | None = None) -> None:
         super().__init__(name, tell)
         self.report = report
+        self.contents = report.origin.contents if report.origin else ()
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Return what was said, or the part of it that is below a module."""
@@ -32,6 +34,12 @@ class SnapshotModel(Model):
         if by_value:
             self._refuse("is a snapshot and has no values to compare")
         return Layout(self.report)
+
+    def inside(self) -> Contents:
+        """Return what the files of its checkpoint held then."""
+        if self.report.origin is None:
+            return super().inside()
+        return contents_of(self.report.origin, self.name, self.report.totals.dtypes)
 
     def elements(self) -> Elements:
         """Refuse: the tensors are not there."""

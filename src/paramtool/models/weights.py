@@ -27,6 +27,7 @@ class WithWeights(Wrapped):
 
         super().__init__(inner)
         self._checkpoint = open_checkpoint(weights)
+        self.note(*self._checkpoint.notes)
 
     def _build(self, values: bool, rng: str) -> Network:
         """Build and load; of structure alone, names and shapes are compared."""

@@ -3,6 +3,8 @@
 report              rows, totals, and the columns that were asked for
 column              what a field is as a column, on the field itself
   parameter         rows of `inspect`; `totals` adds them up
+  contents          rows of `inspect --contents`, and the origin of a listing
+  checkpoints       rows of a folder with several checkpoints
   initialization    rows of `init`
   sharing           rows of `shared`
   gradient          rows of `grad`

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.records.column import COUNT, KIND, NAME, column
+from paramtool.records.parameter import DtypeSum
 from paramtool.records.report import Part, Report, Sums
 
 COLUMNS = ("kind", "name", "type", "tensors", "nbytes", "value")
@@ -25,7 +26,8 @@ class ContentRow:
         tensors: how many tensors it holds.
         nbytes: the bytes of their elements; of a file, its size.
         value: what it is, as text, if it is short plain data; else None.
-        kind: ``part``, or ``metadata`` for a text that the format keeps beside the tensors.
+        kind: ``part``; ``attribute`` for what a module holds as a plain attribute; ``metadata`` for a text
+            that the format keeps beside the tensors.
         count: 1; no two entries fold.
     """
 
@@ -65,6 +67,7 @@ class ContentTotals(Sums):
         tensors: number of tensors in them.
         nbytes: bytes of these.
         metadata: number of texts that the format keeps.
+        dtypes: elements and bytes of the tensors that are listed, for each dtype.
     """
 
     row = ContentRow
@@ -75,17 +78,24 @@ class ContentTotals(Sums):
     tensors: int
     nbytes: int
     metadata: int
+    dtypes: Mapping[str, DtypeSum]
 
 
 Contents: TypeAlias = Report[ContentRow, ContentTotals]
 
 
-def contents_of(origin: Origin, model: str) -> Contents:
-    """Return what `origin` says as a report: the parts, then the texts of the metadata."""
+def contents_of(origin: Origin, model: str, dtypes: Mapping[str, DtypeSum]) -> Contents:
+    """Return what `origin` says as a report: the parts, then the texts of the metadata.
+
+    Args:
+        origin: of the listing.
+        model: what it is called.
+        dtypes: of the tensors that are listed.
+    """
     texts = tuple(
         ContentRow(key, "str", value=text, kind="metadata") for key, text in origin.metadata.items()
     )
-    parts = [Part(("part",), PART_COLUMNS)] if origin.contents or not texts else []
+    parts = [Part(("part", "attribute"), PART_COLUMNS)] if origin.contents or not texts else []
     parts += [Part(("metadata",), METADATA_COLUMNS)] if texts else []
     totals = ContentTotals(
         format=origin.format,
@@ -93,5 +103,6 @@ def contents_of(origin: Origin, model: str) -> Contents:
         tensors=sum(each.tensors for each in origin.contents),
         nbytes=sum(each.nbytes for each in origin.contents),
         metadata=len(texts),
+        dtypes=dtypes,
     )
     return Report("contents", model, (*origin.contents, *texts), totals, COLUMNS, parts=tuple(parts))

@@ -34,12 +34,8 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
         return f"×{value}" if unicode else f"x{value}"
     if facts.kind == "histogram":
         return _bars(value, BARS if unicode else ASCII_BARS)
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
+    if isinstance(value, (int, float)):
+        return _number(value)
     if isinstance(value, Printed):
         return inline(value) or ""
     if facts.kind == "names":
@@ -47,6 +43,12 @@ def for_people(row: Any, column: str, unicode: bool = True) -> str:
     if isinstance(value, tuple):
         return str(list(value))
     return for_text(str(value), unicode)
+
+
+def _number(value: bool | int | float) -> str:
+    if isinstance(value, bool):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def is_use(row: Any) -> bool:

@@ -60,13 +60,18 @@ def _(totals: ParameterTotals) -> list[str]:
 
 @_sentences.register
 def _(totals: ContentTotals) -> list[str]:
-    if not totals.parts and not totals.metadata:
-        return [f"nothing beside the tensors; format {shown(totals.format or 'unknown')}"]
-    parts = [counted(totals.parts, "part")] if totals.parts else []
+    found = [counted(totals.parts, "part")] if totals.parts else []
     if totals.tensors:
-        parts[0] += f" with {counted(totals.tensors, 'tensor')}, {byte_size(totals.nbytes)}"
-    parts += [counted(totals.metadata, "text") + " of metadata"] if totals.metadata else []
-    return [f"{' and '.join(parts)}; format {shown(totals.format or 'unknown')}"]
+        found[0] += f" with {counted(totals.tensors, 'tensor')}, {byte_size(totals.nbytes)}"
+    if totals.metadata:
+        found.append(counted(totals.metadata, "text") + " of metadata")
+    beside = " and ".join(found) or "nothing"
+    lines = [f"{beside} beside the tensors; format {shown(totals.format or 'unknown')}"]
+    listed = [
+        f"{counted(each.elements, f'{shown(dtype)} element')}, {byte_size(each.nbytes)}"
+        for dtype, each in totals.dtypes.items()
+    ]
+    return [*lines, f"the tensors: {'; '.join(listed)}"] if listed else lines
 
 
 @_sentences.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,10 @@ from paramtool.records.parameter import (
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
+    from paramtool.models.model import Model
     from paramtool.operations.listing.selection import Selection
+    from paramtool.records.checkpoints import Checkpoints
+    from paramtool.records.contents import Contents
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
@@ -84,20 +88,19 @@ def inspect(
 
     selection = selected_by(pattern, exclude, type)
     _check(sort, depth, stats, values)
+    asked: dict[str, object] = {
+        "--pattern": pattern, "--exclude": exclude, "--type": type, "--module": module, "--stats": stats,
+        "--values": values, "--sort": sort, "--depth": depth, "--weights": weights,
+    }  # fmt: skip
     opened = open_argument(model, set, seed, arg)
     if verify:
         opened.verify()
     if weights is not None:
         opened = opened.with_weights(weights)
     format = Format.json if json else format
-    if contents:
-        console.write(render(opened.inside(), format, console.screen()))
-        return
-    overview = None
-    if not (selection or module or stats or values or sort or depth or weights):
-        overview = opened.overview(for_people=format in FOR_PEOPLE)
-    if overview is not None:
-        console.write(render(overview, format, console.screen()))
+    beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
+    if beside is not None:
+        console.write(render(beside, format, console.screen()))
         return
     report = opened.listing(module=module, stats=stats, values=values)
     if type and report.rows and not any(row.type for row in report.rows):
@@ -123,6 +126,17 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
         check_sort(sort)
     if sort in STATISTICS_COLUMNS and not stats:
         raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
+
+
+def _beside(
+    opened: Model, contents: bool, asked: Sequence[str], format: Format
+) -> Contents | Checkpoints | None:
+    """Return what is shown instead of tensors: if it was asked for, or there are none and nothing was."""
+    if contents and asked:
+        raise ParamtoolError(f"--contents shows no tensors, and {asked[0]} is about these")
+    if contents:
+        return opened.inside()
+    return None if asked else opened.overview(for_people=format in FOR_PEOPLE)
 
 
 def _tell_of_plain_tensors(report: Listing, module: str | None) -> None:

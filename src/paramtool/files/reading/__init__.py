@@ -14,5 +14,8 @@
      │           pickled_storages, pickled_arrays, pickled_globals)
      ▼
  state_dict: which of it is meant (pickled_tree, pickled_modules); stored_tensors; contents
+
+ verification: checksums of any checkpoint, or sizes (safetensors_check, zip_directory)
+ snapshot ─ snapshot_fields, snapshot_origin: the JSON of inspect, read back
 ```
 """

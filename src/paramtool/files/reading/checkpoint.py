@@ -97,7 +97,6 @@ class Checkpoint:
         tensors: in the order of the file, or of the model where the file keeps that.
         tied: names that stand for another of `tensors`, which they are mapped to.
         metadata: texts that the files carry.
-        has_sums: whether the files say what their bytes add up to.
         format: what the files are, for people: ``safetensors``, ``torch.save``, ``TorchScript``.
         modules: class names by the paths of modules, where the files say so.
         contents: what else the files hold, beside the tensors that are listed.
@@ -110,7 +109,6 @@ class Checkpoint:
     tensors: tuple[Stored, ...]
     tied: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    has_sums: bool = False
     format: str = ""
     modules: Mapping[str, str] = field(default_factory=dict)
     contents: tuple[ContentRow, ...] = ()

@@ -58,9 +58,7 @@ def read_exported(path: Path, key: str | None, name: str) -> Checkpoint:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise ParamtoolError(f"{path} is not a valid .pt2 archive: {what}") from error
     tensors, ties = tied([(PickledTensor(), each) for each in found])
-    return Checkpoint(
-        name, tensors, ties, has_sums=True, format="torch.export", contents=tuple(archive.contents(programs))
-    )
+    return Checkpoint(name, tensors, ties, format="torch.export", contents=tuple(archive.contents(programs)))
 
 
 def _programs(archive: _Archive, key: str | None) -> Sequence[str]:

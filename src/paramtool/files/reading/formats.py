@@ -33,6 +33,7 @@ from paramtool.files.reading.signatures import check_readable
 from paramtool.files.reading.state_dict import listed
 from paramtool.files.reading.zip_directory import first_member, read_members
 from paramtool.files.safetensors_format import LONGEST_HEADER
+from paramtool.name_parts import folded
 from paramtool.place import Text
 
 HEAD = 1024
@@ -178,7 +179,7 @@ def _with_reasons(checkpoint: Checkpoint) -> Checkpoint:
     for each in checkpoint.tensors:
         if each.missing is not None:
             reasons.setdefault(each.missing, []).append(each.name)
-    notes = (f"{_WITHOUT}{listed(names)} ({why})" for why, names in reasons.items())
+    notes = (f"{_WITHOUT}{listed(folded(names))} ({why})" for why, names in reasons.items())
     return replace(checkpoint, notes=(*checkpoint.notes, *notes))
 
 

@@ -93,7 +93,7 @@ def read_arrays(path: Path, name: str) -> Checkpoint:
     others = (
         ContentRow(each, "file", nbytes=member.size) for each, member in members.items() if each not in arrays
     )
-    return Checkpoint(name, tensors, has_sums=True, format="NumPy archive", contents=tuple(others))
+    return Checkpoint(name, tensors, format="NumPy archive", contents=tuple(others))
 
 
 def _in_archive(descriptor: int, path: Path, members: Mapping[str, Member]) -> Iterator[Stored]:

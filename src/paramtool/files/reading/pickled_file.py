@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
@@ -17,6 +18,7 @@ from paramtool.files.reading.state_dict import Chosen, StateDicts
 from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.torch_archive import Archive, read_archive
 from paramtool.files.reading.torch_legacy import read_bare, read_legacy
+from paramtool.name_parts import folded
 from paramtool.records.contents import ContentRow
 
 _BYTES_AN_ENTRY = 16
@@ -47,7 +49,7 @@ def read_pickled(
         span = Span(descriptor, path, base, base + size)
         archive = read_archive(descriptor, path, base, size) if is_zip else _read_pickles(span)
         try:
-            return _Opened(descriptor, path, size, archive, name or str(path)).checkpoint(key, is_zip)
+            return _Opened(descriptor, path, size, archive, name or str(path)).checkpoint(key)
         except ParamtoolError as error:
             raise ParamtoolError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -74,7 +76,7 @@ class _Opened:
         if not self._tree.holds(archive.root):
             self._tree = Tree(entries, arrays=True)
 
-    def checkpoint(self, key: str | None, has_sums: bool) -> Checkpoint:
+    def checkpoint(self, key: str | None) -> Checkpoint:
         finder = StateDicts(self._tree, Modules(self._tree, self._archive.declared), self._names)
         root = self._archive.root
         chosen = finder.choose(root) if key is None else finder.under(root, key)
@@ -82,13 +84,14 @@ class _Opened:
         tensors, names = tied(listed)
         contents = [*self._parts(chosen), *(self._constants() if key is None else ()), *_remarks(chosen)]
         return Checkpoint(
-            self._name, tensors, names, has_sums=has_sums, format=self._archive.format,
+            self._name, tensors, names, format=self._archive.format,
             modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
             versions=chosen.versions, objects=tuple(chosen.objects),
         )  # fmt: skip
 
     def _parts(self, chosen: Chosen) -> list[ContentRow]:
-        return parts(self._tree, chosen.rest, self._places.nbytes, self._bytes)
+        found = parts(self._tree, chosen.rest, self._places.nbytes, self._bytes)
+        return [replace(each, kind="attribute") if each.name in chosen.attributes else each for each in found]
 
     def _constants(self) -> list[ContentRow]:
         """Return the constants of TorchScript as a part, where there are tensors among them."""
@@ -117,7 +120,9 @@ class _Opened:
         for each in tensors:
             if each.missing is not None:
                 reasons.setdefault(each.missing, []).append(each.name)
-        notes.extend(f"without values: {state_dict.listed(names)} ({why})" for why, names in reasons.items())
+        notes.extend(
+            f"without values: {state_dict.listed(folded(names))} ({why})" for why, names in reasons.items()
+        )
         if len(chosen.rest) > MOST_PARTS:
             notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         return notes

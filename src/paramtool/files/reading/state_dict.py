@@ -37,6 +37,7 @@ class Chosen:
         leaves: the tensors by their names, in order.
         modules: class names by the paths of modules.
         rest: what else there is, by its dotted path.
+        attributes: paths in `rest` of the plain attributes of modules.
         others: paths of other state_dicts that might have been meant.
         versions: of modules by their paths, as ``_metadata`` has them.
         objects: keys beside the tensors whose values are not tensors, nor dicts of a model in parts.
@@ -46,6 +47,7 @@ class Chosen:
     leaves: dict[str, Leaf] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     rest: list[tuple[str, Any]] = field(default_factory=list)
+    attributes: set[str] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
@@ -203,7 +205,9 @@ class StateDicts:
         for name, leaf in module.leaves:
             self._put(name, leaf, found)
         found.modules.update(module.modules)
-        found.rest.extend((_join(path, name), value) for name, value in module.rest)
+        rest = [(_join(path, name), value) for name, value in module.rest]
+        found.rest.extend(rest)
+        found.attributes.update(name for name, _ in rest)
 
     def _put(self, name: str, leaf: Leaf, found: Chosen) -> None:
         if name in found.leaves:

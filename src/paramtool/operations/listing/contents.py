@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from paramtool.errors import shorten
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.name_parts import parent
 from paramtool.quantities import byte_size, counted
 from paramtool.records.contents import ContentRow
 
 MOST_NAMED = 8
 """Parts that are named; of the rest the number is said."""
 
-_PLAIN = (
-    "dict",
-    "list",
-    "tuple",
-    "set",
-    "file",
-    "None",
-    "collections.OrderedDict",
-    "collections.defaultdict",
+_PLAIN = frozenset(
+    ("dict", "list", "tuple", "set", "file", "None", "collections.OrderedDict", "collections.defaultdict")
 )
 """Types that say nothing beside a name."""
 
@@ -31,27 +21,31 @@ def told(checkpoint: Checkpoint) -> str | None:
 
     What plain attributes of modules hold is counted and not named.
     """
-    attributes = [each for each in checkpoint.contents if _is_attribute(each, checkpoint.modules)]
-    hidden = {each.name for each in attributes}
     parts = sorted(
-        (each for each in checkpoint.contents if each.name not in hidden),
-        key=lambda each: (not each.tensors, -each.nbytes if each.tensors else 0, each.name.count(".")),
+        (each for each in checkpoint.contents if not _is_attribute(each)),
+        key=lambda each: (not _is_large(each), -each.nbytes if _is_large(each) else 0, each.name.count(".")),
     )
     words = [_words(each) for each in parts[:MOST_NAMED]]
     if len(parts) > MOST_NAMED:
         words.append(f"{len(parts) - MOST_NAMED:,} more")
+    attributes = sum(map(_is_attribute, checkpoint.contents))
     if attributes:
-        words.append(counted(len(attributes), "attribute") + " of modules")
+        words.append(counted(attributes, "attribute") + " of modules")
     return f"also in {checkpoint.name}: {', '.join(words)}" if words else None
 
 
-def _is_attribute(part: ContentRow, modules: Collection[str]) -> bool:
-    return not part.tensors and bool(modules) and parent(part.name) in modules
+def _is_attribute(part: ContentRow) -> bool:
+    return part.kind == "attribute" and not part.tensors
+
+
+def _is_large(part: ContentRow) -> bool:
+    """Tell whether there are tensors in it, more than one number."""
+    return part.tensors > 0 and part.value is None
 
 
 def _words(part: ContentRow) -> str:
     name = shorten(part.name)
-    if part.tensors or (part.type == "file" and part.nbytes):
+    if _is_large(part) or (part.type == "file" and part.nbytes):
         return f"{name} {byte_size(part.nbytes)}"
     if part.value is not None and "=" in part.value:
         return f"{name} ({shorten(part.value)})"
