@@ -104,12 +104,14 @@ def initialize(
         return _write(found, rules, target, seed, rng, digests)
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
+        from paramtool.operations.initialization.rule_plan import rule_notes
 
     built = found.network(values=not dry_run, rng=rng)
     report = fill(
         built.module, rules, seed=seed, rng=rng, dry_run=dry_run, values=values, digests=digests,
         model=found.name,
     )  # fmt: skip
+    found.note(*rule_notes(built.module, rules))
     if target is not None:
         from paramtool.operations.initialization.weights_file import check_target
 
@@ -126,6 +128,7 @@ def _write(
     """Write the weights: straight to disk where every fill is known or stored, else from memory."""
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
+        from paramtool.operations.initialization.rule_plan import rule_notes
         from paramtool.operations.initialization.weights_file import byte_count, check_target, save
 
     common = {**target.options, "digests": digests, "model": model.name}
@@ -137,11 +140,12 @@ def _write(
                 module, target.path, rules, fills_of=stream.fills_of, loaded=stream.loaded, seed=seed,
                 progress=progress, **common,
             )  # fmt: skip
-        model.note(*stream.warnings())
+        model.note(*stream.warnings(), *rule_notes(module, rules))
         return report
     plan = model.network(values=False).module
     check_target(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
     module = model.network(rng=rng).module
+    model.note(*rule_notes(module, rules))
     done = fill(module, rules, seed=seed, rng=rng, digests=digests, model=model.name)
     with target.progress(byte_count(module)) as progress:
         return save(module, target.path, done=done, progress=progress, **common)

@@ -44,9 +44,13 @@ def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[R
 
 
 def selected_by(
-    pattern: Sequence[str] | None, exclude: Sequence[str] | None, type: Sequence[str] | None = None
+    pattern: Sequence[str] | None,
+    exclude: Sequence[str] | None,
+    type: Sequence[str] | None = None,
+    name: Sequence[str] | None = None,
+    module: Sequence[str] | None = None,
 ) -> Selection:
-    """Return the selection that ``--pattern``, ``--exclude`` and ``--type`` make.
+    """Return the selection that ``--pattern``, ``--exclude``, ``--type``, ``--name`` and ``--module`` make.
 
     Raises:
         ParamtoolError: where a pattern is no regular expression.
@@ -55,4 +59,6 @@ def selected_by(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
         type or (),
+        name or (),
+        module or (),
     )

@@ -199,10 +199,12 @@ class Initialized(Wrapped):
             return built
         with torch_import():
             from paramtool.operations.initialization.rule_application import initialize
+            from paramtool.operations.initialization.rule_plan import rule_notes
         try:
             initialize(built.module, self._filling, seed=self.seed, rng=rng)
         except NothingMatched as error:
             if self._is_asked:
                 raise
             raise ParamtoolError(error.message, error.place, error.hint) from error
+        self.note(*rule_notes(built.module, self._filling))
         return built

@@ -32,6 +32,8 @@ def diff(
         ),
     ] = None,
     pattern: options.Pattern = None,
+    name: options.Name = None,
+    module: options.Module = None,
     exclude: options.Exclude = None,
     values: Annotated[
         bool,
@@ -76,7 +78,7 @@ def diff(
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
-    selection = selected_by(pattern, exclude)
+    selection = selected_by(pattern, exclude, None, name, module)
     model_a, model_b = _weighted(open_argument(a), open_argument(b, set, arguments=arg), weights)
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
@@ -86,6 +88,8 @@ def diff(
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
     if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
+        for note in selection.notes(dict.fromkeys(names)):
+            console.note(note)
         report = choose_differences(report, names, selection)
     places = model_b.places() if format in FOR_CI else None
     if places is not None:

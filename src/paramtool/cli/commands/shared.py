@@ -24,6 +24,8 @@ class FailOn(str, Enum):
 def shared(
     model: options.Model = None,
     pattern: options.Pattern = None,
+    name: options.Name = None,
+    module: options.Module = None,
     exclude: options.Exclude = None,
     type: options.Type = None,
     by_value: Annotated[
@@ -45,19 +47,21 @@ def shared(
     """Show which names of MODEL are one tensor, and which overlap.
 
     Names of one tensor are tied; different tensors over the same memory are aliased.  --pattern,
-    --exclude and --type keep the groups that have a name they keep.  What the spec expects to be
-    shared or distinct is checked: exit status 1 where it is not so.
+    --name, --module, --exclude and --type keep the groups that have a name they keep.  What the
+    spec expects to be shared or distinct is checked: exit status 1 where it is not so.
     """
     from paramtool.operations.expectations.sharing import unmet
     from paramtool.operations.sharing.groups import share
 
     format = Format.json if json else format
-    selection = selected_by(pattern, exclude, type)
+    selection = selected_by(pattern, exclude, type, name, module)
     opened = open_argument(model, set, seed, arg)
     if weights is not None:
         opened = opened.with_weights(weights)
     layout = opened.layout(by_value=by_value)
     report = share(layout, selection=selection)
+    for note in selection.notes(row.name for row in layout.listed.rows):
+        console.note(note)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     sharing = opened.representatives() if opened.expectations else {}
