@@ -91,7 +91,8 @@ def inspect(
     _check(sort, depth, stats, values)
     asked: dict[str, object] = {
         "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
-        "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth, "--weights": weights,
+        "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
+        "--weights": weights,
     }  # fmt: skip
     opened = open_argument(model, set, seed, arg)
     if verify:
