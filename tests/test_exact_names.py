@@ -83,8 +83,8 @@ def test_rules_of_a_spec_select_exactly(run: Run, spec: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["inspect", "--name", "0.wieght"], "no parameter matches the selection; did you mean '0.weight'?"),
-        (["init", "--name", "0.bais", "--ones"], "--name 0.bais matches no parameter; did you mean '0.bias'?"),
+        (["inspect", "--name", "0.bais"], "no parameter matches the selection; did you mean '0.bias'?"),
+        (["init", "--name", "0.bais", "--ones"], "--name 0.bais matches no parameter; did you mean '0.bias'"),
         (["shared", "--module", "12"], "no parameter matches the selection; there are 0, 10, 11, 11.10"),
     ],
 )  # fmt: skip
