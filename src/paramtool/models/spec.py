@@ -72,12 +72,8 @@ class SpecModel(BuiltModel):
 
     def _is_certain(self) -> bool:
         """Return whether all modules are torch.nn's own that load without hooks; torch is then not needed."""
-        if self._networks:
-            return False
-        with suppress(Unsure, ParamtoolError):
-            structure.listing(self.spec, self.name)
-            return True
-        return False
+        self.listing()
+        return not self._networks
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules of the spec; nothing where only torch could tell."""

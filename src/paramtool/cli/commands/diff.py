@@ -70,7 +70,7 @@ def diff(
     """Show in what B differs from A, and whether A loads into B.
 
     A line a difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
-    Exit status 0 where they are the same, 1 where they differ.
+    Exit status 0 where they are the same, 1 where they differ or A does not load.
     """
     from paramtool.api.diff import diff as compare
     from paramtool.operations.comparison.difference_selection import choose_differences
