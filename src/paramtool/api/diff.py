@@ -10,7 +10,8 @@ from paramtool.cores import available_cores
 from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
-from paramtool.operations.comparison.differences import Load, differences
+from paramtool.operations.comparison.differences import differences
+from paramtool.operations.comparison.load_verdict import Load
 from paramtool.records.difference import Differences
 
 if TYPE_CHECKING:

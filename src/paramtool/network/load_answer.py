@@ -6,8 +6,7 @@ import copy
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +19,9 @@ from torch.overrides import TorchFunctionMode
 from paramtool.errors import UserCodeFailed, told
 from paramtool.loading.answer import Answer, Misfit
 from paramtool.loading.prediction import not_a_tensor, predicted
-from paramtool.loading.state_dict import EXTRA_STATE, Entry, StateDict
-from paramtool.name_parts import last_part, parent, prefix
+from paramtool.loading.state_dict import Entry, StateDict
+from paramtool.name_parts import last_part, parent
+from paramtool.network.extra_state import without_extra_state
 from paramtool.network.listing import identity, parameters
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
 
@@ -209,30 +209,6 @@ def _without_values(tensor: Tensor) -> Tensor:
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(empty, requires_grad=tensor.requires_grad)
     return empty
-
-
-@contextmanager
-def without_extra_state(module: nn.Module, given: Collection[str] = ()) -> Iterator[None]:
-    """Keep from ``set_extra_state`` what is not there; torch still checks that the keys are.
-
-    Args:
-        module: of which the method is hidden for a while.
-        given: keys whose values are there.
-    """
-    named = module.named_modules(remove_duplicate=False)
-    kept = {id(each) for path, each in named if prefix(path) + EXTRA_STATE in given}
-    hidden = [
-        each for each in module.modules()
-        if type(each).set_extra_state is not nn.Module.set_extra_state
-        and id(each) not in kept and "set_extra_state" not in vars(each)
-    ]  # fmt: skip
-    for each in hidden:
-        object.__setattr__(each, "set_extra_state", lambda _: None)
-    try:
-        yield
-    finally:
-        for each in hidden:
-            object.__delattr__(each, "set_extra_state")
 
 
 class _Copies(TorchFunctionMode):

@@ -6,8 +6,6 @@ import math
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,29 +13,15 @@ from torch import Tensor, nn
 
 from paramtool.errors import DoesNotLoad, ParamtoolError, UserCodeFailed, shorten, told
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.loading.answer import Answer, Shape
 from paramtool.loading.state_dict import StateDict, of_checkpoint
+from paramtool.network.extra_state import without_extra_state
 from paramtool.network.free_memory import check_fits
-from paramtool.network.load_answer import Loaded, ask, meta_state, without_extra_state
+from paramtool.network.load_answer import Loaded, ask, meta_state
+from paramtool.network.load_problems import Target, lossy, wrong
 from paramtool.quantities import and_more
-from paramtool.suggestion import did_you_mean
-from paramtool.tensors.elements import StoredTensors, torch_dtype
+from paramtool.tensors.elements import StoredTensors
 from paramtool.tensors.memory import as_bytes, fill
 from paramtool.tensors.named_tensors import dtype_name, stored_tensors
-
-
-@dataclass(frozen=True)
-class _Target:
-    """One tensor of the module under all of its names, and the names of what the file has for it.
-
-    Attributes:
-        found: more than one where a tied tensor is stored under several names; none where it is computed
-            from others, or keeps what it has.
-    """
-
-    names: tuple[str, ...]
-    tensor: Tensor
-    found: tuple[str, ...]
 
 
 def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
@@ -88,9 +72,9 @@ class LoadedValues:
         if loaded.failure is not None and any(each.tensor.is_meta for each in self.targets):
             what = f"loading into {type(module).__name__} needs values: {loaded.failure}"
             raise UserCodeFailed(what, hint="ask for --stats or --values")
-        problems = [*_lossy(self.targets, stored, checkpoint.name)]
+        problems = [*lossy(self.targets, stored, checkpoint.name)]
         if loaded.failure is None:  # else its own code says so while it loads
-            problems = [*_wrong(loaded.answer, self.targets, checkpoint), *problems]
+            problems = [*wrong(loaded.answer, self.targets, checkpoint), *problems]
         if problems:
             raise DoesNotLoad(problems)
         self._kept = set(loaded.answer.kept)
@@ -103,7 +87,7 @@ class LoadedValues:
         self._not_finite: set[str] = set()
         self.notes = [*_casts(self.targets, stored, checkpoint.name), *_not_set(self.state, checkpoint.name)]
 
-    def _is_mapped(self, target: _Target) -> bool:
+    def _is_mapped(self, target: Target) -> bool:
         is_kept = not self._kept.isdisjoint(target.names)
         return not nn.parameter.is_lazy(target.tensor) and (bool(target.found) or is_kept)
 
@@ -134,11 +118,11 @@ class LoadedValues:
         return [f"{shorten(found[0])}{more} of {self._file} has NaN or infinities"]
 
 
-def _targets(module: nn.Module, stored: dict[str, Stored], loaded: Loaded) -> Iterator[_Target]:
+def _targets(module: nn.Module, stored: dict[str, Stored], loaded: Loaded) -> Iterator[Target]:
     for group in stored_tensors(module):
         names = tuple(each.name for each in group)
         keys = [loaded.sources.get(name) if loaded.has_run else name for name in names]
-        yield _Target(names, group[0].tensor, tuple(dict.fromkeys(key for key in keys if key in stored)))
+        yield Target(names, group[0].tensor, tuple(dict.fromkeys(key for key in keys if key in stored)))
 
 
 def _load_by_torch(module: nn.Module, checkpoint: Checkpoint, values: LoadedValues) -> None:
@@ -169,51 +153,9 @@ def _load_by_torch(module: nn.Module, checkpoint: Checkpoint, values: LoadedValu
             ) from error
 
 
-def _is_complete(targets: Iterable[_Target]) -> bool:
+def _is_complete(targets: Iterable[Target]) -> bool:
     """Return whether every name of every tied tensor is stored; torch would miss the others."""
     return all(len(target.names) == 1 or len(target.found) != 1 for target in targets)
-
-
-def _wrong(answer: Answer, targets: list[_Target], checkpoint: Checkpoint) -> Iterator[ParamtoolError]:
-    """Yield what torch has against it; hints are looked for only if they are shown, each in all names."""
-    first = {name: target for target in targets for name in target.names}
-    stored = checkpoint.by_name
-    unexpected = dict.fromkeys(answer.unexpected)
-    missing = [name for name in answer.missing if name not in first or not first[name].found]
-    missing = [name for name in missing if name not in first or first[name].names[0] == name]
-    for name in missing:
-        shape = f" {_shape(first[name].tensor)}".rstrip() if name in first else ""
-        message = f"{checkpoint.name} lacks '{shorten(name)}'{shape}"
-        yield ParamtoolError(message, hint=partial(_prefixed, name, unexpected))
-    for name in unexpected:
-        shape = f" {list(stored[name].shape)}" if name in stored else ""
-        message = f"{checkpoint.name} has '{shorten(name)}'{shape}, which the model has not"
-        yield ParamtoolError(message, hint=partial(_misspelt, name, missing))
-    for each in answer.sizes:
-        shapes = f"{_sizes(each.now)} in the model and {_sizes(each.was)} in {checkpoint.name}"
-        yield ParamtoolError(f"'{shorten(each.name)}' is {shapes}")
-    for other in answer.others:
-        yield ParamtoolError(f"{checkpoint.name} does not load: {shorten(other, 300)}")
-
-
-def _misspelt(name: str, missing: list[str]) -> str | None:
-    """Find the name that is meant, where that one's own line does not say so."""
-    return None if any(name.endswith(f".{each}") for each in missing) else did_you_mean(name, missing)
-
-
-def _prefixed(name: str, unexpected: Iterable[str]) -> str | None:
-    """Find the same name behind the ``module.`` of a DataParallel, or another prefix."""
-    found = next((each for each in unexpected if each.endswith(f".{name}")), None)
-    return f"it has '{shorten(found)}'" if found else None
-
-
-def _lossy(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iterator[ParamtoolError]:
-    for target in targets:
-        for name in target.found:
-            tensor, found = target.tensor, stored[name]
-            if _loses(torch_dtype(found), tensor.dtype):
-                dtypes = f"{dtype_name(tensor)} in the model and {found.dtype} in {file}"
-                yield ParamtoolError(f"'{shorten(name)}' is {dtypes}")
 
 
 def _not_set(state: StateDict, file: str) -> Iterator[str]:
@@ -223,13 +165,7 @@ def _not_set(state: StateDict, file: str) -> Iterator[str]:
         yield f"{shorten(state.objects[0])}{more} of {file} is not a tensor, and is not set"
 
 
-def _loses(old: torch.dtype, new: torch.dtype) -> bool:
-    """Return whether a cast would lose the imaginary part, or the fraction."""
-    is_fraction = new.is_floating_point or new.is_complex
-    return (old.is_complex and not new.is_complex) or (old.is_floating_point and not is_fraction)
-
-
-def _check_tie(target: _Target, stored: dict[str, Stored], elements: StoredTensors, file: str) -> None:
+def _check_tie(target: Target, stored: dict[str, Stored], elements: StoredTensors, file: str) -> None:
     first = target.found[0] if target.found else ""
     for name in target.found[1:]:
         if stored[name] is not stored[first] and not _are_equal(first, name, stored, elements):
@@ -250,7 +186,7 @@ def _are_equal(one: str, other: str, stored: dict[str, Stored], elements: Stored
     return all(as_bytes(mine) == as_bytes(its) for mine, its in blocks)
 
 
-def _casts(targets: list[_Target], stored: dict[str, Stored], file: str) -> Iterator[str]:
+def _casts(targets: list[Target], stored: dict[str, Stored], file: str) -> Iterator[str]:
     counts: dict[tuple[str, str], int] = {}
     for target in targets:
         if not target.found:
@@ -269,11 +205,3 @@ def _is_finite(block: Tensor) -> bool:
         return True
     wide = block.float() if block.itemsize == 1 else block  # torch has no isfinite for float8
     return bool(wide.isfinite().all())
-
-
-def _shape(tensor: Tensor) -> str:
-    return "" if nn.parameter.is_lazy(tensor) else str(list(tensor.shape))
-
-
-def _sizes(shape: Shape) -> str:
-    return "uninitialized" if shape is None else str(list(shape))

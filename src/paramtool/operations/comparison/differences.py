@@ -7,11 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, Protocol
 
-from paramtool.loading.answer import Answer
-from paramtool.loading.prediction import predicted
-from paramtool.loading.state_dict import EXTRA_STATE, StateDict, is_stored, of_listing
-from paramtool.name_parts import is_below, last_part
-from paramtool.operations.comparison.load_verdict import KINDS, Verdict, judge
+from paramtool.loading.state_dict import is_stored
+from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.whole_modules import with_modules
 from paramtool.records.difference import (
@@ -43,31 +40,6 @@ class Pair(NamedTuple):
     was: ParameterRow
     now: ParameterRow
     because: str | None = None
-
-
-class Load(NamedTuple):
-    """What A saves, and what B answers when it is loaded."""
-
-    state: StateDict
-    answer: Answer
-
-    @classmethod
-    def of(cls, a: Listing, b: Listing, absent_a: Collection[str], absent_b: Collection[str]) -> Load:
-        """Predict the answer from two listings."""
-        state = of_listing(a, a.rows, absent_a)
-        return cls(state, predicted(state, b.rows, absent_b))
-
-    def without_extra_state(self, rows: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
-        """Return `rows` without the extra states that B takes, which are not parameters of either."""
-        keys = (*(each.name for each in self.state.entries), *self.state.objects)
-        taken = {key for key in keys if last_part(key) == EXTRA_STATE} - set(self.answer.unexpected)
-        if not taken:
-            return rows
-        return {
-            name: row
-            for name, row in rows.items()
-            if name not in taken and not any(is_below(name, key) for key in taken)
-        }
 
 
 def differences(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from paramtool.loading.answer import Answer, Misfit, Shape
-from paramtool.loading.state_dict import Entry, StateDict, is_stored
+from paramtool.loading.prediction import predicted
+from paramtool.loading.state_dict import EXTRA_STATE, Entry, StateDict, is_stored, of_listing
+from paramtool.name_parts import is_below, last_part
 from paramtool.quantities import and_more
-from paramtool.records.parameter import ParameterRow
+from paramtool.records.parameter import Listing, ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")
 """What a tensor can be, where that is known; a checkpoint does not say."""
@@ -25,6 +28,31 @@ class Verdict:
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     breaking: frozenset[str]
+
+
+class Load(NamedTuple):
+    """What A saves, and what B answers when it is loaded."""
+
+    state: StateDict
+    answer: Answer
+
+    @classmethod
+    def of(cls, a: Listing, b: Listing, absent_a: Collection[str], absent_b: Collection[str]) -> Load:
+        """Predict the answer from two listings."""
+        state = of_listing(a, a.rows, absent_a)
+        return cls(state, predicted(state, b.rows, absent_b))
+
+    def without_extra_state(self, rows: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
+        """Return `rows` without the extra states that B takes, which are not parameters of either."""
+        keys = (*(each.name for each in self.state.entries), *self.state.objects)
+        taken = {key for key in keys if last_part(key) == EXTRA_STATE} - set(self.answer.unexpected)
+        if not taken:
+            return rows
+        return {
+            name: row
+            for name, row in rows.items()
+            if name not in taken and not any(is_below(name, key) for key in taken)
+        }
 
 
 def judge(answer: Answer, a: StateDict, b: Iterable[ParameterRow], unknown: Collection[str] = ()) -> Verdict:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Protocol, cast
 
 from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
 from paramtool.language.document import Inputs
+from paramtool.operations.expectations.finding import Finding
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
@@ -27,16 +28,6 @@ from paramtool.suggestion import did_you_mean
 
 MOST_NAMED = 3
 """Names that `found` says; the row has all of them."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Whether an expectation holds, what was found, every name that breaks it, and `found` as a number."""
-
-    holds: bool
-    found: str
-    names: tuple[str, ...] = ()
-    value: int | None = None
 
 
 class Examined(Protocol):
