@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from paramtool.records.parameter import ParameterRow
 from paramtool.records.totals import count_once, totals
 from paramtool.render.blocks import fold_blocks
 from paramtool.render.formats import as_text, folded
+from tests.conftest import Run
 from tests.strategies import trees
 
 
@@ -296,3 +298,10 @@ def test_untied_rows_add_up_for_a_script(module: nn.Module, depth: int) -> None:
     ):
         own = [row.numel or 0 for row in rows if row.kind == "parameter" and row.tied_to is None]
         assert sum(own) == report.totals.parameters
+
+
+def test_a_folded_tensor_has_the_class_of_its_new_name(run: Run, tmp_path: Path) -> None:
+    """--depth shows a module with one tensor under its own class, not that of the layer inside."""
+    (tmp_path / "m.yaml").write_text("model: {Module: {a: {Sequential: [{Linear: [2, 2, false]}]}}}\n")
+    result = run("inspect", str(tmp_path / "m.yaml"), "--depth", "1", "--format", "csv")
+    assert result.stdout.splitlines()[1].startswith('a,1,Sequential,"[2, 2]"')

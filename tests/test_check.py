@@ -90,6 +90,7 @@ def test_a_broken_expectation_ends_with_1_and_all_are_reported(run: Run) -> None
         "model": "model.yaml", "name": "dtype", "holds": False, "expected": "float32",
         "found": "4 bfloat16",
         "names": ["0.weight", "0.bias", "2.weight", "2.bias"], "file": "model.yaml", "line": 5, "column": 3,
+        "value": 0,
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.open import open_checkpoint
-from paramtool.network import strict_load
+from paramtool.network import load_problems
 from paramtool.network.strict_load import load
 from paramtool.suggestion import did_you_mean
 from tests.conftest import CONFIGS, Run
@@ -226,7 +226,7 @@ def test_hints_are_looked_for_where_they_are_shown(tmp_path: Path, monkeypatch: 
         looked.append(word)
         return did_you_mean(word, known)
 
-    monkeypatch.setattr(strict_load, "did_you_mean", counting)
+    monkeypatch.setattr(load_problems, "did_you_mean", counting)
     checkpoint = save({f"linear.wieght{each}": torch.ones(1) for each in range(20_000)}, tmp_path)
     with pytest.raises(Problems) as raised:
         load(Model(), checkpoint)

@@ -91,7 +91,7 @@ def test_the_schema_has_every_name() -> None:
         SCHEMA["definitions"]["member"]["properties"]
     )
     rule = SCHEMA["properties"]["init"]["items"]["properties"]
-    assert {*BUILT_IN, "pattern", "exclude", "type", "ndim"} == set(rule)
+    assert {*BUILT_IN, "pattern", "name", "module", "exclude", "type", "ndim"} == set(rule)
     assert list(SCHEMA["properties"]) == list(KEYS)
 
 

@@ -28,6 +28,10 @@ _USUAL = 3e-6
 """Seconds to search one name for one pattern, which no budget is charged for."""
 
 
+_ESCAPED = re.compile(r"\\([^a-zA-Z0-9])")
+"""A character that stands for itself."""
+
+
 @dataclass
 class _Budget:
     left: float
@@ -80,6 +84,23 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
     which = ", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])
     with _time_limit(f"{which} timed out", usual=_USUAL * len(patterns) * len(names)):
         return {name for name in names if any(pattern.search(name) for pattern in patterns)}
+
+
+def also_matched(pattern: str, names: Iterable[str]) -> tuple[str, list[str]] | None:
+    """Return the one of `names` that `pattern` spells out, and the others in which it is found too.
+
+    ``0.weight`` is found in ``10.weight`` as well; None where that is not so, or the pattern is anchored.
+
+    >>> also_matched("0.weight", ["0.weight", "1.weight", "10.weight"])
+    ('0.weight', ['10.weight'])
+    """
+    known = list(names)
+    spelt = next((each for each in (pattern, _ESCAPED.sub(r"\1", pattern)) if each in known), None)
+    if spelt is None:
+        return None
+    found = matching([compile_pattern(pattern)], known)
+    others = [name for name in known if name in found and name != spelt]
+    return (spelt, others) if others else None
 
 
 def _quoted(pattern: str) -> str:

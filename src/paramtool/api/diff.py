@@ -11,6 +11,7 @@ from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
 from paramtool.operations.comparison.differences import differences
+from paramtool.operations.comparison.load_verdict import Load
 from paramtool.records.difference import Differences
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def diff(
         was, now = was.initialized(), now.initialized()
         compared = changed_values(was, now, atol, rtol)
     a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
-    return differences(a, b, compared, absent_a=was.mapped_names(), absent_b=now.mapped_names())
+    state = was.state_dict()
+    return differences(a, b, compared, load=Load(state, now.load_answer(state)))
 
 
 def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:

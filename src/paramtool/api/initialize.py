@@ -108,12 +108,14 @@ def initialize(
         return _write(found, rules, target, seed, rng, digests)
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
+        from paramtool.operations.initialization.rule_plan import rule_notes
 
     built = found.network(values=not dry_run, rng=rng)
     report = fill(
         built.module, rules, seed=seed, rng=rng, dry_run=dry_run, values=values, digests=digests,
         model=found.name, rng_state=built.rng_state,
     )  # fmt: skip
+    found.note(*rule_notes(built.module, rules))
     if target is not None:
         from paramtool.operations.initialization.weights_file import check_target
 
@@ -130,6 +132,7 @@ def _write(
     """Write the weights: straight to disk if every fill is known or stored, else from memory."""
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
+        from paramtool.operations.initialization.rule_plan import rule_notes
         from paramtool.operations.initialization.weights_file import byte_count, check_target, save
 
     common = {**target.options, "digests": digests, "model": model.name}
@@ -141,12 +144,13 @@ def _write(
                 module, target.path, rules, fills=stream.fills, loaded=stream.loaded, seed=seed,
                 progress=progress, **common,
             )  # fmt: skip
-        model.note(*stream.warnings())
+        model.note(*stream.warnings(), *rule_notes(module, rules))
         return report
     plan = model.network(values=False).module
     check_target(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
     built = model.network(rng=rng)
     module = built.module
+    model.note(*rule_notes(module, rules))
     done = fill(
         module, rules, seed=seed, rng=rng, digests=digests, model=model.name, rng_state=built.rng_state
     )

@@ -47,9 +47,13 @@ def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[R
 
 
 def selected_by(
-    pattern: Sequence[str] | None, exclude: Sequence[str] | None, type: Sequence[str] | None = None
+    pattern: Sequence[str] | None,
+    exclude: Sequence[str] | None,
+    type: Sequence[str] | None = None,
+    name: Sequence[str] | None = None,
+    module: Sequence[str] | None = None,
 ) -> Selection:
-    """Return the selection that ``--pattern``, ``--exclude`` and ``--type`` make.
+    """Return the selection that ``--pattern``, ``--exclude``, ``--type``, ``--name`` and ``--module`` make.
 
     Raises:
         ParamtoolError: if a pattern is not a regular expression.
@@ -58,4 +62,6 @@ def selected_by(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],
         type or (),
+        name or (),
+        module or (),
     )

@@ -83,6 +83,20 @@ Pattern = Annotated[
     list[str] | None,
     typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names that match REGEX."),
 ]
+Name = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="NAME", help="Keep the tensor of exactly this name."),
+]
+Module = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--module",
+        "-m",
+        metavar="PATH",
+        autocompletion=completion.submodules,
+        help="Keep what is in a module.",
+    ),
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),

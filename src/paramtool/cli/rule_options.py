@@ -34,7 +34,7 @@ RULES = "paramtool.rules"
 _NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[-+\d.,_eExinfa ]*")
 _SELECTORS = {
     "--pattern": "pattern", "-p": "pattern", "--exclude": "exclude", "--type": "type", "-t": "type",
-    "--ndim": "ndim",
+    "--ndim": "ndim", "--name": "name", "--module": "module", "-m": "module",
 }  # fmt: skip
 _WITH = "--with"
 _INITIALIZERS = {each.flag: each.option for each in TABLE if each.option}
@@ -53,6 +53,8 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(function, eval_str=True).parameters
     shown = {
         "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names that match REGEX."),
+        "name": _shown("--name", metavar="NAME", help="Select the parameter with exactly this name."),
+        "module": _shown("-m", "--module", metavar="PATH", help="Select what is in a module."),
         "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
         "type": _shown(
             "-t",
@@ -101,7 +103,7 @@ class RuleCommand(Command):
         typed, rest = split(args)
         ctx.meta[RULES] = typed
         left = super().parse_args(ctx, rest)
-        for option, key in (("-p", "pattern"), ("-t", "type")):
+        for option, key in (("-p", "pattern"), ("-t", "type"), ("-m", "module")):
             if ctx.params[key] is not None:  # where no rule would see it
                 raise ParamtoolError(f"{option} is in the same word as another option; write it separately")
         return left

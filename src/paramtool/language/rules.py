@@ -23,6 +23,8 @@ SELECTOR = Signature(
     "a selector",
     (
         Argument("pattern", "regex", "None"),
+        Argument("name", "str", "None"),
+        Argument("module", "str", "None"),
         Argument("exclude", "regex", "None"),
         Argument("type", "str", "None"),
         Argument("ndim", "int", "None"),

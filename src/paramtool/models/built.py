@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from paramtool.elements.elements import Elements
+    from paramtool.loading.answer import Answer
+    from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
@@ -101,6 +103,24 @@ class BuiltModel(Model):
         check_values(module)
         return ModuleElements(module)
 
+    def state_dict(self) -> StateDict:
+        """Return what the module's own ``state_dict()`` holds."""
+        module = self.network(values=False).module
+        with torch_import():
+            from paramtool.network.load_answer import saved
+        return saved(module)
+
+    def load_answer(self, state: StateDict) -> Answer:
+        """Ask torch, on a copy of the module without values."""
+        module = self.network(values=False).module
+        with torch_import():
+            from paramtool.network.load_answer import ask
+        loaded = ask(module, state)
+        if loaded.failure is not None:
+            what = f"loading into {self.name} needs values, so the names alone are compared"
+            self.note(f"{what}: {loaded.failure}")
+        return loaded.answer
+
     def unfilled(self) -> list[str]:
         """Return the names of the tensors that no rule of the model fills."""
         module = self.network(values=False).module
@@ -182,10 +202,12 @@ class Initialized(Wrapped):
             return built
         with torch_import():
             from paramtool.operations.initialization.rule_application import initialize
+            from paramtool.operations.initialization.rule_plan import rule_notes
         try:
             initialize(built.module, self._filling, seed=self.seed, rng=rng, rng_state=built.rng_state)
         except NothingMatched as error:
             if self._is_asked:
                 raise
             raise ParamtoolError(error.message, error.place, error.hint) from error
+        self.note(*rule_notes(built.module, self._filling))
         return built

@@ -15,6 +15,7 @@ from paramtool.records.contents import contents_of
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
+    from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
     from paramtool.records.contents import Contents
     from paramtool.records.layout import Layout
@@ -85,6 +86,12 @@ class CheckpointModel(Model):
         del values, rng
         hint = f"this takes a spec or package.module:object, with --weights {self.name}"
         self._refuse("holds tensors but no module", hint)
+
+    def state_dict(self) -> StateDict:
+        """Return the keys of the files, with the versions that they say."""
+        from paramtool.loading.state_dict import of_checkpoint
+
+        return of_checkpoint(self.checkpoint, self.mapped_names())
 
     def mapped_names(self) -> list[str]:
         """Return the names that safetensors files map to the first of a tie."""

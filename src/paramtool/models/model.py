@@ -10,6 +10,8 @@ from paramtool.errors import CannotAnswer, ParamtoolError
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
     from paramtool.language.document import Inputs
+    from paramtool.loading.answer import Answer
+    from paramtool.loading.state_dict import StateDict
     from paramtool.models.built import BuiltModel
     from paramtool.network.construction import Network
     from paramtool.operations.comparison.places import Places
@@ -197,6 +199,27 @@ class Model:
     def places(self) -> Places | None:
         """Return where each part of the model is written; None if it is not written in a spec."""
         return None
+
+    def state_dict(self) -> StateDict:
+        """Return what ``state_dict()`` holds, without the elements.
+
+        Raises:
+            ParamtoolError: where it cannot be built or read.
+        """
+        from paramtool.loading.state_dict import of_listing
+
+        listed = self.listing()
+        return of_listing(listed, listed.rows, self.mapped_names())
+
+    def load_answer(self, state: StateDict) -> Answer:
+        """Return what ``load_state_dict(state, strict=True)`` says.
+
+        Raises:
+            ParamtoolError: where it cannot be built or read.
+        """
+        from paramtool.loading.prediction import predicted
+
+        return predicted(state, self.listing().rows, self.mapped_names())
 
     def mapped_names(self) -> list[str]:
         """Return the names that a file only maps to another: torch.save stores them, safetensors does not."""

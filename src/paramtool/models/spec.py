@@ -11,6 +11,7 @@ from paramtool import structure
 from paramtool.errors import ParamtoolError
 from paramtool.language.document import Inputs, Spec
 from paramtool.models.built import BuiltModel, Stream
+from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
 from paramtool.operations.comparison.places import Places
 from paramtool.operations.listing.snapshot import remembered
@@ -20,6 +21,8 @@ from paramtool.records.parameter import Listing
 from paramtool.structure.unsure import Unsure
 
 if TYPE_CHECKING:
+    from paramtool.loading.answer import Answer
+    from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
 
 
@@ -54,6 +57,23 @@ class SpecModel(BuiltModel):
             with suppress(Unsure):
                 return structure.layout(self.spec, self.name)
         return super().layout(by_value=by_value)
+
+    def state_dict(self) -> StateDict:
+        """Return what a table of torch.nn says, if that is certain."""
+        if self._is_certain():
+            return Model.state_dict(self)
+        return super().state_dict()
+
+    def load_answer(self, state: StateDict) -> Answer:
+        """Answer by the rules of torch.nn, if a table of its classes is certain."""
+        if self._is_certain():
+            return Model.load_answer(self, state)
+        return super().load_answer(state)
+
+    def _is_certain(self) -> bool:
+        """Return whether all modules are torch.nn's own that load without hooks; torch is then not needed."""
+        self.listing()
+        return not self._networks
 
     def module_paths(self) -> Iterable[str]:
         """Return the modules of the spec; nothing if only torch knows."""

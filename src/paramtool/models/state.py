@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from paramtool.elements.elements import Elements
+    from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
@@ -45,6 +46,12 @@ class StateModel(Model):
         from paramtool.network.layout import state_layout
 
         return state_layout(self.state, model=self.name, by_value=by_value)
+
+    def state_dict(self) -> StateDict:
+        """Return the keys, with the versions that ``_metadata`` says."""
+        from paramtool.network.load_answer import state_of
+
+        return state_of(self.state)
 
     def elements(self) -> Elements:
         """Return the elements of the tensors themselves."""

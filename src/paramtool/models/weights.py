@@ -51,5 +51,7 @@ class WithWeights(Wrapped):
         if has_overlap(built.module) or (rules and not is_plain(built.module)):
             return None
         values = LoadedValues(built.module, self._checkpoint)
+        if not values.is_mapped:
+            return None
         self.note(*values.notes)
         return Stream(built, loaded=values.blocks, warnings=lambda: values.warnings)

@@ -82,15 +82,15 @@ def state_listing(state: Mapping[str, Tensor], name: str) -> Listing:
         if not isinstance(tensor, Tensor):
             continue
         named = NamedTensor(key, tensor, nn.Module(), "stored")
-        row = _row(named, first.get(_identity(tensor)), (), values=False)
+        row = _row(named, first.get(identity(tensor)), (), values=False)
         row = replace(row, type=None, requires_grad=None)
-        first.setdefault(_identity(tensor), row)
+        first.setdefault(identity(tensor), row)
         rows.append(row)
     rows = count_once(rows)
     return Report("inspect", name, tuple(rows), totals(rows), listing_columns(False, False))
 
 
-def _identity(tensor: Tensor) -> object:
+def identity(tensor: Tensor) -> object:
     """Return what is equal for two entries of a state_dict that are one tensor: each access makes a view."""
     extent = extent_of(tensor)
     return id(tensor) if extent is None or extent.is_empty else (extent, tensor.dtype)

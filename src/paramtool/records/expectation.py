@@ -13,7 +13,7 @@ from paramtool.records.report import Report, Sums
 Expected: TypeAlias = "Quantity | str | tuple[str, ...]"
 
 PEOPLE_COLUMNS = ("name", "holds", "expected", "found", "place")
-MACHINE_COLUMNS = ("model", "name", "holds", "expected", "found", "names", "file", "line", "column")
+MACHINE_COLUMNS = ("model", "name", "holds", "expected", "found", "names", "file", "line", "column", "value")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class ExpectationRow:
         expected: as it was written.
         found: the actual value, or what satisfies it.
         names: every name that breaks it; `found` says the first few.
+        value: `found` as a number: elements, bytes, names or tensors that are as they should, groups of
+            names that are separate, or differences; None if it is not a number.
         file, line, column: where a spec has it; None if it was typed as an option.
     """
 
@@ -54,6 +56,7 @@ class ExpectationRow:
     expected: str
     found: str = field(metadata=column(wraps=True))
     names: tuple[str, ...] = ()
+    value: int | None = None
     file: str | None = None
     line: int | None = None
     column: int | None = None

@@ -8,6 +8,9 @@ from typing import Any
 
 from paramtool.place import Place
 
+SELECTORS = ("pattern", "name", "module", "exclude", "type", "ndim")
+"""The conditions of a rule, which all hold."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -18,6 +21,8 @@ class Rule:
         arguments: by name.
         place: where it is written; None for a rule made in Python.
         pattern, exclude: regular expressions searched in the name.
+        name: the whole name.
+        module: the path of a module that the parameter is in.
         type: the class of the module that owns the parameter.
         ndim: the number of dimensions.
     """
@@ -29,6 +34,8 @@ class Rule:
     exclude: str | None = None
     type: str | None = None
     ndim: int | None = None
+    name: str | None = None
+    module: str | None = None
 
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={_written(value)}" for name, value in self.arguments.items())
@@ -37,7 +44,7 @@ class Rule:
     @property
     def selector(self) -> str:
         """Write the conditions as on the command line: ``--pattern weight --ndim 2``."""
-        given = {name: getattr(self, name) for name in ("pattern", "exclude", "type", "ndim")}
+        given = {name: getattr(self, name) for name in SELECTORS}
         return (
             " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
             or "everything"

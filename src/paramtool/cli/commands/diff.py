@@ -32,6 +32,8 @@ def diff(
         ),
     ] = None,
     pattern: options.Pattern = None,
+    name: options.Name = None,
+    module: options.Module = None,
     exclude: options.Exclude = None,
     values: Annotated[
         bool,
@@ -66,7 +68,7 @@ def diff(
     """Show how B differs from A, and whether A loads into B.
 
     One line per difference: what was added, removed, renamed, reshaped, retyped, frozen, tied or untied.
-    Exit status 0 if they are the same, 1 if they differ.
+    Exit status 0 if they are the same, 1 if they differ or A does not load.
     """
     from paramtool.api.diff import diff as compare
     from paramtool.operations.comparison.difference_selection import choose_differences
@@ -74,7 +76,7 @@ def diff(
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
-    selection = selected_by(pattern, exclude)
+    selection = selected_by(pattern, exclude, None, name, module)
     model_a, model_b = _weighted(open_argument(a), open_argument(b, set, arguments=arg), weights)
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
@@ -84,13 +86,16 @@ def diff(
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
     if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
+        for note in selection.notes(dict.fromkeys(names)):
+            console.note(note)
         report = choose_differences(report, names, selection)
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
-    if report.rows:
+    fails = not report.totals.loads and not report.totals.selected
+    if report.rows or fails:
         raise typer.Exit(1)
 
 

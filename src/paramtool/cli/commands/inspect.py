@@ -31,6 +31,7 @@ MOST_NOTES = 5
 def inspect(
     model: options.Model = None,
     pattern: options.Pattern = None,
+    name: options.Name = None,
     exclude: options.Exclude = None,
     type: options.Type = None,
     module: Annotated[
@@ -92,11 +93,12 @@ def inspect(
     """
     from paramtool.operations.listing.selection import sort as sorted_rows
 
-    selection = selected_by(pattern, exclude, type)
+    selection = selected_by(pattern, exclude, type, name)
     _check(sort, depth, stats, values)
     asked: dict[str, object] = {
-        "--pattern": pattern, "--exclude": exclude, "--type": type, "--module": module, "--stats": stats,
-        "--values": values, "--sort": sort, "--depth": depth, "--weights": weights,
+        "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
+        "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
+        "--weights": weights,
     }  # fmt: skip
     opened = open_argument(model, set, seed, arg)
     if verify:
@@ -175,6 +177,8 @@ def _arranged(
         kept = selections.select(listed, selection)
     except NothingMatched as error:
         raise NothingMatched(error.message, hint=_unlisted(report, selection) or error.hint) from None
+    for note in selection.notes(row.name for row in listed):
+        console.note(note)
     sums = totals(kept) if selection else report.totals
     columns = report.columns
     if buffers:

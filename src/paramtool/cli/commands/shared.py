@@ -24,6 +24,8 @@ class FailOn(str, Enum):
 def shared(
     model: options.Model = None,
     pattern: options.Pattern = None,
+    name: options.Name = None,
+    module: options.Module = None,
     exclude: options.Exclude = None,
     type: options.Type = None,
     by_value: Annotated[
@@ -45,19 +47,21 @@ def shared(
     """Show which names in MODEL are one tensor, and which overlap.
 
     Names of one tensor are tied; different tensors over the same memory are aliased.  --pattern,
-    --exclude and --type keep a group if they keep any of its names.  Exit status 1 if tensors that
-    the spec expects to be shared are not, or distinct ones are.
+    --name, --module, --exclude and --type keep a group if they keep any of its names.  Exit status 1
+    if tensors that the spec expects to be shared are not, or distinct ones are.
     """
     from paramtool.operations.expectations.sharing import unmet
     from paramtool.operations.sharing.groups import share
 
     format = Format.json if json else format
-    selection = selected_by(pattern, exclude, type)
+    selection = selected_by(pattern, exclude, type, name, module)
     opened = open_argument(model, set, seed, arg)
     if weights is not None:
         opened = opened.with_weights(weights)
     layout = opened.layout(by_value=by_value)
     report = share(layout, selection=selection)
+    for note in selection.notes(row.name for row in layout.listed.rows):
+        console.note(note)
     is_folded = format in FOR_PEOPLE and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     sharing = opened.representatives() if opened.expectations else {}

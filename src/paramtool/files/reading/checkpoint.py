@@ -105,6 +105,7 @@ class Checkpoint:
         contents: what else the files hold, beside the tensors that are listed.
         notes: what there is to say about the files, one line each.
         versions: what ``state_dict._metadata`` says: the version of each module by its path.
+        objects: keys of the state_dict whose values are not tensors, extra states for example.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Checkpoint:
     contents: tuple[ContentRow, ...] = ()
     notes: tuple[str, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
+    objects: tuple[str, ...] = ()
 
     @property
     def by_name(self) -> dict[str, Stored]:
@@ -141,6 +143,7 @@ class Checkpoint:
         return replace(
             self, tensors=tuple(found.values()), tied=tied,
             modules=_inside(self.modules, module), versions=_inside(self.versions, module),
+            objects=tuple(below(each, module) for each in self.objects if is_below(each, module)),
         )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ class _Opened:
         return Checkpoint(
             self._name, tensors, names, format=self._archive.format,
             modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
-            versions=chosen.versions,
+            versions=chosen.versions, objects=tuple(chosen.objects),
         )  # fmt: skip
 
     def _parts(self, chosen: Chosen) -> list[ContentRow]:

@@ -40,6 +40,7 @@ class Chosen:
         attributes: paths in `rest` of the plain attributes of modules.
         others: paths of other state_dicts that might have been meant.
         versions: of modules by their paths, as ``_metadata`` has them.
+        objects: keys beside the tensors whose values are not tensors, nor dicts of a model in parts.
     """
 
     path: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Chosen:
     attributes: set[str] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
+    objects: list[str] = field(default_factory=list)
 
 
 class StateDicts:
@@ -158,6 +160,9 @@ class StateDicts:
         for key, value in children:
             if key in aside or key not in holders:
                 found.rest.append((_join(path, key), value))
+                found.objects.append(key)
+            elif key.rpartition(".")[2] == "_extra_state" and self._tree.tensor(value) is None:
+                found.objects.append(key)
         for name, leaf in self._leaves(node, aside, found):
             self._put(name, leaf, found)
 

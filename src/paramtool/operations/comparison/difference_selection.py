@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from paramtool.errors import NothingMatched
 from paramtool.operations.comparison.differences import count_changes
-from paramtool.operations.listing.selection import Selection
+from paramtool.operations.listing.selection import Selection, unknown_module, unknown_name
 from paramtool.patterns import matching
 from paramtool.records.difference import DifferenceRow, Differences
 
@@ -25,10 +25,13 @@ def choose_differences(report: Differences, names: Iterable[str], selection: Sel
     Raises:
         NothingMatched: if it keeps no name, whether it differs or not.
     """
-    known = dict.fromkeys(names)
-    kept = matching(selection.patterns, known) if selection.patterns else set(known)
+    known = list(dict.fromkeys(names))
+    kept = replace(selection, exclude=()).kept(known)
     dropped = matching(selection.exclude, known) if selection.exclude else set()
     if not kept - dropped:
+        hint = unknown_name(selection.names, known) or unknown_module(selection.modules, known)
+        if hint:
+            raise NothingMatched("no name matches the selection", hint=hint)
         raise NothingMatched("no name matches the selection", hint=f"there are {len(known):,} names")
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)
     totals = replace(report.totals, differences=len(rows), changes=count_changes(rows), selected=True)

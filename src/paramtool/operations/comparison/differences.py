@@ -7,7 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple, Protocol
 
-from paramtool.operations.comparison.load_verdict import KINDS, Verdict, is_stored, judge
+from paramtool.loading.state_dict import is_stored
+from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.whole_modules import with_modules
 from paramtool.records.constructor import changed
@@ -49,6 +50,7 @@ def differences(
     *,
     absent_a: Collection[str] = (),
     absent_b: Collection[str] = (),
+    load: Load | None = None,
 ) -> Differences:
     """Return every difference between two listings.
 
@@ -59,12 +61,16 @@ def differences(
         b: what is there now.
         values: compares the elements; None leaves them alone.
         absent_a, absent_b: names that a file only maps to another.
+        load: what is loaded, and torch's answer; by default it is predicted from the names.
     """
-    listed_a, listed_b = _listed(a, b), _listed(b, a)
+    load = load or Load.of(a, b, absent_a, absent_b)
+    listed_a, listed_b = load.without_extra_state(_listed(a, b)), _listed(b, a)
     rows_a, rows_b = _told(listed_a, listed_b), _told(listed_b, listed_a)
     pairings = _pairings(rows_a, rows_b, values)
     pairs = _pairs(rows_a, rows_b, pairings)
-    verdict = judge(listed_a.values(), listed_b.values(), absent_a, absent_b)
+    verdict = judge(
+        load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
+    )
     found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
     rows = tuple(changed(row, breaks=True) if _breaks(row, verdict) else row for row in found)
     totals = DifferenceTotals(
@@ -106,6 +112,11 @@ def _listed(report: Listing, other: Listing) -> dict[str, ParameterRow]:
     """Return the rows by name, without the kinds that the other side leaves out."""
     unknown, others = left_out(other), {row.name for row in other.rows}
     return {row.name: row for row in report.rows if row.kind not in unknown or row.name in others}
+
+
+def _unlisted(report: Listing, listed: dict[str, ParameterRow]) -> set[str]:
+    """Return the names whose kinds the other side leaves out."""
+    return {row.name for row in report.rows} - listed.keys()
 
 
 def _told(rows: dict[str, ParameterRow], others: dict[str, ParameterRow]) -> dict[str, ParameterRow]:

@@ -1,19 +1,23 @@
-"""What ``b.load_state_dict(a.state_dict(), strict=True)`` would do, predicted without torch."""
+"""Whether ``b.load_state_dict(a.state_dict(), strict=True)`` works, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from paramtool.name_parts import last_part
+from paramtool.loading.answer import Answer, Misfit, Shape
+from paramtool.loading.prediction import predicted
+from paramtool.loading.state_dict import EXTRA_STATE, Entry, StateDict, is_stored, of_listing
+from paramtool.name_parts import is_below, last_part
 from paramtool.quantities import and_more
-from paramtool.records.parameter import ParameterRow
+from paramtool.records.parameter import Listing, ParameterRow
 
 KINDS = ("parameter", "buffer", "tensor")
 """What a tensor can be, if known; a checkpoint does not say."""
 
-_SINCE_VERSION_2 = "num_batches_tracked"
-"""What a BatchNorm adds itself to a state_dict without torch's metadata."""
+Both = tuple[Entry, ParameterRow]
+"""What A saves, and the tensor of B that it is loaded into."""
 
 
 @dataclass(frozen=True)
@@ -26,54 +30,51 @@ class Verdict:
     breaking: frozenset[str]
 
 
-def is_stored(row: ParameterRow) -> bool:
-    """Return whether a state_dict holds it."""
-    return row.kind != "tensor" and row.persistent is not False
+class Load(NamedTuple):
+    """What A saves, and what B answers when it is loaded."""
+
+    state: StateDict
+    answer: Answer
+
+    @classmethod
+    def of(cls, a: Listing, b: Listing, absent_a: Collection[str], absent_b: Collection[str]) -> Load:
+        """Predict the answer from two listings."""
+        state = of_listing(a, a.rows, absent_a)
+        return cls(state, predicted(state, b.rows, absent_b))
+
+    def without_extra_state(self, rows: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
+        """Return `rows` without the extra states that B takes, which are not parameters of either."""
+        keys = (*(each.name for each in self.state.entries), *self.state.objects)
+        taken = {key for key in keys if last_part(key) == EXTRA_STATE} - set(self.answer.unexpected)
+        if not taken:
+            return rows
+        return {
+            name: row
+            for name, row in rows.items()
+            if name not in taken and not any(is_below(name, key) for key in taken)
+        }
 
 
-def judge(
-    a: Iterable[ParameterRow],
-    b: Iterable[ParameterRow],
-    absent_a: Collection[str] = (),
-    absent_b: Collection[str] = (),
-) -> Verdict:
-    """Return what a strict load of the state_dict of `a` into `b` would do.
+def judge(answer: Answer, a: StateDict, b: Iterable[ParameterRow], unknown: Collection[str] = ()) -> Verdict:
+    """Return torch's answer in words, and what happens without a word.
 
-    It is torch's own order of checks: keys, then sizes; a dtype is cast without a word, and a tensor
-    that has several names in `b` keeps what was loaded last.  Load hooks of a module's own class are
-    not known here.
+    A dtype is cast silently, and a tensor that has several names in `b` keeps what was loaded last.
 
     Args:
-        a, b: the names of both.
-        absent_a, absent_b: names that a file only maps to another, as safetensors files do.
+        answer: torch's, or what is predicted of it.
+        a: what is loaded.
+        b: the tensors that it is loaded into.
+        unknown: names that one of the two would have if it listed all, which are left out.
     """
-    stored = {row.name: row for row in a if is_stored(row) and row.name not in absent_a}
-    expected = {row.name: row for row in b if is_stored(row)}
-    is_bare = any(row.kind not in KINDS for row in stored.values())
-    missing = [
-        name
-        for name, row in expected.items()
-        if name not in stored and name not in absent_b and not (is_bare and _adds_itself(row))
-    ]
-    unexpected = [name for name in stored if name not in expected]
-    both = [(stored[name], row) for name, row in expected.items() if name in stored]
-    misfits = [(was, now) for was, now in both if not _fits(was, now)]
-    once = [name for name in missing if name in absent_a]
+    missing = [name for name in answer.missing if name not in unknown]
+    unexpected = [name for name in answer.unexpected if name not in unknown]
+    once = [name for name in missing if name in a.absent]
     reasons = [*_keys("missing", missing), *_stored_once(once)]
-    reasons += [*_keys("unexpected", unexpected), *_sizes(misfits)]
-    breaking = frozenset([*missing, *unexpected, *(now.name for _, now in misfits)])
-    return Verdict(not breaking, tuple(reasons), (*_casts(both), *_overwritten(both)), breaking)
-
-
-def _adds_itself(row: ParameterRow) -> bool:
-    """Return whether torch forgives that a bare file lacks `row`."""
-    return last_part(row.name) == _SINCE_VERSION_2 and row.kind == "buffer"
-
-
-def _fits(was: ParameterRow, now: ParameterRow) -> bool:
-    if now.shape is None:  # a lazy parameter takes any shape
-        return True
-    return was.shape == now.shape or (now.shape == () and was.shape == (1,))  # as of torch 0.3
+    reasons += [*_keys("unexpected", unexpected), *_sizes(answer.sizes), *answer.others]
+    stored = {each.name: each for each in a.entries}
+    both = [(stored[row.name], row) for row in b if is_stored(row) and row.name in stored]
+    breaking = frozenset([*missing, *unexpected, *(each.name for each in answer.sizes)])
+    return Verdict(not reasons, tuple(reasons), (*_casts(both), *_overwritten(both)), breaking)
 
 
 def _keys(what: str, names: list[str]) -> Iterator[str]:
@@ -89,18 +90,17 @@ def _stored_once(names: list[str]) -> Iterator[str]:
         yield f"{names[0]}{more}: stored once, under its other name, as safetensors.torch.load_model expects"
 
 
-def _sizes(misfits: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
-    if misfits:
-        was, now = misfits[0]
+def _sizes(misfits: Collection[Misfit]) -> Iterator[str]:
+    for first in list(misfits)[:1]:
         more = and_more(len(misfits) - 1, ", ")
-        yield f"size mismatch for {now.name}, {_shape(was)} into {_shape(now)}{more}"
+        yield f"size mismatch for {first.name}, {_shape(first.was)} into {_shape(first.now)}{more}"
 
 
-def _shape(row: ParameterRow) -> str:
-    return "uninitialized" if row.shape is None else str(list(row.shape))
+def _shape(shape: Shape) -> str:
+    return "uninitialized" if shape is None else str(list(shape))
 
 
-def _casts(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
+def _casts(both: list[Both]) -> Iterator[str]:
     cast = [(was, now) for was, now in both if was.dtype != now.dtype and None not in (was.dtype, now.dtype)]
     if cast:
         was, now = cast[0]
@@ -108,9 +108,9 @@ def _casts(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
         yield f"casts {was.dtype} to {now.dtype}: {now.name}{more}"
 
 
-def _overwritten(both: list[tuple[ParameterRow, ParameterRow]]) -> Iterator[str]:
-    """Yield a warning if several tensors in A are loaded into one in B."""
-    groups: dict[str, list[ParameterRow]] = {}
+def _overwritten(both: list[Both]) -> Iterator[str]:
+    """Yield a warning where tensors of A are loaded one over the other into one of B."""
+    groups: dict[str, list[Entry]] = {}
     for was, now in both:
         groups.setdefault(now.tensor, []).append(was)
     lost = [group for group in groups.values() if len({each.tensor for each in group}) > 1]

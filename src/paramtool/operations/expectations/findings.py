@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
+from paramtool.operations.expectations.finding import Finding
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
 from paramtool.place import Place
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 3
 """Names that `found` says; the row has all of them."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Whether an expectation holds, what was found, and every name that breaks it."""
-
-    holds: bool
-    found: str
-    names: tuple[str, ...] = ()
 
 
 class Examined(Protocol):
@@ -105,6 +97,7 @@ def _row(expectation: Expectation, finding: Finding, model: str | None) -> Expec
         expected=str(expectation),
         found=finding.found,
         names=finding.names,
+        value=finding.value,
         file=place.text.name if written else None,
         line=place.line if written else None,
         column=place.column if written else None,
@@ -130,7 +123,7 @@ def _bytes(expectation: Expectation, model: Examined) -> Finding:
     nbytes = _settled(model).nbytes
     size = byte_size(nbytes)
     exact = f" ({nbytes:,} B)" if nbytes >= 1000 else ""
-    return Finding(nbytes in cast(Quantity, expectation.value), size + exact)
+    return Finding(nbytes in cast(Quantity, expectation.value), size + exact, value=nbytes)
 
 
 def _names(expectation: Expectation, model: Examined) -> Finding:
@@ -155,7 +148,7 @@ def _dtype(expectation: Expectation, model: Examined) -> Finding:
     others = [row.name for row in rows if row.dtype != expectation.value]
     counts = Counter(str(row.dtype) for row in rows).most_common()
     found = ", ".join(f"{count:,} {each}" for each, count in counts) or "no parameters"
-    return Finding(not others, found + _but_not(others, len(rows)), tuple(others))
+    return Finding(not others, found + _but_not(others, len(rows)), tuple(others), len(rows) - len(others))
 
 
 def _shared(expectation: Expectation, model: Examined) -> Finding:
@@ -163,9 +156,9 @@ def _shared(expectation: Expectation, model: Examined) -> Finding:
     if found.absent:
         return _absent(found.absent, model)
     if found.holds:
-        return Finding(True, "one tensor" if found.are_tied else "overlapping tensors")
+        return Finding(True, "one tensor" if found.are_tied else "overlapping tensors", value=1)
     apart = " and ".join(" = ".join(group) for group in found.groups)
-    return Finding(False, f"{apart} are separate", tuple(expected_names(expectation)))
+    return Finding(False, f"{apart} are separate", tuple(expected_names(expectation)), len(found.groups))
 
 
 def _distinct(expectation: Expectation, model: Examined) -> Finding:
@@ -173,10 +166,10 @@ def _distinct(expectation: Expectation, model: Examined) -> Finding:
     if found.absent:
         return _absent(found.absent, model)
     if found.holds:
-        return Finding(True, f"{len(found.groups)} tensors")
+        return Finding(True, f"{len(found.groups)} tensors", value=len(found.groups))
     together = found.of_several
     said = "; ".join(" = ".join(group) for group in together)
-    return Finding(False, said, tuple(name for group in together for name in group))
+    return Finding(False, said, tuple(name for group in together for name in group), len(found.groups))
 
 
 def _shared_names(expectation: Expectation, model: Examined) -> SharedNames:
@@ -192,7 +185,11 @@ def _finite(_: Expectation, model: Examined) -> Finding:
         raise CannotAnswer("it has no statistics", hint="'paramtool inspect --stats' writes them")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
     found = _all_but(list(wrong), len(rows), "finite")
-    return Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names) if wrong else found
+    return (
+        Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names, found.value)
+        if wrong
+        else found
+    )
 
 
 def _init(_: Expectation, model: Examined) -> Finding:
@@ -217,9 +214,14 @@ def _gradients(_: Expectation, model: Examined) -> Finding:
 
 def _same_as(differences: Sequence[str]) -> Finding:
     if not differences:
-        return Finding(True, "the same")
+        return Finding(True, "the same", value=0)
     noun = "difference" if len(differences) == 1 else "differences"
-    return Finding(False, f"{len(differences):,} {noun}: {_first(differences, '; ')}", tuple(differences))
+    return Finding(
+        False,
+        f"{len(differences):,} {noun}: {_first(differences, '; ')}",
+        tuple(differences),
+        len(differences),
+    )
 
 
 EXPECTATIONS: dict[str, Callable[[Expectation, Examined], Finding]] = {
@@ -265,13 +267,13 @@ def _matching(expectation: Expectation, names: Sequence[str]) -> set[str]:
 
 
 def _counted(expectation: Expectation, count: int) -> Finding:
-    return Finding(count in cast(Quantity, expectation.value), f"{count:,}")
+    return Finding(count in cast(Quantity, expectation.value), f"{count:,}", value=count)
 
 
 def _all_but(names: Sequence[str], total: int, what: str) -> Finding:
     """Return the finding when all of `total` are right except `names`."""
     found = f"{total - len(names):,} of {total:,} {what}"
-    return Finding(not names, found + _but_not(names, total), tuple(names))
+    return Finding(not names, found + _but_not(names, total), tuple(names), total - len(names))
 
 
 def _but_not(names: Sequence[str], total: int) -> str:

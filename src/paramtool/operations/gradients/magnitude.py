@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,11 +22,18 @@ class Magnitude:
     Attributes:
         verdict: ``nan`` where any element is, else ``inf`` where any is, else ``zero`` where all are,
             else ``ok``.
+        unit_norm: the norm over `abs_max`, which is finite where the norm itself is not.
     """
 
     norm: float
     abs_max: float
     verdict: str
+    unit_norm: float = field(default=0.0, compare=False)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether squares of the elements neither vanish nor overflow."""
+        return not self.abs_max or _SAFE[0] < self.abs_max < _SAFE[1]
 
 
 def magnitude(tensor: Tensor) -> Magnitude:
@@ -46,33 +53,38 @@ def magnitude(tensor: Tensor) -> Magnitude:
     if math.isinf(abs_max):
         return Magnitude(math.inf, math.inf, "inf")
     norm = math.sqrt(squares)
+    unit = norm / abs_max if abs_max else 0.0
     if abs_max and not _SAFE[0] < abs_max < _SAFE[1]:
-        norm = abs_max * float(torch.linalg.vector_norm(parts.double() / abs_max))
+        unit = float(torch.linalg.vector_norm(parts.double() / abs_max))
+        norm = abs_max * unit
     if flat.is_complex() and flat.numel():
+        unit *= abs_max
         abs_max = float(flat.abs().max())
-    return Magnitude(norm, abs_max, "ok" if abs_max else "zero")
+        unit /= abs_max or 1.0
+    return Magnitude(norm, abs_max, "ok" if abs_max else "zero", unit)
 
 
-def inner(a: Tensor, b: Tensor) -> float:
-    """Return ⟨a, b⟩ of two tensors of one shape; of complex ones the real part."""
+def inner(a: Tensor, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> float:
+    """Return ⟨a / unit_a, b / unit_b⟩ of two tensors of one shape; of complex ones the real part."""
     first, second = _parts(a), _parts(b)
     left = torch.empty(min(BLOCK, first.numel()), dtype=torch.float64)
     right = torch.empty_like(left)
     return math.fsum(
-        float(torch.dot(_block(first, start, left), _block(second, start, right)))
+        float(torch.dot(_block(first, start, left, unit_a), _block(second, start, right, unit_b)))
         for start in range(0, first.numel(), BLOCK)
     )
 
 
-def distance(total: Tensor, parts: list[Tensor]) -> float:
-    """Return ‖Σ parts - total‖, added up in float64."""
+def distance(total: Tensor, parts: list[Tensor], unit: float = 1.0) -> float:
+    """Return ‖Σ parts - total‖ / unit, added up in float64."""
     whole, pieces = _parts(total), [_parts(each) for each in parts]
     buffer = torch.empty(min(BLOCK, whole.numel()), dtype=torch.float64)
     squares = 0.0
     for start in range(0, whole.numel(), BLOCK):
-        block = _block(whole, start, buffer).neg_()
+        block = _block(whole, start, buffer, unit).neg_()
         for piece in pieces:
-            block.add_(piece[start : start + BLOCK])
+            added = piece[start : start + BLOCK]
+            block.add_(added if unit == 1.0 else added.double() / unit)
         squares += float(torch.linalg.vector_norm(block)) ** 2
     return math.sqrt(squares)
 
@@ -90,8 +102,8 @@ def _parts(tensor: Tensor) -> Tensor:
     return torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
 
 
-def _block(flat: Tensor, start: int, buffer: Tensor) -> Tensor:
+def _block(flat: Tensor, start: int, buffer: Tensor, unit: float = 1.0) -> Tensor:
     source = flat[start : start + BLOCK]
     block = buffer[: source.numel()]
     block.copy_(source)
-    return block
+    return block if unit == 1.0 else block.div_(unit)

@@ -49,6 +49,10 @@ class Split:
             return 1.0, 1.0
         if self.gradient is None or mine is None or mine.verdict not in FINITE or whole.verdict != "ok":
             return None, None
+        if not (mine.is_safe and whole.is_safe) and mine.abs_max:  # products may overflow
+            turned = inner(self.gradient, total, mine.abs_max, whole.abs_max) / whole.unit_norm
+            share = turned / whole.unit_norm * (mine.abs_max / whole.abs_max)
+            return share, max(-1.0, min(1.0, turned / mine.unit_norm))
         product = inner(self.gradient, total) / whole.norm
         cosine = max(-1.0, min(1.0, product / mine.norm)) if mine.norm else None
         return product / whole.norm, cosine
@@ -111,8 +115,10 @@ class Splits:
         sizes = [each.magnitude for each in splits if each.magnitude]
         if any(each.verdict not in FINITE for each in sizes):
             return None  # there is no difference between numbers that are not finite
-        off = distance(gradient, [each.gradient for each in splits if each.gradient is not None])
-        norms = sum(each.norm for each in sizes)
+        largest = max((each.abs_max for each in (whole, *sizes)), default=0.0)
+        unit = 1.0 if all(each.is_safe for each in (whole, *sizes)) else largest
+        off = distance(gradient, [each.gradient for each in splits if each.gradient is not None], unit)
+        norms = sum(each.unit_norm * (each.abs_max / unit) for each in sizes)
         residual = off / norms if norms else off
         # each addition rounds, in the dtype of the gradient
         additions = len(splits) * self._passes

@@ -18,10 +18,11 @@ from paramtool.initializers.registry import offers
 from paramtool.operations.initialization.shared_memory import is_shared, with_neighbours
 from paramtool.operations.initialization.steps import Step, offer
 from paramtool.operations.initialization.targets import Target, targets_of
-from paramtool.patterns import compile_pattern, matching
+from paramtool.operations.listing.selection import is_inside, more_matched, unknown_module, unknown_name
+from paramtool.patterns import also_matched, compile_pattern, matching
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
-from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.named_tensors import dtype_name, named_tensors
 from paramtool.tensors.scratch import drawn_in
 
 _COMPLEX = ("eye", "dirac", "copy")
@@ -90,6 +91,10 @@ def _matched(rule: Rule, targets: Sequence[Target]) -> list[Target]:
     wanted, refused = set(names), set()
     if rule.pattern is not None:
         wanted = matching([compile_pattern(rule.pattern, rule.place)], names)
+    if rule.name is not None:
+        wanted &= {rule.name}
+    if rule.module is not None:
+        wanted = {name for name in wanted if is_inside(name, [rule.module])}
     if rule.exclude is not None:
         refused = matching([compile_pattern(rule.exclude, rule.place)], names)
     return [
@@ -102,12 +107,22 @@ def _matched(rule: Rule, targets: Sequence[Target]) -> list[Target]:
     ]
 
 
+def rule_notes(module: nn.Module, rules: Sequence[Rule]) -> list[str]:
+    """Return a note for each rule whose pattern is a whole name and is found in others too."""
+    names = [each.name for each in named_tensors(module) if each.kind == "parameter"]
+    found = {rule.pattern: also_matched(rule.pattern, names) for rule in rules if rule.pattern is not None}
+    return [more_matched(pattern, *each) for pattern, each in found.items() if each is not None]
+
+
 def _is_a(owner: nn.Module, name: str) -> bool:
     return any(base.__name__ == name for base in type(owner).__mro__ if issubclass(base, nn.Module))
 
 
 def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
     hint = f"the first name is '{targets[0].name}'" if targets else "there are no parameters"
+    names = [name for target in targets for name in target.names]
+    hint = unknown_name([rule.name] if rule.name is not None else [], names) or hint
+    hint = unknown_module([rule.module] if rule.module is not None else [], names) or hint
     if rule.type is not None:
         owners = [type(owner) for target in targets for owner in target.owners]
         classes = {base.__name__ for owner in owners for base in owner.__mro__ if issubclass(base, nn.Module)}

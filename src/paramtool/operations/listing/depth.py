@@ -14,8 +14,8 @@ T = TypeVar("T")
 def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, str]) -> list[ParameterRow]:
     """Return a row for each name of at most `depth` parts, and one for each module that goes deeper.
 
-    A module with a single tensor keeps that tensor's shape.  A row of several adds up the tensors that
-    the totals count there, so the rows add up to the totals.
+    A module with a single tensor keeps that tensor's shape, under its own class.  A row of several adds
+    up the tensors that the totals count there, so the rows add up to the totals.
 
     Args:
         rows: rows in any order; folded rows stand where their first name stood.
@@ -27,9 +27,13 @@ def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, s
         parts = row.name.split(".")
         groups.setdefault((".".join(parts[:depth]), row.kind), []).append(row)
     return [
-        replace(group[0], name=name) if len(group) == 1 else _fold(name, group, modules.get(name))
+        _renamed(group[0], name, modules) if len(group) == 1 else _fold(name, group, modules.get(name))
         for (name, _), group in groups.items()
     ]
+
+
+def _renamed(row: ParameterRow, name: str, modules: Mapping[str, str]) -> ParameterRow:
+    return row if name == row.name else replace(row, name=name, type=modules.get(name))
 
 
 def _fold(name: str, group: list[ParameterRow], module_type: str | None) -> ParameterRow:

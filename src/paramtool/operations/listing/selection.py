@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.patterns import matching
+from paramtool.name_parts import is_below, modules_of
+from paramtool.patterns import also_matched, matching
+from paramtool.quantities import and_more
 from paramtool.records.column import sort_keys
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.totals import count_once
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import did_you_mean, hint_of_module
 
 Patterns = Sequence["re.Pattern[str]"]
 
@@ -24,15 +26,52 @@ class Selection:
 
     Attributes:
         patterns, exclude: compiled expressions, searched in names.
+        names: whole names.
+        modules: paths of modules; what is in them, however deep, is kept.
         types: class names; a subclass matches as well.
     """
 
     patterns: Patterns = ()
     exclude: Patterns = ()
     types: Sequence[str] = ()
+    names: Sequence[str] = ()
+    modules: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.patterns or self.exclude or self.types)
+        return bool(self.patterns or self.exclude or self.types or self.names or self.modules)
+
+    def kept(self, names: Iterable[str]) -> set[str]:
+        """Return those of `names` that all conditions but the types keep.
+
+        Raises:
+            ParamtoolError: for a pattern that searches too long.
+        """
+        known = list(names)
+        found = matching(self.patterns, known) if self.patterns else set(known)
+        if self.exclude:
+            found -= matching(self.exclude, known)
+        if self.names:
+            found &= set(self.names)
+        if self.modules:
+            found = {name for name in found if is_inside(name, self.modules)}
+        return found
+
+    def notes(self, names: Iterable[str]) -> list[str]:
+        """Return a note for each pattern that is a whole name and is found in others too."""
+        known = list(names)
+        found = ((each.pattern, also_matched(each.pattern, known)) for each in self.patterns)
+        return [more_matched(pattern, *each) for pattern, each in found if each is not None]
+
+
+def is_inside(name: str, modules: Iterable[str]) -> bool:
+    """Return whether a name is below any of the paths; the root, which is "", has all."""
+    return any(not path or is_below(name, path) for path in modules)
+
+
+def more_matched(pattern: str, name: str, others: Sequence[str]) -> str:
+    """Return what there is to say of a `pattern` that is the `name` of one tensor and matches `others`."""
+    more = f"{others[0]}{and_more(len(others) - 1)}"
+    return f"--pattern {pattern} also matches {more}; --name {name} selects that one alone"
 
 
 def select(rows: Iterable[ParameterRow], selection: Selection) -> list[ParameterRow]:
@@ -45,13 +84,8 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
     rows = list(rows)
     if not selection and all(row.counted for row in rows):
         return rows
-    kept = rows
-    if selection.patterns:
-        names = matching(selection.patterns, (row.name for row in kept))
-        kept = [row for row in kept if row.name in names]
-    if selection.exclude:
-        names = matching(selection.exclude, (row.name for row in kept))
-        kept = [row for row in kept if row.name not in names]
+    names = selection.kept(row.name for row in rows)
+    kept = [row for row in rows if row.name in names]
     if selection.types:
         kept = [row for row in kept if any(kind in row.bases for kind in selection.types)]
     if selection and not kept:
@@ -59,7 +93,23 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
     return count_once(kept)
 
 
+def unknown_name(names: Iterable[str], known: Sequence[str]) -> str | None:
+    """Return the nearest known name of the first of `names` that is not known."""
+    first = next((name for name in names if name not in known), None)
+    return None if first is None else did_you_mean(first, known)
+
+
+def unknown_module(modules: Iterable[str], known: Sequence[str]) -> str | None:
+    """Return the nearest path of the first of `modules` that nothing is in."""
+    first = next((path for path in modules if not any(is_inside(name, [path]) for name in known)), None)
+    return None if first is None else hint_of_module(first, modules_of(known), known)
+
+
 def _hint(rows: list[ParameterRow], selection: Selection) -> str:
+    absent = unknown_name(selection.names, [row.name for row in rows])
+    absent = absent or unknown_module(selection.modules, [row.name for row in rows])
+    if absent:
+        return absent
     known = {base for row in rows for base in row.bases}
     for kind in selection.types:
         near = did_you_mean(kind, known)

@@ -1,0 +1,65 @@
+"""Gradients near the ends of float64: norms, shares, cosines and residuals stay what they are."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from paramtool import gradients
+from paramtool.operations.gradients.magnitude import distance, inner, magnitude
+from paramtool.operations.gradients.splits import Split
+
+
+def double(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("scale", [1e307, 1e-300, 1.0])
+def test_shares_and_cosines_do_not_depend_on_the_scale(scale: float) -> None:
+    """A use of (3, 4) in a total of (6, 8) and one of (4, -3) have shares 0.5 and 0, at any scale."""
+    total = double(6, 8) * scale
+    whole = magnitude(total)
+    for values, share, cosine in (((3, 4), 0.5, 1.0), ((4, -3), 0.0, 0.0), ((-6, -8), -1.0, -1.0)):
+        split = Split.__new__(Split)
+        split.gradient = double(*values) * scale
+        found = split.against(total, whole)
+        assert found == pytest.approx((share, cosine), abs=1e-12)
+
+
+def test_products_of_large_and_small_are_finite() -> None:
+    """Units are divided out before anything is multiplied, in every block."""
+    large = torch.full((70_000,), 1e200, dtype=torch.float64)
+    signs = torch.where(torch.arange(70_000) > 40_000, 1.0, -1.0).double()
+    assert inner(large * signs, large, 1e200, 1e200) == pytest.approx(29_999 - 40_001)
+    assert distance(double(1.7e308, -1.7e308), [double(0.85e308, -0.85e308)], 1.7e308) == pytest.approx(
+        math.sqrt(0.5)
+    )
+    found = magnitude(double(1.7e308, -1.7e308))
+    assert found.norm == math.inf
+    assert found.unit_norm == pytest.approx(math.sqrt(2))
+    assert magnitude(double(-0.0)).abs_max == 0
+    assert math.copysign(1, magnitude(double(-0.0)).abs_max) == 1
+
+
+class Twice(nn.Module):
+    """Uses one weight twice, with gradients of the sizes that it is told."""
+
+    def __init__(self, first: float, second: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(double(0.1, 0.2))
+        self.sizes = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight * self.sizes[0] + self.weight * self.sizes[1]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1e308, 0.5e308), (1e308, -0.9e308), (1e-320, 1e-310)])
+def test_uses_add_up_near_the_ends(first: float, second: float) -> None:
+    """The sum of the uses is the gradient: no false alarm where squares overflow or vanish."""
+    report = gradients(Twice(first, second), [double(1, 1)])
+    shares = [row.share for row in report.rows if row.kind == "use" and row.share is not None]
+    assert len(shares) == 2
+    assert sum(shares) == pytest.approx(1, rel=1e-6)
