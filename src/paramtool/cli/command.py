@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from paramtool.cli import console
+from paramtool.foreign_code import foreign_frames
 from paramtool.language.limits import MAX_INTEGER
 
 _ANY_INTEGER = f"  [0<=x<={MAX_INTEGER}]"
@@ -13,6 +15,11 @@ _ANY_INTEGER = f"  [0<=x<={MAX_INTEGER}]"
 
 class Command(TyperCommand):
     """A command whose help calls an argument by its name alone: no type, no braces, no range of 19 digits."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; code of the model's may end nothing early, and print only to stderr."""
+        with console.only_results(), foreign_frames():
+            return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]

@@ -14,6 +14,7 @@ from paramtool import __version__
 from paramtool.cli import console
 from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
+from paramtool.foreign_code import interrupt
 from paramtool.patterns import one_budget
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
@@ -54,7 +55,9 @@ def paramtool(
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
     # a terminated write removes its temporary file, as an interrupted one does
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         console.prepare()
         status = _run(sys.argv[1:])

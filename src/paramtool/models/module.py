@@ -26,5 +26,7 @@ class ModuleModel(BuiltModel):
         """Return the module itself."""
         del values, rng
         from paramtool.network.construction import Network
+        from paramtool.network.nesting import check_nesting
 
+        check_nesting(self.module)
         return Network(self.module, has_values=True)

@@ -24,15 +24,14 @@ from paramtool.errors import (
     shorten,
     told,
 )
+from paramtool.foreign_code import foreign_code
 from paramtool.language.python_object import PythonObject
 from paramtool.network.construction import Network, no_collection
 from paramtool.network.fill_record import Recording, Sketch
-from paramtool.network.free_memory import OutOfMemory
 from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
 from paramtool.suggestion import did_you_mean
 
-_ENDS = (Exception, SystemExit)
 _NOTHING = object()
 
 
@@ -45,19 +44,15 @@ def find_object(wanted: PythonObject) -> Any:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
-    try:
-        with _kept_from_stdout(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
-            found: Any = importlib.import_module(wanted.module)
-            for part in wanted.path.split("."):
-                known, found = found, getattr(found, part, _NOTHING)
-                if found is _NOTHING:
-                    hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
-                    raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
-    except ParamtoolError:
-        raise
-    except _ENDS as error:
-        raise _not_imported(wanted, error) from error
+    foreign = foreign_code(lambda error: _not_imported(wanted, error))
+    with foreign, _kept_from_stdout(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
+        found: Any = importlib.import_module(wanted.module)
+        for part in wanted.path.split("."):
+            known, found = found, getattr(found, part, _NOTHING)
+            if found is _NOTHING:
+                hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
     return found
 
 
@@ -116,7 +111,7 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
     found = find_object(wanted)
     if isinstance(found, nn.Module):
         return None
-    with contextlib.suppress(*_ENDS), _silence(), mode:
+    with contextlib.suppress(ParamtoolError), foreign_code(wanted.name), _silence(), mode:
         built = found(**_arguments(wanted))
         if isinstance(built, nn.Module):
             return built
@@ -131,14 +126,9 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if not callable(found):
         raise ParamtoolError(f"{wanted.name} is {_described(found)}, neither a module nor what makes one")
     _check_arguments(found, wanted)
-    try:
-        with _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("default")
-            made = found(**_arguments(wanted))
-    except OutOfMemory:
-        raise
-    except _ENDS as error:
-        raise UserCodeFailed(f"{wanted.name} failed: {told(error)}") from error
+    with foreign_code(wanted.name), _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        made = found(**_arguments(wanted))
     if not isinstance(made, nn.Module):
         raise ParamtoolError(f"{wanted.name} made {_described(made)}, no module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))
