@@ -67,7 +67,7 @@ class Ends(nn.Module):
         if where == "module hook":
             self.register_full_backward_hook(lambda *_: self.at("module hook"))
         if where == "tensor hook":
-            self.layer.weight.register_hook(lambda _: self.at("tensor hook"))
+            self.layer.weight.register_hook(lambda _: self.at("tensor hook"))  # type: ignore[no-untyped-call]
 
     def at(self, where: str) -> None:
         if where == self.where:
@@ -161,7 +161,8 @@ def test_an_interrupt_is_no_failure_of_theirs() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             signal.raise_signal(signal.SIGINT)
-            return self.layer(x)
+            y: Tensor = self.layer(x)
+            return y
 
     with pytest.raises(KeyboardInterrupt):
         gradients(Interrupted(), [torch.ones(2, 3)])

@@ -17,7 +17,7 @@ from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
-from paramtool.errors import ParamtoolError, UserCodeFailed, told
+from paramtool.errors import ParamtoolError, UserCodeFailed, text_of, told
 
 _LIBRARIES = ("torch", "numpy", "typer", "click", "rich", "yaml")
 """What we call ourselves: a frame of theirs alone says nothing about whose fault an error is."""
@@ -40,6 +40,11 @@ def is_interrupt(error: BaseException) -> bool:
     if not isinstance(error, KeyboardInterrupt):
         return False
     return bool(_received) or signal.getsignal(signal.SIGTERM) is not interrupt
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` is Python's ``MemoryError``, or what torch says in its place."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in text_of(error)
 
 
 @contextmanager
@@ -79,7 +84,7 @@ def foreign_frames() -> Iterator[None]:
     except BaseException as error:
         found = foreign_frame(error)
         ends = not isinstance(error, (Exception, KeyboardInterrupt))
-        if is_interrupt(error) or (found is None and not ends):
+        if is_interrupt(error) or is_out_of_memory(error) or (found is None and not ends):
             raise
         where = f"{found[0]} ({found[1]})" if found else "code of the model"
         raise UserCodeFailed(f"{where} failed: {told(error)}") from error

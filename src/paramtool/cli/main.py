@@ -14,7 +14,7 @@ from paramtool import __version__
 from paramtool.cli import console
 from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
-from paramtool.foreign_code import interrupt
+from paramtool.foreign_code import interrupt, is_out_of_memory
 from paramtool.patterns import one_budget
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
@@ -97,7 +97,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         console.say("interrupted")
         return INTERRUPTED
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # as torch says it
+    if is_out_of_memory(error):
         console.complain(ParamtoolError("out of memory"))
         return USAGE
     return _bug(error)
