@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paramtool.cli import console
+from paramtool.language.option_inputs import read_inputs
 from paramtool.language.overrides import Override
 from paramtool.models.default import choose
 from paramtool.models.model import Model
-from paramtool.models.open import open_model, open_recipe
+from paramtool.models.open import open_model, open_recipe, spec_catalog
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import compile_pattern
 from paramtool.records.rule import Rule
@@ -19,8 +20,13 @@ def open_argument(
     overrides: Sequence[str] | None = None,
     seed: int | None = None,
     arguments: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    *,
+    are_optional: bool = False,
 ) -> Model:
-    """Return what MODEL names, with what ``--set``, ``--arg`` and ``--seed`` change in it.
+    """Return what MODEL names, with what ``--set``, ``--arg``, ``--seed`` and ``--input`` change in it.
+
+    Inputs that `are_optional` are left out for a model that is never called, as one of two may be.
 
     Raises:
         CannotOpen: where there is none, or it cannot be read.
@@ -31,6 +37,8 @@ def open_argument(
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
     opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
+    if inputs and (opened.is_buildable or not are_optional):
+        opened = opened.with_inputs(read_inputs(inputs, spec_catalog().dtypes))
     return opened if seed is None else opened.with_seed(seed)
 
 

@@ -12,6 +12,7 @@
     an ``nn.Module``
         ├─ listing, layout        its rows, and where its tensors are in memory
         ├─ strict_load            a checkpoint loaded into it
+        ├─ members                what torch cannot walk, and what it does not see
         └─ nesting                how deep its modules go
 
 `meta_device` builds without memory, `fill_record` keeps what constructors would draw, `free_memory` says

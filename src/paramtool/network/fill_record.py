@@ -22,6 +22,7 @@ from paramtool.network.free_memory import check_fits
 from paramtool.network.meta_device import on_meta
 from paramtool.tensors import streams
 from paramtool.tensors.fills import CONSTANT, ELEMENTWISE, RANDOM, Fill, run_fills
+from paramtool.tensors.kinds import is_strided
 from paramtool.tensors.named_tensors import named_tensors
 from paramtool.tensors.scratch import Scratch
 from paramtool.tensors.writes import written
@@ -87,7 +88,7 @@ class Recording(TorchFunctionMode):
 
     def fills_of(self, tensor: Tensor) -> tuple[Fill, ...]:
         """Return what filled the whole of `tensor`; nothing where that is not known."""
-        if is_lazy(tensor) or not _is_whole(tensor):
+        if not is_strided(tensor) or not _is_whole(tensor):
             return ()
         return tuple(self._fills.get(_storage(tensor), ()))
 
@@ -108,7 +109,7 @@ class Recording(TorchFunctionMode):
         self, tensor: Any, method: str, numbers: Sequence[Any] = (), named: Mapping[str, Any] | None = None
     ) -> None:
         named = named or {}
-        if not isinstance(tensor, Tensor) or is_lazy(tensor):
+        if not isinstance(tensor, Tensor) or not is_strided(tensor):
             return
         key = _storage(tensor)
         are_numbers = all(isinstance(each, (int, float)) for each in (*numbers, *named.values()))
@@ -126,7 +127,7 @@ class Recording(TorchFunctionMode):
 
 
 def _check_fits(tensor: Tensor) -> None:
-    if not is_lazy(tensor) and not tensor.is_meta and tensor.nbytes >= _LARGE:
+    if is_strided(tensor) and not tensor.is_meta and tensor.nbytes >= _LARGE:
         hint = "names, shapes and plans need no values; init -o writes them block by block"
         check_fits("the values", tensor.nbytes, hint=hint)
 

@@ -28,6 +28,8 @@ from paramtool.foreign_code import foreign_code
 from paramtool.language.python_object import PythonObject
 from paramtool.network.construction import Network, no_collection
 from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.lazy_modules import settle
+from paramtool.network.members import unseen
 from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
 from paramtool.suggestion import did_you_mean
@@ -76,7 +78,9 @@ def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> 
         module = _attempt(wanted, mode)
         if module is not None:
             check_nesting(module)
-            return Network(module), mode if isinstance(mode, Sketch) else Sketch()
+            with mode:
+                notes = _settled(module, wanted)
+            return Network(module, (*notes, *unseen(module))), mode if isinstance(mode, Sketch) else Sketch()
     return values(wanted), Sketch()
 
 
@@ -98,12 +102,19 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
             torch.manual_seed(wanted.seed)
             module, notes = _built(found, wanted)
             check_nesting(module)
+            notes += _settled(module, wanted)
         else:
             with Recording(bounded=True) as recording:
                 module, notes = _built(found, wanted)
-            check_nesting(module)
+                check_nesting(module)
+                notes += _settled(module, wanted)
             recording.redraw(module, wanted.seed)
-        return Network(module, tuple(notes), has_values=True)
+        return Network(module, (*notes, *unseen(module)), has_values=True)
+
+
+def _settled(module: nn.Module, wanted: PythonObject) -> list[str]:
+    """Give lazy modules their shapes, where an input is known; return notes."""
+    return [] if wanted.inputs is None else settle(module, wanted.inputs)
 
 
 def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:

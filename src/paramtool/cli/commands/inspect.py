@@ -69,6 +69,7 @@ def inspect(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
+    input: options.Input = None,
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -80,7 +81,7 @@ def inspect(
 
     selection = selected_by(pattern, exclude, type)
     _check(sort, depth, stats, values)
-    opened = open_argument(model, set, seed, arg)
+    opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
     if weights is not None:

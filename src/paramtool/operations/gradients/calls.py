@@ -172,6 +172,6 @@ def has_forward(module: nn.Module) -> bool:
     Its class may define forward, or the instance have one: so do hooks of accelerate, ``torch.compile``
     and scripted modules.
     """
-    if type(module).forward is not nn.Module.forward or "forward" in vars(module):
-        return True
-    return isinstance(module, torch.jit.ScriptModule) and hasattr(module, "forward")
+    if isinstance(module, torch.jit.ScriptModule):  # whose class has no forward to look at
+        return hasattr(module, "forward")
+    return type(module).forward is not nn.Module.forward or "forward" in vars(module)

@@ -24,6 +24,7 @@ from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.gradients.views import Views
 from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
+from paramtool.tensors.kinds import shape_of
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import placed_tensors, tensors
 from paramtool.tensors.printed import printed
@@ -113,10 +114,11 @@ class Passes:
 
 
 def _output(name: str, tensor: Tensor) -> Output:
-    small = tensor.numel() <= MOST_PRINTED
+    shape = shape_of(tensor)
+    small = shape is not None and tensor.numel() <= MOST_PRINTED
     return Output(
         name=name,
-        shape=tuple(tensor.shape),
+        shape=shape or (),
         dtype=dtype_name(tensor),
         grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
         values=printed(tensor).values if small else None,

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from paramtool.elements.moments import Moments
+from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.steps import Step, fill_whole, run_law
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.fills import Fill, run_fills
+from paramtool.tensors.kinds import is_strided
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
@@ -42,6 +44,9 @@ class StoredTensor:
 
     @property
     def entry(self) -> Entry:
+        if not is_strided(self.tensor):
+            kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
+            raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
         return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
 
     @property
