@@ -105,7 +105,7 @@ class Holder(nn.Module):
     def forward(self, x: Tensor) -> Any:
         y: Tensor = self.linear(x)
         if self.role == "used":
-            return y.sum() * KINDS[self.kind]()
+            return KINDS[self.kind]() @ y.t()
         if self.role == "output":
             return y, KINDS[self.kind]()
         if self.role == "gradient":
