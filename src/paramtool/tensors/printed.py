@@ -12,7 +12,10 @@ from paramtool.tensors.kinds import dense, lack_of_values
 def printed(tensor: Tensor) -> Printed:
     """Return the elements as nested tuples, None past 1,000 of them, and torch's own text."""
     detached = tensor.detach()
-    is_read = lack_of_values(detached) is None and tensor.numel() <= MOST_VALUES
+    lack = lack_of_values(detached)
+    if lack is not None and lack.endswith("freed"):  # to print it would end the process
+        return Printed(None, f"tensor(..., size={tuple(tensor.shape)})")
+    is_read = lack is None and tensor.numel() <= MOST_VALUES
     values = _nested(dense(detached).tolist()) if is_read else None
     return Printed(values, str(detached))
 

@@ -24,7 +24,7 @@ from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.gradients.views import Views
 from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
-from paramtool.tensors.kinds import shape_of
+from paramtool.tensors.kinds import lack_of_values, shape_of
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import placed_tensors, tensors
 from paramtool.tensors.printed import printed
@@ -122,5 +122,10 @@ def _output(name: str, tensor: Tensor) -> Output:
         dtype=dtype_name(tensor),
         grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
         values=printed(tensor).values if small else None,
-        text=str(tensor) if small else None,
+        text=_text(tensor) if small else None,
     )
+
+
+def _text(tensor: Tensor) -> str:
+    """Return torch's own text, with what made it; memory that was freed is not read."""
+    return printed(tensor).text if lack_of_values(tensor) else str(tensor)
