@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from paramtool.operations.gradients.function_mode import FunctionMode, answers_itself
 from paramtool.tensors.kinds import parts_of
@@ -77,6 +78,10 @@ class CopyOnWrite(FunctionMode):
 
 def _storages(tensor: Tensor) -> Iterator[Storage]:
     """Yield the memory of a tensor: that of the parts of a sparse one; none of a subclass without any."""
+    if is_traceable_wrapper_subclass(tensor):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from _storages(getattr(tensor, name))
+        return
     is_nested = tensor.is_nested
     is_strided = tensor.layout is torch.strided and not is_nested
     for each in [tensor] if is_strided else [] if is_nested else parts_of(tensor):

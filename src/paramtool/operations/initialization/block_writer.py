@@ -18,7 +18,7 @@ from paramtool.operations.initialization.steps import Step, fill_whole, run_law
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.fills import Fill, run_fills
-from paramtool.tensors.kinds import is_strided
+from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
@@ -47,6 +47,9 @@ class StoredTensor:
         if not is_strided(self.tensor):
             kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
             raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
+        lack = None if self.tensor.is_meta else lack_of_values(self.tensor)
+        if lack:
+            raise ParamtoolError(f"'{self.name}' {lack}")
         return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
 
     @property
