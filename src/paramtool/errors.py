@@ -116,9 +116,16 @@ class Bug(ParamtoolError):
 
 def first_line(error: object) -> str:
     """Return the first line of a message of torch's, which may go on with a C++ backtrace."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text_of(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def text_of(error: object) -> str:
+    """Return the message of somebody else's error, or nothing where even that raises."""
+    try:
+        return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    except BaseException:
+        return ""
 
 
 def told(error: BaseException) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from paramtool.cli import console
 from paramtool.cli.plain_values import convert_plainly
+from paramtool.foreign_code import foreign_frames
 from paramtool.language.limits import MAX_INTEGER
 
 _ANY_INTEGER = f"  [0<=x<={MAX_INTEGER}]"
@@ -17,6 +19,11 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return convert_plainly(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; code of the model's may end nothing early, and print only to stderr."""
+        with console.only_results(), foreign_frames():
+            return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]

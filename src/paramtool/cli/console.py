@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
@@ -72,10 +73,31 @@ def _output_error(error: OSError) -> Exception:
     return ParamtoolError(f"cannot write to stdout: {error.strerror}")
 
 
+_stdout: TextIO | None = None
+"""Where results go while everything else that is printed is kept from there."""
+
+
+@contextmanager
+def only_results() -> Iterator[None]:
+    """Keep stdout for results: what foreign code prints meanwhile goes to stderr."""
+    global _stdout  # noqa: PLW0603 - a process has one stdout
+    before, _stdout = _stdout, sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _stdout = before
+
+
+def _results() -> TextIO:
+    return sys.stdout if _stdout is None else _stdout
+
+
 def screen() -> Screen:
     """Return what stdout is shown on."""
-    is_terminal = sys.stdout.isatty()
-    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    stdout = _results()
+    is_terminal = stdout.isatty()
+    unicode = (stdout.encoding or "").lower().replace("-", "").startswith("utf")
     forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     width = None
@@ -88,9 +110,10 @@ def screen() -> Screen:
 
 def write(pieces: Iterable[str]) -> None:
     """Write the result to stdout."""
+    stdout = _results()
     for piece in pieces:
-        sys.stdout.write(piece)
-    sys.stdout.flush()
+        stdout.write(piece)
+    stdout.flush()
 
 
 def note(text: str) -> None:

@@ -15,6 +15,7 @@ from paramtool import __version__
 from paramtool.cli import console
 from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
+from paramtool.foreign_code import interrupt, is_out_of_memory
 from paramtool.patterns import one_budget
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
@@ -57,7 +58,9 @@ def main() -> NoReturn:
     # The records of a large model stay until the end; the collector would walk them again and again.
     gc.set_threshold(100_000, 50, 100)
     # a terminated write removes its temporary file, as an interrupted one does
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         console.prepare()
         status = _run(sys.argv[1:])
@@ -97,7 +100,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         console.say("interrupted")
         return INTERRUPTED
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # as torch says it
+    if is_out_of_memory(error):
         console.complain(ParamtoolError("out of memory"))
         return USAGE
     return _bug(error)

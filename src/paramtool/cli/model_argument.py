@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paramtool.cli import console
 from paramtool.models.default import choose
 from paramtool.models.given import parse_overrides
-from paramtool.models.open import open_model, open_recipe
+from paramtool.models.open import open_model, open_recipe, spec_catalog
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import compile_pattern
 
@@ -22,8 +22,13 @@ def open_argument(
     overrides: Sequence[str] | None = None,
     seed: int | None = None,
     arguments: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    *,
+    are_optional: bool = False,
 ) -> Model:
-    """Return what MODEL names, with what ``--set``, ``--arg`` and ``--seed`` change in it.
+    """Return what MODEL names, with what ``--set``, ``--arg``, ``--seed`` and ``--input`` change in it.
+
+    Inputs that `are_optional` are left out for a model that is never called, as one of two may be.
 
     Raises:
         CannotOpen: if there is none, or it cannot be read.
@@ -34,6 +39,10 @@ def open_argument(
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
     opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
+    if inputs and (opened.is_buildable or not are_optional):
+        from paramtool.language.option_inputs import read_inputs
+
+        opened = opened.with_inputs(read_inputs(inputs, spec_catalog().dtypes))
     return opened if seed is None else opened.with_seed(seed)
 
 

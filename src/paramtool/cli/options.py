@@ -69,6 +69,15 @@ Network = Annotated[
         " here.",
     ),
 ]
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="SIZE,…[,FILL]",
+        help="What lazy modules take their shapes from, as 2,4; repeated for several.",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value in the spec by its dotted path."),

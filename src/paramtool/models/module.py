@@ -26,5 +26,8 @@ class ModuleModel(BuiltModel):
         """Return the module itself."""
         del values, rng
         from paramtool.network.construction import Network
+        from paramtool.network.members import unseen
+        from paramtool.network.nesting import check_nesting
 
-        return Network(self.module, has_values=True)
+        check_nesting(self.module)
+        return Network(self.module, tuple(unseen(self.module)), has_values=True)

@@ -13,6 +13,7 @@
         ├─ listing, layout        its rows, and where its tensors are in memory
         ├─ strict_load            a checkpoint loaded into it
         ├─ load_answer            what torch says of loading a state_dict into it
+        ├─ members                what torch cannot walk, and what it does not see
         └─ nesting                how deep its modules go
 
 `meta_device` builds without memory, `free_memory` says what does not fit.  `fill_record` keeps what

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from paramtool.errors import first_line
+from paramtool.errors import UserCodeFailed, first_line
+from paramtool.foreign_code import foreign_code
 from paramtool.language.document import Inputs
 from paramtool.network.spec_tensors import make_tensor
 
@@ -25,15 +26,20 @@ def settle(module: nn.Module, inputs: Inputs | None) -> list[str]:
     modes = [(each, each.training) for each in module.modules()]
     module.eval()
     try:
-        positional = [make_tensor(node) for node in inputs.positional]
-        named = {name: make_tensor(node) for name, node in inputs.named.items()}
-        with torch.no_grad():
-            module(*positional, **named)
-    except Exception as error:
+        with foreign_code(lambda error: UserCodeFailed(first_line(error))):
+            _run(module, inputs)
+    except UserCodeFailed as error:
         if not any(nn.parameter.is_lazy(each) for each in module.parameters()):
             return []  # it got as far as it had to
-        return [f"the forward pass that would settle lazy modules failed: {first_line(error)}"]
+        return [f"the forward pass that would settle lazy modules failed: {error.message}"]
     finally:
         for each, training in modes:
             each.training = training
     return []
+
+
+def _run(module: nn.Module, inputs: Inputs) -> None:
+    positional = [make_tensor(node) for node in inputs.positional]
+    named = {name: make_tensor(node) for name, node in inputs.named.items()}
+    with torch.no_grad():
+        module(*positional, **named)

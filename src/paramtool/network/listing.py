@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -19,6 +18,7 @@ from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
 from paramtool.tensors.elements import ModuleElements
 from paramtool.tensors.extents import extent_of
+from paramtool.tensors.kinds import nbytes_of, shape_of
 from paramtool.tensors.named_tensors import NamedTensor, check_values, dtype_name, module_types, named_tensors
 from paramtool.tensors.printed import printed
 
@@ -117,10 +117,10 @@ def _row(
     return ParameterRow(
         name=named.name,
         type=type(named.owner).__name__,
-        shape=None if lazy else tuple(tensor.shape),
+        shape=shape_of(tensor),
         dtype=dtype_name(tensor),
-        numel=None if lazy else tensor.numel(),
-        nbytes=None if lazy or tensor.layout != torch.strided else tensor.nbytes,
+        numel=None if lazy or tensor.is_nested else tensor.numel(),
+        nbytes=nbytes_of(tensor),
         requires_grad=tensor.requires_grad,
         tied_to=first.name if first else None,
         kind=named.kind,

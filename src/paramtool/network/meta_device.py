@@ -26,7 +26,10 @@ _NO_OPS = frozenset((*_INITIALIZERS, *(getattr(torch.Tensor, name) for name in _
 
 
 class StructureOnly(TorchFunctionMode):
-    """Give every factory the meta device and make every in-place fill a no-op.
+    """Give every factory without a device the meta device, and make in-place fills there no-ops.
+
+    An explicit ``device="cpu"`` is honoured, as ``torch.device("meta")`` does: constructors compute lists
+    of numbers so, which needs values.
 
     ``torch.device("meta")`` alone is not enough: the first random fill of a meta tensor imports
     torch's decompositions, about a second, and each one costs a dispatch through Python.
@@ -52,9 +55,13 @@ def on_meta(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
     if hands_out(getattr(func, "__name__", "")) and isinstance(args[0], torch.Tensor) and args[0].is_meta:
         raise NotImplementedError("a tensor on the meta device has no memory to write to")
     if func in _NO_OPS:
-        return args[0] if args else kwargs["tensor"]
+        tensor = args[0] if args else kwargs["tensor"]
+        return tensor if tensor.is_meta else func(*args, **kwargs)
     if func in _device_constructors():
-        kwargs["device"] = "meta"
+        if kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        elif torch.device(kwargs["device"]).type != "meta":
+            return func(*args, **kwargs)
     if func in _RANDOM:
         kwargs.pop("generator", None)
         return torch.empty(*args, **kwargs)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.network.members import check_members
 
 MAX_LEVELS = 900
 """Levels of modules: torch's own walks take a frame of Python for each, and Python has 1,000."""
@@ -21,8 +22,10 @@ def check_nesting(module: nn.Module) -> int:
     """Return how many levels of modules there are, the root included.
 
     Raises:
-        ParamtoolError: if there are more than `MAX_LEVELS`, or a module contains itself.
+        ParamtoolError: if there are more than `MAX_LEVELS`, a module contains itself, or holds what
+            torch cannot walk.
     """
+    check_members(module, ())
     levels: dict[int, int] = {}  # of modules that were gone through, from themselves downwards
     path = [("", module, iter(module._modules.items()))]
     below = [0]
@@ -43,6 +46,7 @@ def check_nesting(module: nn.Module) -> int:
                 raise _too_deep([*(each for each, *_ in path), name])
             below[-1] = max(below[-1], known)
             if id(child) not in levels:
+                check_members(child, path, name)
                 path.append((name, child, iter(child._modules.items())))
                 below.append(0)
                 inside.add(id(child))

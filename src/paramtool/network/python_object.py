@@ -24,15 +24,16 @@ from paramtool.errors import (
     shorten,
     told,
 )
+from paramtool.foreign_code import foreign_code
 from paramtool.language.python_object import PythonObject
 from paramtool.network.construction import Network, no_collection
 from paramtool.network.fill_record import Recording, Sketch
-from paramtool.network.free_memory import OutOfMemory
+from paramtool.network.lazy_modules import settle
+from paramtool.network.members import unseen
 from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
 from paramtool.suggestion import did_you_mean
 
-_ENDS = (Exception, SystemExit)
 _NOTHING = object()
 _after_import: dict[tuple[str, int], torch.Tensor] = {}
 """The states of torch's generator after modules were imported, by their names and seeds."""
@@ -47,20 +48,16 @@ def find_object(wanted: PythonObject) -> Any:
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
-    try:
-        with _kept_from_stdout(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
-            found: Any = importlib.import_module(wanted.module)
-            _after_import.setdefault((wanted.module, wanted.seed), torch.get_rng_state())
-            for part in wanted.path.split("."):
-                known, found = found, getattr(found, part, _NOTHING)
-                if found is _NOTHING:
-                    hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
-                    raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
-    except ParamtoolError:
-        raise
-    except _ENDS as error:
-        raise _not_imported(wanted, error) from error
+    foreign = foreign_code(lambda error: _not_imported(wanted, error))
+    with foreign, _kept_from_stdout(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
+        found: Any = importlib.import_module(wanted.module)
+        _after_import.setdefault((wanted.module, wanted.seed), torch.get_rng_state())
+        for part in wanted.path.split("."):
+            known, found = found, getattr(found, part, _NOTHING)
+            if found is _NOTHING:
+                hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
     return found
 
 
@@ -84,7 +81,9 @@ def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> 
         module = _attempt(wanted, mode)
         if module is not None:
             check_nesting(module)
-            return Network(module), mode if isinstance(mode, Sketch) else Sketch()
+            with mode:
+                notes = _settled(module, wanted)
+            return Network(module, (*notes, *unseen(module))), mode if isinstance(mode, Sketch) else Sketch()
     return values(wanted), Sketch()
 
 
@@ -108,13 +107,21 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
             module, notes = _built(found, wanted)
             check_nesting(module)
             state = _after_import[wanted.module, wanted.seed] if module is found else torch.get_rng_state()
+            notes += _settled(module, wanted)
         else:
             recording = Recording(bounded=True)
             with recording:
                 module, notes = _built(found, wanted)
-            check_nesting(module)
+                check_nesting(module)
+                notes += _settled(module, wanted)
             recording.redraw(module, wanted.seed)
-        return Network(module, tuple(notes), has_values=True, rng_state=state if rng == "torch" else None)
+        random = state if rng == "torch" else None
+        return Network(module, (*notes, *unseen(module)), has_values=True, rng_state=random)
+
+
+def _settled(module: nn.Module, wanted: PythonObject) -> list[str]:
+    """Give lazy modules their shapes, if an input is known; return notes."""
+    return [] if wanted.inputs is None else settle(module, wanted.inputs)
 
 
 def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:
@@ -122,7 +129,7 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
     found = find_object(wanted)
     if isinstance(found, nn.Module):
         return None
-    with contextlib.suppress(*_ENDS), _silence(), mode:
+    with contextlib.suppress(ParamtoolError), foreign_code(wanted.name), _silence(), mode:
         built = found(**_arguments(wanted))
         if isinstance(built, nn.Module):
             return built
@@ -139,14 +146,9 @@ def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
             f"{wanted.name} is {_described(found)}, neither a module nor a function that makes one"
         )
     _check_arguments(found, wanted)
-    try:
-        with _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("default")
-            made = found(**_arguments(wanted))
-    except OutOfMemory:
-        raise
-    except _ENDS as error:
-        raise UserCodeFailed(f"{wanted.name} failed: {told(error)}") from error
+    with foreign_code(wanted.name), _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        made = found(**_arguments(wanted))
     if not isinstance(made, nn.Module):
         raise ParamtoolError(f"{wanted.name} made {_described(made)}, not a module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from paramtool.errors import ParamtoolError, told
+from paramtool.errors import UserCodeFailed, told
+from paramtool.foreign_code import foreign_code
 from paramtool.plugins import source
 from paramtool.plugins.offer import UNINSTALL, each_once, only
 
@@ -49,11 +50,9 @@ class Installed:
         Raises:
             ParamtoolError: if the import fails, with the distribution.
         """
-        try:
+        what = f"the plugin '{self.name}' of {self.owner} cannot be imported"
+        with foreign_code(lambda error: UserCodeFailed(f"{what}: {told(error)}")):
             return self.entry.load()
-        except (Exception, SystemExit) as error:
-            message = f"the plugin '{self.name}' of {self.owner} cannot be imported: {told(error)}"
-            raise ParamtoolError(message) from error
 
 
 def find(group: str, name: str) -> Installed | None:

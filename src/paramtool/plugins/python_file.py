@@ -18,7 +18,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from paramtool.errors import ParamtoolError, told
+from paramtool.errors import ParamtoolError, UserCodeFailed, told
+from paramtool.foreign_code import foreign_code
 from paramtool.place import Place, Text
 from paramtool.plugins import source
 from paramtool.plugins.offer import RENAME
@@ -136,12 +137,14 @@ def _import(file: str) -> ModuleType:
     assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look here for theirs
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+
+    def blame(error: BaseException) -> UserCodeFailed:
         del sys.modules[name]
         message = f"the plugin {file} cannot be imported: {told(error)}"
-        raise ParamtoolError(message, _raised_at(error, file)) from error
+        return UserCodeFailed(message, _raised_at(error, file))
+
+    with foreign_code(blame):
+        spec.loader.exec_module(module)
     return module
 
 

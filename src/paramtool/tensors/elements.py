@@ -17,6 +17,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of, tensor_of
+from paramtool.tensors.kinds import dense, lack_of_values
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
 
 
@@ -44,7 +45,7 @@ class TensorElements:
         Raises:
             ParamtoolError: if values of such a dtype are not read.
         """
-        tensor = self._tensors[name]
+        tensor = self._readable(name)
         end = tensor.numel() if stop is None else min(stop, tensor.numel())
         if tensor.is_contiguous() or tensor.numel() <= BLOCK:
             flat = tensor.reshape(-1)
@@ -57,13 +58,20 @@ class TensorElements:
         )
         yield from packed(parts, start, end, np.empty(BLOCK, self.dtype(name).held))
 
+    def _readable(self, name: str) -> Tensor:
+        tensor = self._tensors[name]
+        lack = lack_of_values(tensor)
+        if lack:
+            raise ParamtoolError(f"'{name}' {lack}" if name else f"a tensor {lack}")
+        return dense(tensor)
+
     def outline(self, name: str) -> Array:
         """Return a copy of the edges.
 
         Raises:
             ParamtoolError: if values of such a dtype are not read.
         """
-        tensor = self._tensors[name]
+        tensor = self._readable(name)
         for dimension, kept in enumerate(outline_indexes(tuple(tensor.shape))):
             tensor = tensor.index_select(dimension, torch.tensor(kept, device=tensor.device))
         return array_of(tensor.reshape(-1))[0].reshape(tensor.shape)

@@ -15,7 +15,7 @@ def extent_of(tensor: Tensor) -> Extent | None:
     Positions are addresses, so that two storages over the same memory are seen to be that; on the meta
     device, where every address is 0, they are counted in the storage.
     """
-    if is_lazy(tensor) or tensor.layout != torch.strided:
+    if is_lazy(tensor) or tensor.is_nested or tensor.layout != torch.strided:
         return None
     try:
         storage = tensor.untyped_storage()

@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import BadArgument
 from paramtool.name_parts import prefix
+from paramtool.tensors.kinds import lack_of_values
 
 
 class NamedTensor(NamedTuple):
@@ -67,10 +68,11 @@ def stored_tensors(module: nn.Module) -> list[list[NamedTensor]]:
 
 
 def check_values(module: nn.Module) -> None:
-    """Raise a BadArgument if a tensor in `module` has a shape but no values: on the meta device."""
+    """Raise a BadArgument where the values of a tensor of `module`, lazy ones apart, cannot be read."""
     for named in named_tensors(module):
-        if named.tensor.is_meta and not is_lazy(named.tensor):
-            raise BadArgument(f"'{named.name}' is on the meta device and has no values")
+        lack = None if is_lazy(named.tensor) else lack_of_values(named.tensor)
+        if lack:
+            raise BadArgument(f"'{named.name}' {lack}")
 
 
 def dtype_name(tensor: Tensor) -> str:

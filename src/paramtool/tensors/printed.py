@@ -6,12 +6,17 @@ from torch import Tensor
 
 from paramtool.elements.tensor_text import MOST_VALUES
 from paramtool.records.parameter import Printed, Values
+from paramtool.tensors.kinds import dense, lack_of_values
 
 
 def printed(tensor: Tensor) -> Printed:
     """Return the elements as nested tuples, None past 1,000 of them, and torch's own text."""
     detached = tensor.detach()
-    values = _nested(detached.tolist()) if tensor.numel() <= MOST_VALUES else None
+    lack = lack_of_values(detached)
+    if lack is not None and lack.endswith("freed"):  # to print it would end the process
+        return Printed(None, f"tensor(..., size={tuple(tensor.shape)})")
+    is_read = lack is None and tensor.numel() <= MOST_VALUES
+    values = _nested(dense(detached).tolist()) if is_read else None
     return Printed(values, str(detached))
 
 

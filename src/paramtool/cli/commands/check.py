@@ -66,6 +66,7 @@ def check(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only broken expectations.")] = False,
     set: options.Set = None,
     arg: options.Arg = None,
+    input: options.Input = None,
     format: Annotated[Format, options.format_of("check")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -84,7 +85,7 @@ def check(
     added = expected.read_options(typed, finite, spec_catalog()) if is_any else []
     chosen: Sequence[str | None] = models or (None,)
     reports = _each(
-        [partial(open_argument, each, set, seed, arg) for each in chosen], added, allow_none, weights
+        [partial(open_argument, each, set, seed, arg, input) for each in chosen], added, allow_none, weights
     )
     report = _together(reports)
     if quiet:

@@ -62,6 +62,7 @@ def diff(
             "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, as YAML."
         ),
     ] = None,
+    input: options.Input = None,
     format: Annotated[Format, options.format_of("diff")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -77,7 +78,9 @@ def diff(
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
     selection = selected_by(pattern, exclude, None, name, module)
-    model_a, model_b = _weighted(open_argument(a), open_argument(b, set, arguments=arg), weights)
+    was = open_argument(a, inputs=input, are_optional=True)
+    now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
+    model_a, model_b = _weighted(was, now, weights)
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
             each.prepare()

@@ -74,6 +74,7 @@ def init(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
+    input: options.Input = None,
     format: Annotated[Format, options.format_of("init")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -93,7 +94,7 @@ def init(
     if plugin:
         with torch_import():
             context.with_resource(offers.from_files(plugin))
-    opened = open_argument(model, set, seed, arg)
+    opened = open_argument(model, set, seed, arg, input)
     opened.check_buildable()
     if weights is not None:
         opened = opened.with_weights(weights)

@@ -84,6 +84,7 @@ def inspect(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
+    input: options.Input = None,
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -100,7 +101,7 @@ def inspect(
         "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
         "--weights": weights,
     }  # fmt: skip
-    opened = open_argument(model, set, seed, arg)
+    opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
     if weights is not None:

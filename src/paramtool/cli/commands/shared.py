@@ -41,6 +41,7 @@ def shared(
     weights: options.Weights = None,
     set: options.Set = None,
     arg: options.Arg = None,
+    input: options.Input = None,
     format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -55,7 +56,7 @@ def shared(
 
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type, name, module)
-    opened = open_argument(model, set, seed, arg)
+    opened = open_argument(model, set, seed, arg, input)
     if weights is not None:
         opened = opened.with_weights(weights)
     layout = opened.layout(by_value=by_value)

@@ -107,7 +107,7 @@ def same_gradients(tensors: Iterable[Tensor]) -> Iterator[None]:
 
 def _place(tensor: Tensor) -> object:
     """Return what stays equal while a tensor lies over the same memory in the same way."""
-    if tensor.layout is not torch.strided:
+    if tensor.is_nested or tensor.layout is not torch.strided:
         return tensor.layout
     where = tensor.storage_offset(), tensor.untyped_storage()._cdata
     return tensor.dtype, tensor.shape, tensor.stride(), *where

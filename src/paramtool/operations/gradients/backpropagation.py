@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import nn, strided
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import check_nesting, room_for
@@ -29,6 +28,7 @@ from paramtool.records.gradient import (
 )
 from paramtool.records.parameter import MOST_INLINE, MOST_PRINTED
 from paramtool.records.report import Part, Report
+from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.named_tensors import by_tensor, module_types, named_tensors
 
 
@@ -118,11 +118,9 @@ def _check(parameters: Sequence[NamedParameter]) -> None:
         if is_lazy(each.parameter):
             hint = "give the spec an 'input', or call the module once"
             raise ParamtoolError(f"'{each.names[0]}' is lazy and has no shape", hint=hint)
-        if each.parameter.is_meta:
-            raise ParamtoolError(f"'{each.names[0]}' is on the meta device and has no values")
-        if each.parameter.requires_grad and is_traceable_wrapper_subclass(each.parameter):
-            kind = type(each.parameter).__name__
-            raise ParamtoolError(f"'{each.names[0]}' is a {kind}, which keeps its values in other tensors")
+        lack = lack_of_values(each.parameter) if each.parameter.layout is strided else None
+        if lack and (each.parameter.requires_grad or is_strided(each.parameter)):
+            raise ParamtoolError(f"'{each.names[0]}' {lack}")
     if not any(each.parameter.requires_grad for each in parameters):
         hint = "'freeze' freezes them all" if parameters else None
         raise ParamtoolError("there is no parameter that requires grad", hint=hint)

@@ -167,5 +167,11 @@ class Calls:
 
 
 def has_forward(module: nn.Module) -> bool:
-    """Return whether the class of `module` defines what a call does; a ModuleList's does not."""
-    return type(module).forward is not nn.Module.forward
+    """Return whether a call of `module` does something; that of a ModuleList does not.
+
+    Its class may define forward, or the instance have one: so do hooks of accelerate, ``torch.compile``
+    and scripted modules.
+    """
+    if isinstance(module, torch.jit.ScriptModule):  # whose class has no forward to look at
+        return hasattr(module, "forward")
+    return type(module).forward is not nn.Module.forward or "forward" in vars(module)

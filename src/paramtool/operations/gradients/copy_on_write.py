@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from paramtool.operations.gradients.function_mode import FunctionMode, answers_itself
+from paramtool.tensors.kinds import parts_of
 from paramtool.tensors.nested_values import tensors
 from paramtool.tensors.writes import written
 
@@ -76,15 +78,13 @@ class CopyOnWrite(FunctionMode):
 
 def _storages(tensor: Tensor) -> Iterator[Storage]:
     """Yield the memory of a tensor: that of the parts of a sparse one; none of a subclass without any."""
-    if tensor.layout is torch.strided:
-        parts = [tensor]
-    elif tensor.layout is torch.sparse_coo:
-        parts = [tensor._indices(), tensor._values()]
-    elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
-        parts = [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
-    else:
-        parts = []
-    for each in parts:
+    if is_traceable_wrapper_subclass(tensor):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from _storages(getattr(tensor, name))
+        return
+    is_nested = tensor.is_nested
+    is_strided = tensor.layout is torch.strided and not is_nested
+    for each in [tensor] if is_strided else [] if is_nested else parts_of(tensor):
         try:
             yield each.untyped_storage()
         except (NotImplementedError, RuntimeError):

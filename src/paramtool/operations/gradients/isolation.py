@@ -10,8 +10,10 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from paramtool.foreign_code import foreign_code
 from paramtool.operations.gradients.attributes import same_attributes, same_marks
 from paramtool.operations.gradients.copy_on_write import CopyOnWrite
+from paramtool.operations.gradients.refusals import failed_switch
 from paramtool.tensors import streams
 from paramtool.tensors.nested_values import tensors
 
@@ -54,7 +56,8 @@ def undisturbed(
             kept.keep(buffer)
         torch.set_rng_state(streams.stream(seed, FORWARD).get_state())
         if training is not None:
-            module.train(training)
+            with foreign_code(lambda error: failed_switch(error, module, training)):
+                module.train(training)
         yield kept
 
 

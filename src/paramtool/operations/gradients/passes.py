@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from paramtool.errors import ParamtoolError, first_line
+from paramtool.foreign_code import foreign_code
 from paramtool.operations.gradients import graph
 from paramtool.operations.gradients.attributes import same_gradients
 from paramtool.operations.gradients.calls import Calls
@@ -23,6 +24,7 @@ from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.gradients.views import Views
 from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
+from paramtool.tensors.kinds import lack_of_values, shape_of
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import placed_tensors, tensors
 from paramtool.tensors.printed import printed
@@ -74,30 +76,23 @@ class Passes:
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
         output = self._forward(calls, uses)
-        try:
+        with foreign_code(lambda error: failed_loss(self.loss_name, error)):
             loss = self._loss(output)
-        except ParamtoolError:
-            raise
-        except Exception as error:
-            raise failed_loss(self.loss_name, error) from error
         degeneracy = Degeneracy(output, self.loss)
         if uses is not None:
             uses.prepare(loss)
-        try:
-            with Views(uses) if uses is not None else nullcontext(), same_gradients(self._others(loss)):
-                loss.backward()  # type: ignore[no-untyped-call]
-        except Exception as error:
-            raise failed_backward(error) from error
+        seen = Views(uses) if uses is not None else nullcontext()
+        foreign = foreign_code(lambda error: failed_backward(error, self.module))
+        with foreign, seen, same_gradients(self._others(loss)):
+            loss.backward()  # type: ignore[no-untyped-call]
         self.value, self.text = float(loss.detach()), str(loss)
         self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
         self.notes = degeneracy.notes()
 
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
-        try:
-            with Views(uses) if uses is not None else nullcontext():
-                return self.module(*self.inputs, **self.named)
-        except Exception as error:
-            raise failed_forward(error, calls.failed(error), self.module) from error
+        foreign = foreign_code(lambda error: failed_forward(error, calls.failed(error), self.module))
+        with foreign, Views(uses) if uses is not None else nullcontext():
+            return self.module(*self.inputs, **self.named)
 
     def _others(self, loss: Tensor) -> list[Tensor]:
         """Return what else than a parameter of the module the backward pass reaches, such as an input."""
@@ -119,12 +114,18 @@ class Passes:
 
 
 def _output(name: str, tensor: Tensor) -> Output:
-    small = tensor.numel() <= MOST_PRINTED
+    shape = shape_of(tensor)
+    small = shape is not None and tensor.numel() <= MOST_PRINTED
     return Output(
         name=name,
-        shape=tuple(tensor.shape),
+        shape=shape or (),
         dtype=dtype_name(tensor),
         grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
         values=printed(tensor).values if small else None,
-        text=str(tensor) if small else None,
+        text=_text(tensor) if small else None,
     )
+
+
+def _text(tensor: Tensor) -> str:
+    """Return torch's own text, with what made it; memory that was freed is not read."""
+    return printed(tensor).text if lack_of_values(tensor) else str(tensor)

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten
+from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten, text_of
+from paramtool.foreign_code import owners
 from paramtool.operations.gradients.calls import Failure, has_forward
 from paramtool.tensors.named_tensors import dtype_name
 
@@ -40,15 +41,12 @@ def check_forward(module: nn.Module) -> None:
         raise _no_forward(f"the model ({type(module).__name__})")
 
 
-def failed_forward(error: Exception, failure: Failure | None, root: nn.Module) -> ParamtoolError:
+def failed_forward(error: BaseException, failure: Failure | None, root: nn.Module) -> ParamtoolError:
     """Return the message for an `error` in the forward pass: the module, what it got, torch's message."""
-    module = failure.module if failure else root
-    path = failure.call.path if failure else ""
-    name = (
-        f"'{shorten(path, _LONGEST)}' ({type(module).__name__})"
-        if path
-        else f"the model ({type(module).__name__})"
+    path, module = (
+        (failure.call.path, failure.module) if failure else _came_through(error, root) or ("", root)
     )
+    name = _named(path, module)
     if isinstance(error, NotImplementedError) and not has_forward(module):
         return _no_forward(name)
     own = ", ".join(
@@ -68,24 +66,46 @@ def _no_forward(name: str) -> ParamtoolError:
     return ParamtoolError(f"{name} has no forward", hint=hint)
 
 
-def failed_backward(error: Exception) -> ParamtoolError:
-    """Return the message for an `error` in the backward pass."""
-    return UserCodeFailed(f"the backward pass fails: {_message(error)}")
+def failed_backward(error: BaseException, root: nn.Module) -> ParamtoolError:
+    """Return the message for an `error` in the backward pass: the module whose code raised, if any did."""
+    found = _came_through(error, root)
+    at = f" at {_named(*found)}" if found else ""
+    return UserCodeFailed(f"the backward pass fails{at}: {_message(error)}")
 
 
-def failed_loss(name: str, error: Exception) -> ParamtoolError:
-    """Return the message for an `error` while the loss was made of the output."""
+def failed_switch(error: BaseException, root: nn.Module, training: bool) -> ParamtoolError:
+    """Return the message for an `error` while the modules were set to training or evaluation."""
+    path, module = _came_through(error, root) or ("", root)
+    hint = "--eval runs it without" if training else None
+    message = f"{_named(path, module)} fails in train({training}): {_message(error)}"
+    return UserCodeFailed(message, hint=hint)
+
+
+def _came_through(error: BaseException, root: nn.Module) -> tuple[str, nn.Module] | None:
+    """Return the innermost module of `root` whose code `error` came through, by its path."""
+    paths = {id(module): (path, module) for path, module in root.named_modules()}
+    return next((paths[id(each)] for each in owners(error) if id(each) in paths), None)
+
+
+def _named(path: str, module: nn.Module) -> str:
+    kind = type(module).__name__
+    return f"'{shorten(path, _LONGEST)}' ({kind})" if path else f"the model ({kind})"
+
+
+def failed_loss(name: str, error: BaseException) -> ParamtoolError:
+    """Return the message for an `error` while the loss was computed from the output."""
     return UserCodeFailed(f"the loss {name} of the output fails: {_message(error)}")
 
 
-def _message(error: Exception) -> str:
-    kind = "" if isinstance(error, (RuntimeError, ValueError)) else f"{type(error).__name__}: "
-    said = first_line(error).partition(" Hint:")[0]  # torch's own, about Python
+def _message(error: BaseException) -> str:
+    name, said = type(error).__name__, first_line(error).partition(" Hint:")[0]  # torch's own, about Python
+    is_usual = isinstance(error, (RuntimeError, ValueError)) and type(error).__module__ == "builtins"
+    kind = "" if is_usual or said == name else f"{name}: "
     return f"{kind}{shorten(said, _LONGEST).rstrip('.')}"  # torch may name every backend that there is
 
 
-def _hint(error: Exception, module: nn.Module) -> str | None:
-    text = str(error)
+def _hint(error: BaseException, module: nn.Module) -> str | None:
+    text = text_of(error)
     if "index out of range" in text and isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
         return f"it has {module.num_embeddings:,} rows: use e.g. --input 2,4,randint={module.num_embeddings}"
     return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), None)

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from paramtool.elements.moments import Moments
+from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.steps import Step, fill_whole, run_law
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.fills import Fills, run_fills
+from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
@@ -43,6 +45,12 @@ class StoredTensor:
 
     @property
     def entry(self) -> Entry:
+        if not is_strided(self.tensor):
+            kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
+            raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
+        lack = None if self.tensor.is_meta else lack_of_values(self.tensor)
+        if lack:
+            raise ParamtoolError(f"'{self.name}' {lack}")
         return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
 
     @cached_property

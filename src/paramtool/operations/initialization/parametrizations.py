@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from paramtool.errors import first_line
+from paramtool.errors import UserCodeFailed, first_line
+from paramtool.foreign_code import foreign_code
 from paramtool.name_parts import last_part, parent
 from paramtool.tensors.named_tensors import NamedTensor
 
@@ -64,12 +65,12 @@ class Effective:
         trial = copy.deepcopy(self._list)
         with torch.no_grad():
             try:
-                trial.right_inverse(value.clone())
-                found: Tensor = trial()
-            except Exception as error:  # of the parametrization, which may be anybody's
-                raise ValueError(
-                    f"its parametrization {self.parametrizations}: {first_line(error)}"
-                ) from error
+                with foreign_code(lambda error: UserCodeFailed(first_line(error))):
+                    trial.right_inverse(value.clone())
+                    found: Tensor = trial()
+            except UserCodeFailed as error:
+                message = f"its parametrization {self.parametrizations}: {error.message}"
+                raise ValueError(message) from error
         largest = float(value.nan_to_num().abs().max()) if value.numel() else 0.0
         room = torch.finfo(value.dtype).eps ** 0.5 * largest
         if not torch.allclose(found, value, rtol=0.0, atol=room, equal_nan=True):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.operations.initialization.execution import act, fill_target
@@ -25,6 +26,7 @@ from paramtool.records.initialization import (
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import digest
 from paramtool.tensors.named_tensors import dtype_name, module_types
 from paramtool.tensors.printed import printed
@@ -103,9 +105,12 @@ def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:
             for step in (*target.skipped, *target.steps):
                 rule = step.rule
                 _try_torch(step, target)
-        if target.tensor.is_meta:
+        if not is_strided(target.tensor) and not is_lazy(target.tensor):
+            raise ValueError(f"it {lack_of_values(target.tensor) or 'is sparse, which no rule fills'}")
+        lack = lack_of_values(target.tensor)
+        if lack:
             if not dry_run:
-                raise ValueError("it is on the meta device and has no values")
+                raise ValueError(f"it {lack}")
         elif target.effective is not None:
             value = target.tensor.clone()
             fill_target(target, value, seed)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paramtool.errors import ParamtoolError, told
+from paramtool.errors import ParamtoolError, UserCodeFailed, told
+from paramtool.foreign_code import foreign_code
 from paramtool.initializers.functions.laws import Law
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
@@ -141,14 +142,12 @@ def _refuse_nan(step: Step, filled: Tensor, known: Tensor | None, name: str) -> 
 @contextmanager
 def failures(step: Step, name: str) -> Iterator[None]:
     """Turn what a function raises into an error of the rule that named it."""
-    try:
-        yield
-    except ParamtoolError as error:
-        message = f"{step.rule} failed on '{name}': {error.message}"
-        raise ParamtoolError(message, step.rule.place, error.hint) from error
-    except (Exception, SystemExit) as error:
-        message = f"{step.rule} failed on '{name}': {told(error)}"
-        raise ParamtoolError(message, step.rule.place) from error
+    what = f"{step.rule} failed on '{name}'"
+    with foreign_code(lambda error: UserCodeFailed(f"{what}: {told(error)}", step.rule.place)):
+        try:
+            yield
+        except ParamtoolError as error:
+            raise ParamtoolError(f"{what}: {error.message}", step.rule.place, error.hint) from error
 
 
 @contextmanager

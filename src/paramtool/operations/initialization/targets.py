@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from paramtool.errors import first_line
+from paramtool.errors import UserCodeFailed, first_line
+from paramtool.foreign_code import foreign_code
 from paramtool.name_parts import last_part
 from paramtool.operations.initialization.parametrizations import Effective, effective_of, old_style
 from paramtool.operations.initialization.steps import Step
@@ -129,6 +130,7 @@ def _target(group: list[NamedTensor], module: nn.Module, shared: set[int]) -> Ta
     effective = next(iter(computed.values()))
     owners = tuple(each.owner for each in computed.values())
     try:
-        return Target(names, effective.current(), owners, effective, refused)
-    except Exception as error:  # of the parametrization, which may be anybody's
-        return Target(names, tensor, owners, effective, f"it cannot be computed: {first_line(error)}")
+        with foreign_code(lambda error: UserCodeFailed(first_line(error))):
+            return Target(names, effective.current(), owners, effective, refused)
+    except UserCodeFailed as error:
+        return Target(names, tensor, owners, effective, f"it cannot be computed: {error.message}")

@@ -1,0 +1,131 @@
+"""The one room for code that is not ours: whatever leaves it is reported as an error of that code.
+
+A constructor, a forward, a hook or a plugin may raise anything.  ``sys.exit(0)`` in a forward must not end
+a gate with status 0, nor a ``KeyboardInterrupt`` that nobody typed with 130.  What no room can catch is
+``os._exit``, which ends the process at once, and a crash of the interpreter.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+from types import CodeType, FrameType
+from typing import Any, NoReturn
+
+from paramtool.errors import ParamtoolError, UserCodeFailed, text_of, told
+
+_LIBRARIES = ("torch", "numpy", "typer", "click", "rich", "yaml")
+"""What we call ourselves: a frame of theirs alone says nothing about whose fault an error is."""
+
+_received: list[int] = []
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Handle SIGINT and SIGTERM: remember that there was one, and raise ``KeyboardInterrupt``."""
+    del frame
+    _received.append(number)
+    raise KeyboardInterrupt
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether `error` is from a signal, and not a ``KeyboardInterrupt`` that some code raised itself.
+
+    A process with other handlers than ours, as that of a Python user, cannot tell them apart: each counts.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    return bool(_received) or signal.getsignal(signal.SIGTERM) is not interrupt
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` is Python's ``MemoryError``, or what torch says in its place."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in text_of(error)
+
+
+@contextmanager
+def foreign_code(blame: str | Callable[[BaseException], ParamtoolError]) -> Iterator[None]:
+    """Run code that is not ours: all that it raises, ``SystemExit`` and the like too, is its own failure.
+
+    Args:
+        blame: what failed, as in ``importing nets``; or a function from the error to ours.
+
+    Raises:
+        UserCodeFailed: for whatever is raised inside, but for an interrupt and errors of ours.
+    """
+    try:
+        yield
+    except ParamtoolError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        if isinstance(blame, str):
+            raise UserCodeFailed(f"{blame} failed: {told(error)}") from error
+        raise blame(error) from error
+
+
+@contextmanager
+def foreign_frames() -> Iterator[None]:
+    """Run code of ours that may come into foreign code anywhere: an overridden method, a subclass of Tensor.
+
+    Raises:
+        UserCodeFailed: for what a frame of foreign code raised or passed on, and for every exception that
+            ends a process.  Anything else passes, as it may be a bug of ours.
+    """
+    try:
+        yield
+    except ParamtoolError:
+        raise
+    except BaseException as error:
+        found = foreign_frame(error)
+        ends = not isinstance(error, (Exception, KeyboardInterrupt))
+        if is_interrupt(error) or is_out_of_memory(error) or (found is None and not ends):
+            raise
+        where = f"{found[0]} ({found[1]})" if found else "code of the model"
+        raise UserCodeFailed(f"{where} failed: {told(error)}") from error
+
+
+def foreign_frame(error: BaseException) -> tuple[str, str] | None:
+    """Return the function, and file and line, of the last foreign code that `error` came through."""
+    known = _known_folders()
+    last = None
+    for frame, line in walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith("<") and not _is_below(file, known):
+            last = _name(frame.f_code), f"{Path(file).name}:{line}"
+    if last is None and error.__cause__ is not None:  # Python makes a RuntimeError of a StopIteration
+        return foreign_frame(error.__cause__)
+    return last
+
+
+def owners(error: BaseException) -> Iterator[Any]:
+    """Yield the first argument of each function that `error` came through, innermost first: its ``self``.
+
+    In a hook of a module, that is the module.
+    """
+    for frame, _ in reversed(list(walk_tb(error.__traceback__))):
+        names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        if names and names[0] in frame.f_locals:
+            yield frame.f_locals[names[0]]
+
+
+def _name(code: CodeType) -> str:
+    return str(getattr(code, "co_qualname", code.co_name))  # Python 3.10 has no qualified name
+
+
+def _known_folders() -> list[str]:
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in _LIBRARIES)
+    ours = str(Path(__file__).parent)
+    return [ours, *(str(Path(file).parent) for file in files if file)]
+
+
+def _is_below(file: str, folders: list[str]) -> bool:
+    if any(file.startswith(f"{folder}/") for folder in folders):
+        return True
+    installed = "/site-packages/" in file or "/dist-packages/" in file
+    return not installed and file.startswith(f"{sysconfig.get_path('stdlib')}/")
