@@ -195,7 +195,7 @@ def test_what_their_code_prints_is_no_result(
         class Net(nn.Linear):
             def __init__(self):
                 super().__init__(3, 2)
-            def forward(self, x: Tensor) -> Tensor:
+            def forward(self, x):
                 print("hello")
                 return super().forward(x)
         """)
