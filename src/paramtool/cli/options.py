@@ -75,7 +75,7 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="SIZE,…[,FILL]",
-        help="What lazy modules take their shapes from, as 2,4; repeated for several.",
+        help="Input that gives lazy modules their shapes, e.g. 2,4; repeat it for several.",
     ),
 ]
 Set = Annotated[

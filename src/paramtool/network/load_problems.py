@@ -44,10 +44,10 @@ def wrong(answer: Answer, targets: list[Target], checkpoint: Checkpoint) -> Iter
         yield ParamtoolError(message, hint=partial(_prefixed, name, unexpected))
     for name in unexpected:
         shape = f" {list(stored[name].shape)}" if name in stored else ""
-        message = f"{checkpoint.name} has '{shorten(name)}'{shape}, which the model has not"
+        message = f"{checkpoint.name} has '{shorten(name)}'{shape}, which the model does not have"
         yield ParamtoolError(message, hint=partial(_misspelt, name, missing))
     for each in answer.sizes:
-        shapes = f"{_sizes(each.now)} in the model and {_sizes(each.was)} in {checkpoint.name}"
+        shapes = f"{_sizes(each.now)} in the model but {_sizes(each.was)} in {checkpoint.name}"
         yield ParamtoolError(f"'{shorten(each.name)}' is {shapes}")
     for other in answer.others:
         yield ParamtoolError(f"{checkpoint.name} does not load: {shorten(other, 300)}")
@@ -70,7 +70,7 @@ def lossy(targets: list[Target], stored: dict[str, Stored], file: str) -> Iterat
         for name in target.found:
             tensor, found = target.tensor, stored[name]
             if _loses(torch_dtype(found), tensor.dtype):
-                dtypes = f"{dtype_name(tensor)} in the model and {found.dtype} in {file}"
+                dtypes = f"{dtype_name(tensor)} in the model but {found.dtype} in {file}"
                 yield ParamtoolError(f"'{shorten(name)}' is {dtypes}")
 
 

@@ -62,6 +62,8 @@ def lack_of_values(tensor: Tensor) -> str | None:
         return f"is a {type(tensor).__name__}, which keeps its values in other tensors"
     if tensor.is_quantized:
         return "is quantized, and its values cannot be read"
+    if str(tensor.dtype).startswith("torch.bits"):
+        return f"is {str(tensor.dtype).removeprefix('torch.')}, and its values cannot be read"
     if tensor.layout is not torch.strided:
         is_large = tensor.numel() > MOST_DENSE
         return f"is sparse with {tensor.numel():,} elements, too many to read" if is_large else None

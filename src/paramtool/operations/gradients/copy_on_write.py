@@ -69,6 +69,8 @@ class CopyOnWrite(FunctionMode):
     def put_back(self) -> None:
         """Write back what was there."""
         for storage, copy in self._copies.values():
+            if storage.device.type == "meta":  # of a FakeTensor, which holds nothing
+                continue
             if storage.nbytes() != copy.nbytes():
                 storage.resize_(copy.nbytes())
             if not torch.equal(_elements(storage), _elements(copy)):
@@ -80,7 +82,9 @@ def _storages(tensor: Tensor) -> Iterator[Storage]:
     """Yield the memory of a tensor: that of the parts of a sparse one; none of a subclass without any."""
     if is_traceable_wrapper_subclass(tensor):
         for name in tensor.__tensor_flatten__()[0]:
-            yield from _storages(getattr(tensor, name))
+            part = getattr(tensor, name)
+            if isinstance(part, Tensor):  # a DTensor has its mesh there too
+                yield from _storages(part)
         return
     is_nested = tensor.is_nested
     is_strided = tensor.layout is torch.strided and not is_nested
