@@ -20,7 +20,6 @@ from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
 from paramtool.network import construction
-from paramtool.network.class_facts import class_facts
 from paramtool.network.construction import places as places_of
 from paramtool.network.layout import layout_of
 from paramtool.network.listing import parameters
@@ -190,8 +189,11 @@ print(len(found), "torch" in sys.modules)
 
 
 def test_the_facts_are_those_of_the_installed_torch() -> None:
-    """Bases, taken names and classes without tensors are those of torch."""
-    assert class_facts() == shipped_facts()
+    """Bases, taken names and classes without tensors are those of torch, before anything patches its classes."""
+    code = "from paramtool.network.class_facts import class_facts\n"
+    code += "from paramtool.structure.facts import shipped_facts\n"
+    code += "assert class_facts() == shipped_facts()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
     assert shipped_facts().torch == shipped().torch
 
 

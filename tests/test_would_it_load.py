@@ -406,7 +406,7 @@ def test_extra_state(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     result = run("inspect", "scaled_nets:scaled", "--weights", "plain.pt")
     assert (result.status, result.stderr) == (2, "error: plain.pt lacks '0._extra_state'\n")
     result = run("inspect", "scaled_nets:plain", "--weights", "extra.pt")
-    assert result.stderr == "error: extra.pt has '0._extra_state', which the model has not\n"
+    assert result.stderr == "error: extra.pt has '0._extra_state', which the model does not have\n"
 
 
 def test_no_torch_where_the_table_is_certain(tmp_path: Path) -> None:
