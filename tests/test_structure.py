@@ -189,7 +189,7 @@ print(len(found), "torch" in sys.modules)
 
 
 def test_the_facts_are_those_of_the_installed_torch() -> None:
-    """Bases, taken names and classes without tensors are those of torch, before anything patches its classes."""
+    """Bases, taken names and classes without tensors are those of torch, before anything patches it."""
     code = "from paramtool.network.class_facts import class_facts\n"
     code += "from paramtool.structure.facts import shipped_facts\n"
     code += "assert class_facts() == shipped_facts()"
