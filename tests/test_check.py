@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -698,3 +699,12 @@ def test_the_hook_runs_on_the_files_it_is_given(folder: Path) -> None:
     ended = execute(*arguments, "model.yaml", "broken.yaml", cwd=folder)
     assert ended.status == 1
     assert "broken.yaml:5:12" in ended.stdout
+
+
+def test_values_that_cannot_be_read_are_named(run: Run, tmp_path: Path) -> None:
+    """A tensor without values is neither finite nor broken: the answer names it."""
+    path = tmp_path / "w.pt"
+    torch.save({"w": torch.ones(2), "m": torch.ones(2, device="meta")}, path)
+    result = run("check", str(path), "--finite")
+    assert (result.status, result.stdout) == (2, "")
+    assert "cannot check 'finite': the values of 'm' cannot be read" in result.stderr

@@ -401,3 +401,20 @@ def test_versions_are_those_of_the_state_dict(folder: Path) -> None:
         torch.save(state, "odd.pt")
         assert open_checkpoint("odd.pt").versions == {}
     del folder
+
+
+class _CallsInt:
+    """Pickles as a call of int with a text, which no pickler writes."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return int, ("12",)
+
+
+def test_an_integer_of_thousands_of_digits_is_shown_by_its_size(run: Run, tmp_path: Path) -> None:
+    """It is not kept, and no other number stands in its place; a call of int is no such thing."""
+    path = tmp_path / "huge.pt"
+    torch.save({"n": 10**5000, "odd": _CallsInt(), "w": torch.ones(2)}, path)
+    result = run("inspect", str(path), "--contents", "--format", "csv")
+    assert result.status == 0
+    assert 'n,int,0,0,"an integer of 2,077 bytes"' in result.stdout
+    assert "odd,long,0,0,long(12)" in result.stdout  # as Python 2 called it

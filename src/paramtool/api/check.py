@@ -16,7 +16,11 @@ from paramtool.records.parameter import Listing
 
 
 def check(
-    model: Openable, expect: Mapping[str, Any] | Sequence[Expectation] = (), *, name: str | None = None
+    model: Openable,
+    expect: Mapping[str, Any] | Sequence[Expectation] = (),
+    *,
+    name: str | None = None,
+    allow_none: bool = False,
 ) -> Expectations:
     """Return a row for each expectation, kept or broken.
 
@@ -30,13 +34,16 @@ def check(
         model: a name as on the command line, a module, a state_dict or an open model.
         expect: its expectations, as in a spec's ``expect:``; added to those of its own spec.
         name: what to call it in the report.
+        allow_none: return a report without rows if nothing is expected.
 
     Raises:
-        BadArgument: if `expect` is malformed, with everything that is wrong in it.
+        BadArgument: if nothing is expected, or `expect` is malformed, with everything that is wrong in it.
         Problems: with every expectation that a model of this kind cannot answer.
         ParamtoolError: if the model cannot be opened, built or read.
     """
     found = open(model, name=name)
+    if not (expect or found.expectations or allow_none):
+        raise BadArgument(f"nothing is expected of {found.name}", hint='e.g. {"parameters": "124M"}')
     added = _read(expect) if isinstance(expect, Mapping) else tuple(expect)
     return examine((*found.expectations, *added), found, _differences)
 

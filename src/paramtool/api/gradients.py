@@ -67,6 +67,8 @@ def gradients(
         raise BadArgument(f"unknown loss '{loss}'", hint=hint)
     if type(steps) is not int or steps < 1:
         raise BadArgument(f"steps must be an int of 1 or more, got {steps!r}")
+    if inputs is not None and not isinstance(inputs, (list, tuple)):
+        raise BadArgument(f"inputs is a list or tuple, got {type(inputs).__name__}", hint="e.g. [x]")
     found = live(model, name)
     options: dict[str, Any] = {
         "loss": loss, "steps": steps, "by_use": by_use, "layers": layers, "training": training,

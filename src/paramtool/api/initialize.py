@@ -96,6 +96,10 @@ def initialize(
     """
     if rng not in RNGS:
         raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
+    given = () if rules is None else rules
+    if not isinstance(given, (list, tuple)) or not all(isinstance(each, Rule) for each in given):
+        hint = 'e.g. [paramtool.Rule("normal", {"std": 0.01}, pattern="weight")]'
+        raise BadArgument("rules is a list of Rule", hint=hint)
     found = live(model, name)
     rules = found.rules if rules is None else rules
     if seed is None:

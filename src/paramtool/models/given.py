@@ -47,6 +47,7 @@ def open_given(
     if isinstance(model, Mapping):
         from paramtool.models.state import StateModel
 
+        _check_state(model)
         return StateModel(model, name or "state_dict")
     torch = sys.modules.get("torch")  # a module is one of it, and brought it in
     if torch is not None and isinstance(model, torch.nn.Module):
@@ -76,6 +77,17 @@ def _snapshot(report: Report[Any, Any], name: str | None) -> SnapshotModel:
     from paramtool.models.snapshot import SnapshotModel
 
     return SnapshotModel(name or report.model or "report", report)
+
+
+def _check_state(state: Mapping[Any, Any]) -> None:
+    """Refuse a mapping that is not a state_dict: other keys than names, or one that only holds others."""
+    other = next((key for key in state if not isinstance(key, str)), None)
+    if other is not None:
+        raise BadArgument(f"the names in a state_dict are strings, got {other!r}")
+    nested = [key for key, value in state.items() if isinstance(value, Mapping)]
+    if nested and not any(hasattr(value, "untyped_storage") for value in state.values()):
+        hint = f"open what is inside, e.g. checkpoint[{nested[0]!r}]"
+        raise BadArgument("expected a state_dict, got a mapping that holds others", hint=hint)
 
 
 def _described(value: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import decode_source
+from pathlib import Path
 
 
 def functions(source: str | bytes, file: str) -> dict[str, ast.FunctionDef]:
@@ -31,13 +33,22 @@ def definition(module: str, attribute: str) -> ast.FunctionDef | None:
 
 def of_spec(spec: ModuleSpec | None, attribute: str) -> ast.FunctionDef | None:
     """Return the function `attribute` of what `spec` would load: a file, or a member of a zip archive."""
-    get_source = getattr(spec.loader, "get_source", None) if spec else None
-    if spec is None or get_source is None:
+    if spec is None:
         return None
     try:
-        return functions(get_source(spec.name) or "", spec.name).get(attribute)
+        return functions(_text(spec), spec.name).get(attribute)
     except (ImportError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None  # of what nobody has asked to run
+
+
+def _text(spec: ModuleSpec) -> str:
+    """Return the source of a module; nothing if there is none to read."""
+    get_source = getattr(spec.loader, "get_source", None)
+    if get_source is not None:
+        return get_source(spec.name) or ""
+    if spec.has_location and spec.origin is not None:  # a tool has put its own loader around the real one
+        return decode_source(Path(spec.origin).read_bytes())
+    return ""
 
 
 def _spec(module: str) -> ModuleSpec | None:

@@ -133,7 +133,7 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
             hint = "e.g. expect: {parameters: 124M} in the spec, or --parameters 124M"
             raise _NothingExpected(message, hint=hint)
         console.note(message)
-    report = examine(model, added)
+    report = examine(model, added, allow_none=allow_none)
     if weights is not None:
         model.listing()  # which compares the names and shapes, whatever is expected
     return report

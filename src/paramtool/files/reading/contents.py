@@ -91,6 +91,8 @@ def _object_text(value: Object) -> str | None:
     if value.words.startswith(("pathlib.", "builtins.str")):
         words = [each for each in value.arguments if isinstance(each, str)]
         return "/".join(words).replace("//", "/") if words else None
+    if value.words == "builtins.int" and [type(each) for each in value.arguments] == [int]:
+        return f"an integer of {value.arguments[0]:,} bytes"  # too long to be kept
     if value.state is not None or value.items or value.entries or not value.arguments:
         return None
     inside = _list_text(value.arguments)

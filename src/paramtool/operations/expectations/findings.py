@@ -181,8 +181,9 @@ def _finite(_: Expectation, model: Examined) -> Finding:
     rows = [row for row in model.initialized().listing(stats=True).rows if row.is_parameter and row.counted]
     if any(row.shape is None for row in rows):
         raise _lazy()
-    if any(row.nan is None or row.inf is None for row in rows):
-        raise CannotAnswer("it has no statistics", hint="'paramtool inspect --stats' writes them")
+    lacking = [row.name for row in rows if row.nan is None or row.inf is None]
+    if lacking:
+        raise CannotAnswer(f"the values of '{lacking[0]}'{and_more(len(lacking) - 1)} cannot be read")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
     found = _all_but(list(wrong), len(rows), "finite")
     return (
