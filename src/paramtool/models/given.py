@@ -80,14 +80,10 @@ def _snapshot(report: Report[Any, Any], name: str | None) -> SnapshotModel:
 
 
 def _check_state(state: Mapping[Any, Any]) -> None:
-    """Refuse a mapping that is not a state_dict: other keys than names, or one that only holds others."""
+    """Refuse a mapping with other keys than names."""
     other = next((key for key in state if not isinstance(key, str)), None)
     if other is not None:
         raise BadArgument(f"the names in a state_dict are strings, got {other!r}")
-    nested = [key for key, value in state.items() if isinstance(value, Mapping)]
-    if nested and not any(hasattr(value, "untyped_storage") for value in state.values()):
-        hint = f"open what is inside, e.g. checkpoint[{nested[0]!r}]"
-        raise BadArgument("expected a state_dict, got a mapping that holds others", hint=hint)
 
 
 def _described(value: object) -> str:
