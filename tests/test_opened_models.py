@@ -146,7 +146,7 @@ def test_a_state_dict_is_seen_as_it_is_stored() -> None:
         (lambda: paramtool.check(nn.Linear(1, 1)), BadArgument, "nothing is expected of Linear"),
         (lambda: paramtool.gradients(nn.Linear(1, 1), torch.ones(1)), BadArgument, "got Tensor"),  # type: ignore[arg-type]
         (lambda: paramtool.initialize(nn.Linear(1, 1), "zeros"), BadArgument, "a list of Rule"),  # type: ignore[arg-type]
-        (lambda: paramtool.inspect({1: torch.ones(1)}), BadArgument, "strings, got 1"),  # type: ignore[dict-item]  # type: ignore[dict-item]
+        (lambda: paramtool.inspect({1: torch.ones(1)}), BadArgument, "strings, got 1"),  # type: ignore[dict-item]
         (lambda: paramtool.open("no/such.pt"), CannotOpen, "cannot read no/such.pt"),
         (lambda: paramtool.inspect("no_such_module_at_all:Net"), CannotOpen, "no module 'no_such"),
         (lambda: paramtool.gradients(live()["report"], [torch.ones(1, 2)]), CannotAnswer, "is a snapshot"),
