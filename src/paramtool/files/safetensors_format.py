@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
+from typing import ClassVar
 
 from paramtool.errors import ParamtoolError
 
@@ -55,6 +56,9 @@ Those that safetensors 0.8.0 reads into torch one to one: complex128 it does not
 float4_e2m1fn_x2 it stores under another shape.
 """
 
+OTHER_SIZES = {"complex128": 16, "complex32": 4, "float4_e2m1fn_x2": 1}
+"""The bytes of an element of dtypes that other formats have, but not this one."""
+
 PAIRS = {"F4": "float4_e2m1fn_x2"}
 """Codes of dtypes with two elements in a byte: torch's dtype is the pair, and its last size is half."""
 
@@ -75,21 +79,42 @@ class Entry:
     @property
     def itemsize(self) -> int:
         """Return the bytes of one element."""
+        if self.dtype in OTHER_SIZES:
+            return OTHER_SIZES[self.dtype]
         if self.dtype not in DTYPES:
-            raise ParamtoolError(
-                f"cannot store {self.name!r}: the safetensors format has no dtype {self.dtype}",
-                hint=f"it supports {', '.join(DTYPES)}",
-            )
+            raise self._unsupported()
         return DTYPES[self.dtype][1]
+
+    def check(self) -> None:
+        """Raise if its dtype is not one of the format's."""
+        if self.dtype not in DTYPES:
+            raise self._unsupported()
+
+    def _unsupported(self) -> ParamtoolError:
+        return ParamtoolError(
+            f"cannot store {self.name!r}: the safetensors format has no dtype {self.dtype}",
+            hint=f"it supports {', '.join(DTYPES)}",
+        )
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole file: the bytes before the data, and where in the file each tensor begins and ends."""
+    """A whole file: the bytes before the data, and where in the file each tensor begins and ends.
+
+    Attributes:
+        needs_checksums: whether `closing` takes the CRC-32 of each tensor.
+    """
+
+    needs_checksums: ClassVar[bool] = False
 
     head: bytes
     places: Mapping[str, tuple[int, int]]
     size: int
+
+    def closing(self, checksums: Mapping[str, int]) -> Iterable[tuple[int, bytes]]:
+        """Return what is written once all data are there, each with its place: here nothing."""
+        del checksums
+        return ()
 
 
 def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
@@ -114,6 +139,7 @@ def check(entries: Iterable[Entry]) -> None:
         if entry.name in seen:
             raise ParamtoolError(f"cannot store {entry.name!r} twice in one file")
         seen.add(entry.name)
+        entry.check()
         if not _fits(entry):
             raise ParamtoolError(
                 f"cannot store {entry.name!r}: no file can hold the shape {list(entry.shape)}"

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.safetensors import read_open_file
-from paramtool.files.safetensors_format import Entry, Layout, check, layout
+from paramtool.files.safetensors_format import Entry, Layout
 from paramtool.files.shards import INDEX, index, pack
+from paramtool.files.writing.containers import Container, Safetensors
 from paramtool.files.writing.destination import check_space, errors_about
 from paramtool.files.writing.digests import Checksums
 from paramtool.files.writing.replacement import Replacement, sync_folder
@@ -29,7 +29,7 @@ class Incomplete(Exception):
 
 
 class WeightsWriter:
-    """Write tensors in pieces to a safetensors file, or a folder of them, that appears whole or not at all.
+    """Write tensors in pieces to a file, or a folder of them, that appears whole or not at all.
 
     Entering refuses all that can be refused, and takes the room on the disk.  A clean exit checks
     that every byte was written, syncs, reads the headers back, after `read_elements` every
@@ -45,6 +45,7 @@ class WeightsWriter:
         metadata: texts to store in every file; readers of transformers want ``{"format": "pt"}``.
         max_shard_size: the most bytes of tensors in one file; see `pack`.
         force: replace an existing file.
+        container: the format; only safetensors files may be shards.
 
     Attributes:
         digests: the SHA-256 of each tensor by its name, as it is on the disk, after `read_elements`.
@@ -60,19 +61,21 @@ class WeightsWriter:
         metadata: Mapping[str, str] = {},
         max_shard_size: int | None = None,
         force: bool = False,
+        container: Container | None = None,
     ) -> None:
-        check(entries)
+        self._container = container or Safetensors()
+        self._container.check(entries)
         self.target = target
         self.digests: dict[str, str] = {}
         self._checksums: Checksums | None = None
-        self._readers = 1
+        self._readers, self._with_digests = 1, True
         self.total_size = sum(each.nbytes for each in entries)
         self._folder = None if max_shard_size is None else ShardFolder(target, force=force)
         shards = {"": entries} if max_shard_size is None else pack(entries, max_shard_size)
         self._index = index(shards) if len(shards) > 1 else None
         self._shards = []
         for name, shard in shards.items():
-            planned = layout(shard, metadata)
+            planned = self._container.layout(shard, metadata)
             file = Replacement(target / name, size=planned.size, force=force)
             self._shards.append(_Shard(shard, planned, file))
         self.files = [each.file.target for each in self._shards] + ([target / INDEX] if self._index else [])
@@ -80,10 +83,17 @@ class WeightsWriter:
         self._left = {entry.name: entry.nbytes for entry in entries}
         self._lock = Lock()
         self._undo = ExitStack()
+        if any(each.layout.needs_checksums for each in self._shards):
+            self._checksums, self._with_digests = Checksums(), False
 
-    def read_elements(self, jobs: int) -> None:
-        """Have every element read back at the end, by `jobs` threads, and `digests` of them taken."""
-        self._checksums, self._readers = Checksums(), jobs
+    def read_elements(self, jobs: int, *, digests: bool = True) -> None:
+        """Have every element read back and compared at the end, by `jobs` threads.
+
+        Args:
+            jobs: threads.
+            digests: take the SHA-256 of each tensor as well.
+        """
+        self._checksums, self._readers, self._with_digests = Checksums(), jobs, digests
 
     def check(self) -> None:
         """Refuse what entering would refuse, and create nothing.
@@ -139,8 +149,9 @@ class WeightsWriter:
             if left:
                 raise Incomplete(f"{name!r} was not written completely: {left:,} bytes are missing")
         for shard in self._shards:
+            self._close(shard)
             shard.file.sync()
-            shard.check()
+            shard.check(self._container)
         if self._checksums is not None:
             self.digests = self._digests(self._checksums)
         if self._folder is not None:
@@ -149,13 +160,20 @@ class WeightsWriter:
             self._shards[0].file.place()
             sync_folder(self.target.resolve().parent)
 
+    def _close(self, shard: _Shard) -> None:
+        """Write what has to wait for the data."""
+        sums = self._checksums if shard.layout.needs_checksums else None
+        known = {each.name: sums.of_tensor(each.name) for each in shard.entries} if sums else {}
+        for position, data in shard.layout.closing(known):
+            shard.file.write_at(position, data)
+
     def _digests(self, checksums: Checksums) -> dict[str, str]:
         places = [
             (name, shard.file.descriptor, shard.layout.places[name][0]) for name, shard in self._of.items()
         ]
         with errors_about(self.target):
             try:
-                return checksums.digests(places, self._readers)
+                return checksums.digests(places, self._readers, sha256=self._with_digests)
             except ValueError as error:
                 raise ParamtoolError(f"cannot write {self.target}: {error}") from error
 
@@ -168,12 +186,12 @@ class _Shard:
         self.layout = planned
         self.file = file
 
-    def check(self) -> None:
+    def check(self, container: Container) -> None:
         """Raise if the file does not contain what it should."""
         meant = {each.name: (each.dtype, each.shape, *self.layout.places[each.name]) for each in self.entries}
-        tensors, _ = read_open_file(self.file.descriptor, self.file.target)
+        tensors = container.read(self.file.descriptor, self.file.target)
         found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
-        if found != meant:
+        if found != container.expected(meant):
             raise ParamtoolError(
                 f"cannot write {self.file.target}: the bytes read back differ from those written"
             )
