@@ -6,7 +6,7 @@ tensors.TensorElements ─┤ blocks of live tensors
                         ▼
               elements.Elements: blocks, outline, dtype
                         ▼
-   dtypes, eight_bits, casts: what the bits of a block mean
+   dtypes, eight_bits, casts, cast_losses: what the bits of a block mean
                         ▼
    moments, statistics, measurement · changed_values · digests, equality · tensor_text
 ```

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from paramtool.elements.dtypes import Array, Dtype
 from paramtool.elements.eight_bits import encoder
@@ -16,12 +19,17 @@ def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> Array:
     Values that a dtype of whole numbers does not reach are left as this machine's instructions leave
     them, as torch does.
 
+    Args:
+        block: flat.
+        old, new: dtypes.
+        scratch: where the result may be, until the next call with it.
+
     Raises:
         ParamtoolError: if torch has no such cast.
     """
     if old == new:
         return block
-    if 2 in (old.values, new.values):
+    if not can_cast(old, new):
         message = f"cannot compare {old.name} with {new.name}: torch does not cast one to the other"
         raise ParamtoolError(message)
     with np.errstate(all="ignore"):
@@ -33,11 +41,25 @@ def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> Array:
         if new.kind == "complex":
             return _to_complex(wide, new)
         if new.kind == "int" or new.name in ("float64", "float32"):
-            return wide.astype(new.held)
-        single = wide.astype(np.float32)  # torch rounds to the short floats by way of float32
+            return _into(wide, new.held, scratch, "cast")
+        single = _into(wide, np.float32, scratch, "single")  # torch rounds to short floats by way of float32
         if new.name == "float16":
-            return single.astype(np.float16)
-        return _to_bfloat16(single) if new.name == "bfloat16" else encoder(new.name)(single)
+            return _into(single, np.float16, scratch, "cast")
+        return _to_bfloat16(single, scratch) if new.name == "bfloat16" else encoder(new.name)(single)
+
+
+def can_cast(old: Dtype, new: Dtype) -> bool:
+    """Return whether torch casts one dtype to the other."""
+    return old == new or 2 not in (old.values, new.values)
+
+
+def _into(wide: Array, dtype: DTypeLike, scratch: Scratch, purpose: str) -> Array:
+    """Return the values in a dtype of NumPy: those given, if they are of it and lie together."""
+    if wide.dtype == dtype and wide.flags.c_contiguous:
+        return wide
+    found = scratch.take(purpose, wide.size, dtype)
+    np.copyto(found, wide, casting="unsafe")
+    return found
 
 
 def _to_complex(wide: Array, new: Dtype) -> Array:
@@ -47,9 +69,20 @@ def _to_complex(wide: Array, new: Dtype) -> Array:
     return parts.astype(np.float16).view(np.uint32)
 
 
-def _to_bfloat16(single: Array) -> Array:
+def _to_bfloat16(single: Array, scratch: Scratch) -> Array:
     """Round to the nearest of 16 bits, the even one of two; NaN is 0x7FC0."""
     bits: Array = single.view(np.uint32)
-    rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
-    found: Array = np.where(np.isnan(single), np.uint32(0x7FC0), rounded).astype(np.uint16)
+    rounded = scratch.take("rounded", bits.size, np.uint32)
+    np.right_shift(bits, 16, out=rounded)
+    np.bitwise_and(rounded, 1, out=rounded)
+    np.add(rounded, 0x7FFF, out=rounded)
+    np.add(rounded, bits, out=rounded)
+    found = scratch.take("cast", bits.size, np.uint16)
+    np.copyto(found, rounded.view(np.uint16)[_UPPER_HALVES])
+    is_nan = np.isnan(single)
+    if is_nan.any():
+        found[is_nan] = 0x7FC0
     return found
+
+
+_UPPER_HALVES = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)

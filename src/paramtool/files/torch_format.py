@@ -2,8 +2,8 @@
 
 Members are stored as they are, and their bytes begin at multiples of 64, so that ``torch.load`` can map
 them into memory.  It is the layout of torch 1.6 to 2.6, which every later torch reads; later ones add
-members that say how places can be computed, and readers do without them.  A local header has the CRC-32 of its
-member, so the headers are written when the data are there.
+members that say how places can be computed, and readers do without them.  A local header
+has the CRC-32 of its member, so the headers are written when the data are there.
 
 The pickle has protocol 2, as torch's own, and holds an ``OrderedDict`` of tensors.  Names of one tensor
 are tensors over one storage.  The zip format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT.
@@ -153,9 +153,7 @@ def check_archive(entries: Iterable[Entry]) -> None:
             raise ParamtoolError(f"cannot store {each.name!r} twice in one file")
         seen.add(each.name)
         if min(each.shape, default=0) < 0 or max(each.shape, default=0) >= 2**63 or each.nbytes >= 2**63:
-            raise ParamtoolError(
-                f"cannot store {each.name!r}: no file can hold the shape {list(each.shape)}"
-            )
+            raise ParamtoolError(f"cannot store {each.name!r}: no file can hold the shape {list(each.shape)}")
 
 
 def _end(count: int, start: int, size: int) -> bytes:

@@ -53,7 +53,7 @@ class WeightsWriter:
         total_size: the bytes of all tensors.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are what a person may type
         self,
         target: Path,
         entries: Sequence[Entry],
