@@ -7,6 +7,7 @@ a state_dict or an open model, and returns a `Report`:
     inspect     every named tensor
     shared      which names are one tensor, or overlap
     gradients   what a backward pass leaves on each parameter
+    convert     checkpoints selected, renamed, cast and merged, in another file
     initialize  parameters filled by each `Rule`, in place or in a file
     diff        how one model differs from another, and whether its state_dict would load
     check       whether expectations hold
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from paramtool.api.check import check
+    from paramtool.api.convert import convert
     from paramtool.api.diff import diff
     from paramtool.api.gradients import gradients
     from paramtool.api.initialize import initialize
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 _HOMES = {
     **{
         name: f"api.{name}"
-        for name in ("check", "diff", "gradients", "initialize", "inspect", "open", "shared")
+        for name in ("check", "convert", "diff", "gradients", "initialize", "inspect", "open", "shared")
     },
     **dict.fromkeys(
         (
@@ -88,6 +90,7 @@ __all__ = [
     "__version__",
     "as_text",
     "check",
+    "convert",
     "diff",
     "gradients",
     "initialize",

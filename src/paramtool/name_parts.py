@@ -107,3 +107,17 @@ def below(name: str, module: str) -> str:
     '0.weight'
     """
     return name[len(prefix(module)) :]
+
+
+def without_prefix(names: Iterable[str], prefix: str) -> dict[str, str]:
+    """Return the names that begin with a prefix, and what is left of them.
+
+    The prefix may lack the dot that ends a module's path.
+
+    >>> without_prefix(["module.0.weight", "step"], "module")
+    {'module.0.weight': '0.weight'}
+    """
+    start = prefix if not prefix or prefix.endswith(".") else f"{prefix}."
+    known = list(names)
+    found = {name: name[len(start) :] for name in known if start and name.startswith(start)}
+    return found or {name: name[len(prefix) :] for name in known if prefix and name.startswith(prefix)}

@@ -86,6 +86,21 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
         return {name for name in names if any(pattern.search(name) for pattern in patterns)}
 
 
+def replaced(pattern: re.Pattern[str], replacement: str, names: Iterable[str]) -> dict[str, str]:
+    """Return each name with what a pattern matches replaced, as ``re.sub`` does it.
+
+    Raises:
+        ParamtoolError: if the replacement names a group that there is not, or after `SECONDS` seconds.
+    """
+    known = list(names)
+    try:
+        with _time_limit(f"{_quoted(pattern.pattern)} timed out", usual=_USUAL * len(known)):
+            return {name: pattern.sub(replacement, name) for name in known}
+    except (re.error, IndexError) as error:
+        message = f"the replacement {_quoted(replacement)} does not fit {_quoted(pattern.pattern)}: {error}"
+        raise ParamtoolError(message, hint=r"\1 is the first group, \\ a backslash") from error
+
+
 def also_matched(pattern: str, names: Iterable[str]) -> tuple[str, list[str]] | None:
     """Return the one of `names` that `pattern` spells out, and the others in which it is found too.
 

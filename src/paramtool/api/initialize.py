@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from paramtool.api.open import live
-from paramtool.cores import available_cores
+from paramtool.api.target import Target
 from paramtool.errors import BadArgument
 from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable
@@ -20,32 +17,6 @@ from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule
 
 RNGS = ("streams", "torch")
-Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where to write, and how.
-
-    Attributes:
-        path: a file; with `max_shard_size` a folder.
-        max_shard_size: bytes of tensors in one file at most.
-        force: replace an existing file.
-        jobs: threads; they change no value.
-        progress: is called with the total in bytes, then with the size of each block.
-    """
-
-    path: Path
-    max_shard_size: int | None = None
-    force: bool = False
-    jobs: int = 0
-    progress: Progress = lambda _: nullcontext(lambda _: None)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The arguments that the writer takes of it."""
-        jobs = self.jobs or available_cores()
-        return {"max_shard_size": self.max_shard_size, "force": self.force, "jobs": jobs}
 
 
 def initialize(

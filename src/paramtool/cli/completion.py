@@ -27,6 +27,13 @@ def class_names(incomplete: str) -> list[str]:
     return _beginning(incomplete, shipped().modules)
 
 
+def dtypes(incomplete: str) -> list[str]:
+    """Return the dtypes of torch."""
+    from paramtool.language.catalog import shipped
+
+    return _beginning(incomplete, shipped().dtypes)
+
+
 def sort_fields(incomplete: str) -> list[str]:
     """Return the fields that a listing is sorted by."""
     from paramtool.operations.listing.selection import SORT_KEYS

@@ -1,17 +1,17 @@
-"""What ``init --output`` and the options beside it say of the files."""
+"""What ``--output`` of `init` and `convert` and the options beside it say of the files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from paramtool.api.initialize import Target
+from paramtool.api.target import Target
 from paramtool.cli.progress import progress_bar
 from paramtool.errors import ParamtoolError
 from paramtool.language.option_values import read_size
 
 
 def read_target(
-    output: str | None, max_shard_size: str | None, force: bool, jobs: int | None
+    output: str | None, max_shard_size: str | None, force: bool, jobs: int | None, command: str = "init"
 ) -> Target | None:
     """Return where to write, and how; None if nothing is to be written.
 
@@ -26,5 +26,5 @@ def read_target(
         return None
     if not output:  # with shards it would be the folder one is in
         raise ParamtoolError("the PATH for --output is empty")
-    size = read_size("--max-shard-size", max_shard_size, "init") if max_shard_size is not None else None
+    size = read_size("--max-shard-size", max_shard_size, command) if max_shard_size is not None else None
     return Target(Path(output), size, force, jobs or 0, progress_bar)

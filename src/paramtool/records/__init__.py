@@ -6,6 +6,7 @@ column              what a field is as a column, on the field itself
   contents          rows of `inspect --contents`, and the origin of a listing
   checkpoints       rows of a folder with several checkpoints
   initialization    rows of `init`
+  conversion        rows of `convert`
   sharing           rows of `shared`
   gradient          rows of `grad`
   difference        rows of `diff`

@@ -20,7 +20,7 @@ Kind: TypeAlias = """Literal[
 Shown: TypeAlias = 'Literal["always", "filled", "known", "never"]'
 Tone: TypeAlias = 'Literal["", "accent", "quiet", "link", "good", "notable", "gone", "bad"]'
 Pooled: TypeAlias = """Literal[
-    "same", "first", "never", "path", "paths", "span", "sum", "any",
+    "same", "first", "never", "path", "paths", "numbered", "span", "sum", "any",
     "mean", "std", "min", "max", "lowest", "highest",
 ]"""
 
@@ -49,7 +49,8 @@ class Column(NamedTuple):
         tone, tones: what a cell means to the eye: by its text, else `tone`.
         pooled: what several rows make of it.  ``same``: it must agree.  ``first``: that of the first row.
             ``never``: rows that show it do not fold.  ``path``, ``paths``: names that must agree inside their
-            blocks.  ``span``: from the first to the last.  ``sum``: it must agree, and adds up.  ``mean``,
+            blocks.  ``numbered``: names that differ in their numbers alone, and are shown as one.
+            ``span``: from the first to the last.  ``sum``: it must agree, and adds up.  ``mean``,
             ``std``, ``min``, ``max``: of all elements, None if one is unknown.  ``lowest``,
             ``highest``: of the known ones, NaN if one is.
         mean: the field of the mean, for a ``std``.

@@ -6,16 +6,20 @@ The fields of a record say what several rows make of them: see `paramtool.record
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
+from paramtool.name_parts import folded as folded_names
 from paramtool.records.column import Column, columns_of
 from paramtool.records.constructor import changed
 
 Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
 
 Row = TypeVar("Row")
+
+_DIGITS = re.compile("[0-9]+")
 
 _pooled_known: dict[type[Any], list[Column]] = {}
 
@@ -29,6 +33,7 @@ def identity_of(row: type[Any]) -> Identity:
     same = attrgetter(*(each.name for each in columns if each.pooled in ("same", "sum")))
     path_fields = [each.name for each in columns if each.pooled == "path"]
     paths_fields = [each.name for each in columns if each.pooled == "paths"]
+    numbered = [each.name for each in columns if each.pooled == "numbered"]
 
     def identity(row: Any, path: str) -> tuple[object, ...]:
         found: list[object] = [same(row)]
@@ -37,6 +42,9 @@ def identity_of(row: type[Any]) -> Identity:
             found.append(None if value is None else _relative(value, path))
         for name in paths_fields:
             found.append(tuple(_relative(each, path) for each in getattr(row, name)))
+        for name in numbered:
+            value = getattr(row, name)
+            found.append(None if value is None else _DIGITS.sub("0", value))
         return tuple(found)
 
     return identity
@@ -105,6 +113,13 @@ def _joined(names: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(name for each in names for name in each)
 
 
+def _as_one(names: Sequence[str | None]) -> str | None:
+    """Return names that differ in a number as one, ``h.{0..2}.w``; the first if there is no such one."""
+    known = [name for name in names if name is not None]
+    found = folded_names(known)
+    return None if not found else found[0] if len(found) == 1 else f"{found[0]} …"
+
+
 def _sum(numbers: Sequence[int | None]) -> int | None:
     return None if None in numbers else sum(number for number in numbers if number is not None)
 
@@ -165,6 +180,7 @@ _OF_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "lowest": _worst(min),
     "max": _if_known(max),
     "min": _if_known(min),
+    "numbered": _as_one,
     "paths": _joined,
     "span": _span,
     "sum": _sum,

@@ -12,6 +12,7 @@ from paramtool.render.names import shown
 if TYPE_CHECKING:
     from paramtool.records.checkpoints import CheckpointTotals
     from paramtool.records.contents import ContentTotals
+    from paramtool.records.conversion import ConversionTotals
     from paramtool.records.difference import DifferenceTotals
     from paramtool.records.expectation import ExpectationTotals
     from paramtool.records.gradient import GradientTotals
@@ -89,6 +90,22 @@ def _initialization(totals: InitializationTotals) -> list[str]:
     return lines
 
 
+def _conversion(totals: ConversionTotals) -> list[str]:
+    names = f" under {totals.names:,} names" if totals.names != totals.tensors else ""
+    changes = {"renamed": totals.renamed, "cast": totals.cast, "left out": totals.left_out}
+    said = ", ".join(f"{number:,} {what}" for what, number in changes.items() if number)
+    lines = [
+        f"{counted(totals.tensors, 'tensor')}{names}, {byte_size(totals.nbytes)}{f'; {said}' if said else ''}"
+    ]
+    lost = {"overflowed": totals.overflowed, "became zero": totals.vanished, "NaN": totals.nan}
+    if any(lost.values()):
+        told = [f"{number:,} {what}" for what, number in lost.items() if number]
+        lines.append(f"elements lost by the cast: {', '.join(told)}")
+    if totals.files:
+        lines.append(f"wrote {shown(totals.files[-1])}{and_more(len(totals.files) - 1)}")
+    return lines
+
+
 def _gradients(totals: GradientTotals) -> list[str]:
     tensors = counted(totals.tensors, "tensor")
     if totals.names != totals.tensors:
@@ -161,6 +178,7 @@ _SENTENCES: dict[str, Callable[[Any], list[str]]] = {
     "CheckpointTotals": _checkpoints,
     "ContentTotals": _contents,
     "InitializationTotals": _initialization,
+    "ConversionTotals": _conversion,
     "GradientTotals": _gradients,
     "InitializerTotals": _initializers,
     "SharingTotals": _sharing,

@@ -86,6 +86,11 @@ class WeightsWriter:
         if any(each.layout.needs_checksums for each in self._shards):
             self._checksums, self._with_digests = Checksums(), False
 
+    @property
+    def places(self) -> dict[str, Path]:
+        """The file of each tensor by its name."""
+        return {name: shard.file.target for name, shard in self._of.items()}
+
     def read_elements(self, jobs: int, *, digests: bool = True) -> None:
         """Have every element read back and compared at the end, by `jobs` threads.
 

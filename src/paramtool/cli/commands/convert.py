@@ -1,0 +1,136 @@
+"""``paramtool convert``: reshape checkpoints without their model."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from paramtool.cli import console, options
+from paramtool.cli.conversion_options import RULES, with_rules
+from paramtool.cli.output_options import read_target
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+
+
+class Prefer(str, Enum):
+    """Whose tensor is taken."""
+
+    first = "first"
+    last = "last"
+
+
+@with_rules
+def convert(
+    context: typer.Context,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...",
+            show_default=False,
+            help="Checkpoints: files, folders, or file.pt:key for a part of one.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Write x.safetensors, a file of torch.save (.pt, .pth, .ckpt, .bin), or a folder.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show the plan, but write nothing.")
+    ] = False,
+    prefer: Annotated[
+        Prefer | None,
+        typer.Option("--prefer", help="Which of several sources wins where two have one name."),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", metavar="KEY=VALUE", help="Add a text to the header."),
+    ] = None,
+    no_metadata: Annotated[
+        bool, typer.Option("--no-metadata", help="Leave out the texts in the headers of the sources.")
+    ] = False,
+    max_shard_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-shard-size", metavar="SIZE", help="Write files of at most SIZE to a folder, e.g. 5GB."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace PATH if it exists.")] = False,
+    digests: Annotated[bool, typer.Option("--digests", help="Add the SHA-256 of each tensor.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="overflow,underflow,nan",
+            help="Exit status 1, and write nothing, if any element does that.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of threads.")
+    ] = None,
+    all: options.All = False,
+    format: Annotated[Format, options.format_of("convert")] = Format.table,
+    json: options.Json = False,
+) -> None:
+    """Select, rename, cast, merge and shard checkpoints without their model.
+
+    Rules act in the order typed: --pattern, --exclude, --name and --module select, --rename,
+    --rename-from and --strip-prefix rename, --dtype casts, --tie and --untie tie.  A rule that
+    matches nothing is an error.  Everything written is read back and compared; PATH is there whole
+    or not at all.
+    """
+    from paramtool.api.convert import convert as run
+
+    format = Format.json if json else format
+    if output is None and dry_run:
+        force, jobs, size = False, None, None
+    else:
+        size = max_shard_size
+    target = read_target(output, size, force, jobs, "convert")
+    if not sources:
+        hint = "e.g. paramtool convert a.pt -o b.safetensors"
+        raise ParamtoolError("convert needs a checkpoint to read", hint=hint)
+    if target is None and not dry_run:
+        raise ParamtoolError("convert needs -o PATH", hint="or --dry-run to see the plan")
+    report = run(
+        sources,
+        target,
+        context.meta[RULES],
+        prefer=prefer.value if prefer else None,
+        metadata=_texts(metadata or ()),
+        keep_metadata=not no_metadata,
+        dry_run=dry_run,
+        digests=digests,
+        fail_on=_failures(fail_on),
+        tell=console.note,
+    )
+    if format in FOR_PEOPLE and not all:
+        report = folded(report)
+    console.write(render(report, format, console.screen()))
+
+
+def _texts(written: list[str] | tuple[()]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in written:
+        key, equals, text = each.partition("=")
+        if not equals or not key:
+            raise ParamtoolError(f"--metadata takes KEY=VALUE, got '{shorten(each)}'")
+        if key in found:
+            raise ParamtoolError(f"--metadata {shorten(key)} appears twice")
+        found[key] = text
+    return found
+
+
+def _failures(written: str | None) -> list[str]:
+    known = ("overflow", "underflow", "nan")
+    words = [word.strip() for word in (written or "").split(",")] if written is not None else []
+    for word in words:
+        if word not in known:
+            raise ParamtoolError(f"--fail-on takes {', '.join(known)}, got '{shorten(word)}'")
+    return words
