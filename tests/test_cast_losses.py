@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from paramtool.elements.cast_losses import loses, losses
+from paramtool.elements.cast_losses import all_fit, loses, losses
 from paramtool.elements.casts import cast
 from paramtool.elements.dtypes import DTYPES, Array
 from paramtool.elements.scratch import Scratch
@@ -19,8 +19,11 @@ def counted(values: Array, old: str, new: str) -> tuple[int, int, int]:
     """Return what is counted for float64 `values` that are stored as `old`, and then as `new`."""
     scratch = Scratch()
     block = cast(values, DTYPES["float64"], DTYPES[old], Scratch()).copy()
-    result = cast(block, DTYPES[old], DTYPES[new], scratch)
-    found = losses(block, DTYPES[old], DTYPES[new], result, scratch)
+    result = cast(block, DTYPES[old], DTYPES[new], Scratch())
+    found = losses(block, DTYPES[old], DTYPES[new], result)
+    if all_fit(block, DTYPES[old], DTYPES[new], scratch):
+        assert (found.overflowed, found.vanished, found.nan) == (0, 0, 0)
+        assert np.array_equal(cast(block, DTYPES[old], DTYPES[new], scratch, may_have_nan=False), result)
     return found.overflowed, found.vanished, found.nan
 
 

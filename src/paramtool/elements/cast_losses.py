@@ -40,9 +40,6 @@ class Losses:
         self.nan += other.nan
 
 
-NONE = Losses()
-
-
 def loses(old: Dtype, new: Dtype) -> bool:
     """Return whether values of `old` may be too large or too small for `new`."""
     if old == new or new.kind == "bool" or old.kind == "bool":
@@ -55,19 +52,38 @@ def loses(old: Dtype, new: Dtype) -> bool:
     return largest > most or smallest < least or new.name == "float8_e8m0fnu"
 
 
-def losses(block: Array, old: Dtype, new: Dtype, result: Array, scratch: Scratch) -> Losses:
+def losses(block: Array, old: Dtype, new: Dtype, result: Array) -> Losses:
     """Count what the cast of a flat block to `result` loses; see `Losses`.
 
     Args:
         block: of `old`.
         old, new: dtypes.
         result: of `new`.
+    """
+    return _counted(block, old, new, result)
+
+
+def all_fit(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> bool:
+    """Return whether a cast of a flat block surely loses nothing, and nothing in it is NaN or infinite.
+
+    Args:
+        block: of `old`.
+        old, new: dtypes.
         scratch: for what is computed on the way.
     """
+    if not block.size:
+        return True
     has_signs = new.name != "float8_e8m0fnu" and _least(new.name) < 0
-    if not block.size or (has_signs and old.name in _SIGNED and _all_fit(block, old, new, scratch)):
-        return NONE
-    return _counted(block, old, new, result)
+    if not has_signs or old.name not in _SIGNED:
+        return False
+    bits = block.view(f"u{block.itemsize}")
+    doubled = scratch.take("bits", bits.size, bits.dtype)
+    np.left_shift(bits, 1, out=doubled)
+    most, least = _bounds(old.name, new.name)
+    if int(doubled.max()) > most:
+        return False
+    np.subtract(doubled, 1, out=doubled)  # zero is the largest now
+    return int(doubled.min()) >= least - 1
 
 
 def nan_count(block: Array, old: Dtype, scratch: Scratch) -> int:
@@ -75,18 +91,6 @@ def nan_count(block: Array, old: Dtype, scratch: Scratch) -> int:
     if old.kind not in ("float", "complex"):
         return 0
     return int(np.count_nonzero(np.isnan(old.wide(block, scratch))))
-
-
-def _all_fit(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> bool:
-    """Return whether no magnitude but zero is out of range, and none is NaN or infinite."""
-    bits = block.view(f"u{block.itemsize}")
-    doubled = scratch.take("magnitudes", bits.size, bits.dtype)
-    np.left_shift(bits, 1, out=doubled)
-    most, least = _bounds(old.name, new.name)
-    if int(doubled.max()) > most:
-        return False
-    np.subtract(doubled, 1, out=doubled)  # zero is the largest now
-    return int(doubled.min()) >= least - 1
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -13,7 +11,7 @@ from paramtool.elements.scratch import Scratch
 from paramtool.errors import ParamtoolError
 
 
-def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> Array:
+def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch, *, may_have_nan: bool = True) -> Array:
     """Return a flat block of `old` as a block of `new`, whose bits it then holds.
 
     Values that a dtype of whole numbers does not reach are left as this machine's instructions leave
@@ -23,6 +21,7 @@ def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> Array:
         block: flat.
         old, new: dtypes.
         scratch: where the result may be, until the next call with it.
+        may_have_nan: False spares a look for NaN.
 
     Raises:
         ParamtoolError: if torch has no such cast.
@@ -45,7 +44,9 @@ def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> Array:
         single = _into(wide, np.float32, scratch, "single")  # torch rounds to short floats by way of float32
         if new.name == "float16":
             return _into(single, np.float16, scratch, "cast")
-        return _to_bfloat16(single, scratch) if new.name == "bfloat16" else encoder(new.name)(single)
+        if new.name == "bfloat16":
+            return _to_bfloat16(single, scratch, may_have_nan)
+        return encoder(new.name)(single)
 
 
 def can_cast(old: Dtype, new: Dtype) -> bool:
@@ -69,20 +70,17 @@ def _to_complex(wide: Array, new: Dtype) -> Array:
     return parts.astype(np.float16).view(np.uint32)
 
 
-def _to_bfloat16(single: Array, scratch: Scratch) -> Array:
+def _to_bfloat16(single: Array, scratch: Scratch, may_have_nan: bool) -> Array:
     """Round to the nearest of 16 bits, the even one of two; NaN is 0x7FC0."""
     bits: Array = single.view(np.uint32)
-    rounded = scratch.take("rounded", bits.size, np.uint32)
+    rounded = scratch.take("bits", bits.size, np.uint32)
     np.right_shift(bits, 16, out=rounded)
     np.bitwise_and(rounded, 1, out=rounded)
     np.add(rounded, 0x7FFF, out=rounded)
     np.add(rounded, bits, out=rounded)
+    np.right_shift(rounded, 16, out=rounded)
     found = scratch.take("cast", bits.size, np.uint16)
-    np.copyto(found, rounded.view(np.uint16)[_UPPER_HALVES])
-    is_nan = np.isnan(single)
-    if is_nan.any():
+    np.copyto(found, rounded, casting="unsafe")  # quicker than to take every second half
+    if may_have_nan and (is_nan := np.isnan(single)).any():
         found[is_nan] = 0x7FC0
     return found
-
-
-_UPPER_HALVES = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paramtool.elements.cast_losses import Losses, losses, nan_count
+from paramtool.elements.cast_losses import Losses, all_fit, losses, nan_count
 from paramtool.elements.cast_losses import loses as may_lose
 from paramtool.elements.casts import cast
 from paramtool.elements.dtypes import DTYPES, memory_of
@@ -137,10 +137,11 @@ class Conversions:
         is_narrow, scratch = may_lose(old, new), own_scratch()
         total, position = Losses(), start * new.itemsize
         for block in self.plan.sources.elements(item).blocks(item.was, start, start + CHUNK):
-            result = cast(block, old, new, scratch)
-            if is_narrow:
-                total.add(losses(block, old, new, result, scratch))
-            elif count_nan:
+            is_safe = is_narrow and all_fit(block, old, new, scratch)
+            result = cast(block, old, new, scratch, may_have_nan=not is_safe)
+            if is_narrow and not is_safe:
+                total.add(losses(block, old, new, result))
+            elif count_nan and not is_narrow:
                 total.nan += nan_count(block, old, scratch)
             if writer is not None:
                 writer.write(item.name, position, memory_of(result))
