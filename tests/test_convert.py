@@ -148,7 +148,8 @@ def _sources(state: dict[str, Tensor]) -> dict[str, Any]:
     torch.save(state, "legacy.pt", _use_new_zipfile_serialization=False)
     torch.save({"state_dict": state, "step": 1}, "train.ckpt")
     save_file(state, "file.safetensors")
-    np.savez("arrays.npz", **{name: each.numpy() for name, each in state.items()})
+    arrays: dict[str, Any] = {name: each.numpy() for name, each in state.items()}
+    np.savez("arrays.npz", **arrays)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dcp_save({"model": state}, checkpoint_id="dcp", no_dist=True)
@@ -183,7 +184,7 @@ def test_every_format_is_a_source(run: Run) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         script = torch.jit.script(nn.Linear(2, 2))
-        script.save("script.pt")
+        torch.jit.save(script, "script.pt")
     assert run("convert", "script.pt", "-o", "s.safetensors").status == 0
     assert same(load_file("s.safetensors"), script.state_dict())
 
@@ -226,7 +227,7 @@ class TestTies:
             found = load_file(f"{path}.safetensors")
             assert [name for name in found if name in ("wte.weight", "head.weight")] == [first]
             loaded = Tied()
-            assert load_model(loaded, f"{path}.safetensors") == (set(), [])
+            load_model(loaded, f"{path}.safetensors", strict=True)
             assert same(loaded.state_dict(), module.state_dict())
 
     def test_a_mapped_name_becomes_a_tie_of_an_archive_and_a_tensor_by_untie(self, run: Run) -> None:
@@ -432,4 +433,4 @@ def test_python_users_get_the_same(folder: Path) -> None:
         ({"sources": "in.pt", "dry_run": True, "fail_on": ["x"]}, "fail_on takes overflow, underflow, nan"),
     ):
         with pytest.raises(paramtool.BadArgument, match=message):
-            paramtool.convert(**arguments)  # type: ignore[arg-type]
+            paramtool.convert(**arguments)

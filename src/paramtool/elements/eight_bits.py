@@ -68,7 +68,10 @@ class EightBits:
             codes |= np.signbit(values).astype(np.uint8) << 7
         else:
             codes |= ((codes > 0) & np.signbit(values)).astype(np.uint8) << 7
-        codes[np.isnan(values)] = self.nan
+        is_nan = np.isnan(values)
+        if is_nan.any():
+            signs = np.signbit(values[is_nan]).astype(np.uint8) << 7 if self.has_minus_zero else 0
+            codes[is_nan] = self.nan | signs
         return codes
 
 
