@@ -267,7 +267,15 @@ def test_a_narrow_table_looks_the_same(
 
 def test_help_looks_the_same(golden: SnapshotAssertion, run: Run) -> None:
     """The help of the tool and of each command says what it last said."""
-    commands: tuple[list[str], ...] = ([], ["inspect"], ["shared"], ["grad"], ["diff"], ["schema"])
+    commands: tuple[list[str], ...] = (
+        [],
+        ["inspect"],
+        ["shared"],
+        ["grad"],
+        ["diff"],
+        ["convert"],
+        ["schema"],
+    )
     texts = [run(*command, "--help").stdout for command in commands]
     assert "\n".join(texts) == golden
 

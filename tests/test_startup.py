@@ -50,6 +50,8 @@ NEVER = (*OF_TORCH, *HEAVY, "paramtool.files.writing")
 NOT_FOR_NAMES = ("numpy", "importlib.metadata", "paramtool.structure", "paramtool.network")
 CHECKPOINT = (*NEVER, *OF_SPECS, *OF_OTHERS, *OF_JSON)
 SAFETENSORS = (*CHECKPOINT, *OF_PICKLES)
+CONVERSION = (*OF_TORCH, *HEAVY, *OF_SPECS, *OF_OTHERS, *OF_JSON, "paramtool.network", "paramtool.structure")
+OF_ARCHIVES = ("paramtool.files.torch_format", "paramtool.files.state_pickle")
 SPEC = (*NEVER, "numpy", *OF_OTHERS, *OF_JSON, *OF_PICKLES, *OF_SAFETENSORS, "paramtool.models.checkpoint")
 SNAPSHOT = (*NEVER, *NOT_FOR_NAMES, *OF_SPECS, *OF_OTHERS, *OF_PICKLES, *OF_SAFETENSORS)
 
@@ -68,6 +70,10 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "inspect w.pt": (*CHECKPOINT, *OF_SAFETENSORS, *NOT_FOR_NAMES),
     "shared w.pt": (*CHECKPOINT, *OF_SAFETENSORS, *NOT_FOR_NAMES),
     "diff w.pt w.safetensors": (*CHECKPOINT, *NOT_FOR_NAMES),
+    "convert w.safetensors -o c.safetensors --dtype float16 --force": (*CONVERSION, *OF_PICKLES, *OF_ARCHIVES),
+    "convert w.safetensors -o c.pt --force": CONVERSION,
+    "convert w.pt -o c.safetensors --force": (*CONVERSION, *OF_ARCHIVES),
+    "convert --help": (*NEVER, *NOT_FOR_NAMES, *OF_SPECS, "paramtool.operations.conversion"),
     "inspect mlp.yaml": SPEC,
     "shared mlp.yaml": SPEC,
     "check mlp.yaml --parameters 19": SPEC,

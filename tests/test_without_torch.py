@@ -64,6 +64,8 @@ def test_names_shapes_and_stored_values_need_no_torch(weights: str) -> None:
         ["diff", weights, weights, "--values"],
         ["check", gpt2],
         ["check", weights, "--finite", "--parameters", "19"],
+        ["convert", weights, "-o", weights.replace("w.", "c."), "--dtype", "float16"],
+        ["convert", weights, "-o", weights.replace("w.safetensors", "c.pt")],
         ["initializers"],
         ["schema"],
     )
