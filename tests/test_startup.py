@@ -70,7 +70,7 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "inspect w.pt": (*CHECKPOINT, *OF_SAFETENSORS, *NOT_FOR_NAMES),
     "shared w.pt": (*CHECKPOINT, *OF_SAFETENSORS, *NOT_FOR_NAMES),
     "diff w.pt w.safetensors": (*CHECKPOINT, *NOT_FOR_NAMES),
-    "convert w.safetensors -o c.safetensors --dtype float16 --force": (*CONVERSION, *OF_PICKLES, *OF_ARCHIVES),
+    "convert w.safetensors -o c.safetensors --force": (*CONVERSION, *OF_PICKLES, *OF_ARCHIVES),
     "convert w.safetensors -o c.pt --force": CONVERSION,
     "convert w.pt -o c.safetensors --force": (*CONVERSION, *OF_ARCHIVES),
     "convert --help": (*NEVER, *NOT_FOR_NAMES, *OF_SPECS, "paramtool.operations.conversion"),

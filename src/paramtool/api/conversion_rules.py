@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from paramtool.api.diff import diff
 from paramtool.elements.dtypes import DTYPES
 from paramtool.errors import BadArgument, NothingMatched, ParamtoolError, shorten
 from paramtool.operations.conversion.rules import (
@@ -93,6 +92,8 @@ def _rename(pattern: str, replacement: str) -> Rule:
 
 
 def _rename_from(a: str, b: str) -> Rule:
+    from paramtool.api.diff import diff
+
     written = f"--rename-from {a} {b}"
     found = {row.name: row.new_name for row in diff(a, b) if row.change == "renamed"}
     names = {was: now for was, now in found.items() if now is not None}

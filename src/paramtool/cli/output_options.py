@@ -7,7 +7,6 @@ from pathlib import Path
 from paramtool.api.target import Target
 from paramtool.cli.progress import progress_bar
 from paramtool.errors import ParamtoolError
-from paramtool.language.option_values import read_size
 
 
 def read_target(
@@ -26,5 +25,9 @@ def read_target(
         return None
     if not output:  # with shards it would be the folder one is in
         raise ParamtoolError("the PATH for --output is empty")
-    size = read_size("--max-shard-size", max_shard_size, command) if max_shard_size is not None else None
+    if max_shard_size is None:
+        return Target(Path(output), None, force, jobs or 0, progress_bar)
+    from paramtool.language.option_values import read_size  # a reader of YAML, for one word
+
+    size = read_size("--max-shard-size", max_shard_size, command)
     return Target(Path(output), size, force, jobs or 0, progress_bar)
