@@ -44,7 +44,7 @@ bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
 	$(BIN)/python -m benchmarks
 
 golden: $(INSTALLED)  ## write the golden files anew; read the diff
-	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_readme.py
+	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_pages.py
 
 schema: $(INSTALLED)  ## write the shipped facts of the installed torch, and check the table against it
 	$(BIN)/python -W ignore tools/write_catalog.py

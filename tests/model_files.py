@@ -1,4 +1,4 @@
-"""One small file or folder for each kind of MODEL that the README names, made by what usually makes it."""
+"""One small file or folder for each kind of MODEL that the docs name, made by what usually makes it."""
 
 from __future__ import annotations
 

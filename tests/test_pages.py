@@ -1,4 +1,4 @@
-"""The README shows what the tool prints; ``make golden`` writes it anew."""
+"""README and docs show what the tool prints; ``make golden`` writes it anew."""
 
 from __future__ import annotations
 
@@ -18,27 +18,32 @@ from tests.model_files import write_models
 from tests.warm import warm_command
 
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in [README, *sorted(DOCS.rglob("*.md"))]}
 BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
 NOT_RUN = ("pip ", "make ")
 WRITES = re.compile(r" -o | > ")  # and is followed by commands that read
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> Path:
+    """Return a folder as a reader has it: configs, the first spec as model.yaml, and a file of each kind."""
+    found = tmp_path_factory.mktemp("models")
+    shutil.copytree(CONFIGS, found / "configs")
+    first = next(block for block in BLOCK.finditer(README.read_text("utf-8")) if block["language"] == "yaml")
+    (found / "model.yaml").write_text(first["text"], "utf-8")
+    write_models(found)
+    rest = "paramtool inspect configs/resnet18.yaml --buffers --json > resnet18.json"
+    rest += "; paramtool init -p weight --xavier-normal -p bias --zeros -o weights.safetensors"
+    printed(rest, found, tools)
+    return found
+
+
 @pytest.fixture
 def folder(tmp_path: Path, models: Path) -> Path:
-    """Return a folder as the README's reader has it: the configs, and the first spec as model.yaml."""
-    shutil.copytree(CONFIGS, tmp_path / "configs")
-    first = next(block for block in BLOCK.finditer(README.read_text("utf-8")) if block["language"] == "yaml")
-    (tmp_path / "model.yaml").write_text(first["text"], "utf-8")
+    """Return a copy of that folder, to write to."""
     shutil.copytree(models, tmp_path, dirs_exist_ok=True, symlinks=True)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a file for each kind of MODEL."""
-    found = tmp_path_factory.mktemp("models")
-    write_models(found)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,41 +90,44 @@ def sessions(text: str) -> Iterator[tuple[str, str]]:
             yield block[0], command
 
 
-def test_the_readme_shows_what_the_commands_print(
-    folder: Path, tools: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize(
+    "page", [page for page, path in PAGES.items() if any(sessions(path.read_text("utf-8")))]
+)
+def test_a_page_shows_what_the_commands_print(
+    page: str, folder: Path, tools: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Every command in the README prints what stands below it."""
-    text = README.read_text("utf-8")
+    """Every command of a page prints what stands below it, in a folder of the page's own."""
+    text = fresh = PAGES[page].read_text("utf-8")
     found = list(sessions(text))
-    assert len(found) > 8
-    fresh = text
     outputs = printed_by([each for _, each in found], folder, tools)
     for (block, command), output in zip(found, outputs, strict=True):
         fresh = fresh.replace(block, f"```console\n$ {command}\n{output}```\n")
     if request.config.getoption("--snapshot-update"):
-        README.write_text(fresh, "utf-8")
+        PAGES[page].write_text(fresh, "utf-8")
     else:
         assert fresh == text
 
 
-def test_what_a_notebook_does_is_a_line(folder: Path, tools: Path) -> None:
-    """Each command in the table of what a notebook does is done, without a word of error."""
-    section = README.read_text("utf-8").partition("## What a notebook does")[2].partition("\n## ")[0]
+def table_commands(page: str, heading: str) -> list[str]:
+    """Return the command at the end of each row of the table below a heading."""
+    section = PAGES[page].read_text("utf-8").partition(f"# {heading}\n")[2].partition("\n## ")[0]
     commands = re.findall(r"\| `(paramtool [^`]+)` \|$", section, re.MULTILINE)
     assert len(commands) == section.count("\n| ") - 1
-    for command in commands:
-        lines = printed(f"{command}; echo $?", folder, tools).splitlines()
-        assert (lines[-1], "error" in "".join(lines)) == ("0", False), command
+    return commands
+
+
+def test_what_a_notebook_does_is_a_line(folder: Path, tools: Path) -> None:
+    """Each command in the table of what a notebook does is done, without a word of error."""
+    commands = table_commands("docs/tutorial.md", "What a notebook does, in one line")
+    shown = printed_by([f"{each}; echo $?" for each in commands], folder, tools)
+    for command, output in zip(commands, shown, strict=True):
+        assert (output.splitlines()[-1], "error" in output) == ("0", False), command
 
 
 def test_every_kind_of_model_is_opened(folder: Path, tools: Path) -> None:
     """Each line in the list of what MODEL may be shows at least one tensor, or the files to choose from."""
-    section = README.read_text("utf-8").partition("## Any MODEL")[2].partition("\n## ")[0]
-    commands = re.findall(r"\| `(paramtool [^`]+)` \|$", section, re.MULTILINE)
-    assert len(commands) == section.count("\n| ") - 1 > 15
-    rest = "paramtool inspect configs/mlp.yaml --json > resnet18.json"
-    rest += "; paramtool init -p . --ones -o weights.safetensors"
-    printed(rest, folder, tools)
+    commands = table_commands("docs/checkpoints.md", "Any MODEL")
+    assert len(commands) > 15
     shown = printed_by([f"{each}; echo $?" for each in commands], folder, tools)
     for command, output in zip(commands, shown, strict=True):
         *lines, status = output.splitlines()
@@ -129,17 +137,31 @@ def test_every_kind_of_model_is_opened(folder: Path, tools: Path) -> None:
         )
 
 
-def test_the_readme_python_runs() -> None:
-    """The Python in the README runs as it stands."""
-    code = [
-        block["text"] for block in BLOCK.finditer(README.read_text("utf-8")) if block["language"] == "python"
-    ]
-    assert code
-    for text in code:
-        exec(compile(text, "README.md", "exec"), {})
+def test_the_python_of_a_page_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python of each page runs as it stands, from its first block to its last."""
+    monkeypatch.chdir(folder)
+    ran = 0
+    for page, path in PAGES.items():
+        names: dict[str, object] = {}
+        for block in BLOCK.finditer(path.read_text("utf-8")):
+            if block["language"] == "python":
+                exec(compile(block["text"], page, "exec"), names)
+                ran += 1
+    assert ran > 1
 
 
-def test_every_config_in_the_readme_exists() -> None:
-    """A config that the README names is in configs/."""
-    named = set(re.findall(r"configs/(\w+\.yaml)", README.read_text("utf-8")))
+def test_every_config_that_a_page_names_exists() -> None:
+    """A config that a page names is in configs/."""
+    named = {
+        each
+        for path in PAGES.values()
+        for each in re.findall(r"configs/(\w+\.yaml)", path.read_text("utf-8"))
+    }
     assert named <= {path.name for path in CONFIGS.glob("*.yaml")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_between_pages_leads_somewhere(page: str) -> None:
+    """Each link of a page that is no address is a file of the project."""
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGES[page].read_text("utf-8")):
+        assert (PAGES[page].parent / target).exists(), target
