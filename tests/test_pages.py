@@ -57,7 +57,8 @@ def printed(command: str, folder: Path, tools: Path) -> str:
     """Return what `command` prints, stdout and stderr as they come."""
     path = f"{tools}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONIOENCODING": "utf-8"}
-    environment.pop("PARAMTOOL_MODEL", None)
+    for variable in ("PARAMTOOL_MODEL", "COLUMNS", "FORCE_COLOR"):
+        environment.pop(variable, None)
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
