@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from paramtool.cli.command_group import SUMMARIES
 from tests.conftest import CONFIGS, ROOT
 from tests.model_files import write_models
 from tests.warm import warm_command
@@ -166,3 +167,35 @@ def test_a_link_between_pages_leads_somewhere(page: str) -> None:
     """Each link of a page that is no address is a file of the project."""
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGES[page].read_text("utf-8")):
         assert (PAGES[page].parent / target).exists(), target
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    """A page that no toctree names would be built, and found by nobody."""
+    named = {DOCS / "index.md"}
+    for path in DOCS.rglob("*.md"):
+        for tree in re.findall(r"```{toctree}\n(.*?)```", path.read_text("utf-8"), re.DOTALL):
+            lines = [line for line in tree.splitlines() if line and not line.startswith(":")]
+            named |= {path.parent / f"{line}.md" for line in lines}
+    assert named == set(DOCS.rglob("*.md"))
+
+
+def test_the_readme_is_short() -> None:
+    """It is read in a minute; the rest is in docs/."""
+    assert len(README.read_text("utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("command", SUMMARIES)
+def test_every_command_has_a_page_with_its_help(command: str) -> None:
+    """The page is in docs/commands, and shows what ``--help`` prints."""
+    text = PAGES[f"docs/commands/{command}.md"].read_text("utf-8")
+    assert f"\n$ paramtool {command} --help\n" in text
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """Sphinx finds every link, target and docstring in order; it is not needed for anything else."""
+    pytest.importorskip("sphinx", reason="`make docs` installs Sphinx")
+    options = ("-W", "--keep-going", "-n", "-q", "-b", "html")
+    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(tmp_path / "site")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "site" / "commands" / "inspect.html").exists()
