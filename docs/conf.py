@@ -21,7 +21,6 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "paramtool"
-html_static_path = ["pictures"]
 html_show_sphinx = False
 pygments_style, pygments_dark_style = "sphinx", "monokai"
 

@@ -179,6 +179,17 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     assert named == set(DOCS.rglob("*.md"))
 
 
+def test_model_yaml_is_the_same_on_every_page() -> None:
+    """Commands without MODEL are about one spec, wherever it is shown."""
+    blocks = [match for path in PAGES.values() for match in BLOCK.finditer(path.read_text("utf-8"))]
+    shown = {
+        match["text"]
+        for match in blocks
+        if match["language"] == "yaml" and match["text"].startswith("model:")
+    }
+    assert len(shown) == 1
+
+
 def test_the_readme_is_short() -> None:
     """It is read in a minute; the rest is in docs/."""
     assert len(README.read_text("utf-8").splitlines()) <= 150
