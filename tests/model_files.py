@@ -50,6 +50,23 @@ def write_models(folder: Path) -> None:
     write_lab(folder)
     _others(folder, net)
     _folders(folder, net)
+    write_sources(folder)
+
+
+def write_sources(folder: Path) -> None:
+    """Write what people convert: a checkpoint of DDP, a Hugging Face folder, a base and an adapter."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    torch.save({f"module.{name}": each for name, each in net.state_dict().items()}, folder / "ddp.pt")
+    blocks = {f"model.layers.{number}.weight": torch.randn(16, 16) for number in range(8)}
+    for name in ("hf-folder", "base", "lora-merged"):
+        (folder / name).mkdir()
+    save_file(blocks, folder / "hf-folder" / "model.safetensors", metadata={"format": "pt"})
+    (folder / "hf-folder" / "config.json").write_text('{"model_type": "llama"}')
+    base = {"embed.weight": torch.randn(10, 4), "head.weight": torch.randn(10, 4)}
+    save_file(base, folder / "base" / "model.safetensors")
+    merged = {"embed.weight": base["embed.weight"], "adapter.weight": torch.randn(4, 4)}
+    save_file(merged, folder / "lora-merged" / "model.safetensors")
 
 
 def _pickled(folder: Path, net: nn.Module) -> None:

@@ -27,7 +27,7 @@ def convert(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             show_default=False,
             help="Checkpoints: files, folders, or file.pt:key for a part of one.",
         ),
