@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from paramtool.elements.dtypes import Array, Dtype
-from paramtool.elements.eight_bits import encoder
+from paramtool.elements.eight_bits import encode
 from paramtool.elements.scratch import Scratch
 from paramtool.errors import ParamtoolError
 
@@ -46,7 +46,7 @@ def cast(block: Array, old: Dtype, new: Dtype, scratch: Scratch, *, may_have_nan
             return _into(single, np.float16, scratch, "cast")
         if new.name == "bfloat16":
             return _to_bfloat16(single, scratch, may_have_nan)
-        return encoder(new.name)(single)
+        return encode(single, new.name, scratch)
 
 
 def can_cast(old: Dtype, new: Dtype) -> bool:

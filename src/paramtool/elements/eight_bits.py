@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from paramtool.elements.scratch import Scratch
 
 Bits = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -101,9 +102,34 @@ def pairs() -> NDArray[np.float32]:
     return np.stack([values[codes & 15], values[codes >> 4]], axis=1)
 
 
-def encoder(name: str) -> Callable[[Floats], Bits]:
-    """Return what rounds float32 to a format, by torch's name."""
-    return _encode_exponents if name == "float8_e8m0fnu" else FORMATS[name].encode
+def encode(values: Floats, name: str, scratch: Scratch) -> Bits:
+    """Round float32 to a format by torch's name, as ``Tensor.to`` does; e8m0 too.
+
+    The upper 16 bits of a value look the code up.  If a lower bit is set, so is the last of these: then
+    they are on the same side of every halfway point as the value is.
+
+    Args:
+        values: flat.
+        name: of the format.
+        scratch: where the result is, until the next call with it.
+    """
+    bits = values.view(np.uint32)
+    lower = scratch.take("bits", bits.size, np.uint32)
+    np.bitwise_and(bits, 0xFFFF, out=lower)
+    is_set = scratch.take("set", bits.size, np.bool_)
+    np.not_equal(lower, 0, out=is_set)
+    np.right_shift(bits, 16, out=lower)
+    np.bitwise_or(lower, is_set, out=lower)
+    found = scratch.take("cast", bits.size, np.uint8)
+    return np.take(_codes(name), lower, out=found, mode="clip")
+
+
+@cache
+def _codes(name: str) -> Bits:
+    """Return the code of each value of 16 bits, those of bfloat16."""
+    values = (np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)).view(np.float32)
+    with np.errstate(invalid="ignore"):
+        return _encode_exponents(values) if name == "float8_e8m0fnu" else FORMATS[name].encode(values)
 
 
 def _encode_exponents(values: Floats) -> Bits:
