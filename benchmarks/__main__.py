@@ -48,6 +48,14 @@ for name, w in load_file(sys.argv[1]).items():
 """
 
 
+CAST = """
+import sys, torch
+from safetensors.torch import load_file, save_file
+cast = {name: w.to(torch.bfloat16) for name, w in load_file(sys.argv[1]).items()}
+save_file(cast, sys.argv[2], metadata={"format": "pt"})
+"""
+
+
 @dataclass(frozen=True)
 class Row:
     """One comparison; a goal of None is not set.
@@ -83,6 +91,7 @@ def rows(folder: Path) -> list[Row]:
     legacy, ranks = folder / "legacy.pth", folder / "ranks"
     made = disk / "paramtool-benchmark.safetensors"
     ours = (PARAMTOOL, "init", str(spec), *RULES, "-o", str(made))
+    converted = disk / "paramtool-converted.safetensors"
     llama = str(ROOT / "configs" / "llama3_70b.yaml")
     python = (sys.executable, "-W", "ignore", "-c")
     return [
@@ -137,6 +146,16 @@ def rows(folder: Path) -> list[Row]:
             0.35,
             0.25,
             before=ours,
+        ),
+        Row(
+            "convert of 354 M parameters to bfloat16",
+            "load_file, cast, save_file",
+            (PARAMTOOL, "convert", str(made), "-o", str(converted), "--dtype", "bfloat16"),
+            (*python, CAST, str(made), str(converted)),
+            0.50,
+            0.10,
+            before=ours,
+            makes=converted,
         ),
         *(
             Row(

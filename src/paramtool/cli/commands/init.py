@@ -83,7 +83,7 @@ def init(
     Rules run in order: the spec's init, then --recipe, then those on the command line.  A rule is a
     selector and the initializer after it: --pattern weight --normal 0.01 --pattern bias --zeros is
     two rules; --pattern . selects every parameter.  --weights replaces the spec's init, and without
-    any other rule --output converts the weights.
+    any other rule --output writes the weights as MODEL has them; convert needs no MODEL.
     """
     format = Format.json if json else format
     target = read_target(output, max_shard_size, force, jobs)
