@@ -215,7 +215,7 @@ def test_options_of_rules_are_taken_in_order(typed: str, rules: list[object], re
 
 
 def test_a_prefix_is_a_module_first() -> None:
-    """``module`` is the prefix of ``module.a``; if there is none, of ``module_a``, or it is inside of names."""
+    """``module`` is that of ``module.a``; if there is none, of ``module_a``, or it is inside of names."""
     assert without_prefix(["m.a", "ma", "m"], "m") == {"m.a": "a"}
     assert without_prefix(["ma", "m_b"], "m") == {"ma": "a", "m_b": "_b"}
     assert without_prefix(["ma"], "") == {}
