@@ -209,8 +209,8 @@ class TestTies:
         torch.save(model().state_dict(), "in.pt")
         result = run("convert", "in.pt", "-o", "out.safetensors")
         assert result.stderr == (
-            "note: 'head.weight' is stored again (160 B): it is tied to 'wte.weight', and safetensors has no"
-            " ties; --tie wte.weight head.weight stores it once\n"
+            "note: 'head.weight' is stored again (160 B): it is tied to 'wte.weight', and"
+            " safetensors has no ties; --tie wte.weight head.weight stores it once\n"
         )
 
     def test_tie_stores_once_as_save_model_does(self, run: Run) -> None:
@@ -243,6 +243,18 @@ class TestTies:
         result = run("convert", "in.safetensors", "-o", "all.safetensors", "--untie")
         assert (result.status, result.stderr) == (0, "")
         assert same(load_file("all.safetensors"), dict(module.state_dict()))
+
+    def test_three_names_are_tied_one_after_the_other(self, run: Run) -> None:
+        """A to B, and B to C; and what a file maps to another may become the one that is stored."""
+        save_file({name: torch.zeros(2) for name in "abc"}, "in.safetensors")
+        ties = ("--tie", "a", "b", "--tie", "b", "c")
+        assert run("convert", "in.safetensors", "-o", "out.safetensors", *ties).status == 0
+        assert list(load_file("out.safetensors")) == ["a"]
+        turned = ("--tie", "c", "a", "--tie", "c", "b")
+        assert run("convert", "out.safetensors", "-o", "turned.safetensors", *turned).status == 0
+        assert list(load_file("turned.safetensors")) == ["c"]
+        with safe_open("turned.safetensors", "pt") as file:
+            assert file.metadata() == {"format": "pt", "a": "c", "b": "c"}
 
     def test_only_equal_tensors_are_tied(self, run: Run) -> None:
         """Different values, shapes and dtypes are refused."""
@@ -283,6 +295,8 @@ class TestSeveral:
         assert result.status == 0
         assert "equal in x.safetensors" in result.stdout
         assert sorted(load_file("out.safetensors")) == ["a", "b", "c"]
+        shown = run("convert", "x.safetensors", "y.pt", "x.safetensors", "--dry-run").stdout
+        assert shown.count(" a  ") == 3
 
     @pytest.mark.parametrize(("prefer", "value"), [("first", 1.0), ("last", 2.0)])
     def test_different_values_need_a_preference(self, prefer: str, value: float, run: Run) -> None:

@@ -92,7 +92,9 @@ class TestTargets:
         elif link == "hard":
             os.link("in.safetensors", target)
         line = refused(run, "in.safetensors", "-o", target, "--force")
-        assert line == f"cannot write {target}: it is read; write somewhere else, and replace it afterwards"
+        assert (
+            line == f"cannot write {target}: it is a source; write somewhere else, and replace it afterwards"
+        )
 
     @pytest.mark.parametrize("target", ["hf", "link"])
     def test_the_output_is_the_folder_of_the_input(self, target: str, run: Run) -> None:
@@ -101,7 +103,7 @@ class TestTargets:
         Path("link").symlink_to("hf")
         save_file({"a": torch.ones(2)}, "hf/model.safetensors")
         line = refused(run, "hf", "-o", target, "--force", "--max-shard-size", "1GB")
-        assert line.startswith(f"cannot write {target}: it is read")
+        assert line.startswith(f"cannot write {target}: it holds a source")
 
     def test_an_existing_target_is_replaced_by_force(self, run: Run) -> None:
         """Without it, it stays."""

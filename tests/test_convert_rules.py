@@ -56,6 +56,8 @@ def applied(names: tuple[str, ...], *rules: tuple[str, ...]) -> list[str]:
         ([("rename", r"^module\.(.)\.", r"\1_"), ("pattern", "^a_")], ["a_weight", "a_bias"]),
         ([("strip-prefix", "module."), ("module", "b")], ["b.weight"]),
         ([("strip-prefix", "module"), ("module", "b")], ["b.weight"]),
+        ([("dtype", "step=int8"), ("exclude", "step"), ("pattern", "norm")], ["module.norm.weight"]),
+        ([("tie", "module.a.bias", "step"), ("exclude", "a|b|norm")], ["step"]),
         ([("exclude", "step"), ("rename", "module", "step"), ("pattern", r"step\.b")], ["step.b.weight"]),
     ],
 )
@@ -103,7 +105,7 @@ def test_any_permutation_is_a_rename(names: list[str], data: st.DataObject) -> N
         ("--pattern a --pattern nothing", "--pattern nothing matches no name"),
         ("--name stop", "--name stop matches no name; did you mean 'step'?"),
         ("--module module.c", "--module module.c matches no name"),
-        ("--rename nothing x", "--rename nothing 'x' matches no name"),
+        ("--rename nothing x", "--rename nothing x matches no name"),
         ("--strip-prefix model", "no name begins with 'model'"),
         ("--dtype nothing=float16", "--dtype nothing=float16 matches no name"),
         ("--tie step stop", "--tie step stop: no tensor is named 'stop'; did you mean 'step'?"),
@@ -159,7 +161,7 @@ def test_a_name_may_not_vanish(run: Run) -> None:
     result = run("convert", "in.safetensors", "-n", "--rename", "^step$", "")
     assert (result.status, result.stderr) == (
         2,
-        "error: --rename ^step$ '' leaves nothing of the name 'step'\n",
+        "error: --rename '^step$' '' leaves nothing of the name 'step'\n",
     )
 
 

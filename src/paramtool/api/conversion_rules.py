@@ -38,27 +38,30 @@ def read_rules(written: Sequence[Written]) -> list[Rule]:
     """Return the rules in their order.
 
     Selectors between two renames are one selection, as those of other commands are: several patterns are
-    alternatives.
+    alternatives.  It acts where the last of them stands.
 
     Raises:
         BadArgument: for a word that is no rule.
         ParamtoolError: for a pattern, a dtype or a model that is not one.
     """
     rules: list[Rule] = []
+    run: list[Rule] = []
     pending: list[Written] = []
-    after: list[Rule] = []
-    for each in written:
-        _check(each)
-        if each[0] in SELECTORS:
+    place = 0
+    for each in (*written, ()):
+        if each:
+            _check(each)
+        if each and each[0] in SELECTORS:
             pending.append(each)
-            continue
-        if each[0] in _RENAMES:
-            rules += [*_selection(pending), *after]
-            pending, after = [], []
-            rules.append(_READERS[each[0]](*each[1:]))
+            place = len(run)
+        elif each and each[0] not in _RENAMES:
+            run.append(_READERS[each[0]](*each[1:]))
         else:
-            after.append(_READERS[each[0]](*each[1:]))
-    return [*rules, *_selection(pending), *after]
+            rules += [*run[:place], *_selection(pending), *run[place:]]
+            run, pending, place = [], [], 0
+            if each:
+                rules.append(_READERS[each[0]](*each[1:]))
+    return rules
 
 
 def _check(each: Written) -> None:

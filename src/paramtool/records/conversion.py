@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from paramtool.records.column import COUNT, DTYPE, NAME, NBYTES, SHAPE, TIED_TO, column
+from paramtool.records.column import COUNT, DTYPE, INTERNAL, NAME, NBYTES, SHAPE, TIED_TO, column
 from paramtool.records.constructor import built_at_once
 from paramtool.records.report import Report, Sums
 
@@ -38,6 +38,7 @@ class ConversionRow:
         file: where it is written, the name of a shard in a folder.
         sha256: of its bytes in the file.
         count: the number of names this row stands for; 1 but for folded rows.
+        kind: what rows fold with: a name may be written, and left out of another source.
     """
 
     name: str = field(metadata=NAME)
@@ -55,6 +56,7 @@ class ConversionRow:
     file: str | None = field(default=None, metadata=column(shown="never", pooled="first"))
     sha256: str | None = field(default=None, metadata=column(shown="never", pooled="first"))
     count: int = field(default=1, metadata=COUNT)
+    kind: str = field(default="written", repr=False, metadata=INTERNAL)
 
 
 @dataclass(frozen=True, kw_only=True)

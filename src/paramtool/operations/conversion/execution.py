@@ -112,9 +112,11 @@ class Conversions:
         most = self._orders.max_shard_size
         if kind is Kind.folder and most is None:
             most = max(1, self.nbytes)
-        if is_any(target, sources) or (kind is Kind.folder and is_any(target, {p.parent for p in sources})):
+        is_folder = kind is Kind.folder and is_any(target, {path.parent for path in sources})
+        if is_folder or is_any(target, sources):
+            what = "it holds a source" if is_folder else "it is a source"
             hint = "write somewhere else, and replace it afterwards"
-            raise ParamtoolError(f"cannot write {target}: it is read", hint=hint)
+            raise ParamtoolError(f"cannot write {target}: {what}", hint=hint)
         ties = {} if kind is Kind.archive else self.plan.ties
         return WeightsWriter(
             target, entries, metadata={**ties, **self.metadata}, max_shard_size=most,

@@ -33,8 +33,10 @@ def before(plan: Plan, orders: Orders) -> Iterator[str]:
     if copies and not plan.ties_are_stored and "--untie" not in plan.rules:
         first, second = copies[0]
         more = sum(plan.sizes[each.name] for _, each in copies)
-        again = f"'{second.name}'{and_more(len(copies) - 1)} is stored again ({byte_size(more)})"
-        why = f"it is tied to '{first.name}', and safetensors has no ties"
+        verb = "is" if len(copies) == 1 else "are"
+        again = f"'{second.name}'{and_more(len(copies) - 1)} {verb} stored again ({byte_size(more)})"
+        subject = "it" if len(copies) == 1 else f"'{second.name}'"
+        why = f"{subject} is tied to '{first.name}', and safetensors has no ties"
         yield f"{again}: {why}; --tie {first.name} {second.name} stores it once"
     for each in plan.sources.checkpoints:
         groups = _overlaps(each)

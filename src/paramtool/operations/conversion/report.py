@@ -66,6 +66,7 @@ def _row(
             dtype=item.stored.dtype,
             nbytes=item.stored.nbytes,
             left_out=item.left_out,
+            kind=f"left out of {item.source}",
             source=source,
             shape=item.stored.shape,
         )

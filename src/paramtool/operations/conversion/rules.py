@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Protocol
 
 from paramtool.elements.casts import can_cast
@@ -96,7 +97,7 @@ class Rename:
 
     @property
     def written(self) -> str:
-        return f"--rename {self.pattern.pattern} '{self.replacement}'"
+        return f"--rename {quote(self.pattern.pattern)} {quote(self.replacement)}"
 
     def apply(self, items: Sequence[Item], are_equal: Callable[[Item, Item], bool]) -> None:
         """Rename; all names at once."""
@@ -226,7 +227,9 @@ class Tie:
             moved = [each for each in items if each.memory is other.memory]
             for each in moved:
                 each.memory, each.dtype, each.is_mapped = one.memory, one.dtype, True
-        other.is_mapped, one.is_mapped = True, False
+        other.is_mapped = True
+        if all(each.is_mapped for each in items if each.memory is one.memory):
+            one.is_mapped = False
 
     def _check_equal(self, one: Item, other: Item, are_equal: Callable[[Item, Item], bool]) -> None:
         for what in ("shape", "dtype"):
