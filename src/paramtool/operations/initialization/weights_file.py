@@ -37,7 +37,7 @@ def save(
     rules: Sequence[Rule] = (),
     *,
     fills: Mapping[str, Fills] | None = None,
-    loaded: Callable[[str], Iterator[Tensor]] | None = None,
+    loaded: Callable[..., Iterator[Tensor]] | None = None,
     done: Initialization | None = None,
     seed: int = 0,
     jobs: int = 1,
@@ -126,7 +126,7 @@ def _saved(
     module: nn.Module,
     targets: Sequence[Target],
     fills: Mapping[str, Fills] | None,
-    loaded: Callable[[str], Iterator[Tensor]] | None = None,
+    loaded: Callable[..., Iterator[Tensor]] | None = None,
 ) -> tuple[list[StoredTensor], dict[str, str]]:
     """Return what to store, and the names that stand for another."""
     steps = {target.name: target.steps for target in targets}
