@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,9 @@ def diff(
         compared = changed_values(was, now, atol, rtol)
     a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
     state = was.state_dict()
-    return differences(a, b, compared, load=Load(state, now.load_answer(state)))
+    load = Load(state, now.load_answer(state))
+    with was.reading() if values else nullcontext(), now.reading() if values else nullcontext():
+        return differences(a, b, compared, load=load)
 
 
 def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from paramtool.errors import CannotAnswer, ParamtoolError
@@ -116,6 +117,10 @@ class Model:
             ParamtoolError: if it cannot be built or read.
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Return what surrounds every reading of `elements`."""
+        return nullcontext()
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Return the live module, built when first needed.

@@ -41,6 +41,10 @@ class ObjectModel(BuiltModel):
             from paramtool.network import python_object
         return python_object.values(self.wanted, rng) if values else python_object.structure(self.wanted)
 
+    def _may_stream(self) -> bool:
+        """Return False: the laws are only found by running the code, which must then run again for values."""
+        return False
+
     def stream(self, *, rules: bool, rng: str) -> Stream | None:
         """Return the laws by which the constructors fill each tensor, if all are known."""
         del rules
