@@ -148,9 +148,9 @@ def is_known(module: nn.Module, fills: Mapping[str, Fills]) -> bool:
     Parametrized ones do not: what a rule gives the forward is stored as something else.  Nor do tensors
     over common memory, where a rule on one changes the others.
     """
-    stored = (named for named in named_tensors(module) if named.is_stored and named.tensor.numel())
+    stored = (named for named in named_tensors(module) if named.is_stored and not is_lazy(named.tensor))
     is_separate = is_plain(module) and not has_overlap(module)
-    return is_separate and all(named.name in fills for named in stored)
+    return is_separate and all(named.name in fills for named in stored if named.tensor.numel())
 
 
 def is_plain(module: nn.Module) -> bool:
