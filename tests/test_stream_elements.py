@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import paramtool
 from paramtool.elements.digests import digest
@@ -193,6 +197,48 @@ def test_values_that_somebody_changed_in_memory_are_read_there() -> None:
     with torch.no_grad():
         model.network().module.get_parameter("0.bias").fill_(7)
     assert {row.name: row.mean for row in model.listing(stats=True).rows}["0.bias"] == 7
+
+
+def test_progress_is_told_of_every_byte() -> None:
+    """Of statistics, what is ahead is what is read."""
+    model = _open(CONFIGS / "mlp.yaml")
+    told: list[int | None] = []
+
+    @contextmanager
+    def progress(total: int | None) -> Iterator[Callable[[int], object]]:
+        done: list[int] = []
+        yield done.append
+        told.extend((total, sum(done)))
+
+    model.progress = progress
+    initialized(model).listing(stats=True)
+    model.listing(module="0", stats=True)
+    assert told == [76, 76, 60, 60]
+
+
+FACTORY = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Linear(1000000, 1000000), nn.Linear(2, 2))
+"""
+
+
+def test_an_object_that_does_not_fit_in_memory_is_read(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code runs once more, to find the laws; one that fits runs once."""
+    (tmp_path / "large_net.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    found = run("inspect", "large_net:net", "--stats", "--module", "1", "--json")
+    assert found.status == 0, found.stderr
+    expected = paramtool.inspect(nn.Sequential(nn.Linear(2, 2)), stats=True).columns
+    assert set(json.loads(found.stdout)["rows"][0]) >= {"mean", "std", "histogram"} & set(expected)
+    assert run("diff", "large_net:net", "large_net:net").status == 0
+    few = {"1.weight": torch.ones(2, 2)}
+    save_file(few, "w.safetensors")
+    assert run("diff", "w.safetensors", "large_net:net", "--values", "--name", "1.weight").status == 1
 
 
 QUESTIONS = (

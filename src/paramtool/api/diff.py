@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,9 @@ def diff(
     a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
     state = was.state_dict()
     load = Load(state, now.load_answer(state))
-    with was.reading() if values else nullcontext(), now.reading() if values else nullcontext():
+    if compared is None:
+        return differences(a, b, load=load)
+    with now.progress(None) as advance, was.reading(advance), now.reading(advance):
         return differences(a, b, compared, load=load)
 
 

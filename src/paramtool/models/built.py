@@ -116,7 +116,7 @@ class BuiltModel(Model):
         return self._made[0]
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self, advance: Callable[[int], object] = abs) -> Iterator[None]:
         """Make values in one thread of torch for each of ours, and say afterwards what was seen in them."""
         made = self._streamed()
         if made is None:
@@ -124,6 +124,7 @@ class BuiltModel(Model):
             return
         with torch_import():
             from paramtool.tensors.one_thread import one_thread
+        made.advance = advance
         with one_thread():
             yield
         self.note(*made.warnings())
@@ -143,8 +144,9 @@ class BuiltModel(Model):
 
         listed = parameters(part, model=self.name)
         lazy = [row.name for row in listed.rows if row.shape is None]
-        made = made.part(prefix(module)) if module else made
-        with self.reading():
+        ahead = sum(row.nbytes or 0 for row in listed.rows if row.counted) if stats else None
+        with self.progress(ahead) as advance, self.reading(advance):
+            made = made.part(prefix(module)) if module else made
             return measured(listed, made, stats=stats, values=values, jobs=jobs, missing=lazy)
 
     def layout(self, *, by_value: bool = False) -> Layout:
@@ -158,7 +160,7 @@ class BuiltModel(Model):
             return layout
         from paramtool.elements.equality import equal_values
 
-        with self.reading():
+        with self.progress(None) as advance, self.reading(advance):
             return layout.with_equal(equal_values(layout.readable, elements, jobs=available_cores()))
 
     def elements(self) -> Elements:

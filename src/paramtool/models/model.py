@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from paramtool.errors import CannotAnswer, ParamtoolError
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from paramtool.records.rule import Rule
 
 
+Progress: TypeAlias = Callable[[int | None], AbstractContextManager[Callable[[int], object]]]
+"""Takes the bytes that are ahead, None if nobody knows; gives what to call with the bytes that are done."""
+
+
 class Model:
     """A spec, a module, a checkpoint or a snapshot that is open, and answers for itself.
 
@@ -42,6 +46,7 @@ class Model:
         expectations: its expectations.
         contents: what its files hold beside the tensors that are listed.
         notes: everything that was worth a word while it was opened, built or read.
+        progress: is told how far the reading of values is that takes long.
     """
 
     is_buildable: ClassVar[bool] = False
@@ -57,6 +62,7 @@ class Model:
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         self.name = name
         self.notes: list[str] = []
+        self.progress: Progress = lambda _: nullcontext(lambda _: None)
         self._tell = tell
         self._listings: dict[tuple[str | None, bool, bool], Listing] = {}
         self._representatives: Mapping[str, str] | None = None
@@ -118,8 +124,13 @@ class Model:
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
-    def reading(self) -> AbstractContextManager[None]:
-        """Return what surrounds every reading of `elements`."""
+    def reading(self, advance: Callable[[int], object] = abs) -> AbstractContextManager[None]:
+        """Return what surrounds every reading of `elements`.
+
+        Args:
+            advance: is called with the bytes of each block that had to be made for it.
+        """
+        del advance
         return nullcontext()
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:

@@ -73,7 +73,9 @@ class TensorElements:
         """
         tensor = self._readable(name)
         for dimension, kept in enumerate(outline_indexes(tuple(tensor.shape))):
-            tensor = tensor.index_select(dimension, torch.tensor(kept, device=tensor.device))
+            tensor = tensor.index_select(
+                dimension, torch.tensor(kept, dtype=torch.int64, device=tensor.device)
+            )
         return array_of(tensor.reshape(-1))[0].reshape(tensor.shape)
 
 

@@ -92,12 +92,14 @@ class StreamElements:
 
     Attributes:
         warnings: what there is to say after they were read.
+        advance: is called with the bytes of each block that was made.
     """
 
     def __init__(
         self, tensors: Mapping[str, TensorStream], seed: int, warnings: Callable[[], list[str]] = list
     ) -> None:
         self.warnings = warnings
+        self.advance: Callable[[int], object] = abs
         self._tensors = tensors
         self._seed = seed
         self._free: list[tuple[Scratch, Scratch]] = []
@@ -108,7 +110,9 @@ class StreamElements:
     def part(self, start: str) -> StreamElements:
         """Return those whose names begin with `start`, by the rest of their names."""
         names = [name for name in self._tensors if name.startswith(start)]
-        return StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
+        part = StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
+        part.advance = self.advance
+        return part
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.
@@ -168,11 +172,14 @@ class StreamElements:
             flat = self._as_whole(each).view(-1)
             for number in numbers:
                 first = number * streams.BLOCK
-                yield first, array_of(flat[first : first + streams.BLOCK])[0]
+                block = flat[first : first + streams.BLOCK]
+                self.advance(block.nbytes)
+                yield first, array_of(block)[0]
             return
         with self._lent() as (scratch, room):
             blocks = each.blocks(numbers, self._seed, scratch, room)
             for number, block in zip(numbers, blocks, strict=True):
+                self.advance(block.nbytes)
                 yield number * streams.BLOCK, array_of(block)[0]
 
     def _as_whole(self, each: TensorStream) -> Tensor:
