@@ -15,14 +15,17 @@ from torch import Tensor
 from paramtool.elements.moments import Moments
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.operations.initialization.steps import Step, fill_whole, run_law
+from paramtool.operations.initialization.steps import Step, fill_whole, runner
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
-from paramtool.tensors.fills import Fills, run_fills
+from paramtool.tensors.fills import SMALLEST_PART, Filler, Fills, come_in_parts, filler
 from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import as_bytes
 from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
+
+PART = 1 << 18
+"""Elements that are drawn, measured and written while they are in the cache of a core."""
 
 
 @dataclass
@@ -81,23 +84,65 @@ class StoredTensor:
 
     def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Give `block`, flat and of the tensor's dtype, its values."""
-        if not self.is_replaced:
-            self.construct(block, number, seed, scratch)
-        for step in self.steps:
-            self.run(step, block, number, seed, scratch)
+        for fill in self._fillers(number, seed, scratch):
+            fill(block, number * streams.BLOCK)
+
+    def parts(self, number: int, seed: int, scratch: Scratch, room: Scratch) -> Iterator[Tensor]:
+        """Yield the values of a block in flat parts that stay in a core's cache, each good until the next."""
+        first = number * streams.BLOCK
+        count = min(streams.BLOCK, self.tensor.numel() - first)
+        if not self._comes_in_parts:
+            block = room.take(count, self.tensor.dtype)
+            self.fill(block, number, seed, scratch)
+            yield from torch.split(block, PART)
+            return
+        fillers = self._fillers(number, seed, scratch)
+        for start, stop in _cuts(count):
+            part = room.take(stop - start, self.tensor.dtype)
+            for fill in fillers:
+                fill(part, first + start)
+            yield part
+
+    @cached_property
+    def _comes_in_parts(self) -> bool:
+        """Whether its values may be drawn part after part; see `fills.come_in_parts`."""
+        numel = self.tensor.numel()
+        is_made_so = self.is_replaced or self.fills is None or come_in_parts(self.fills, numel)
+        return is_made_so and all(step.law and (step.law.in_parts or not step.law.random) for step in self.steps)
+
+    def _fillers(self, number: int, seed: int, scratch: Scratch) -> list[Filler]:
+        """Return what fills block `number`, in order, each with its own generator."""
+        fillers = [] if self.is_replaced else [self._constructor(number, seed, scratch)]
+        return fillers + [self._runner(step, number, seed, scratch) for step in self.steps]
+
+    def _constructor(self, number: int, seed: int, scratch: Scratch) -> Filler:
+        if self.fills is not None:
+            return filler(self.fills, number, seed, scratch)
+        return self._take
+
+    def _take(self, part: Tensor, first: int) -> None:
+        part.copy_(self._flat[first : first + part.numel()])
+
+    def _runner(self, step: Step, number: int, seed: int, scratch: Scratch) -> Filler:
+        assert step.law is not None
+        return runner(step.law, number, seed, self.name, scratch)
 
     def construct(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Give `block` what the constructor gave it."""
-        if self.fills is not None:
-            run_fills(self.fills, block, number, seed, scratch)
-        else:
-            first = number * streams.BLOCK
-            block.copy_(self._flat[first : first + block.numel()])
+        self._constructor(number, seed, scratch)(block, number * streams.BLOCK)
 
     def run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
         """Run one elementwise step on `block`."""
-        assert step.law is not None
-        run_law(step.law, block, number, seed, self.name, scratch)
+        self._runner(step, number, seed, scratch)(block, number * streams.BLOCK)
+
+
+def _cuts(count: int) -> Iterator[tuple[int, int]]:
+    """Yield where the parts of a block begin and end; none is too small to be drawn by itself."""
+    start = 0
+    while count - start >= PART + SMALLEST_PART:
+        yield start, start + PART
+        start += PART
+    yield start, count
 
 
 def write_all(
@@ -158,14 +203,15 @@ def _write_block(
     room: Scratch,
     lock: Any,
 ) -> int:
-    first = number * streams.BLOCK
-    count = min(streams.BLOCK, each.tensor.numel() - first)
-    size = each.tensor.dtype.itemsize
-    block = room.take(count, each.tensor.dtype)
-    each.fill(block, number, seed, scratch)
-    writer.write(each.name, first * size, as_bytes(block))
-    _learn(each, block, lock)
-    return count * size
+    start = position = number * streams.BLOCK * each.tensor.dtype.itemsize
+    moments = Moments()
+    for part in each.parts(number, seed, scratch, room):
+        writer.write(each.name, position, as_bytes(part))
+        _look(each, part, moments)
+        position += part.nbytes
+    with lock:
+        each.moments.merge(moments)
+    return position - start
 
 
 def _write_read(
@@ -207,13 +253,19 @@ def _write_whole(each: StoredTensor, writer: WeightsWriter, seed: int) -> int:
 
 
 def _learn(each: StoredTensor, flat: Tensor, lock: Any) -> None:
+    moments = Moments()
+    for part in torch.split(flat, PART):
+        _look(each, part, moments)
+    with lock:
+        each.moments.merge(moments)
+
+
+def _look(each: StoredTensor, flat: Tensor, moments: Moments) -> None:
+    """Take the elements of a tensor that rules fill into `moments`."""
     if not (each.steps and flat.is_floating_point()):
         return
-    moments = Moments()
     array, dtype = array_of(flat)
     if flat.dtype == torch.float32:
         moments.glance(array)
     else:
         moments.take(array, dtype)
-    with lock:
-        each.moments.merge(moments)
