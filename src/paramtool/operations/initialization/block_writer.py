@@ -14,7 +14,7 @@ from torch import Tensor
 from paramtool.elements.moments import Moments
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.operations.initialization.tensor_stream import TensorStream
+from paramtool.operations.initialization.tensor_stream import PART, TensorStream
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.kinds import is_strided, lack_of_values
@@ -102,30 +102,33 @@ def _write_blocks(
     room: Scratch,
     lock: Any,
 ) -> Iterator[int]:
-    first = numbers.start * streams.BLOCK * each.tensor.dtype.itemsize
-    for block in each.blocks(numbers, seed, scratch, room):
-        writer.write(each.name, first, as_bytes(block))
-        _learn(each, block, lock)
-        first += block.nbytes
-        yield block.nbytes
+    """Write blocks of a tensor, yield the bytes of each part, and take all of them into its moments."""
+    position = numbers.start * streams.BLOCK * each.tensor.dtype.itemsize
+    moments = Moments()
+    for part in each.parts(numbers, seed, scratch, room):
+        writer.write(each.name, position, as_bytes(part))
+        _look(each, part, moments)
+        position += part.nbytes
+        yield part.nbytes
+    with lock:
+        each.moments.merge(moments)
 
 
 def _write_whole(each: StoredTensor, writer: WeightsWriter, seed: int) -> int:
     """Fill a tensor that some initializer must see as a whole, and write it."""
     whole = each.whole(seed)
     writer.write(each.name, 0, as_bytes(whole))
-    _learn(each, whole.view(-1), threading.Lock())
+    for part in torch.split(whole.view(-1), PART):
+        _look(each, part, each.moments)
     return whole.nbytes
 
 
-def _learn(each: StoredTensor, flat: Tensor, lock: Any) -> None:
+def _look(each: StoredTensor, flat: Tensor, moments: Moments) -> None:
+    """Take the elements of a tensor that rules fill into `moments`."""
     if not (each.steps and flat.is_floating_point()):
         return
-    moments = Moments()
     array, dtype = array_of(flat)
     if flat.dtype == torch.float32:
         moments.glance(array)
     else:
         moments.take(array, dtype)
-    with lock:
-        each.moments.merge(moments)

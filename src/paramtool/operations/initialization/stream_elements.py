@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -157,30 +158,27 @@ class StreamElements:
             sizes = [1] * dimension + [-1] + [1] * (len(shape) - dimension - 1)
             places += (np.array(kept[dimension], np.int64) * step).reshape(sizes)
         found = np.empty(places.shape, self.dtype(name).held)
-        numbers = places // streams.BLOCK
-        for number in np.unique(numbers).tolist():
-            first = number * streams.BLOCK
-            for _, part in self._parts(self._tensors[name], first, first + 1):
-                inside = numbers == number
+        for number in np.unique(places // streams.BLOCK).tolist():
+            start = number * streams.BLOCK
+            for first, part in self._parts(self._tensors[name], start, start + 1):
+                inside = (places >= first) & (places < first + part.size)
                 found[inside] = part[places[inside] - first]
         return found
 
     def _parts(self, each: TensorStream, start: int, stop: int) -> Iterator[tuple[int, Array]]:
-        """Yield the whole blocks that have the elements from `start` to `stop`, and where each begins."""
+        """Yield the blocks that have the elements from `start` to `stop` in parts, and where each begins."""
         numbers = range(start // streams.BLOCK, -(-stop // streams.BLOCK))
-        if each.is_whole:
-            flat = self._as_whole(each).view(-1)
-            for number in numbers:
-                first = number * streams.BLOCK
-                block = flat[first : first + streams.BLOCK]
-                self.advance(block.nbytes)
-                yield first, array_of(block)[0]
-            return
+        first = numbers.start * streams.BLOCK
         with self._lent() as (scratch, room):
-            blocks = each.blocks(numbers, self._seed, scratch, room)
-            for number, block in zip(numbers, blocks, strict=True):
-                self.advance(block.nbytes)
-                yield number * streams.BLOCK, array_of(block)[0]
+            if each.is_whole:
+                flat = self._as_whole(each).view(-1)
+                parts = iter(torch.split(flat[first : numbers.stop * streams.BLOCK], streams.BLOCK))
+            else:
+                parts = each.parts(numbers, self._seed, scratch, room)
+            for part in parts:
+                self.advance(part.nbytes)
+                yield first, array_of(part)[0]
+                first += part.numel()
 
     def _as_whole(self, each: TensorStream) -> Tensor:
         """Return all of a tensor, of which the last few are kept: it is read chunk by chunk."""

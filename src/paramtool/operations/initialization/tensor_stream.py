@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -10,10 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from paramtool.operations.initialization.steps import Step, fill_whole, run_law
+from paramtool.operations.initialization.steps import Step, fill_whole, runner
 from paramtool.tensors import streams
-from paramtool.tensors.fills import Fills, run_fills
+from paramtool.tensors.fills import SMALLEST_PART, Filler, Fills, come_in_parts, filler
 from paramtool.tensors.scratch import Scratch
+
+PART = 1 << 18
+"""Elements that are drawn, measured and written while they are in the cache of a core."""
 
 
 class Loaded(Protocol):
@@ -61,21 +64,31 @@ class TensorStream:
         """Whether what a file holds comes into the values."""
         return self.loaded is not None and not self.is_replaced
 
-    def blocks(self, numbers: range, seed: int, scratch: Scratch, room: Scratch) -> Iterator[Tensor]:
-        """Yield consecutive blocks of `streams.BLOCK` elements, each good until the next.
+    def parts(self, numbers: range, seed: int, scratch: Scratch, room: Scratch) -> Iterator[Tensor]:
+        """Yield the values of consecutive blocks of random streams in flat parts, each good until the next.
+
+        Every part but the last of a block has `PART` elements, or is a whole block that was read.
 
         Args:
             numbers: those of the blocks.
             seed: of every stream.
             scratch: to draw in.
-            room: for the block itself.
+            room: for the part itself.
         """
         if self.is_read:
             for number, read in zip(numbers, self._read(numbers), strict=True):
                 yield self._stepped(read, number, seed, scratch, room)
-        else:
-            for number in numbers:
-                yield self._filled(number, seed, scratch, room)
+            return
+        for number in numbers:
+            first = number * streams.BLOCK
+            count = min(streams.BLOCK, self.tensor.numel() - first)
+            if self._comes_in_parts:
+                fillers = self._fillers(number, seed, scratch)
+                for start, stop in _cuts(count):
+                    yield self._filled(fillers, first + start, room.take(stop - start, self.tensor.dtype))
+            else:
+                block = room.take(count, self.tensor.dtype)
+                yield from torch.split(self._filled(self._fillers(number, seed, scratch), first, block), PART)
 
     @torch.no_grad()
     def whole(self, seed: int) -> Tensor:
@@ -91,13 +104,13 @@ class TensorStream:
                 block.copy_(read)
         elif not self.is_replaced:
             for number, block in streams.blocks(whole):
-                self._construct(block, number, seed, scratch)
+                self._constructor(number, seed, scratch)(block, number * streams.BLOCK)
         for position, step in enumerate(self.steps):
             if step.law is None:
                 fill_whole(step, position, whole, seed, self.name)
             else:
                 for number, block in streams.blocks(whole):
-                    self._run(step, block, number, seed, scratch)
+                    self._runner(step, number, seed, scratch)(block, number * streams.BLOCK)
         return whole
 
     def _read(self, numbers: range) -> Iterator[Tensor]:
@@ -108,14 +121,11 @@ class TensorStream:
             yield from torch.split(block, streams.BLOCK)
 
     @torch.no_grad()
-    def _filled(self, number: int, seed: int, scratch: Scratch, room: Scratch) -> Tensor:
-        first = number * streams.BLOCK
-        block = room.take(min(streams.BLOCK, self.tensor.numel() - first), self.tensor.dtype)
-        if not self.is_replaced:
-            self._construct(block, number, seed, scratch)
-        for step in self.steps:
-            self._run(step, block, number, seed, scratch)
-        return block
+    def _filled(self, fillers: Sequence[Filler], first: int, part: Tensor) -> Tensor:
+        """Fill a part whose first element has the number `first`, and return it."""
+        for fill in fillers:
+            fill(part, first)
+        return part
 
     @torch.no_grad()
     def _stepped(self, read: Tensor, number: int, seed: int, scratch: Scratch, room: Scratch) -> Tensor:
@@ -124,23 +134,43 @@ class TensorStream:
             return read
         block = room.take(read.numel(), read.dtype).copy_(read)
         for step in self.steps:
-            self._run(step, block, number, seed, scratch)
+            self._runner(step, number, seed, scratch)(block, number * streams.BLOCK)
         return block
 
-    def _construct(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
-        """Give `block` what the constructor gave it."""
-        if self.fills is not None:
-            run_fills(self.fills, block, number, seed, scratch)
-        else:
-            first = number * streams.BLOCK
-            block.copy_(self._flat[first : first + block.numel()])
+    @cached_property
+    def _comes_in_parts(self) -> bool:
+        """Whether its values may be drawn part after part; see `fills.come_in_parts`."""
+        is_made_so = self.is_replaced or self.fills is None or come_in_parts(self.fills, self.tensor.numel())
+        laws = [step.law for step in self.steps]
+        return is_made_so and all(law and (law.in_parts or not law.random) for law in laws)
 
-    def _run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
-        """Run one elementwise step on `block`."""
+    def _fillers(self, number: int, seed: int, scratch: Scratch) -> list[Filler]:
+        """Return what fills block `number`, in order, each with its own generator."""
+        fillers = [] if self.is_replaced else [self._constructor(number, seed, scratch)]
+        return fillers + [self._runner(step, number, seed, scratch) for step in self.steps]
+
+    def _constructor(self, number: int, seed: int, scratch: Scratch) -> Filler:
+        """Return what gives a part what the constructor gave it."""
+        return self._take if self.fills is None else filler(self.fills, number, seed, scratch)
+
+    def _take(self, part: Tensor, first: int) -> None:
+        part.copy_(self._flat[first : first + part.numel()])
+
+    def _runner(self, step: Step, number: int, seed: int, scratch: Scratch) -> Filler:
+        """Return what runs one elementwise step on a part."""
         assert step.law is not None
-        run_law(step.law, block, number, seed, self.name, scratch)
+        return runner(step.law, number, seed, self.name, scratch)
 
     @cached_property
     def _flat(self) -> Tensor:
         """The elements of `tensor` in row-major order: a copy of one that does not lie so."""
         return self.tensor.detach().reshape(-1)
+
+
+def _cuts(count: int) -> Iterator[tuple[int, int]]:
+    """Yield where the parts of a block begin and end; none is too small to be drawn by itself."""
+    start = 0
+    while count - start >= PART + SMALLEST_PART:
+        yield start, start + PART
+        start += PART
+    yield start, count
