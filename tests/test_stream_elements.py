@@ -88,7 +88,7 @@ def specs(draw: st.DrawFn) -> str:
 
 
 @given(specs())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_specs_have_the_values_of_the_built_model(text: str) -> None:
     """Statistics, histograms, printed values, digests and equal tensors, before the rules and after them."""
     spec = read(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from paramtool.cores import available_cores
 from paramtool.errors import ParamtoolError
-from paramtool.models.model import Model
+from paramtool.models.model import Model, ignore
 from paramtool.models.torch_import import torch_import
 from paramtool.name_parts import prefix
 
@@ -116,7 +116,7 @@ class BuiltModel(Model):
         return self._made[0]
 
     @contextmanager
-    def reading(self, advance: Callable[[int], object] = abs) -> Iterator[None]:
+    def reading(self, advance: Callable[[int], object] = ignore) -> Iterator[None]:
         """Make values in one thread of torch for each of ours, and say afterwards what was seen in them."""
         made = self._streamed()
         if made is None:
@@ -125,8 +125,12 @@ class BuiltModel(Model):
         with torch_import():
             from paramtool.tensors.one_thread import one_thread
         made.advance = advance
-        with one_thread():
-            yield
+        try:
+            with one_thread():
+                yield
+        finally:
+            made.release()
+            made.advance = ignore
         self.note(*made.warnings())
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:

@@ -29,6 +29,10 @@ Progress: TypeAlias = Callable[[int | None], AbstractContextManager[Callable[[in
 """Takes the bytes that are ahead, None if nobody knows; gives what to call with the bytes that are done."""
 
 
+def ignore(done: int) -> None:
+    """Take no notice of progress."""
+
+
 class Model:
     """A spec, a module, a checkpoint or a snapshot that is open, and answers for itself.
 
@@ -62,7 +66,7 @@ class Model:
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         self.name = name
         self.notes: list[str] = []
-        self.progress: Progress = lambda _: nullcontext(lambda _: None)
+        self.progress: Progress = lambda _: nullcontext(ignore)
         self._tell = tell
         self._listings: dict[tuple[str | None, bool, bool], Listing] = {}
         self._representatives: Mapping[str, str] | None = None
@@ -124,7 +128,7 @@ class Model:
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
-    def reading(self, advance: Callable[[int], object] = abs) -> AbstractContextManager[None]:
+    def reading(self, advance: Callable[[int], object] = ignore) -> AbstractContextManager[None]:
         """Return what surrounds every reading of `elements`.
 
         Args:

@@ -100,7 +100,7 @@ class StreamElements:
         self, tensors: Mapping[str, TensorStream], seed: int, warnings: Callable[[], list[str]] = list
     ) -> None:
         self.warnings = warnings
-        self.advance: Callable[[int], object] = abs
+        self.advance: Callable[[int], object] = lambda _: None
         self._tensors = tensors
         self._seed = seed
         self._free: list[tuple[Scratch, Scratch]] = []
@@ -114,6 +114,11 @@ class StreamElements:
         part = StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
         part.advance = self.advance
         return part
+
+    def release(self) -> None:
+        """Let go of the memory that is kept between reads."""
+        self._whole.clear()
+        self._free.clear()
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.
