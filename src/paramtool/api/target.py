@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from paramtool.cores import available_cores
-
-Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+from paramtool.models.model import Progress
 
 
 @dataclass(frozen=True)
