@@ -160,7 +160,7 @@ def _while_reading(act: Callable[[], object]) -> Target:
     done: list[object] = []
 
     @contextmanager
-    def progress(_: int) -> Any:
+    def progress(_: int | None) -> Any:
 
         def advance(_: int) -> None:
             if not done:
