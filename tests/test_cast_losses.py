@@ -24,7 +24,7 @@ def counted(values: Array, old: str, new: str) -> tuple[int, int, int]:
     if all_fit(block, DTYPES[old], DTYPES[new], scratch):
         assert (found.overflowed, found.vanished, found.nan) == (0, 0, 0)
         assert np.array_equal(cast(block, DTYPES[old], DTYPES[new], scratch, may_have_nan=False), result)
-    return found.overflowed, found.vanished, found.nan
+    return found.overflowed, found.vanished, found.nan or 0
 
 
 @pytest.mark.parametrize("old", FLOATS)

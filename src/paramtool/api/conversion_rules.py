@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 from paramtool.elements.dtypes import DTYPES
@@ -44,23 +45,23 @@ def read_rules(written: Sequence[Written]) -> list[Rule]:
         BadArgument: for a word that is no rule.
         ParamtoolError: for a pattern, a dtype or a model that is not one.
     """
+    for each in written:
+        _check(each)
     rules: list[Rule] = []
-    run: list[Rule] = []
-    pending: list[Written] = []
-    place = 0
-    for each in (*written, ()):
-        if each:
-            _check(each)
-        if each and each[0] in SELECTORS:
-            pending.append(each)
-            place = len(run)
-        elif each and each[0] not in _RENAMES:
-            run.append(_READERS[each[0]](*each[1:]))
-        else:
-            rules += [*run[:place], *_selection(pending), *run[place:]]
-            run, pending, place = [], [], 0
-            if each:
-                rules.append(_READERS[each[0]](*each[1:]))
+    for _, run in groupby(written, lambda each: each[0] in _RENAMES):
+        rules += _read_run(list(run))
+    return rules
+
+
+def _read_run(written: Sequence[Written]) -> list[Rule]:
+    """Return rules among which none renames, or all of them do."""
+    selectors = [index for index, each in enumerate(written) if each[0] in SELECTORS]
+    rules: list[Rule] = []
+    for index, each in enumerate(written):
+        if each[0] not in SELECTORS:
+            rules.append(_READERS[each[0]](*each[1:]))
+        elif index == selectors[-1]:
+            rules.append(_selection([written[number] for number in selectors]))
     return rules
 
 
@@ -74,9 +75,7 @@ def _check(each: Written) -> None:
         raise BadArgument(f"the rule '{each[0]}' takes {WORDS[each[0]]} words, got {len(each) - 1}")
 
 
-def _selection(pending: Sequence[Written]) -> list[Rule]:
-    if not pending:
-        return []
+def _selection(pending: Sequence[Written]) -> Rule:
     of = {kind: [each[1] for each in pending if each[0] == kind] for kind in SELECTORS}
     selection = Selection(
         patterns=[compile_pattern(each, option="--pattern") for each in of["pattern"]],
@@ -84,7 +83,7 @@ def _selection(pending: Sequence[Written]) -> list[Rule]:
         names=of["name"],
         modules=of["module"],
     )
-    return [Select(selection, " ".join(f"--{each[0]} {each[1]}" for each in pending))]
+    return Select(selection, " ".join(f"--{each[0]} {each[1]}" for each in pending))
 
 
 def _rename(pattern: str, replacement: str) -> Rule:

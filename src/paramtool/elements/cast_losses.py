@@ -26,18 +26,18 @@ class Losses:
     Attributes:
         overflowed: values too large for the dtype: they became infinite, NaN or another number.
         vanished: values other than zero that became zero.
-        nan: values that were NaN before.
+        nan: values that were NaN before; None if nobody looks for them.
     """
 
     overflowed: int = 0
     vanished: int = 0
-    nan: int = 0
+    nan: int | None = 0
 
     def add(self, other: Losses) -> None:
         """Count what another block loses as well."""
         self.overflowed += other.overflowed
         self.vanished += other.vanished
-        self.nan += other.nan
+        self.nan = None if self.nan is None else self.nan + (other.nan or 0)
 
 
 def loses(old: Dtype, new: Dtype) -> bool:

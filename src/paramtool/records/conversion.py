@@ -34,7 +34,7 @@ class ConversionRow:
         left_out: why it is left out; None for what is written.
         overflowed: elements too large for the dtype; None if they were not counted.
         vanished: elements other than zero that became zero.
-        nan: elements that are NaN.
+        nan: elements that are NaN; None where nobody looked, as in tensors that are not cast.
         file: where it is written, the name of a shard in a folder.
         sha256: of its bytes in the file.
         count: the number of names this row stands for; 1 but for folded rows.

@@ -74,7 +74,9 @@ class Conversions:
         self._before = file_states(path for each in plan.sources.checkpoints for path in files_of(each))
         self.metadata = metadata_of(plan, orders.kind, orders.metadata or {}, keep=orders.keep_metadata)
         self._writer = None if orders.target is None else self._prepared(orders.target)
-        self._found = {each.name: Losses() for each in plan.stored}
+        self._found = {
+            each.name: Losses(nan=0 if _sees_nan(each, orders.fail_on) else None) for each in plan.stored
+        }
         self._lock = threading.Lock()
 
     @property
@@ -144,7 +146,7 @@ class Conversions:
             if is_narrow and not is_safe:
                 total.add(losses(block, old, new, result))
             elif count_nan and not is_narrow:
-                total.nan += nan_count(block, old, scratch)
+                total.add(Losses(nan=nan_count(block, old, scratch)))
             if writer is not None:
                 writer.write(item.name, position, memory_of(result))
             position += result.nbytes
@@ -167,6 +169,12 @@ class Conversions:
                     problems.append(ParamtoolError(message))
         if problems:
             raise Unmet(problems)
+
+
+def _sees_nan(item: Item, fail_on: Collection[str]) -> bool:
+    """Return whether NaN is counted: where a cast is looked at, or if it is asked for."""
+    old = DTYPES[item.stored.dtype]
+    return "nan" in fail_on or old.kind in ("int", "bool") or may_lose(old, DTYPES[item.dtype])
 
 
 def _tasks(items: Sequence[Item]) -> Iterator[tuple[Item, int]]:

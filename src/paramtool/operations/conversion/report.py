@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from paramtool.elements.cast_losses import Losses
@@ -71,7 +71,7 @@ def _row(
             shape=item.stored.shape,
         )
     owner = plan.owners[item.name]
-    found = losses[owner.name] if losses is not None else _UNCOUNTED
+    found = None if losses is None else losses[owner.name]
     return ConversionRow(
         name=item.name,
         was=None if item.was == item.name else item.was,
@@ -79,9 +79,9 @@ def _row(
         dtype=item.dtype,
         nbytes=_nbytes(item, plan),
         tied_to=None if owner is item else owner.name,
-        overflowed=found.overflowed,
-        vanished=found.vanished,
-        nan=found.nan,
+        overflowed=None if found is None else found.overflowed,
+        vanished=None if found is None else found.vanished,
+        nan=None if found is None else found.nan,
         file=files.get(owner.name),
         sha256=digests.get(owner.name),
         source=source,
@@ -89,25 +89,20 @@ def _row(
     )
 
 
-class _Uncounted:
-    overflowed = vanished = nan = None
-
-
-_UNCOUNTED = _Uncounted()
-
-
 def _nbytes(item: Item, plan: Plan) -> int:
     return plan.sizes[plan.owners[item.name].name]
+
+
+def _sum(losses: Iterable[Losses], field: str) -> int | None:
+    """Return what was counted; None if nothing was."""
+    known = [number for each in losses if (number := getattr(each, field)) is not None]
+    return sum(known) if known else None
 
 
 def _totals(
     plan: Plan, losses: Mapping[str, Losses] | None, metadata: Mapping[str, str], written: Sequence[Path]
 ) -> ConversionTotals:
-    counted = (
-        {}
-        if losses is None
-        else {each: sum(getattr(found, each) for found in losses.values()) for each in LOSS_COLUMNS}
-    )
+    counted = {} if losses is None else {each: _sum(losses.values(), each) for each in LOSS_COLUMNS}
     kept = plan.kept
     return ConversionTotals(
         sources=tuple(each.name for each in plan.sources.checkpoints),
