@@ -429,6 +429,19 @@ def test_torch_is_not_imported(folder: Path) -> None:
         assert (seen.status, seen.torch) == (0, False)
 
 
+@pytest.mark.parametrize("target", ["out.safetensors", "out.pt"])
+def test_memory_does_not_grow_with_the_file(target: str, folder: Path) -> None:
+    """A file of 120 MB takes what one of a few bytes takes, and some blocks."""
+    save_file({"w": torch.zeros(2)}, "small.safetensors")
+    save_file({name: torch.zeros(10_000_000) for name in "abc"}, "large.safetensors")
+    small, large = (
+        watch("convert", f"{size}.safetensors", "-o", target, "--force", "--dtype", "float16", folder=folder)
+        for size in ("small", "large")
+    )
+    assert (small.status, large.status) == (0, 0)
+    assert large.megabytes < small.megabytes + 30
+
+
 def test_python_users_get_the_same(folder: Path) -> None:
     """A report, notes by a callback, and errors that say what is wrong with an argument."""
     torch.save({"model": model().state_dict(), "epoch": 1}, "in.pt")
