@@ -85,6 +85,7 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "schema": (*NEVER, "numpy", "importlib.metadata", "yaml", *NO_COMMAND),
     "initializers": (*NEVER, "numpy", "yaml", "paramtool.models", "paramtool.files", "paramtool.structure"),
     "complete: inspect w.safetensors --module ": (*NEVER, *NOT_FOR_NAMES, *OF_PICKLES, *OF_SPECS),
+    "complete: convert w.safetensors --module ": (*NEVER, *NOT_FOR_NAMES, *OF_PICKLES, *OF_SPECS),
     "complete: inspect --type ": (*NEVER, *NOT_FOR_NAMES, "yaml", *OF_PICKLES),
 }  # fmt: skip
 """Each command, and the beginnings of what it may not load: a module of the name, or below it."""

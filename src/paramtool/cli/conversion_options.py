@@ -19,7 +19,7 @@ RULES = "paramtool.conversion_rules"
 _SHORT = {"-p": "--pattern", "-m": "--module"}
 
 
-def _one(*names: str, metavar: str, help: str, offered: Callable[[str], list[str]] | None = None) -> Any:
+def _one(*names: str, metavar: str, help: str, offered: Callable[..., list[str]] | None = None) -> Any:
     return Annotated[
         list[str] | None, typer.Option(*names, metavar=metavar, help=help, autocompletion=offered)
     ]
@@ -29,7 +29,13 @@ _SHOWN: dict[str, Any] = {
     "pattern": _one("-p", "--pattern", metavar="REGEX", help="Keep names that match REGEX."),
     "exclude": _one("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
     "name": _one("--name", metavar="NAME", help="Keep the tensor of exactly this name."),
-    "module": _one("-m", "--module", metavar="PATH", help="Keep what is in a module."),
+    "module": _one(
+        "-m",
+        "--module",
+        metavar="PATH",
+        help="Keep what is in a module.",
+        offered=completion.submodules,
+    ),
     "rename": _one(
         "--rename",
         metavar="REGEX REPLACEMENT",
