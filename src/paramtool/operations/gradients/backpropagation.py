@@ -11,12 +11,13 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import check_nesting, room_for
+from paramtool.operations.gradients.attributes import is_hooked
 from paramtool.operations.gradients.copy_on_write import CopyOnWrite
 from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.parameter_rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.passes import Loss, Passes
-from paramtool.operations.gradients.splits import REST, is_hooked
+from paramtool.operations.gradients.splits import REST
 from paramtool.records.gradient import (
     ALL_COLUMNS,
     LAYER_COLUMNS,

@@ -71,7 +71,8 @@ class Passes:
                 uses = Uses(learned, calls, every=steps > 1) if self.splits is not None else None
                 self._one(calls, uses)
                 if self.splits is not None and uses is not None:
-                    self.splits.add(uses.collect(), uses.foreign, uses.watched)
+                    found = uses.collect()
+                    self.splits.add(found, uses.foreign, uses.watched, uses.folds)
         self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
@@ -79,6 +80,8 @@ class Passes:
         with foreign_code(lambda error: failed_loss(self.loss_name, error)):
             loss = self._loss(output)
         degeneracy = Degeneracy(output, self.loss)
+        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
+        del output  # which may be large, and nothing of the backward pass needs
         if uses is not None:
             uses.prepare(loss)
         seen = Views(uses) if uses is not None else nullcontext()
@@ -86,7 +89,6 @@ class Passes:
         with foreign, seen, same_gradients(self._others(loss)):
             loss.backward()  # type: ignore[no-untyped-call]
         self.value, self.text = float(loss.detach()), str(loss)
-        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
         self.notes = degeneracy.notes()
 
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
