@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import Bug
-from paramtool.operations.gradients import fold, uses
+from paramtool.operations.gradients import uses
 from paramtool.operations.gradients.backpropagation import gradients
 from paramtool.operations.gradients.fold import Fold
 from paramtool.operations.gradients.scratch_file import ScratchFile
@@ -116,6 +116,7 @@ def test_a_gradient_that_changes_afterwards_is_found(monkeypatch: pytest.MonkeyP
     changed = []
 
     def meddle(gradient: Tensor) -> Tensor:
+        assert module.w.grad is not None
         changed.append(module.w.grad.mul_(2))
         return gradient
 
@@ -137,7 +138,7 @@ def test_a_full_disk_keeps_them_in_memory(monkeypatch: pytest.MonkeyPatch) -> No
     def full(*_: Any) -> Any:
         raise OSError("no space left")
 
-    monkeypatch.setattr(fold.ScratchFile, "put", lambda *_: None)
+    monkeypatch.setattr(ScratchFile, "put", lambda *_: None)
     assert_equal(Written(USED[2]), [reals(2, 3)], monkeypatch)
     monkeypatch.undo()
     monkeypatch.setattr("paramtool.operations.gradients.scratch_file._write", full)

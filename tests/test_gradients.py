@@ -185,9 +185,9 @@ def test_a_sum_that_is_not_the_gradient_is_a_bug(monkeypatch: pytest.MonkeyPatch
     """Were a use lost, the check of every run would say so, as an error of the tool's own."""
     add = splits.Splits.add
 
-    def lose(self: Any, uses: Any, foreign: bool, watched: bool) -> None:
+    def lose(self: Any, uses: Any, *others: Any) -> None:
         uses[0].gradient *= 1.001
-        add(self, uses, foreign, watched)
+        add(self, uses, *others)
 
     monkeypatch.setattr(splits.Splits, "add", lose)
     layer = scalar()

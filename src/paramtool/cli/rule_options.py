@@ -167,8 +167,33 @@ def _takes_next(known: Option | None, queue: list[str]) -> bool:
     return not known.optional or _NUMBERS.fullmatch(queue[0]) is not None
 
 
-def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:
-    """Return the rules that were typed.
+@dataclass(frozen=True)
+class Narrowing:
+    """The parameters to show, by ``--name`` and ``--module`` that no initializer follows."""
+
+    names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+def without_narrowing(typed: Sequence[Typed]) -> tuple[list[Typed], Narrowing]:
+    """Return what was typed of rules, and the ``--name`` and ``--module`` behind the last initializer.
+
+    Another selector behind it makes a rule that lacks its initializer, which `read_rules` reports.
+    """
+    last = max((index + 1 for index, each in enumerate(typed) if each.key not in SELECTOR_KEYS), default=0)
+    rules, rest = typed[:last], typed[last:]
+    if not all(each.key in ("name", "module") for each in rest):
+        return list(typed), Narrowing()
+    names, modules = (
+        tuple(each.value or "" for each in rest if each.key == key) for key in ("name", "module")
+    )
+    return list(rules), Narrowing(names, modules)
+
+
+def read_rules(
+    typed: Sequence[Typed], catalog: Catalog, hint: str = "e.g. --pattern weight --normal 0.01"
+) -> list[Rule]:
+    """Return the rules that were typed; `hint` says what to do about a selector without initializer.
 
     Raises:
         ParamtoolError: for a selector without an initializer, or an initializer without a selector.
@@ -191,7 +216,7 @@ def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:
         pending = []
     if pending:
         message = f"{pending[-1].written} selects parameters, but no initializer follows it"
-        raise ParamtoolError(message, hint="e.g. --pattern weight --normal 0.01")
+        raise ParamtoolError(message, hint=hint)
     if problems:
         raise Problems(problems)
     return rules

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from paramtool.cores import available_cores
 from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.language.tree import TensorNode
 from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
 
@@ -136,7 +137,7 @@ class BuiltModel(Model):
     def gradients(self, **options: Any) -> Gradients:
         """Run the module forward and backward on the inputs that come with it."""
         with torch_import():
-            from paramtool.network.spec_tensors import make_inputs
+            from paramtool.network.spec_tensors import make_inputs, make_target
             from paramtool.operations.gradients.backpropagation import gradients
             from paramtool.operations.gradients.refusals import check_forward
 
@@ -147,6 +148,14 @@ class BuiltModel(Model):
             raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
+        target = options.get("target")
+        if isinstance(target, TensorNode):
+            node, has_shape = target, target.stored is not None or target.values is not None
+            options["target"] = (
+                make_target(node, (), self.dtype, self.seed)
+                if has_shape or node.shape is not None
+                else lambda shape: make_target(node, shape, self.dtype, self.seed)
+            )
         module = self.network().module
         return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
 

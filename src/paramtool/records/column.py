@@ -21,7 +21,7 @@ Shown: TypeAlias = 'Literal["always", "filled", "known", "never"]'
 Tone: TypeAlias = 'Literal["", "accent", "quiet", "link", "good", "notable", "gone", "bad"]'
 Pooled: TypeAlias = """Literal[
     "same", "first", "never", "path", "paths", "span", "sum", "any",
-    "mean", "std", "min", "max", "lowest", "highest",
+    "mean", "std", "min", "max", "lowest", "highest", "root",
 ]"""
 
 _KEY = "column"
@@ -51,7 +51,7 @@ class Column(NamedTuple):
             ``never``: rows that show it do not fold.  ``path``, ``paths``: names that must agree inside their
             blocks.  ``span``: from the first to the last.  ``sum``: it must agree, and adds up.  ``mean``,
             ``std``, ``min``, ``max``: of all elements, None if one is unknown.  ``lowest``,
-            ``highest``: of the known ones, NaN if one is.
+            ``highest``: of the known ones, NaN if one is.  ``root``: of the sum of their squares.
         mean: the field of the mean, for a ``std``.
         name: of the field.
     """

@@ -131,6 +131,12 @@ def _worst(choose: Callable[[list[float]], float]) -> Callable[[Sequence[float |
     return chosen
 
 
+def _root(numbers: Sequence[float | None]) -> float | None:
+    """Return the norm of vectors with these norms as one vector; None if one is not known."""
+    known = [number for number in numbers if number is not None]
+    return math.hypot(*known) if known and len(known) == len(numbers) else None
+
+
 def _mean(counts: Sequence[int], means: Sequence[float | None]) -> float | None:
     """Return the mean of all elements; None if that of a part is not known."""
     known = [mean for mean in means if mean is not None]
@@ -166,6 +172,7 @@ _OF_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "max": _if_known(max),
     "min": _if_known(min),
     "paths": _joined,
+    "root": _root,
     "span": _span,
     "sum": _sum,
 }

@@ -131,6 +131,10 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
         from paramtool.render.difference_fold import fold_differences
 
         return replace(report, rows=tuple(fold_differences(report.rows)))
+    if totals.fold == "alone":
+        from paramtool.render.gradient_fold import fold_gradients
+
+        return replace(report, rows=tuple(fold_gradients(report.rows)))
     from paramtool.render.blocks import fold_blocks
 
     return replace(report, rows=tuple(fold_blocks(report.rows)))

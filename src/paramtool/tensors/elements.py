@@ -103,6 +103,22 @@ class StoredTensors:
         return (tensor_of(block, dtype) for block in self._elements.blocks(name))
 
 
+def whole(checkpoint: Checkpoint, stored: Stored) -> Tensor:
+    """Return a tensor of a checkpoint, all of it in memory; without values on the meta device.
+
+    Raises:
+        ParamtoolError: if the elements cannot be read, or torch does not have the dtype.
+    """
+    found = torch.empty(stored.shape, dtype=torch_dtype(stored))
+    if found.is_meta:
+        return found
+    place = 0
+    for block in StoredTensors(checkpoint).blocks(stored.name):
+        found.view(-1)[place : place + block.numel()] = block
+        place += block.numel()
+    return found
+
+
 def torch_dtype(stored: Stored) -> torch.dtype:
     """Return the dtype itself.
 

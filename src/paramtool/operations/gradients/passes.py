@@ -19,7 +19,9 @@ from paramtool.operations.gradients.calls import Calls
 from paramtool.operations.gradients.layers import Layers
 from paramtool.operations.gradients.losses import Degeneracy, loss_of
 from paramtool.operations.gradients.refusals import failed_backward, failed_forward, failed_loss
+from paramtool.operations.gradients.sensitivity import OutputGradients
 from paramtool.operations.gradients.splits import Splits
+from paramtool.operations.gradients.targets import Target
 from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.gradients.views import Views
 from paramtool.records.gradient import Output
@@ -33,6 +35,10 @@ Loss = str | Callable[[Any], Tensor]
 """The name of a loss, or a function of what the model returns."""
 
 
+_MOST_SHOWN = 10
+"""Elements of an output that is printed, where values are not asked for."""
+
+
 @dataclass
 class Passes:
     """The passes: what they need, and what they leave."""
@@ -44,12 +50,17 @@ class Passes:
     seed: int
     by_use: bool
     with_layers: bool
+    target: Target = None
+    whole: bool = False
     splits: Splits | None = None
     layers: Layers | None = None
+    is_degenerate: bool = False
     value: float = 0.0
     text: str = ""
     outputs: tuple[Output, ...] = ()
     notes: list[str] = field(default_factory=list)
+    output_gradients: OutputGradients = field(default_factory=OutputGradients)
+    target_notes: list[str] = field(default_factory=list)
 
     @property
     def loss_name(self) -> str:
@@ -73,6 +84,7 @@ class Passes:
                 if self.splits is not None and uses is not None:
                     found = uses.collect()
                     self.splits.add(found, uses.foreign, uses.watched, uses.folds)
+        self.notes[:0] = dict.fromkeys(self.target_notes)
         self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
@@ -80,7 +92,11 @@ class Passes:
         with foreign_code(lambda error: failed_loss(self.loss_name, error)):
             loss = self._loss(output)
         degeneracy = Degeneracy(output, self.loss)
-        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
+        self.outputs = tuple(
+            _output(name, tensor, MOST_PRINTED if self.whole else _MOST_SHOWN)
+            for name, tensor in placed_tensors(output, "output")
+        )
+        self.output_gradients.watch(tensors(output))
         del output  # which may be large, and nothing of the backward pass needs
         if uses is not None:
             uses.prepare(loss)
@@ -90,6 +106,7 @@ class Passes:
             loss.backward()  # type: ignore[no-untyped-call]
         self.value, self.text = float(loss.detach()), str(loss)
         self.notes = degeneracy.notes()
+        self.is_degenerate = bool(self.notes)
 
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
         foreign = foreign_code(lambda error: failed_forward(error, calls.failed(error), self.module))
@@ -112,10 +129,10 @@ class Passes:
             message = "the output does not depend on a parameter that requires grad"
             hint = "none of what the model returns has a grad_fn"
             raise ParamtoolError(message, hint=hint)
-        return loss_of(self.loss, outputs, self.seed)
+        return loss_of(self.loss, outputs, self.seed, self.target, self.target_notes.append)
 
 
-def _output(name: str, tensor: Tensor) -> Output:
+def _output(name: str, tensor: Tensor, most: int) -> Output:
     shape = shape_of(tensor)
     small = shape is not None and tensor.numel() <= MOST_PRINTED
     return Output(
@@ -124,7 +141,7 @@ def _output(name: str, tensor: Tensor) -> Output:
         dtype=dtype_name(tensor),
         grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
         values=printed(tensor).values if small else None,
-        text=_text(tensor) if small else None,
+        text=_text(tensor) if small and tensor.numel() <= most else None,
     )
 
 
