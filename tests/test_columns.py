@@ -109,7 +109,7 @@ def test_columns_that_drop_together_go_together() -> None:
 
 
 def test_what_does_not_fold_comes_back_as_it_is() -> None:
-    """A report of gradients has a row for each parameter, however alike its blocks are."""
+    """Where gradients are printed, each parameter has a row, however alike its blocks are."""
     module = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2)) for _ in range(4)))
     for each in module.parameters():
         nn.init.zeros_(each)

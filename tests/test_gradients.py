@@ -129,7 +129,8 @@ def test_every_verdict_looks_at_every_element() -> None:
         "good": "ok", "unused": "none", "dead": "zero", "nan": "nan", "inf": "inf", "late_nan": "nan",
         "frozen": "none",
     }  # fmt: skip
-    assert report.totals.verdicts == {"none": 1, "zero": 1, "nan": 2, "inf": 1, "ok": 1}
+    counts = {"none": 1, "zero": 1, "nan": 2, "inf": 1, "vanishing": 0, "exploding": 0, "ok": 1}
+    assert report.totals.verdicts == counts
     assert report.totals.frozen == 1
     assert math.isnan(own(report, "nan").norm or 0)
     assert own(report, "inf").norm == math.inf

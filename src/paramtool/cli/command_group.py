@@ -17,7 +17,7 @@ SUMMARIES = {
     "diff": "Show how B differs from A, and whether A loads into B.",
     "check": "Check MODEL against its expectations.",
     "init": "Initialize the parameters of MODEL with rules.",
-    "grad": "Run MODEL forward and backward; show the gradients.",
+    "grad": "Show the gradient of every parameter, and of each use of it.",
     "initializers": "List every initializer, or explain one.",
     "schema": "Print the JSON Schema of specs.",
 }

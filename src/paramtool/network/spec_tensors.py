@@ -92,7 +92,7 @@ def make_target(node: TensorNode, shape: tuple[int, ...], dtype: str | None, see
     """
     is_shaped = node.shape is not None or node.values is not None or node.stored is not None
     node = node if is_shaped else replace(node, shape=shape)
-    check_fits("the target", _nbytes(node), node.place)
+    check_fits("the elements of the target", _nbytes(node), node.place)
     with torch.random.fork_rng(devices=[]), default_dtype(dtype):
         return _make(node, seed, TARGET)
 

@@ -134,7 +134,8 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
     if totals.fold == "alone":
         from paramtool.render.gradient_fold import fold_gradients
 
-        return replace(report, rows=tuple(fold_gradients(report.rows)))
+        rows = fold_gradients(report.rows)
+        return report if rows is report.rows else replace(report, rows=tuple(rows))
     from paramtool.render.blocks import fold_blocks
 
     return replace(report, rows=tuple(fold_blocks(report.rows)))

@@ -11,16 +11,15 @@ from paramtool.render.blocks import fold_blocks
 _SPAN = re.compile(r"\{(\d+)\.\.\d+\}")
 
 
-def fold_gradients(rows: Sequence[GradientRow]) -> list[GradientRow]:
+def fold_gradients(rows: Sequence[GradientRow]) -> Sequence[GradientRow]:
     """Return `rows` with the parameters of numbered blocks as one each, as `inspect` has them.
 
     The norm is that of all of them as one vector; `abs_max` and `ratio` are the largest, `sensitivity` the
-    smallest.  A parameter whose uses are listed stays by itself, and so does everything where elements
-    are printed, as the blocks then differ in what is seen.
+    smallest.  A parameter whose uses are listed, or whose gradient is printed, stays by itself.
     """
     alone = [row for row, below in zip(rows, [*rows[1:], None], strict=True) if _is_alone(row, below)]
-    if len(alone) < 2 or any(row.gradient is not None for row in alone):
-        return list(rows)
+    if len(alone) < 2:
+        return rows
     places = {id(row): place for place, row in enumerate(rows)}
     first = {row.name: places[id(row)] for row in alone}
     placed = [(_place(row.name, first), row) for row in fold_blocks(alone)]
@@ -30,7 +29,7 @@ def fold_gradients(rows: Sequence[GradientRow]) -> list[GradientRow]:
 
 
 def _is_alone(row: GradientRow, below: GradientRow | None) -> bool:
-    return row.kind == "parameter" and (below is None or below.kind != "use")
+    return row.kind == "parameter" and row.gradient is None and (below is None or below.kind != "use")
 
 
 def _place(name: str, first: dict[str, int]) -> int:

@@ -133,7 +133,7 @@ def grad(
     format: Annotated[Format, options.format_of("grad")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Show which gradient reaches each parameter of MODEL, and which use of it added what.
+    """Show the gradient of every parameter, and of each use of it.
 
     MODEL runs forward and backward once, on an input and a loss from the spec or from options.  It first
     gets its values as in paramtool init: by the spec's init or --weights, then by --recipe, then by

@@ -88,17 +88,8 @@ def gradients(
     levels = check_nesting(module)
     parameters = _parameters(module)
     _check(parameters)
-    passes = Passes(
-        module,
-        tuple(inputs),
-        dict(named or {}),
-        loss,
-        seed,
-        by_use is not False,
-        layers,
-        target,
-        values is True,
-    )
+    splits = by_use is not False
+    passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, splits, layers, target)
     with room_for(levels), undisturbed(module, training, seed, (inputs, named)) as kept:
         is_training = module.training
         passes.run([each.parameter for each in parameters], steps, kept)

@@ -35,10 +35,6 @@ Loss = str | Callable[[Any], Tensor]
 """The name of a loss, or a function of what the model returns."""
 
 
-_MOST_SHOWN = 10
-"""Elements of an output that is printed, where values are not asked for."""
-
-
 @dataclass
 class Passes:
     """The passes: what they need, and what they leave."""
@@ -51,7 +47,6 @@ class Passes:
     by_use: bool
     with_layers: bool
     target: Target = None
-    whole: bool = False
     splits: Splits | None = None
     layers: Layers | None = None
     is_degenerate: bool = False
@@ -92,10 +87,7 @@ class Passes:
         with foreign_code(lambda error: failed_loss(self.loss_name, error)):
             loss = self._loss(output)
         degeneracy = Degeneracy(output, self.loss)
-        self.outputs = tuple(
-            _output(name, tensor, MOST_PRINTED if self.whole else _MOST_SHOWN)
-            for name, tensor in placed_tensors(output, "output")
-        )
+        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
         self.output_gradients.watch(tensors(output))
         del output  # which may be large, and nothing of the backward pass needs
         if uses is not None:
@@ -132,7 +124,7 @@ class Passes:
         return loss_of(self.loss, outputs, self.seed, self.target, self.target_notes.append)
 
 
-def _output(name: str, tensor: Tensor, most: int) -> Output:
+def _output(name: str, tensor: Tensor) -> Output:
     shape = shape_of(tensor)
     small = shape is not None and tensor.numel() <= MOST_PRINTED
     return Output(
@@ -141,7 +133,7 @@ def _output(name: str, tensor: Tensor, most: int) -> Output:
         dtype=dtype_name(tensor),
         grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
         values=printed(tensor).values if small else None,
-        text=_text(tensor) if small and tensor.numel() <= most else None,
+        text=_text(tensor) if small else None,
     )
 
 
