@@ -89,6 +89,20 @@ def test_shares_are_the_plain_definition_in_float64(monkeypatch: pytest.MonkeyPa
         assert row.norm == pytest.approx(float(one.norm()), rel=1e-12)
 
 
+def test_no_gradient_of_a_folded_use_is_retained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What autograd would copy and keep is what folding is to spare."""
+    retained = []
+    monkeypatch.setattr(uses, "LARGE", 1)
+    monkeypatch.setattr(Tensor, "retain_grad", lambda self: retained.append(self.shape))
+    module = Written(USED[2])
+    module.v = nn.Parameter(reals(3, 3))
+    gradients(module, [reals(2, 3)])
+    assert not retained
+    monkeypatch.setattr(uses, "LARGE", 1 << 40)
+    gradients(Written(USED[1]), [reals(2, 3)], by_use=False)
+    assert not retained
+
+
 class Spoiled(Fold):
     """Loses the first use."""
 

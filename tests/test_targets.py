@@ -239,7 +239,10 @@ def test_a_lazy_model_takes_its_shapes_from_a_file(files: dict[str, Tensor], run
         (["--loss", "mse", "--target", "both.pt"], "the file holds 2 tensors"),
         (["--loss", "cross_entropy", "--target", "fill=3"], "the target has the class 3"),
         (["--loss", "cross_entropy", "--target", "3,zeros"], "the target is [3], but cross_entropy"),
-        (["--loss", "cross_entropy", "--target", "999999999999,zeros"], "the elements of the target need 4,000 GB"),
+        (
+            ["--loss", "cross_entropy", "--target", "999999999999,zeros"],
+            "elements of the target need 4,000 GB",
+        ),
         (["--loss", "cros_entropy"], "'cros_entropy' is not one of"),
     ],
 )

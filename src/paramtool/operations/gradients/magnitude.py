@@ -71,6 +71,20 @@ def magnitude(tensor: Tensor) -> Magnitude:
     return Magnitude(norm, abs_max, "ok" if abs_max else "zero", unit)
 
 
+def absolute_sum(tensor: Tensor) -> float:
+    """Return Σ |element|; what is expanded, as the gradient of a sum, is read once and counted as often."""
+    times = 1
+    for dimension, (size, step) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+        if step == 0 and size > 1:
+            tensor = tensor.narrow(dimension, 0, 1)
+            times *= size
+    flat = tensor.detach().reshape(-1)
+    flat = flat.abs() if flat.is_complex() else flat
+    buffer = torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
+    starts = range(0, flat.numel(), BLOCK)
+    return times * math.fsum(float(_block(flat, start, buffer).abs_().sum()) for start in starts)
+
+
 def inner(a: Elements, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> float:
     """Return ⟨a / unit_a, b / unit_b⟩ of two tensors of one shape; of complex ones the real part."""
     first, second = elements_of(a), elements_of(b)

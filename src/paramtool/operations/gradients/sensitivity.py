@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from paramtool.name_parts import parent
+from paramtool.operations.gradients.magnitude import absolute_sum
 from paramtool.records.gradient import GradientRow
 
 VANISHING = 1e-6
@@ -53,8 +54,7 @@ class OutputGradients:
         with torch._C.DisableTorchFunction(), torch.no_grad():
             if gradient.layout is not torch.strided or gradient.is_nested:
                 return
-            wide = torch.complex128 if gradient.is_complex() else torch.float64
-            self.sum += float(torch.linalg.vector_norm(gradient, 1, dtype=wide))
+            self.sum += absolute_sum(gradient)
 
 
 def judged(rows: Sequence[GradientRow], output: float, *, vanishes: bool = True) -> list[GradientRow]:

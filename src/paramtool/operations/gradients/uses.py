@@ -97,7 +97,9 @@ class Uses:
         self._find_unseen(nodes)
         more = self._every or self.foreign
         counts = Counter(id(each.use.parameter) for each in self._found)
-        folded = set() if more or not is_last else self._fold()
+        if is_last and not more:
+            self._fold()
+        folded = {id(each.parameter) for each in self.folds}
         for each in self._found:
             if id(each.use.parameter) in folded:
                 continue
@@ -126,8 +128,8 @@ class Uses:
         use = Use(parameter, self._calls.current, operation)
         self._found.append(_Found(use, view, view.grad_fn._sequence_nr(), self._late))
 
-    def _fold(self) -> set[int]:
-        """Have the uses of large parameters measured as they come; return the ids of these parameters.
+    def _fold(self) -> None:
+        """Have the uses of large parameters measured as they come.
 
         A hook of the parameter's own may write into a gradient that is only referred to.
         """
@@ -135,8 +137,7 @@ class Uses:
         for each in self._found:
             if each.use.parameter.numel() >= LARGE:
                 found.setdefault(id(each.use.parameter), []).append(each)
-        folded = set()
-        for key, those in found.items():
+        for those in found.values():
             parameter, views = those[0].use.parameter, [each.view for each in those]
             node = _adding(parameter, views)
             if len(those) < 2 or node is None or is_hooked(parameter):
@@ -147,8 +148,6 @@ class Uses:
                     self._handles.append(view.register_hook(fold.taker(index)))  # type: ignore[no-untyped-call]
             self._handles.append(node.register_hook(fold.close))
             self.folds.append(fold)
-            folded.add(key)
-        return folded
 
     def _find_unseen(self, nodes: Sequence[Node]) -> None:
         """Watch the nodes that hand a gradient straight to a parameter and are not views of ours."""
