@@ -15,7 +15,7 @@ _PIECE = 1 << 20
 
 
 class TensorOnDisk:
-    """The elements of a flat tensor in a file; a slice of it is a tensor that was just read.
+    """The elements of a flat tensor in a file; a slice is a tensor that is good until the next is read.
 
     Attributes:
         dtype: of the elements.
@@ -25,6 +25,7 @@ class TensorOnDisk:
         self._file = file
         self._offset = offset
         self._numel = numel
+        self._read = bytearray()
         self.dtype = dtype
 
     def numel(self) -> int:
@@ -33,11 +34,21 @@ class TensorOnDisk:
 
     def __getitem__(self, where: slice) -> Tensor:
         start, stop, _ = where.indices(self._numel)
-        size = self.dtype.itemsize
-        data = os.pread(self._file.fileno(), (stop - start) * size, self._offset + start * size)
-        if len(data) != (stop - start) * size:
-            raise OSError(f"{len(data)} bytes came back of {(stop - start) * size}")
-        return torch.frombuffer(bytearray(data), dtype=self.dtype)
+        size = (stop - start) * self.dtype.itemsize
+        if len(self._read) < size:  # which is used again: each slice is good until the next
+            self._read = bytearray(size)
+        into = memoryview(self._read)[:size]
+        done = 0
+        while done < size:
+            count = os.preadv(
+                self._file.fileno(), [into[done:]], self._offset + start * self.dtype.itemsize + done
+            )
+            if not count:
+                raise OSError(f"a scratch file ended after {done} bytes of {size}")
+            done += count
+        if not size:
+            return torch.empty(0, dtype=self.dtype)
+        return torch.frombuffer(self._read, dtype=self.dtype, count=stop - start)
 
 
 class ScratchFile:
