@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.operations.gradients.magnitude import Elements, Magnitude, elements_of, magnitude
-from paramtool.operations.gradients.measure import Measure, against, residual_of
+from paramtool.operations.gradients.measure import Measure, measured
 from paramtool.operations.gradients.scratch_file import ScratchFile
 
 if TYPE_CHECKING:
@@ -95,10 +95,7 @@ class Fold:
             if total is None:
                 return
             whole = magnitude(total)
-            for kept, size in zip(self._kept, self._sizes, strict=True):
-                self.measures.append(Measure(size, *against(kept, size, total, whole)))
-            came = [each for each in self._kept if each is not None]
-            self.residual = residual_of(total, whole, came, [each for each in self._sizes if each])
+            self.measures, self.residual = measured(total, whole, self._kept, self._sizes)
             self.whole, self._state = whole, _state(total)
             if len(self._uses) > 2:
                 for each in self._kept:

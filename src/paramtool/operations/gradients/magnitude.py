@@ -110,6 +110,24 @@ def distance(total: Tensor, parts: Sequence[Elements], unit: float = 1.0) -> flo
     return math.sqrt(squares)
 
 
+def inner_and_distance(total: Tensor, parts: Sequence[Elements]) -> tuple[list[float], float]:
+    """Return what `inner` gives for each part and the total, and `distance`; each tensor is read once."""
+    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
+    size = min(BLOCK, whole.numel())
+    buffer, left, one = (torch.empty(size, dtype=torch.float64) for _ in range(3))
+    products: list[list[float]] = [[] for _ in pieces]
+    squares = 0.0
+    for start in range(0, whole.numel(), BLOCK):
+        block = _block(whole, start, buffer)
+        rest = _block(block, 0, left).neg_()
+        for piece, found in zip(pieces, products, strict=True):
+            added = _block(piece, start, one)
+            found.append(float(torch.dot(added, block)))
+            rest.add_(added)
+        squares += float(torch.linalg.vector_norm(rest)) ** 2
+    return [math.fsum(each) for each in products], math.sqrt(squares)
+
+
 @overload
 def elements_of(tensor: Tensor) -> Tensor: ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from paramtool.operations.gradients.magnitude import Elements, Magnitude, distance, inner
+from paramtool.operations.gradients.magnitude import Elements, Magnitude, distance, inner, inner_and_distance
 
 FINITE = ("ok", "zero")
 
@@ -46,7 +46,11 @@ def against(
         turned = inner(gradient, total, mine.abs_max, whole.abs_max) / whole.unit_norm
         share = turned / whole.unit_norm * (mine.abs_max / whole.abs_max)
         return share, max(-1.0, min(1.0, turned / mine.unit_norm))
-    product = inner(gradient, total) / whole.norm
+    return _shared(inner(gradient, total), mine, whole)
+
+
+def _shared(product: float, mine: Magnitude, whole: Magnitude) -> tuple[float, float | None]:
+    product /= whole.norm
     cosine = max(-1.0, min(1.0, product / mine.norm)) if mine.norm else None
     return product / whole.norm, cosine
 
@@ -69,3 +73,21 @@ def residual_of(
     off = distance(total, list(gradients), unit)
     norms = sum(each.unit_norm * (each.abs_max / unit) for each in sizes)
     return off / norms if norms else off
+
+
+def measured(
+    total: Tensor, whole: Magnitude, gradients: Sequence[Elements | None], sizes: Sequence[Magnitude | None]
+) -> tuple[list[Measure], float | None]:
+    """Return what `against` says of each use, and `residual_of`; in one reading, where nothing overflows."""
+    came = [each for each in gradients if each is not None]
+    known = [each for each in sizes if each is not None]
+    is_plain = whole.verdict == "ok" and all(each.verdict in FINITE and each.is_safe for each in known)
+    if not (is_plain and whole.is_safe):
+        pairs = zip(gradients, sizes, strict=True)
+        found = [Measure(size, *against(each, size, total, whole)) for each, size in pairs]
+        return found, residual_of(total, whole, came, known)
+    products, off = inner_and_distance(total, came)
+    rest = iter(products)
+    found = [Measure(size, *_shared(next(rest), size, whole)) if size else Measure(None) for size in sizes]
+    norms = sum(each.unit_norm * each.abs_max for each in known)
+    return found, off / norms if norms else off
