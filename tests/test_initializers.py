@@ -28,8 +28,8 @@ from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
 from paramtool.network import signatures
 from paramtool.operations.initialization.rule_application import initialize
-from paramtool.operations.initialization.rule_plan import find_initializer
 from paramtool.operations.listing.initializers import initializers
+from paramtool.operations.rules.plan import find_initializer
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from tests.conftest import CONFIGS, Run

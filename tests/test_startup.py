@@ -72,6 +72,8 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "shared mlp.yaml": SPEC,
     "check mlp.yaml --parameters 19": SPEC,
     "diff mlp.yaml mlp.yaml": SPEC,
+    "init mlp.yaml --dry-run": SPEC,
+    "init mlp.yaml --dry-run --pattern bias --zeros": SPEC,
     "inspect s.json": SNAPSHOT,
     "shared s.json": SNAPSHOT,
     "diff s.json s.json": SNAPSHOT,

@@ -64,11 +64,30 @@ def test_names_shapes_and_stored_values_need_no_torch(weights: str) -> None:
         ["diff", weights, weights, "--values"],
         ["check", gpt2],
         ["check", weights, "--finite", "--parameters", "19"],
+        ["init", mlp, "--dry-run"],
+        ["init", gpt2, "-n", "-p", "weight", "--ndim", "2", "--kaiming-normal", "-o", f"{weights}.new"],
         ["initializers"],
         ["schema"],
     )
     assert [status for status, _, _ in results] == [0] * len(results), results
     assert json.loads(results[0][1])["totals"]["parameters"] == 19
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ("-n -p nothing --zeros", 1, "--pattern nothing matches no parameter"),
+        ("-n -p bias --xavier-normal", 2, "cannot fill '0.bias': Fan in and fan out can not be computed"),
+        ("-p bias --xavier-normal -o new", 2, "cannot fill '0.bias': Fan in and fan out can not be computed"),
+        ("-p weight --zeros -o {weights}", 2, "already exists; --force replaces it"),
+    ],
+)
+def test_complaints_about_a_plan_need_no_torch(weights: str, options: str, status: int, said: str) -> None:
+    """What stands against the rules or the target of a spec is reported before torch is asked for."""
+    typed = options.format(weights=weights).split()
+    ((found, out, err),) = hidden(["init", str(CONFIGS / "mlp.yaml"), *typed])
+    assert (found, out) == (status, "")
+    assert said in err
 
 
 @pytest.mark.parametrize("command", ["init --pattern . --zeros", "grad", "inspect --stats"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from paramtool.loading.answer import Answer
     from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
+    from paramtool.operations.rules.outline import Outline
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
@@ -77,6 +78,18 @@ class BuiltModel(Model):
             rng: where random numbers come from.
         """
         return None
+
+    def outline(self) -> Outline | None:
+        """Return what rules ask of the model, if that is certain without torch."""
+        return None
+
+    def fills(self, outline: Outline, names: Iterable[str]) -> dict[str, Fills]:
+        """Return what the constructors fill tensors with, by their first names; for a model with an outline.
+
+        Raises:
+            Unsure: if the whole model must be built to know it.
+        """
+        raise NotImplementedError
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Return every named tensor of the module, or of a submodule."""

@@ -46,7 +46,7 @@ class WithWeights(Wrapped):
         built = self.inner.network(values=False)
         with torch_import():
             from paramtool.network.strict_load import LoadedValues
-            from paramtool.operations.initialization.shared_memory import has_overlap
+            from paramtool.operations.initialization.rule_plan import has_overlap
             from paramtool.operations.initialization.weights_file import is_plain
         if has_overlap(built.module) or (rules and not is_plain(built.module)):
             return None

@@ -15,7 +15,8 @@ from torch import Tensor
 from paramtool.elements.moments import Moments
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.operations.initialization.steps import Step, fill_whole, runner
+from paramtool.operations.initialization.steps import fill_whole, runner
+from paramtool.operations.rules.step import Step
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.fills import SMALLEST_PART, Filler, Fills, come_in_parts, filler
@@ -108,7 +109,9 @@ class StoredTensor:
         """Whether its values may be drawn part after part; see `fills.come_in_parts`."""
         numel = self.tensor.numel()
         is_made_so = self.is_replaced or self.fills is None or come_in_parts(self.fills, numel)
-        return is_made_so and all(step.law and (step.law.in_parts or not step.law.random) for step in self.steps)
+        return is_made_so and all(
+            step.law and (step.law.in_parts or not step.law.random) for step in self.steps
+        )
 
     def _fillers(self, number: int, seed: int, scratch: Scratch) -> list[Filler]:
         """Return what fills block `number`, in order, each with its own generator."""
