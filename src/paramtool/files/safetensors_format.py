@@ -18,6 +18,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from operator import mul
 
@@ -67,7 +68,7 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Return the bytes of its elements."""
         return math.prod(self.shape) * self.itemsize
@@ -122,6 +123,8 @@ def check(entries: Iterable[Entry]) -> None:
 
 def _fits(entry: Entry) -> bool:
     # the official reader multiplies from the left in 64 bits, and refuses what overflows on the way
+    if min(entry.shape, default=0) > 0:
+        return 8 * entry.nbytes < 2**64  # and so no product on the way is larger
     products = accumulate(entry.shape, mul, initial=1)
     return min(entry.shape, default=0) >= 0 and max(products) < 2**64 and 8 * entry.nbytes < 2**64
 

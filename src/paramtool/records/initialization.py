@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.records.column import COUNT, EXTRA, NAME, column
+from paramtool.records.constructor import built_at_once
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report, Sums
 
@@ -24,6 +25,7 @@ NORM = "a norm layer"
 """The note of a tensor that belongs to one."""
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class InitializationRow:
     """One tensor that rules touch.

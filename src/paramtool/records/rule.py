@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from paramtool.place import Place
@@ -38,6 +39,10 @@ class Rule:
     module: str | None = None
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         arguments = ", ".join(f"{name}={_written(value)}" for name, value in self.arguments.items())
         return f"{self.initializer}({arguments})"
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from paramtool.elements.moments import Moments
+from paramtool.elements.runs import moments_of_runs
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.steps import fill_whole, runner
@@ -28,6 +29,9 @@ from paramtool.tensors.scratch import Scratch
 PART = 1 << 18
 """Elements that are drawn, measured and written while they are in the cache of a core."""
 
+_SMALL = 1 << 14
+"""Elements of a tensor that is written together with its neighbours."""
+
 
 @dataclass
 class StoredTensor:
@@ -38,6 +42,7 @@ class StoredTensor:
         steps: what rules do after that.
         loaded: reads the elements from a file, in the tensor's dtype and in blocks.
         moments: what is known of the elements that are written.
+        measured: their moments, where they were taken together with those of others.
     """
 
     name: str
@@ -46,6 +51,7 @@ class StoredTensor:
     steps: tuple[Step, ...] = ()
     loaded: Callable[[], Iterator[Tensor]] | None = None
     moments: Moments = field(default_factory=Moments)
+    measured: Mapping[str, Any] | None = None
 
     @property
     def entry(self) -> Entry:
@@ -61,6 +67,16 @@ class StoredTensor:
     def _flat(self) -> Tensor:
         """The elements of `tensor` in row-major order: a copy of one that does not lie so."""
         return self.tensor.detach().reshape(-1)
+
+    def result(self) -> Mapping[str, Any]:
+        """Return mean, std, min and max of what was written."""
+        return self.moments.result() if self.measured is None else self.measured
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is written together with its neighbours."""
+        is_plain = not (self.is_whole or self.is_read) and self.tensor.dtype == torch.float32
+        return is_plain and 0 < self.tensor.numel() <= min(_SMALL, streams.BLOCK)
 
     @property
     def is_whole(self) -> bool:
@@ -156,7 +172,7 @@ def write_all(
     progress: Callable[[int], object],
 ) -> None:
     """Share the blocks of all tensors out to threads, each with its own two buffers."""
-    tasks = _tasks(saved)
+    tasks = _tasks(saved, writer)
     lock = threading.Lock()
     stopped = threading.Event()
 
@@ -169,7 +185,9 @@ def write_all(
                 if task is None:
                     return
                 each, number = task
-                if number is not None:
+                if isinstance(each, list):
+                    progress(_write_run(each, writer, seed, scratch, room))
+                elif number is not None:
                     progress(_write_block(each, number, writer, seed, scratch, room, lock))
                 elif each.is_whole:
                     progress(_write_whole(each, writer, seed))
@@ -188,13 +206,48 @@ def write_all(
             stopped.set()
 
 
-def _tasks(saved: Sequence[StoredTensor]) -> Iterator[tuple[StoredTensor, int | None]]:
+_Task: TypeAlias = "tuple[StoredTensor | list[StoredTensor], int | None]"
+
+
+def _tasks(saved: Sequence[StoredTensor], writer: WeightsWriter) -> Iterator[_Task]:
+    """Yield what one thread does in one go: a block, a tensor as a whole, or many small ones in a row."""
+    run: list[StoredTensor] = []
+    size = 0
     for each in saved:
-        if each.is_whole or each.is_read:
+        numel = each.tensor.numel()
+        if run and (
+            size + numel > PART or not each.is_small or not writer.are_neighbours(run[-1].name, each.name)
+        ):
+            yield run, None
+            run, size = [], 0
+        if each.is_small:
+            run.append(each)
+            size += numel
+        elif each.is_whole or each.is_read:
             yield each, None
         else:
-            for number in range(-(-each.tensor.numel() // streams.BLOCK)):
+            for number in range(-(-numel // streams.BLOCK)):
                 yield each, number
+    if run:
+        yield run, None
+
+
+def _write_run(
+    run: Sequence[StoredTensor], writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch
+) -> int:
+    """Write tensors that lie one after the other in one file."""
+    sizes = [each.tensor.numel() for each in run]
+    whole = room.take(sum(sizes), torch.float32)
+    for each, part in zip(run, torch.split(whole, sizes), strict=True):
+        each.fill(part, 0, seed, scratch)
+    writer.write_run([each.name for each in run], as_bytes(whole))
+    measured = moments_of_runs(array_of(whole)[0], sizes)
+    for position, (each, part) in enumerate(zip(run, torch.split(whole, sizes), strict=True)):
+        if each.steps and measured is None:
+            _look(each, part, each.moments)
+        elif each.steps and measured is not None:
+            each.measured = measured[position]
+    return whole.nbytes
 
 
 def _write_block(

@@ -14,10 +14,12 @@ from paramtool.errors import UserCodeFailed, first_line
 from paramtool.foreign_code import foreign_code
 from paramtool.operations.initialization.parametrizations import Effective, effective_of, old_style
 from paramtool.operations.rules.target import Owner, Target
+from paramtool.records.constructor import built_at_once
 from paramtool.tensors.named_tensors import NamedTensor, dtype_name, named_tensors
 from paramtool.tensors.scratch import drawn_in
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class LiveTarget(Target):
     """A tensor of a module.

@@ -22,6 +22,7 @@ from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.outline import Outline
 from paramtool.operations.rules.rows import plan_row, totals_of
 from paramtool.operations.rules.target import Target
+from paramtool.records.constructor import changed
 from paramtool.records.initialization import (
     SAVED_COLUMNS,
     Initialization,
@@ -163,9 +164,9 @@ def _store(
     rows = planned.rows
     if touched:
         by_name = {each.name: each for each in saved}
-        rows = tuple(plan_row(each, by_name[each.name].moments.result()) for each in touched)
+        rows = tuple(plan_row(each, by_name[each.name].result()) for each in touched)
     if digests:  # an effective tensor is not in the file, and has its own
-        rows = tuple(replace(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
+        rows = tuple(changed(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
     columns = SAVED_COLUMNS + (("sha256",) if digests else ())
     totals = replace(planned.totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
     return replace(planned, rows=rows, totals=totals, columns=columns)

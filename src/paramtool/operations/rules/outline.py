@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from paramtool.initializers.registry import offers
@@ -15,6 +17,8 @@ from paramtool.operations.rules.sure_block import SureBlock
 from paramtool.operations.rules.target import Owner, Target
 from paramtool.operations.sharing.overlap import overlaps
 from paramtool.patterns import one_budget
+from paramtool.records.constructor import built_at_once
+from paramtool.records.extent import Extent
 from paramtool.records.initialization import PLAN_COLUMNS, Initialization
 from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing, ParameterRow
@@ -38,6 +42,7 @@ _ASKED = ("copy",)
 """Our own initializers that read files by torch before they fill."""
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class WrittenTarget(Target):
     """A tensor of a spec.
@@ -124,7 +129,7 @@ class Outline:
             Problems: with everything that stands against the plan.
         """
         with one_budget():  # of its own, so that torch's path has the whole of the usual one
-            return plan.plan(self.targets(), self.layout.extents, rules, find_certain)
+            return plan.plan(self.targets(), self._common, rules, find_certain)
 
     def report(self, rules: Sequence[Rule], seed: int) -> Initialization:
         """Return what a dry run reports; raises as `plan` does."""
@@ -141,7 +146,14 @@ class Outline:
     @property
     def has_overlap(self) -> bool:
         """Whether different tensors lie over common memory."""
-        return bool(overlaps(self.layout.extents).groups)
+        return bool(overlaps(self._common).groups)
+
+    @cached_property
+    def _common(self) -> dict[str, Extent]:
+        """The memory of tensors that may have some in common with another."""
+        extents = self.layout.extents
+        counts = Counter(each.space for each in extents.values())
+        return {name: each for name, each in extents.items() if counts[each.space] > 1}
 
     @property
     def tied(self) -> dict[str, str]:

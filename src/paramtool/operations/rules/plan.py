@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
@@ -15,6 +14,7 @@ from paramtool.operations.rules.shared_memory import is_shared, with_neighbours
 from paramtool.operations.rules.step import Step, offer
 from paramtool.operations.rules.target import Target
 from paramtool.patterns import also_matched, compile_pattern, matching
+from paramtool.records.constructor import changed
 from paramtool.records.extent import Extent
 from paramtool.records.rule import Rule
 from paramtool.suggestion import did_you_mean
@@ -66,7 +66,7 @@ def plan(
                 break  # one tensor shows what is wrong with the rule
     if problems:
         raise Problems(problems)
-    planned = [replace(target, steps=tuple(steps[target.name])) for target in targets]
+    planned = [changed(target, steps=tuple(steps[target.name])) for target in targets]
     planned = with_neighbours(extents, planned)
     by_name = {target.name: target for target in planned}
     return [target if is_shared(target, by_name) else _without_overwritten(target) for target in planned]
@@ -213,4 +213,4 @@ def _without_overwritten(target: Some) -> Some:
     if len(steps) < 2:
         return target
     last = max((index for index, step in enumerate(steps) if step.replaces), default=0)
-    return replace(target, steps=steps[last:], skipped=steps[:last])
+    return changed(target, steps=steps[last:], skipped=steps[:last])

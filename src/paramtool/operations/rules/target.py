@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from paramtool.name_parts import last_part
 from paramtool.operations.rules.step import Step
 from paramtool.quantities import and_more
+from paramtool.records.constructor import built_at_once
 from paramtool.records.initialization import NORM
 
 _NORMS = frozenset(("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase"))
@@ -25,6 +26,7 @@ class Owner(NamedTuple):
     padding_idx: int | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A tensor, its names, the steps that run on it in order, and those that do not.
