@@ -16,8 +16,9 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.writing.weights import WeightsWriter
-from paramtool.operations.initialization.block_writer import StoredTensor, write_all
+from paramtool.operations.initialization.block_writer import write_all
 from paramtool.operations.initialization.rule_plan import has_overlap, plan
+from paramtool.operations.initialization.stored_tensor import StoredTensor
 from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.outline import Outline
 from paramtool.operations.rules.rows import plan_row, totals_of
