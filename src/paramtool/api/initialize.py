@@ -165,12 +165,12 @@ def _write_outline(
     """
     planned = _refused_or_planned(outline, rules, target)
     replaced = {each.name for each in planned if each.steps and each.steps[0].replaces}
-    names = [row.name for row in outline.stored() if row.name not in replaced and row.numel]
+    names = [row.name for row in outline.stored if row.name not in replaced and row.numel]
     require(not outline.has_overlap, "tensors over common memory")
     fills = model.fills(outline, names)
     with torch_import():
         from paramtool.operations.initialization.weights_file import save_outline
-    size = sum(row.nbytes or 0 for row in outline.stored())
+    size = sum(row.nbytes or 0 for row in outline.stored)
     with target.progress(size) as progress:
         report = save_outline(
             outline, planned, target.path, rules, fills=fills, seed=seed, digests=digests,
@@ -204,10 +204,11 @@ def _refused_or_planned(outline: Outline, rules: Sequence[Rule], target: Target)
 
 def _check_target(outline: Outline, target: Target) -> int:
     """Refuse what writing would refuse of `target`, and return the bytes of the tensors."""
-    from paramtool.files.writing.weights import Entry, WeightsWriter
+    from paramtool.files.writing.weights import WeightsWriter
 
-    entries = [Entry(row.name, str(row.dtype), row.shape or ()) for row in outline.stored()]
-    writer = WeightsWriter(target.path, entries, max_shard_size=target.max_shard_size, force=target.force)
+    writer = WeightsWriter(
+        target.path, outline.entries, max_shard_size=target.max_shard_size, force=target.force
+    )
     writer.check()
     return writer.total_size
 

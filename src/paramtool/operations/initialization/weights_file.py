@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.writing.weights import WeightsWriter
+from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.block_writer import write_all
 from paramtool.operations.initialization.rule_plan import has_overlap, plan
 from paramtool.operations.initialization.stored_tensor import StoredTensor
@@ -87,9 +87,10 @@ def save(
     planned = done or Report(
         "init", model or type(module).__name__, (), totals, SAVED_COLUMNS, module_types(module)
     )
+    entries = [each.entry for each in saved]
     return _store(
-        saved, tied, planned, target, () if done else touched, seed=seed, jobs=jobs, digests=digests,
-        max_shard_size=max_shard_size, force=force, progress=progress,
+        saved, entries, tied, planned, target, () if done else touched, seed=seed, jobs=jobs,
+        digests=digests, max_shard_size=max_shard_size, force=force, progress=progress,
     )  # fmt: skip
 
 
@@ -127,9 +128,9 @@ def save_outline(
         StoredTensor(
             row.name, like(row.shape or (), str(row.dtype)), fills.get(row.name), steps.get(row.name, ())
         )
-        for row in outline.stored()
+        for row in outline.stored
     ]
-    return _store(saved, outline.tied, planned, path, touched, seed=seed, **options)
+    return _store(saved, outline.entries, outline.tied, planned, path, touched, seed=seed, **options)
 
 
 def _meta_tensors() -> Callable[[tuple[int, ...], str], Tensor]:
@@ -144,6 +145,7 @@ def _meta_tensors() -> Callable[[tuple[int, ...], str], Tensor]:
 
 def _store(
     saved: Sequence[StoredTensor],
+    entries: Sequence[Entry],
     tied: Mapping[str, str],
     planned: Initialization,
     target: Path,
@@ -157,7 +159,7 @@ def _store(
 ) -> Initialization:
     """Write what is `saved`, and report it; the rows are those of `planned` if nothing is `touched`."""
     metadata = {**tied, **_metadata(planned.totals)}
-    writer = WeightsWriter(target, [each.entry for each in saved], metadata=metadata, **options)
+    writer = WeightsWriter(target, entries, metadata=metadata, **options)
     if digests:
         writer.read_elements(jobs)
     with writer, one_thread():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from paramtool.files.safetensors_format import Entry
 from paramtool.initializers.registry import offers
 from paramtool.initializers.registry.table import BUILT_IN
 from paramtool.language.torch_source import installed_source
@@ -158,11 +159,17 @@ class Outline:
     @property
     def tied(self) -> dict[str, str]:
         """The first stored name of a tensor, by each other one that a state_dict has."""
-        first = {row.tensor: row.name for row in self.stored()}
+        first = {row.tensor: row.name for row in self.stored}
         return {row.name: first[row.tensor] for row in self._kept() if row.name != first[row.tensor]}
 
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """What a file of all stored tensors has."""
+        return [Entry(row.name, str(row.dtype), row.shape or ()) for row in self.stored]
+
+    @cached_property
     def stored(self) -> list[ParameterRow]:
-        """Return the tensors that a state_dict holds, each once under its first name."""
+        """The tensors that a state_dict holds, each once under its first name."""
         found: dict[str, ParameterRow] = {}
         for row in self._kept():
             found.setdefault(row.tensor, row)
