@@ -16,7 +16,7 @@ from paramtool.elements.moments import Moments
 from paramtool.elements.runs import moments_of_runs
 from paramtool.initializers.functions import elementwise
 from paramtool.initializers.functions.laws import Law
-from paramtool.operations.initialization import stored_tensor
+from paramtool.operations.initialization import stored_tensor, tensor_stream
 from paramtool.operations.initialization.steps import run_law, runner
 from paramtool.tensors import streams
 from paramtool.tensors.fills import SMALLEST_PART, Fill, Fills, come_in_parts, filler, run_fills
@@ -59,7 +59,7 @@ def test_a_large_part_is_drawn_as_in_the_block() -> None:
     law, count = elementwise.normal((1,), 0.0, 0.02), streams.BLOCK + 5
     whole = torch.empty(count)
     run_law(law, whole, 0, 0, "w", Scratch())
-    assert torch.equal(in_parts(law, torch.float32, count, stored_tensor.PART), whole)
+    assert torch.equal(in_parts(law, torch.float32, count, tensor_stream.PART), whole)
 
 
 @pytest.mark.parametrize("method", ["uniform_", "normal_"])
@@ -115,8 +115,8 @@ def test_sizes_of_parts_change_no_byte(
     command = ["init", str(tmp_path / "m.yaml"), "-p", "weight", "--normal", "0.5", "--json"]
     expected = run(*command, "-o", str(tmp_path / "whole"))
     assert expected.status == 0, expected.stderr
-    monkeypatch.setattr(stored_tensor, "PART", part)
-    monkeypatch.setattr(stored_tensor, "_SMALL", small)
+    monkeypatch.setattr(tensor_stream, "PART", part)
+    monkeypatch.setattr(stored_tensor, "SMALL", small)
     target = tmp_path / "out"
     done = run(*command, "-o", str(target), *more)
     assert done.status == 0, done.stderr

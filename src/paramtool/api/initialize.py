@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from paramtool.api.open import live
 from paramtool.cores import available_cores
 from paramtool.errors import BadArgument, ParamtoolError
 from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable
+from paramtool.models.model import Progress
 from paramtool.models.torch_import import torch_import
 from paramtool.quantities import byte_size
 from paramtool.records.initialization import Initialization
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from paramtool.operations.rules.outline import Outline, WrittenTarget
 
 RNGS = ("streams", "torch")
-Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ written, and where nobody used the values.  Everything else keeps the values tha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +21,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from paramtool.errors import first_line
+from paramtool.foreign_code import is_out_of_memory
 from paramtool.network.filling_calls import is_literal, law_of_call, truncated_normal
-from paramtool.network.free_memory import check_fits
+from paramtool.network.free_memory import OutOfMemory, check_fits
 from paramtool.network.meta_device import on_meta
 from paramtool.network.storage_record import StorageRecord, storage_number
 from paramtool.tensors import streams
@@ -47,7 +50,19 @@ _READING = frozenset(
 
 _IS_META = vars(torch._C.TensorBase)["is_meta"]
 
+_CPU_ANSWERS: Mapping[object, object] = {
+    vars(torch._C.TensorBase)["device"]: torch.device("cpu"),
+    vars(torch._C.TensorBase)["is_cpu"]: True,
+    _IS_META: False,
+}
+"""What a constructor hears where it asks a tensor for its device: there are values, as in Python."""
+
+_PICKLES = Tensor._reduce_ex_internal.__code__
+"""It reads the elements where no mode sees it."""
+
 _MOST_LITERAL = 1 << 20  # elements that are kept of a tensor written out
+
+_HINT = "names, shapes and plans need no values; init -o writes them block by block"
 
 _LARGE = 1 << 24
 """Bytes of a tensor that is worth a look at the memory that is free."""
@@ -86,7 +101,7 @@ class Recording(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        result = self._run(func, args, kwargs)
+        result = self._allocate(func, args, kwargs) if self._bounded else self._run(func, args, kwargs)
         if self._bounded and isinstance(result, Tensor) and func in _device_constructors():
             _check_fits(result)
         name = getattr(func, "__name__", "")
@@ -146,6 +161,15 @@ class Recording(TorchFunctionMode):
 
     def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return func(*args, **kwargs)
+
+    def _allocate(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run a call, and refuse in our words what the system gives no memory for."""
+        try:
+            return self._run(func, args, kwargs)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(f"the values do not fit in memory: {first_line(error)}", hint=_HINT) from error
 
     def _fill(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> bool:
         """Record a call that fills by a law or with literal elements; return whether it was one."""
@@ -243,8 +267,15 @@ class Sketch(Recording):
     """
 
     def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        if getattr(func, "__self__", None) is _IS_META:  # whoever asks may leave out what values need
-            self._record.forget(args[0])
+        asked = getattr(func, "__self__", None)
+        if asked in _CPU_ANSWERS and args[0].is_meta:
+            who = sys._getframe(2)  # above this and `__torch_function__`
+            if who.f_code is _PICKLES:
+                raise NotImplementedError("a tensor on the meta device has no values to pickle")
+            if str(who.f_globals.get("__name__", "")).partition(".")[0] != "torch":
+                return _CPU_ANSWERS[asked]  # whoever asks may leave out what values need
+            if asked is _IS_META:
+                self._record.forget(args[0])
         return on_meta(func, args, kwargs)
 
     def _literal(
@@ -257,5 +288,4 @@ class Sketch(Recording):
 
 def _check_fits(tensor: Tensor) -> None:
     if not is_lazy(tensor) and not tensor.is_meta and tensor.nbytes >= _LARGE:
-        hint = "names, shapes and plans need no values; init -o writes them block by block"
-        check_fits("the values", tensor.nbytes, hint=hint)
+        check_fits("the values", tensor.nbytes, hint=_HINT)

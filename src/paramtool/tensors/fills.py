@@ -71,7 +71,7 @@ Filler = Callable[[Tensor, int], None]
 """Fills a flat part of a tensor, whose first element has the number that follows."""
 
 SMALLEST_PART = 16
-"""Elements that ``normal_`` draws together: a part begins at a multiple of it and has at least as many."""
+"""Elements that ``normal_`` draws together: a part begins at a multiple of it, and has as many or more."""
 
 _IN_PARTS = (*CONSTANT, "", "uniform_", "normal_", "add_", "sub_", "mul_", "div_", "clamp_")
 
