@@ -39,12 +39,17 @@ def main() -> None:
         for row in chosen:
             try:
                 result = row.measure(files, pairs)
+            except RuntimeError as error:
+                print(f"{row.work:42} {error}", flush=True)
+                continue
             finally:
                 files.clear()
             found.append(_figures(row, result))
             print(_line(row, result), flush=True)
     options.json.write_text(json.dumps({"machine": here, "pairs": pairs, "rows": found}, indent=1) + "\n")
     print(f"\n{sum(each['met'] is False for each in found)} of {len(found)} miss a goal; {options.json}")
+    if len(found) < len(chosen):
+        raise SystemExit(f"{len(chosen) - len(found)} could not be measured")
 
 
 def _figures(row: Row, result: Result) -> dict[str, object]:

@@ -176,12 +176,10 @@ def _statistics(files: Files) -> tuple[Commands, Commands]:
 
 
 def _equal_values(files: Files) -> tuple[Commands, Commands]:
-    spec, paths = files.wide(6_000_000), []
-    for seed in "01":
-        paths.append(files.large(f"{seed}.safetensors"))
-        ours("init", spec, "--pattern", ".", "--normal", "--seed", seed, "-o", paths[-1], makes=paths[-1])[
-            0
-        ].run()
+    spec, paths = files.wide(6_000_000), [files.large(f"{seed}.safetensors") for seed in "01"]
+    for seed, path in enumerate(paths):
+        rule = ("--pattern", ".", "--normal", "1", "--seed", str(seed))
+        ours("init", spec, *rule, "-o", path, makes=path)[0].run()
     return ours("diff", *paths, "--values"), script(plain.IMPORT_TORCH)
 
 
