@@ -45,8 +45,8 @@ cover: $(INSTALLED)  ## the lines that the last `make test` did not run
 matrix:  ## the tests on every Python and torch: PYTHONS="python3.10 python3.13" TORCHES="2.13.0 2.14.1"
 	$(PYTHON) tools/matrix.py --pythons $(PYTHONS) --torches $(TORCHES)
 
-bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing; ARGS=--quick takes a minute
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(DOCS_INSTALLED)  ## build the pages of docs/ into build/docs; every warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html -d build/doctrees docs build/docs
