@@ -15,11 +15,12 @@ from paramtool.language.document import Spec
 from paramtool.language.tree import Tree
 from paramtool.name_parts import prefix
 from paramtool.network.builder import Builder
-from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.fill_record import Recording
 from paramtool.network.free_memory import check_fits
 from paramtool.network.lazy_modules import settle
 from paramtool.network.meta_device import StructureOnly, default_dtype
 from paramtool.network.parameter_statements import freeze, tie
+from paramtool.network.sketch import Sketch
 from paramtool.place import Place
 from paramtool.suggestion import hint_of_module
 from paramtool.tensors.fills import Fills

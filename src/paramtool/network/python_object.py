@@ -27,11 +27,12 @@ from paramtool.errors import (
 from paramtool.foreign_code import foreign_code
 from paramtool.language.python_object import PythonObject
 from paramtool.network.construction import Network, no_collection
-from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.fill_record import Recording
 from paramtool.network.lazy_modules import settle
 from paramtool.network.members import unseen
 from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
+from paramtool.network.sketch import Sketch
 from paramtool.suggestion import did_you_mean
 
 _NOTHING = object()

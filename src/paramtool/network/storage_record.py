@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,19 +120,16 @@ class StorageRecord:
             return ()
         return tuple(state.fills)
 
-    def origins(self, tensor: Tensor) -> Iterator[int]:
-        """Yield the numbers of the storages that may name the stream of `tensor`, the best one first.
+    def draw_of(self, tensor: Tensor) -> tuple[int, Fill] | None:
+        """Return the first random fill of `tensor`, and the storage that it ran on; None if there is none.
 
-        A copy has the draws of the storage that it was copied from, as long as that still has them.
+        The storage is 0 where it no longer has what was drawn.
         """
-        own = storage_number(tensor)
-        for fill in self._states[own].fills or ():
+        for fill in self._states[storage_number(tensor)].fills or ():
             if fill.random:
                 _, key = self._drawn_in[id(fill)]
-                if _holds(self._states[key].fills, fill):
-                    yield key
-                break
-        yield own
+                return (key if _holds(self._states[key].fills, fill) else 0), fill
+        return None
 
     def _state(self, tensor: Tensor, *, is_ours: bool) -> StorageState | None:
         key = storage_number(tensor)
