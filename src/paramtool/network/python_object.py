@@ -9,7 +9,6 @@ import io
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from paramtool.errors import (
 )
 from paramtool.foreign_code import foreign_code
 from paramtool.language.python_object import PythonObject
+from paramtool.network import current_folder
 from paramtool.network.construction import Network, no_collection
 from paramtool.network.fill_record import Recording, Sketch
 from paramtool.network.lazy_modules import settle
@@ -40,14 +40,12 @@ _after_import: dict[tuple[str, int], torch.Tensor] = {}
 
 
 def find_object(wanted: PythonObject) -> Any:
-    """Return the object itself: the current folder can be imported from, as with ``python -m``.
+    """Return the object itself: what is not installed is looked for in the current folder.
 
     Raises:
         ParamtoolError: if there is no such module or attribute, or importing it fails.
     """
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+    current_folder.reach(wanted.module)
     foreign = foreign_code(lambda error: _not_imported(wanted, error))
     with foreign, _kept_from_stdout(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
@@ -56,7 +54,8 @@ def find_object(wanted: PythonObject) -> Any:
         for part in wanted.path.split("."):
             known, found = found, getattr(found, part, _NOTHING)
             if found is _NOTHING:
-                hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                near = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                hint = near or current_folder.obstacle(wanted.module)
                 raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
     return found
 
@@ -201,7 +200,7 @@ def _silence() -> Iterator[None]:
 def _not_imported(wanted: PythonObject, error: BaseException) -> ParamtoolError:
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     if missing and (wanted.module == missing or wanted.module.startswith(f"{missing}.")):
-        hint = "it is neither installed nor in the current folder"
+        hint = current_folder.obstacle(missing) or "it is neither installed nor in the current folder"
         return CannotOpen(f"no module '{missing}' to import", hint=hint)
     return UserCodeFailed(f"importing {wanted.module} failed: {told(error)}")
 
