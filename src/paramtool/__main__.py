@@ -9,28 +9,25 @@ if _IS_MODULE and not getattr(sys.flags, "safe_path", False):
     # ``python -m`` looks for everything in the current folder first: a rich.py there would be ours
     del sys.path[0]
 
-import os
-import signal
+import os  # noqa: E402 - after the path is clean
 
-TYPE_CHECKING = False  # typing is imported soon enough
+from paramtool.signals import ENDINGS, handle  # noqa: E402
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-_ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 def main() -> NoReturn:
     """Run the command line; until it is imported, a signal ends the process without a traceback."""
-    for number in _ENDINGS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, or in the background
-            signal.signal(number, _end)
+    handle(_end)
     from paramtool.cli.main import main as run
 
     run()
 
 
 def _end(number: int, _: object) -> None:
-    os.write(2, f"{_ENDINGS[signal.Signals(number)]}\n".encode())
+    os.write(2, f"{ENDINGS[number]}\n".encode())  # a Signals is its number
     os._exit(128 + number)
 
 

@@ -7,29 +7,20 @@ a gate with status 0, nor a ``KeyboardInterrupt`` that nobody typed with 130.  W
 
 from __future__ import annotations
 
-import signal
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
-from types import CodeType, FrameType
-from typing import Any, NoReturn
+from types import CodeType
+from typing import Any
 
 from paramtool.errors import ParamtoolError, UserCodeFailed, text_of, told
+from paramtool.signals import is_handled, received
 
 _LIBRARIES = ("torch", "numpy", "typer", "click", "rich", "yaml")
 """What we call ourselves: a frame of theirs alone says nothing about whose fault an error is."""
-
-_received: list[int] = []
-
-
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Handle SIGINT and SIGTERM: remember that there was one, and raise ``KeyboardInterrupt``."""
-    del frame
-    _received.append(number)
-    raise KeyboardInterrupt
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -39,7 +30,13 @@ def is_interrupt(error: BaseException) -> bool:
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
-    return bool(_received) or signal.getsignal(signal.SIGTERM) is not interrupt
+    return received() is not None or not is_handled()
+
+
+def _end_if_told(error: BaseException | None = None) -> None:
+    """Raise ``KeyboardInterrupt`` again, where a signal came and somebody's code caught it."""
+    if received() is not None and is_handled():
+        raise KeyboardInterrupt from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -64,9 +61,11 @@ def foreign_code(blame: str | Callable[[BaseException], ParamtoolError]) -> Iter
     except BaseException as error:
         if is_interrupt(error):
             raise
+        _end_if_told(error)
         if isinstance(blame, str):
             raise UserCodeFailed(f"{blame} failed: {told(error)}") from error
         raise blame(error) from error
+    _end_if_told()
 
 
 @contextmanager
