@@ -547,3 +547,22 @@ def test_torch_stays_out_of_what_needs_none(
     assert (ended.status, ended.torch) == (status, False)
     assert bool(ended.stdout) is (status == 0)
     assert bool(ended.stderr) is (status != 0)
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "typed", "package"),
+    [(100_000, "inspect w.safetensors --stats", "numpy"), (450_000, "grad good.yaml", "torch")],
+)
+def test_too_small_an_address_space_is_one_line(
+    kilobytes: int, typed: str, package: str, folder: Path
+) -> None:
+    """NumPy and torch would end the process themselves under ``ulimit -v``, with any status."""
+    safetensors.torch.save_file({"w": torch.zeros(2)}, folder / "w.safetensors")
+    line = f"ulimit -v {kilobytes}; exec {sys.executable} -m paramtool {typed}"
+    ended = execute(command=["bash", "-c", line], cwd=folder)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"error: loading {package} takes about [\d.]+ MB of address space; "
+        rf"'ulimit -v' allows [\d.]+ MB; raise it\n",
+        ended.stderr,
+    )

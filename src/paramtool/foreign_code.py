@@ -22,6 +22,15 @@ from paramtool.signals import is_handled, received
 _LIBRARIES = ("torch", "numpy", "typer", "click", "rich", "yaml")
 """What we call ourselves: a frame of theirs alone says nothing about whose fault an error is."""
 
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch
+    "Cannot allocate memory",  # the system
+    "std::bad_alloc",  # C++
+    "can't start new thread",  # Python: there is no room for its stack
+    "failed to map segment",  # the loader of libraries
+    "cannot allocate memory in static TLS",
+)
+
 
 def is_interrupt(error: BaseException) -> bool:
     """Return whether `error` is from a signal, and not a ``KeyboardInterrupt`` that some code raised itself.
@@ -40,8 +49,9 @@ def _end_if_told(error: BaseException | None = None) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` is Python's ``MemoryError``, or what torch says in its place."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in text_of(error)
+    """Return whether `error` is Python's ``MemoryError``, or what others say in its place."""
+    known = isinstance(error, MemoryError) or any(each in text_of(error) for each in _OUT_OF_MEMORY)
+    return known or (error.__cause__ is not None and is_out_of_memory(error.__cause__))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool import __version__
-from paramtool.cli import console
+from paramtool.cli import address_space, console
 from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
 from paramtool.foreign_code import is_out_of_memory
@@ -71,6 +71,7 @@ def main() -> NoReturn:
 def _finish() -> int:
     try:
         console.prepare()
+        address_space.guard()
         status = _run(sys.argv[1:])
         sys.stdout.flush()
     except (ParamtoolError, console.OutputClosed) as error:
@@ -121,7 +122,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return _interrupted()
     if is_out_of_memory(error):
-        console.complain(ParamtoolError("out of memory"))
+        console.complain(ParamtoolError(address_space.reason()))
         return USAGE
     return _bug(error)
 
