@@ -97,7 +97,17 @@ class Unmet(Problems):
 
 
 class UserCodeFailed(ParamtoolError):
-    """Say that code which the user named raised: a constructor, a forward, a plugin."""
+    """Say that code which the user named raised: a constructor, a forward, a plugin.
+
+    Args:
+        module: the path of the module whose code it is; None if that is unknown.
+    """
+
+    def __init__(
+        self, message: str, place: Place | None = None, hint: Hint = None, module: str | None = None
+    ) -> None:
+        super().__init__(message, place, hint)
+        self.module = module
 
 
 class BadArgument(ParamtoolError, ValueError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from paramtool.cores import available_cores
-from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.errors import NothingMatched, ParamtoolError, UserCodeFailed
 from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
 
@@ -148,7 +148,19 @@ class BuiltModel(Model):
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
         module = self.network().module
-        return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
+        try:
+            return gradients(
+                module, given.positional, given.named, seed=self.seed, model=self.name, **options
+            )
+        except UserCodeFailed as error:
+            self._point(error)
+            raise
+
+    def _point(self, error: UserCodeFailed) -> None:
+        """Give an error of a pass the line of the spec that its module stands on."""
+        places = self.places() if error.module is not None and error.place is None else None
+        if places is not None:
+            error.place = places.around(error.module or "")
 
     def initialized(self, rules: Sequence[Rule] | None = None) -> BuiltModel:
         """Return the model after its rules; itself if there are none."""

@@ -268,13 +268,11 @@ def read_json(path: Path) -> Document | None:
         ParamtoolError: if the file cannot be read, or is larger than 64 MB or not in UTF-8.
     """
     from paramtool.files.reading.json_document import read_document
+    from paramtool.text_encoding import decode
 
     with opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > LARGEST_INDEX:
             raise ParamtoolError(f"{path} is larger than {LARGEST_INDEX:,} bytes, the limit for JSON")
         content = read_bytes(descriptor, path, 0, size)
-    try:
-        return read_document(Text(str(path), content.decode("utf-8-sig")))
-    except UnicodeDecodeError as error:
-        raise ParamtoolError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    return read_document(Text(str(path), decode(content, str(path))))

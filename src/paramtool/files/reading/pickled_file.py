@@ -26,6 +26,11 @@ _MOST_ENTRIES = 1 << 25
 _BYTES_A_NAME = 512
 _MOST_NAMES = 1 << 21
 _MOST_TOLD = 3
+_MODELS = (
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+    "pytorch_model.bin.index.json", "adapter_model.safetensors", "adapter_model.bin",
+)  # fmt: skip
+"""What Hugging Face's Trainer calls the model that it writes beside its optimizer.pt."""
 
 
 def read_pickled(
@@ -116,6 +121,8 @@ class _Opened:
             more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
             notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, e.g. {one}")
+        if chosen.is_optimizer and not chosen.path:
+            notes.append(_no_model(self._path))
         reasons: dict[str, list[str]] = {}
         for each in tensors:
             if each.missing is not None:
@@ -126,6 +133,13 @@ class _Opened:
         if len(chosen.rest) > MOST_PARTS:
             notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         return notes
+
+
+def _no_model(path: Path) -> str:
+    """Return the note on a file that a training script wrote beside the model's."""
+    near = next((each for each in _MODELS if (path.parent / each).is_file()), None)
+    there = f"'{near}' beside it" if near else "another file, such as model.safetensors"
+    return f"{path.name} holds the state of an optimizer, one entry per parameter; the model is in {there}"
 
 
 def _remarks(chosen: Chosen) -> list[ContentRow]:

@@ -40,6 +40,7 @@ class Chosen:
         attributes: paths in `rest` of the plain attributes of modules.
         others: paths of other state_dicts that might have been meant.
         versions: of modules by their paths, as ``_metadata`` has them.
+        is_optimizer: whether there is the state of an optimizer, and no model.
         objects: keys beside the tensors whose values are not tensors, nor dicts of a model in parts.
     """
 
@@ -51,6 +52,7 @@ class Chosen:
     others: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
+    is_optimizer: bool = False
 
 
 class StateDicts:
@@ -152,11 +154,13 @@ class StateDicts:
             self._add(self._modules.find(node), found, path)
             return
         found.versions = self._versions(node)
+        found.is_optimizer = _is_optimizer(node)
         children = list(self._tree.children(node))
         holders = {key: value for key, value in children if self._tree.holds(value)}
         aside = {key for key, value in holders.items() if not keep_aside and self._is_aside(key, value)}
         if len(aside) == len(holders):  # the state of an optimizer, and nothing else
             aside = set()
+            found.is_optimizer = any(map(_is_optimizer, holders.values()))
         for key, value in children:
             if key in aside or key not in holders:
                 found.rest.append((_join(path, key), value))

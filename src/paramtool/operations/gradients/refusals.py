@@ -56,9 +56,8 @@ def failed_forward(error: BaseException, failure: Failure | None, root: nn.Modul
     )
     name += f" with {own}" if own else ""
     got = ", ".join(filter(None, (_described(each) for each in failure.arguments))) if failure else ""
-    return UserCodeFailed(
-        f"{name} fails{f' on {got}' if got else ''}: {_message(error)}", hint=_hint(error, module)
-    )
+    message = f"{name} fails{f' on {got}' if got else ''}: {_message(error)}"
+    return UserCodeFailed(message, hint=_hint(error, module), module=path)
 
 
 def _no_forward(name: str) -> ParamtoolError:
@@ -70,7 +69,8 @@ def failed_backward(error: BaseException, root: nn.Module) -> ParamtoolError:
     """Return the message for an `error` in the backward pass: the module whose code raised, if any did."""
     found = _came_through(error, root)
     at = f" at {_named(*found)}" if found else ""
-    return UserCodeFailed(f"the backward pass fails{at}: {_message(error)}")
+    path = found[0] if found else None
+    return UserCodeFailed(f"the backward pass fails{at}: {_message(error)}", module=path)
 
 
 def failed_switch(error: BaseException, root: nn.Module, training: bool) -> ParamtoolError:
@@ -78,7 +78,7 @@ def failed_switch(error: BaseException, root: nn.Module, training: bool) -> Para
     path, module = _came_through(error, root) or ("", root)
     hint = "--eval runs it without" if training else None
     message = f"{_named(path, module)} fails in train({training}): {_message(error)}"
-    return UserCodeFailed(message, hint=hint)
+    return UserCodeFailed(message, hint=hint, module=path)
 
 
 def _came_through(error: BaseException, root: nn.Module) -> tuple[str, nn.Module] | None:
