@@ -9,6 +9,7 @@
     ├── UserCodeFailed      a constructor, a forward, a hook or a plugin raised
     ├── BadArgument         an argument of a function makes no sense; also a ValueError
     ├── CannotAnswer        this kind of model has no answer: a snapshot has no values
+    │   └── NoValues        … nor has this tensor: it is quantized, or compressed in its file
     ├── Problems            several errors at once, in `errors`
     │   └── Unmet           … expectations that do not hold: exit status 1
     └── Bug                 this package found itself wrong: exit status 3
@@ -116,6 +117,10 @@ class BadArgument(ParamtoolError, ValueError):
 
 class CannotAnswer(ParamtoolError):
     """Say that a model of this kind has no answer, and which one would."""
+
+
+class NoValues(CannotAnswer):
+    """Say that the elements of a tensor cannot be read; those of others may be."""
 
 
 class Bug(ParamtoolError):

@@ -103,6 +103,7 @@ _BY_SIGNATURE = (
     (re.compile(re.escape(signatures.NUMPY)), ARRAY),
     (re.compile(b"|".join(map(re.escape, signatures.GGUF))), GGUF),
     (re.compile(b"\x80[\x02-\x05]"), PICKLED),
+    (re.compile(rb"L119547037146038801333356L?\n\."), PICKLED),  # torch before 1.6, protocols 0 and 1
 )
 _BY_SUFFIX = {".safetensors": SAFETENSORS, ".pkl": PICKLED, ".pickle": PICKLED}
 """What is taken for its name's format though it does not begin like it, so that its error is told."""

@@ -41,6 +41,7 @@ class Chosen:
         others: paths of other state_dicts that might have been meant.
         versions: of modules by their paths, as ``_metadata`` has them.
         is_optimizer: whether there is the state of an optimizer, and no model.
+        same_names: names that several tensors have by their keys, each with what stands for a later one.
         objects: keys beside the tensors whose values are not tensors, nor dicts of a model in parts.
     """
 
@@ -53,6 +54,7 @@ class Chosen:
     versions: dict[str, int] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
     is_optimizer: bool = False
+    same_names: list[tuple[str, str]] = field(default_factory=list)
 
 
 class StateDicts:
@@ -214,8 +216,12 @@ class StateDicts:
         found.attributes.update(name for name, _ in rest)
 
     def _put(self, name: str, leaf: Leaf, found: Chosen) -> None:
-        if name in found.leaves:
-            raise ParamtoolError(f"two of its tensors are named '{shorten(name)}'")
+        if name in found.leaves:  # ``a.b`` beside ``b`` in the dict ``a``
+            first, number = name, 2
+            while name in found.leaves:
+                self._tree.spend(1)
+                name, number = f"{first} ({number})", number + 1
+            found.same_names.append((first, name))
         if len(found.leaves) >= self._most:
             raise ParamtoolError(f"it has more than {self._most:,} tensors")
         self._tree.spend(len(name) >> 8)
