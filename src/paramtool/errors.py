@@ -21,7 +21,7 @@ Each has `message` (one line), `place` (file, line and column, or None), `hint` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from paramtool.place import Place
@@ -52,10 +52,20 @@ class ParamtoolError(Exception):
     def hint(self) -> str | None:
         return self._hint() if callable(self._hint) else self._hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what is set, not what the constructor was given: a hint may still have to be found."""
+        return _without_constructor, (type(self), self.args), {**self.__dict__, "_hint": self.hint}
+
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         hint = self.hint
         return f"{where}error: {self.message}{f'; {hint}' if hint else ''}"
+
+
+def _without_constructor(kind: type[ParamtoolError], arguments: tuple[Any, ...]) -> ParamtoolError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    return error
 
 
 class Problems(ParamtoolError):
@@ -138,6 +148,8 @@ def first_line(error: object) -> str:
 def text_of(error: object) -> str:
     """Return the message of somebody else's error, or nothing where even that raises."""
     try:
+        if isinstance(error, ParamtoolError):
+            return error.message
         return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     except BaseException:
         return ""

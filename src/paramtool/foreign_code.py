@@ -66,10 +66,8 @@ def foreign_code(blame: str | Callable[[BaseException], ParamtoolError]) -> Iter
     """
     try:
         yield
-    except ParamtoolError:
-        raise
     except BaseException as error:
-        if is_interrupt(error):
+        if is_interrupt(error) or (isinstance(error, ParamtoolError) and not _is_theirs(error)):
             raise
         _end_if_told(error)
         if isinstance(blame, str):
@@ -88,15 +86,29 @@ def foreign_frames() -> Iterator[None]:
     """
     try:
         yield
-    except ParamtoolError:
-        raise
     except BaseException as error:
+        if isinstance(error, ParamtoolError) and not _is_raised_by_them(error):
+            raise
         found = foreign_frame(error)
         ends = not isinstance(error, (Exception, KeyboardInterrupt))
         if is_interrupt(error) or is_out_of_memory(error) or (found is None and not ends):
             raise
         where = f"{found[0]} ({found[1]})" if found else "code of the model"
         raise UserCodeFailed(f"{where} failed: {told(error)}") from error
+
+
+def _is_theirs(error: ParamtoolError) -> bool:
+    """Return whether foreign code raised an error of our kind itself, or called our API and passed one on."""
+    api = str(Path(__file__).parent / "api")
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    return _is_raised_by_them(error) or any(_is_below(each, [api], False) for each in files)
+
+
+def _is_raised_by_them(error: ParamtoolError) -> bool:
+    last = None
+    for frame, _ in walk_tb(error.__traceback__):
+        last = frame.f_code.co_filename
+    return last is not None and not last.startswith("<") and not _is_below(last, _known_folders())
 
 
 def foreign_frame(error: BaseException) -> tuple[str, str] | None:
@@ -133,8 +145,10 @@ def _known_folders() -> list[str]:
     return [ours, *(str(Path(file).parent) for file in files if file)]
 
 
-def _is_below(file: str, folders: list[str]) -> bool:
+def _is_below(file: str, folders: list[str], or_standard: bool = True) -> bool:
     if any(file.startswith(f"{folder}/") for folder in folders):
         return True
+    if not or_standard:
+        return False
     installed = "/site-packages/" in file or "/dist-packages/" in file
     return not installed and file.startswith(f"{sysconfig.get_path('stdlib')}/")

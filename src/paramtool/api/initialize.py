@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from paramtool.api.open import live
+from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.errors import BadArgument
 from paramtool.models.built import BuiltModel
@@ -126,7 +127,9 @@ def initialize(
         size = check_target(
             built.module, target.path, max_shard_size=target.max_shard_size, force=target.force
         )
-        found.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
+        found.note(
+            f"without {worded('--dry-run', 'dry_run=True')} this writes {byte_size(size)} to {target.path}"
+        )
     return report
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool import __version__
+from paramtool.audience import at_terminal
 from paramtool.cli import address_space, console
 from paramtool.cli.command_group import CommandGroup
 from paramtool.errors import ParamtoolError
@@ -89,7 +90,7 @@ def _run(arguments: list[str]) -> int:
     """Return the exit status; every error of every command is printed here."""
     debug = arguments[:1] == ["--debug"]
     try:
-        with one_budget():
+        with one_budget(), at_terminal():
             status = app(arguments, prog_name="paramtool", standalone_mode=False)
         if status == INTERRUPTED or received():  # typer makes 130 of a KeyboardInterrupt
             return _interrupted()

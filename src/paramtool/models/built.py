@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.errors import NothingMatched, ParamtoolError, UserCodeFailed
 from paramtool.models.model import Model
@@ -143,7 +144,8 @@ class BuiltModel(Model):
         self.prepare()
         check_forward(self.network(values=False).module)
         if self.inputs is None:
-            hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
+            typed = worded("--input 2,4", "inputs=[...]")
+            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
             raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"

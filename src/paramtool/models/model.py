@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from paramtool.audience import worded
 from paramtool.errors import CannotAnswer, ParamtoolError
 
 if TYPE_CHECKING:
@@ -175,7 +176,8 @@ class Model:
             ParamtoolError: for a model that is not built.
         """
         del name
-        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is neither")
+        what = worded("--weights loads", "weights are loaded")
+        raise ParamtoolError(f"{what} into a spec or package.module:object; {self.name} is neither")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.
@@ -184,7 +186,8 @@ class Model:
             ParamtoolError: for a model that has values of its own.
         """
         del seed
-        raise ParamtoolError(f"--seed draws initial values, but {self.name} already has values")
+        what = worded("--seed", "a seed")
+        raise ParamtoolError(f"{what} draws initial values, but {self.name} already has values")
 
     def with_inputs(self, inputs: Inputs) -> Model:
         """Return the model, to be called with `inputs`.
@@ -235,7 +238,8 @@ class Model:
         Raises:
             CannotAnswer: for what is not a checkpoint.
         """
-        self._refuse("is not a checkpoint, which has contents", "without --contents its tensors are listed")
+        hint = worded("without --contents its tensors are listed", "listing() returns its tensors")
+        self._refuse("is not a checkpoint, which has contents", hint)
 
     def overview(self, *, for_people: bool) -> Contents | Checkpoints | None:
         """Return what there is to see where no tensors can be listed; None where they can.

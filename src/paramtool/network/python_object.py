@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from paramtool.audience import worded
 from paramtool.errors import (
     BadArgument,
     CannotOpen,
@@ -138,7 +139,9 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if isinstance(found, nn.Module):
         if wanted.arguments:
-            raise BadArgument(f"{wanted.name} is already a module and takes no --arg")
+            raise BadArgument(
+                f"{wanted.name} is already a module and takes no {worded('--arg', 'arguments')}"
+            )
         return found, []
     if not callable(found):
         raise ParamtoolError(
@@ -164,7 +167,8 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
         raise BadArgument(
-            f"{wanted.name}: {error}", hint=f"it is {shown}; pass arguments with --arg KEY=VALUE"
+            f"{wanted.name}: {error}",
+            hint=f"it is {shown}; pass arguments with {worded('--arg KEY=VALUE', 'arguments={...}')}",
         ) from error
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from paramtool.audience import worded
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.name_parts import is_below, modules_of
 from paramtool.patterns import also_matched, matching
@@ -71,7 +72,8 @@ def is_inside(name: str, modules: Iterable[str]) -> bool:
 def more_matched(pattern: str, name: str, others: Sequence[str]) -> str:
     """Return what there is to say of a `pattern` that is the `name` of one tensor and matches `others`."""
     more = f"{others[0]}{and_more(len(others) - 1)}"
-    return f"--pattern {pattern} also matches {more}; --name {name} selects that one alone"
+    said, exact = worded("--pattern", "the pattern"), worded("--name", "the name")
+    return f"{said} {pattern} also matches {more}; {exact} {name} selects that one alone"
 
 
 def select(rows: Iterable[ParameterRow], selection: Selection) -> list[ParameterRow]:
