@@ -25,7 +25,7 @@ class TensorElements:
     """The elements of live tensors by name."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = {name: tensor.detach() for name, tensor in tensors.items()}
+        self._tensors = {name: each.detach() for name, each in tensors.items() if isinstance(each, Tensor)}
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.

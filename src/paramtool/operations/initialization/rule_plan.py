@@ -129,7 +129,7 @@ def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
         if rule.type not in classes:
             own = ", ".join(sorted({owner.__name__ for owner in owners})[:5])
             hint = did_you_mean(rule.type, classes) or f"the classes are {own}"
-    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, hint)
+    return NothingMatched(f"{rule.conditions} matches no parameter", rule.place, hint)
 
 
 def _step(rule: Rule, function: Callable[..., Any], target: Target) -> Step:

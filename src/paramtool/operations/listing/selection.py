@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paramtool.audience import worded
-from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.errors import BadArgument, NothingMatched, ParamtoolError
 from paramtool.name_parts import is_below, modules_of
 from paramtool.patterns import also_matched, matching
 from paramtool.quantities import and_more
@@ -37,6 +38,19 @@ class Selection:
     types: Sequence[str] = ()
     names: Sequence[str] = ()
     modules: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a sequence of the right things.
+
+        Raises:
+            BadArgument: with the name of the attribute.
+        """
+        kinds: dict[str, Any] = {"patterns": re.Pattern, "exclude": re.Pattern}
+        for name in ("patterns", "exclude", "types", "names", "modules"):
+            given, kind = getattr(self, name), kinds.get(name, str)
+            if not isinstance(given, (list, tuple)) or not all(isinstance(each, kind) for each in given):
+                what = "compiled patterns" if name in kinds else "strings"
+                raise BadArgument(f"{name} of a Selection must be a list of {what}")
 
     def __bool__(self) -> bool:
         return bool(self.patterns or self.exclude or self.types or self.names or self.modules)
