@@ -188,7 +188,7 @@ OTHERS: dict[str, tuple[str, bytes, str]] = {
     "zstd": ("w.zst", b"\x28\xb5\x2f\xfd", "is compressed; decompress it first"),
     "half a pickle": ("w.pt", pickle.dumps({"a": 1})[:9], "its pickle"),
     "cut off": ("w.pt", b"PK\x03\x04 and then nothing", "it ends without a directory; it was cut off"),
-    "nothing": ("w.bin", b"", "is not a file that torch.save writes"),
+    "nothing": ("w.bin", b"", "is empty: it has 0 bytes"),
     "noise": ("w.pth", bytes(range(256)), "is not a file that torch.save writes"),
 }  # fmt: skip
 
