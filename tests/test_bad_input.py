@@ -453,7 +453,7 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
         "binary": "binary: its pickle is broken",
         "torch.pt": "torch.pt is not a zip archive that paramtool can read: it ends without a directory;"
         " it was cut off",
-        "utf16": "utf16 is not UTF-8 text (byte 0); is this a spec?",
+        "utf16": "utf16 is in UTF-16, not UTF-8; 'iconv -f UTF-16 -t UTF-8 utf16' converts it",
         "large": "large is larger than 1,048,576 bytes, the limit for a spec",
     }
     for name, message in messages.items():

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from paramtool import UserCodeFailed, gradients, inspect
 from paramtool.cli import console
 from paramtool.cli import main as command_line
-from paramtool.foreign_code import interrupt
+from paramtool.signals import interrupt
 
 Run: TypeAlias = Callable[..., tuple[int, str, str]]
 

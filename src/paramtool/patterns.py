@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from time import monotonic
+from time import process_time
 
 from paramtool.errors import ParamtoolError
 from paramtool.place import Place
@@ -19,10 +19,10 @@ LONGEST = 1000
 """Characters of an expression; to compile one takes longer than to match it, and memory as well."""
 
 SECONDS = 1.5
-"""How long one selection may search; a catastrophic expression would search for years."""
+"""CPU seconds that one selection may search; a catastrophic expression would search for years."""
 
 SECONDS_OF_ALL = 6.0
-"""How long all of a run may, beyond what is usual: a spec may hold thousands that just do not run away."""
+"""CPU seconds for all of a run, beyond what is usual: a spec may hold thousands that just do not run away."""
 
 _USUAL = 3e-6
 """Seconds to search one name for one pattern, which no budget is charged for."""
@@ -78,7 +78,7 @@ def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[s
     """Return the names in which any of the patterns is found.
 
     Raises:
-        ParamtoolError: after `SECONDS` seconds, if the platform has timers.
+        ParamtoolError: after `SECONDS` of CPU time, if the platform has timers.
     """
     patterns, names = list(patterns), list(names)
     which = ", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])
@@ -111,6 +111,8 @@ def _quoted(pattern: str) -> str:
 def _time_limit(what: str, place: Place | None = None, usual: float = 0.0) -> Iterator[None]:
     """Interrupt what `re` does: it looks for signals on its way, on the main thread only.
 
+    The seconds are CPU time, so that a busy machine refuses no pattern.
+
     Args:
         what: the end of a sentence on the pattern.
         place: where the pattern is written.
@@ -129,12 +131,12 @@ def _time_limit(what: str, place: Place | None = None, usual: float = 0.0) -> It
 
     if seconds <= 0:
         stop()
-    before = signal.signal(signal.SIGALRM, stop)
-    began = monotonic()
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, stop)
+    began = process_time()
+    timer = signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        budget.left -= max(0.0, monotonic() - began - usual)
+        signal.setitimer(signal.ITIMER_VIRTUAL, *timer)
+        signal.signal(signal.SIGVTALRM, before)
+        budget.left -= max(0.0, process_time() - began - usual)

@@ -9,7 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paramtool.api.arguments import check_flags, check_path, check_seed, check_type
 from paramtool.api.open import live
+from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.errors import BadArgument, ParamtoolError
 from paramtool.models.built import BuiltModel
@@ -98,12 +100,8 @@ def initialize(
         ParamtoolError: if there are no values to change, the files cannot be written, or a plugin raises,
             changes the shape or leaves elements unfilled.
     """
-    if rng not in RNGS:
-        raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
-    given = () if rules is None else rules
-    if not isinstance(given, (list, tuple)) or not all(isinstance(each, Rule) for each in given):
-        hint = 'e.g. [paramtool.Rule("normal", {"std": 0.01}, pattern="weight")]'
-        raise BadArgument("rules is a list of Rule", hint=hint)
+    _check(rules, seed, rng, output)
+    check_flags(dry_run=dry_run, values=values, digests=digests)
     found = live(model, name)
     rules = found.rules if rules is None else rules
     if seed is None:
@@ -135,7 +133,9 @@ def initialize(
         size = check_target(
             built.module, target.path, max_shard_size=target.max_shard_size, force=target.force
         )
-        found.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
+        found.note(
+            f"without {worded('--dry-run', 'dry_run=True')} this writes {byte_size(size)} to {target.path}"
+        )
     return report
 
 
@@ -211,6 +211,20 @@ def _check_target(outline: Outline, target: Target) -> int:
     )
     writer.check()
     return writer.total_size
+
+
+def _check(rules: object, seed: object, rng: str, output: object) -> None:
+    """Refuse arguments that make no sense."""
+    check_seed(seed)
+    check_type("output", output, (str, PathLike, Target, type(None)), "a path or a Target")
+    if isinstance(output, (str, PathLike)):
+        check_path("output", output)
+    if rng not in RNGS:
+        raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
+    given = () if rules is None else rules
+    if not isinstance(given, (list, tuple)) or not all(isinstance(each, Rule) for each in given):
+        hint = 'e.g. [paramtool.Rule("normal", {"std": 0.01}, pattern="weight")]'
+        raise BadArgument("rules is a list of Rule", hint=hint)
 
 
 def _write(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from paramtool.api.arguments import check_named, check_seed, check_text, check_texts, check_type
 from paramtool.errors import BadArgument
 from paramtool.models.given import Openable, open_given
 from paramtool.models.model import Model
@@ -45,6 +46,11 @@ def open(
         CannotOpen: if what is named cannot be read.
         BrokenSpec: with everything that is wrong in a spec.
     """
+    check_text("name", name)
+    check_texts("set", set)
+    check_named("arguments", arguments)
+    check_seed(seed)
+    check_type("weights", weights, (str, PathLike, type(None)), "a path")
     found = open_given(model, name, set, arguments)
     if seed is not None:
         found = found.with_seed(seed)

@@ -22,6 +22,7 @@ from functools import cached_property
 from itertools import accumulate
 from operator import mul
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError
 
 METADATA = "__metadata__"
@@ -162,6 +163,6 @@ def _head(header: Mapping[str, object]) -> bytes:
     if len(encoded) > LONGEST_HEADER:
         raise ParamtoolError(
             f"the header needs {len(encoded):,} bytes, but the safetensors format allows {LONGEST_HEADER:,}",
-            hint="--max-shard-size spreads the tensors over several files",
+            hint=f"{worded('--max-shard-size', 'max_shard_size')} spreads the tensors over several files",
         )
     return len(encoded).to_bytes(8, "little") + encoded

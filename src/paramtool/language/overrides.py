@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.limits import MAX_DEPTH
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe
@@ -27,7 +28,7 @@ class Override:
         Raises:
             ParamtoolError: if it is not KEY=VALUE, or VALUE is not YAML.
         """
-        text = Text(f"--set {shorten(given)}", given, is_option=True)
+        text = Text(f"{worded('--set', 'set')} {shorten(given)}", given, is_option=True)
         place = Place(text, 1, 1)
         path, equals, value = given.partition("=")
         if not equals or not path or not all(path.split(".")):

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paramtool.audience import worded
 from paramtool.cores import available_cores
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.models.model import Model, ignore
 from paramtool.models.torch_import import torch_import
 from paramtool.name_parts import prefix
@@ -232,12 +233,25 @@ class BuiltModel(Model):
         self.prepare()
         check_forward(self.network(values=False).module)
         if self.inputs is None:
-            hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
+            typed = worded("--input 2,4", "inputs=[...]")
+            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
             raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
         module = self.network().module
-        return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
+        try:
+            return gradients(
+                module, given.positional, given.named, seed=self.seed, model=self.name, **options
+            )
+        except UserCodeFailed as error:
+            self._point(error)
+            raise
+
+    def _point(self, error: UserCodeFailed) -> None:
+        """Give an error of a pass the line of the spec that its module stands on."""
+        places = self.places() if error.module is not None and error.place is None else None
+        if places is not None:
+            error.place = places.around(error.module or "")
 
     def initialized(self, rules: Sequence[Rule] | None = None) -> BuiltModel:
         """Return the model after its rules, which run once; itself if there are none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.model import Model
@@ -84,7 +85,8 @@ class CheckpointModel(Model):
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Refuse: a file of tensors says nothing of a forward."""
         del values, rng
-        hint = f"this takes a spec or package.module:object, with --weights {self.name}"
+        given = worded(f"--weights {self.name}", f"weights={self.name!r}")
+        hint = f"this takes a spec or package.module:object, with {given}"
         self._refuse("holds tensors but no module", hint)
 
     def state_dict(self) -> StateDict:

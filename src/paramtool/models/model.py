@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
+from paramtool.audience import worded
 from paramtool.errors import CannotAnswer, ParamtoolError
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ class Model:
             ParamtoolError: for a model that is not built.
         """
         del name
-        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is neither")
+        what = worded("--weights loads", "weights are loaded")
+        raise ParamtoolError(f"{what} into a spec or package.module:object; {self.name} is neither")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.
@@ -204,7 +206,8 @@ class Model:
             ParamtoolError: for a model that has values of its own.
         """
         del seed
-        raise ParamtoolError(f"--seed draws initial values, but {self.name} already has values")
+        what = worded("--seed", "a seed")
+        raise ParamtoolError(f"{what} draws initial values, but {self.name} already has values")
 
     def with_inputs(self, inputs: Inputs) -> Model:
         """Return the model, to be called with `inputs`.
@@ -255,7 +258,8 @@ class Model:
         Raises:
             CannotAnswer: for what is not a checkpoint.
         """
-        self._refuse("is not a checkpoint, which has contents", "without --contents its tensors are listed")
+        hint = worded("without --contents its tensors are listed", "listing() returns its tensors")
+        self._refuse("is not a checkpoint, which has contents", hint)
 
     def overview(self, *, for_people: bool) -> Contents | Checkpoints | None:
         """Return what there is to see where no tensors can be listed; None where they can.

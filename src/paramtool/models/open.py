@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paramtool.audience import worded
 from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
 from paramtool.files.reading import formats
 from paramtool.files.reading.formats import path_and_key
@@ -53,14 +54,16 @@ def open_model(
         document = _document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else _what(name, form)
-            raise ParamtoolError(f"--arg is for package.module:object, but {name} is {what}")
+            raise ParamtoolError(
+                f"{worded('--arg is', 'arguments are')} for package.module:object, but {name} is {what}"
+            )
         if text and not (document and (document.is_index or document.is_snapshot)):
             if document:
                 _refuse_config(document, name)
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else _what(name, form)
-            raise ParamtoolError(f"--set changes a spec, but {name} is {what}")
+            raise ParamtoolError(f"{worded('--set', 'set')} changes a spec, but {name} is {what}")
         if form is Form.object:
             from paramtool.language.python_object import read_object
             from paramtool.models.python_object import ObjectModel

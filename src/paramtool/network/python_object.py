@@ -9,12 +9,12 @@ import io
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from paramtool.audience import worded
 from paramtool.errors import (
     BadArgument,
     CannotOpen,
@@ -26,6 +26,7 @@ from paramtool.errors import (
 )
 from paramtool.foreign_code import foreign_code
 from paramtool.language.python_object import PythonObject
+from paramtool.network import current_folder
 from paramtool.network.construction import Network, no_collection
 from paramtool.network.fill_record import Recording
 from paramtool.network.lazy_modules import settle
@@ -41,14 +42,12 @@ _after_import: dict[tuple[str, int], torch.Tensor] = {}
 
 
 def find_object(wanted: PythonObject) -> Any:
-    """Return the object itself: the current folder can be imported from, as with ``python -m``.
+    """Return the object itself: what is not installed is looked for in the current folder.
 
     Raises:
         ParamtoolError: if there is no such module or attribute, or importing it fails.
     """
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+    current_folder.reach(wanted.module)
     foreign = foreign_code(lambda error: _not_imported(wanted, error))
     with foreign, _kept_from_stdout(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
@@ -57,7 +56,8 @@ def find_object(wanted: PythonObject) -> Any:
         for part in wanted.path.split("."):
             known, found = found, getattr(found, part, _NOTHING)
             if found is _NOTHING:
-                hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                near = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
+                hint = near or current_folder.obstacle(wanted.module)
                 raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
     return found
 
@@ -140,7 +140,9 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if isinstance(found, nn.Module):
         if wanted.arguments:
-            raise BadArgument(f"{wanted.name} is already a module and takes no --arg")
+            raise BadArgument(
+                f"{wanted.name} is already a module and takes no {worded('--arg', 'arguments')}"
+            )
         return found, []
     if not callable(found):
         raise ParamtoolError(
@@ -166,7 +168,8 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
         raise BadArgument(
-            f"{wanted.name}: {error}", hint=f"it is {shown}; pass arguments with --arg KEY=VALUE"
+            f"{wanted.name}: {error}",
+            hint=f"it is {shown}; pass arguments with {worded('--arg KEY=VALUE', 'arguments={...}')}",
         ) from error
 
 
@@ -202,7 +205,7 @@ def _silence() -> Iterator[None]:
 def _not_imported(wanted: PythonObject, error: BaseException) -> ParamtoolError:
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     if missing and (wanted.module == missing or wanted.module.startswith(f"{missing}.")):
-        hint = "it is neither installed nor in the current folder"
+        hint = current_folder.obstacle(missing) or "it is neither installed nor in the current folder"
         return CannotOpen(f"no module '{missing}' to import", hint=hint)
     return UserCodeFailed(f"importing {wanted.module} failed: {told(error)}")
 

@@ -99,6 +99,7 @@ class DifferenceTotals(Sums):
         loads: whether ``b.load_state_dict(a.state_dict(), strict=True)`` works.
         reasons: why it does not, in torch's words.
         warnings: what it would do without a word.
+        uncompared: names of tensors whose elements could not be read, and so were not compared.
     """
 
     row = DifferenceRow
@@ -116,6 +117,7 @@ class DifferenceTotals(Sums):
     loads: bool
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+    uncompared: tuple[str, ...] = ()
 
 
 Differences: TypeAlias = Report[DifferenceRow, DifferenceTotals]

@@ -92,9 +92,22 @@ class Report(Generic[Row, Totals]):
         return str(formats.as_text(formats.folded(self)))
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return the columns of each row by their names, ready for a DataFrame."""
-        return [self.cells(row) for row in self.rows]
+        """Return the columns of each row by their names, ready for a DataFrame or ``json.dumps``."""
+        return [{name: _plain(value) for name, value in self.cells(row).items()} for row in self.rows]
 
     def cells(self, row: Row) -> dict[str, Any]:
         """Return the fields of `row` that were asked for, by name."""
         return {column: getattr(row, column) for column in self.columns}
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as JSON has it, with NaN and infinities as they are; printed values by their numbers."""
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return _plain(value.values) if hasattr(value, "values") else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from paramtool.quantities import byte_size
@@ -16,6 +17,10 @@ _JSON = json.JSONEncoder(allow_nan=False)
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.:-=+*#"
+
+
+_FORMULA = re.compile(r"[\s\ufeff\u200b-\u200f\u2060]*[=+\-@＝＋－＠]|[\t\r\n]")
+"""What a spreadsheet runs, or may once it has dropped the blanks before it."""
 
 
 def for_people(row: Any, column: str, unicode: bool = True) -> str:
@@ -87,7 +92,7 @@ def for_delimited(value: Any) -> str:
         return ""
     if isinstance(value, str):
         text = shown(value)
-        return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+        return f"'{text}" if _FORMULA.match(value) else text
     if type(value) is int:
         return str(value)
     plain = for_machines(value)

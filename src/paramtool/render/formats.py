@@ -61,9 +61,11 @@ def render(
         screen: what the text will be shown on; by default a file that takes everything.
 
     Raises:
-        ValueError: if `format` is none of them.
+        BadArgument: if `format` is none of them, or `report` is not one.
         ParamtoolError: if a report of this command has no such format.
     """
+    if not isinstance(report, Report):
+        raise BadArgument(f"expected a report, got {type(report).__name__}")
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)

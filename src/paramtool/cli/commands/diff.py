@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from paramtool.cli import console, options
 from paramtool.cli.model_argument import open_argument, selected_by
-from paramtool.errors import ParamtoolError
+from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
@@ -98,8 +99,24 @@ def diff(
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     fails = not report.totals.loads and not report.totals.selected
+    _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
     if report.rows or fails:
         raise typer.Exit(1)
+
+
+def _tell_of_what_is_uncompared(names: Sequence[str], *, is_answer: bool) -> None:
+    """Say whose values were not compared; without another difference there is no answer.
+
+    Raises:
+        CannotAnswer: since the values that were not read may differ.
+    """
+    if not names:
+        return
+    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+    message = f"the values of '{names[0]}'{more} cannot be read, so they are not compared"
+    if not is_answer:
+        raise CannotAnswer(message, hint="--exclude leaves tensors out")
+    console.note(message)
 
 
 def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:

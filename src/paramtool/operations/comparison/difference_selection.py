@@ -34,7 +34,13 @@ def choose_differences(report: Differences, names: Iterable[str], selection: Sel
             raise NothingMatched("no name matches the selection", hint=hint)
         raise NothingMatched("no name matches the selection", hint=f"there are {len(known):,} names")
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)
-    totals = replace(report.totals, differences=len(rows), changes=count_changes(rows), selected=True)
+    totals = replace(
+        report.totals,
+        differences=len(rows),
+        changes=count_changes(rows),
+        selected=True,
+        uncompared=tuple(each for each in report.totals.uncompared if each in kept - dropped),
+    )
     return replace(report, rows=rows, totals=totals)
 
 

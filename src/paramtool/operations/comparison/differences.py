@@ -28,6 +28,10 @@ from paramtool.records.report import Report
 class ValueComparison(Protocol):
     """Compares the elements of two models."""
 
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Why the elements of a tensor were not compared, by its name in B."""
+
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return what is equal for tensors of A and of B exactly when their elements are."""
 
@@ -85,6 +89,7 @@ def differences(
         loads=verdict.loads,
         reasons=verdict.reasons,
         warnings=verdict.warnings,
+        uncompared=tuple(values.left_out) if values is not None else (),
     )
     columns = (*COLUMNS, *(VALUE_COLUMNS if values is not None else ()))
     return Report("diff", totals.b, rows, totals, columns)

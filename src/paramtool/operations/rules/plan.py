@@ -134,7 +134,7 @@ def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
         if rule.type not in classes:
             own = ", ".join(sorted({bases[0] for bases in owners})[:5])
             hint = did_you_mean(rule.type, classes) or f"the classes are {own}"
-    return NothingMatched(f"{rule.selector} matches no parameter", rule.place, hint)
+    return NothingMatched(f"{rule.conditions} matches no parameter", rule.place, hint)
 
 
 class _Steps:
