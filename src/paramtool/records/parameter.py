@@ -9,7 +9,6 @@ from typing import TypeAlias
 from paramtool.records.column import (
     COUNT,
     DTYPE,
-    EXTRA,
     INTERNAL,
     KIND,
     NAME,
@@ -44,7 +43,7 @@ MOST_INLINE = 4
 """Elements of a tensor that fits into a cell."""
 
 _STATISTIC = column("number", pooled="first")
-_ALARM = column("number", tone="bad", tones={"0": "", "": ""}, pooled="first")
+_ALARM = column("number", drop=9, tone="bad", tones={"0": "", "": ""}, pooled="first")
 
 
 @dataclass(frozen=True)
@@ -91,18 +90,18 @@ class ParameterRow:
     requires_grad: bool | None = field(metadata=REQUIRES_GRAD)
     tied_to: str | None = field(default=None, metadata=TIED_TO)
     kind: str = field(default="parameter", metadata=KIND)
-    persistent: bool | None = field(default=None, metadata=EXTRA)
+    persistent: bool | None = field(default=None, metadata=column(shown="filled", drop=4))
     count: int = field(default=1, metadata=COUNT)
     mean: float | None = field(default=None, metadata=_STATISTIC)
     std: float | None = field(default=None, metadata=_STATISTIC)
     min: float | None = field(default=None, metadata=_STATISTIC)
     max: float | None = field(default=None, metadata=_STATISTIC)
-    norm: float | None = field(default=None, metadata=_STATISTIC)
-    zeros: int | None = field(default=None, metadata=_STATISTIC)
+    norm: float | None = field(default=None, metadata=column("number", drop=6, pooled="first"))
+    zeros: int | None = field(default=None, metadata=column("number", drop=5, pooled="first"))
     nan: int | None = field(default=None, metadata=_ALARM)
     inf: int | None = field(default=None, metadata=_ALARM)
     histogram: tuple[int, ...] | None = field(
-        default=None, metadata=column("histogram", labelled=False, pooled="never")
+        default=None, metadata=column("histogram", drop=8, labelled=False, pooled="never")
     )
     values: Printed | None = field(default=None, metadata=column("elements", "never", pooled="never"))
     counted: bool = field(default=True, repr=False, metadata=INTERNAL)

@@ -51,11 +51,6 @@ def sections(report: Report[Any, Any]) -> Iterator[Section]:
         yield Section(_facts(report, part.columns, rows), rows, part.caption)
 
 
-def columns_for_people(report: Report[Any, Any]) -> list[str]:
-    """Return the columns to lay out if all rows are in one table."""
-    return [each.name for each in _facts(report, report.columns, report.rows)]
-
-
 def lead_of(columns: Sequence[Column]) -> int:
     """Return the column that a row is called by: the name, else the first."""
     return next((index for index, each in enumerate(columns) if each.kind == "name"), 0)

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.cells import cell_len
-
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.report import Report
 from paramtool.render.cells import for_text
 from paramtool.render.elements import value_lines
 from paramtool.render.leaves import below, leaf, path_of
 from paramtool.render.names import first_of
-from paramtool.render.screen import Screen
+from paramtool.render.screen import Screen, width_of
 from paramtool.render.summary import summary
 
 
@@ -68,7 +66,7 @@ def _lines(
         remaining -= 1
         deeper = indent + (pipe if remaining else "    ")
         parts = _label(name, inner, path + name, report, screen)
-        first, *more = _wrapped(parts, screen.width, cell_len(deeper))
+        first, *more = _wrapped(parts, screen.width, width_of(deeper))
         yield f"{indent}{fork if remaining else last}{first}\n"
         for line in more:
             yield f"{deeper}{pipe if inner.inner else '    '}{line}\n"
@@ -95,7 +93,7 @@ def _wrapped(parts: Sequence[str], width: int | None, indent: int) -> list[str]:
     lines = [parts[0]]
     for part in parts[1:]:
         room = None if width is None else width - indent - (4 if len(lines) > 1 else 0)
-        if room is not None and cell_len(lines[-1]) + 2 + cell_len(part) > room:
+        if room is not None and width_of(lines[-1]) + 2 + width_of(part) > room:
             lines.append(part)
         else:
             lines[-1] += f"  {part}"

@@ -1,0 +1,65 @@
+"""Where a cell may go on in the next line: a name after a dot, a text after a space."""
+
+from __future__ import annotations
+
+import re
+
+from paramtool.records.column import Column
+from paramtool.render.screen import width_of
+
+INDENT = "  "
+"""What the rest of a name stands behind in the next line."""
+
+_OF_NAMES = re.compile(r"(?<=[^.]\.)(?=[^.])")  # not in {0..11}
+_OF_TEXTS = re.compile(r"(?<=\s)(?=\S)|(?<=[^.]\.)(?=[A-Za-z_{])")
+
+
+def pieces_of(column: Column, cell: str) -> list[str]:
+    """Return the parts of a cell that stay whole."""
+    return (_OF_NAMES if column.is_name else _OF_TEXTS).split(cell)
+
+
+def least_width(column: Column, cell: str) -> int:
+    """Return the width that the longest part of a cell needs."""
+    first, *rest = map(_bare_width, pieces_of(column, cell))
+    indent = len(INDENT) if column.is_name else 0
+    return max([first, *(indent + each for each in rest)])
+
+
+def two_line_width(column: Column, cell: str) -> int:
+    """Return the least width in which a cell takes two lines at most."""
+    pieces = pieces_of(column, cell)
+    indent = len(INDENT) if column.is_name else 0
+    widths = [
+        max(_bare_width("".join(pieces[:count])), indent + _bare_width("".join(pieces[count:])))
+        for count in range(1, len(pieces))
+    ]
+    return min([width_of(cell), *widths])
+
+
+def broken(column: Column, cell: str, width: int) -> list[str]:
+    """Return a cell on as many lines of `width` as it needs; a part that is wider stays whole."""
+    if width_of(cell) <= width:
+        return [cell]
+    indent = INDENT if column.is_name else ""
+    lines: list[str] = []
+    for piece in pieces_of(column, cell):
+        if lines and width_of(lines[-1]) + _bare_width(piece) <= width:
+            lines[-1] += piece
+        else:
+            lines.append(indent + piece if lines else piece)
+    return [line.rstrip() for line in lines]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text on as many lines of `width` as it needs, broken after spaces."""
+    lines = [""]
+    for piece in re.split(r"(?<= )", text):
+        if lines[-1] and width_of(lines[-1]) + _bare_width(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
+def _bare_width(piece: str) -> int:
+    return width_of(piece.rstrip())
