@@ -45,6 +45,7 @@ class Column(NamedTuple):
             from 10 on names are broken first.
         alike: the order in which columns that are the same in all rows go out of the table first, from 1.
         wraps: whether long cells go on in the next line, as names do after their dots.
+        of_whole: whether a cell is a part of the whole, so that a percent says something.
         labelled: whether a cell away from its header needs the header's name.
         implied: the cell that such a place leaves out.
         tone, tones: what a cell means to the eye: by its text, else `tone`.
@@ -64,6 +65,7 @@ class Column(NamedTuple):
     drop: int = 0
     alike: int = 0
     wraps: bool = False
+    of_whole: bool = False
     labelled: bool = True
     implied: str = ""
     tone: Tone = ""

@@ -50,7 +50,7 @@ class InitializationRow:
     dtype: str = field(metadata=column(drop=5, alike=3, tone="quiet", labelled=False))
     numel: int = field(metadata=column("number", pooled="sum"))
     rule: str = field(metadata=column(wraps=True))
-    skipped: str | None = field(default=None, metadata=column(shown="filled", wraps=True))
+    skipped: str | None = field(default=None, metadata=column(shown="filled", drop=7, wraps=True))
     note: str | None = field(default=None, metadata=column(shown="filled", drop=6, wraps=True))
     mean_before: float | None = field(default=None, metadata=column("number", drop=1, pooled="mean"))
     std_before: float | None = field(

@@ -13,7 +13,6 @@ from paramtool.records.column import (
     KIND,
     NAME,
     NBYTES,
-    NUMEL,
     REQUIRES_GRAD,
     SHAPE,
     TIED_TO,
@@ -85,7 +84,7 @@ class ParameterRow:
     type: str | None = field(metadata=TYPE)
     shape: tuple[int, ...] | None = field(metadata=SHAPE)
     dtype: str | None = field(metadata=DTYPE)
-    numel: int | None = field(metadata=NUMEL)
+    numel: int | None = field(metadata=column("number", unknown="?", drop=11, of_whole=True, pooled="sum"))
     nbytes: int | None = field(metadata=NBYTES)
     requires_grad: bool | None = field(metadata=REQUIRES_GRAD)
     tied_to: str | None = field(default=None, metadata=TIED_TO)

@@ -20,7 +20,9 @@ def pieces_of(column: Column, cell: str) -> list[str]:
 
 
 def least_width(column: Column, cell: str) -> int:
-    """Return the width that the longest part of a cell needs."""
+    """Return the width that the longest part of a cell needs; a bar is done without."""
+    if column.kind == "bar":
+        return width_of(_number_of(cell))
     first, *rest = map(_bare_width, pieces_of(column, cell))
     indent = len(INDENT) if column.is_name else 0
     return max([first, *(indent + each for each in rest)])
@@ -28,6 +30,8 @@ def least_width(column: Column, cell: str) -> int:
 
 def two_line_width(column: Column, cell: str) -> int:
     """Return the least width in which a cell takes two lines at most."""
+    if column.kind == "bar":
+        return least_width(column, cell)
     pieces = pieces_of(column, cell)
     indent = len(INDENT) if column.is_name else 0
     widths = [
@@ -41,6 +45,8 @@ def broken(column: Column, cell: str, width: int) -> list[str]:
     """Return a cell on as many lines of `width` as it needs; a part that is wider stays whole."""
     if width_of(cell) <= width:
         return [cell]
+    if column.kind == "bar":
+        return [_number_of(cell)]
     indent = INDENT if column.is_name else ""
     lines: list[str] = []
     for piece in pieces_of(column, cell):
@@ -59,6 +65,11 @@ def wrapped(text: str, width: int) -> list[str]:
             lines.append("")
         lines[-1] += piece
     return [line.rstrip() for line in lines]
+
+
+def _number_of(cell: str) -> str:
+    """Return the number beside a bar."""
+    return " ".join(cell.split()[:1])
 
 
 def _bare_width(piece: str) -> int:

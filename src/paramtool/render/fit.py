@@ -1,4 +1,4 @@
-"""Which columns fit a terminal and how wide they are, and what the text below the table says of the others."""
+"""Which columns fit a terminal, and how wide they are."""
 
 from __future__ import annotations
 
@@ -134,12 +134,13 @@ class _Table:
 
     def _least_of(self, index: int, lines: int) -> int:
         column, natural = self._columns[index], self.natural[index]
-        may_break = column.wraps or column.is_name or index == self._lead
-        if lines == 1 or natural <= NARROWEST or not may_break:
+        may_break = column.wraps or column.kind == "bar" or column.is_name or index == self._lead
+        narrowest = 0 if column.kind == "bar" else NARROWEST
+        if lines == 1 or natural <= narrowest or not may_break:
             return natural
         measure = least_width if lines == MANY else two_line_width
         cells = (measure(column, row[index]) for row in self._cells)
-        return max(NARROWEST, width_of(column.name), *cells)
+        return max(narrowest, width_of(column.name), *cells)
 
     @cached_property
     def _same(self) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from paramtool.records.column import Column
 from paramtool.render.breaks import broken, wrapped
 from paramtool.render.fit import GAP, Fitted, fit
+from paramtool.render.proportion import LEAST_WIDTH, with_proportions
 from paramtool.render.screen import Screen, width_of
 from paramtool.render.section import lead_of
 from paramtool.render.tones import BOLD, coded, toned
@@ -15,7 +16,12 @@ MARGIN = " "
 """Before each line."""
 
 
-def laid_out(columns: Sequence[Column], cells: list[list[str]], screen: Screen) -> Iterator[str]:
+def laid_out(
+    columns: Sequence[Column],
+    cells: list[list[str]],
+    screen: Screen,
+    parts: Sequence[float | None] | None = None,
+) -> Iterator[str]:
     """Yield the table laid out for the screen, as `fit` says; what does not fit so is stacked.
 
     Of a stacked row the name is on one line, and the rest below.
@@ -24,8 +30,11 @@ def laid_out(columns: Sequence[Column], cells: list[list[str]], screen: Screen) 
         columns: of the table; those that it has to do without are named below it.
         cells: a row each.
         screen: what it is shown on.
+        parts: of the whole, for each row; shown where the table leaves room for them.
     """
     width = None if screen.width is None else screen.width - len(MARGIN)
+    if parts is not None and width is not None and width >= LEAST_WIDTH:
+        columns, cells = with_proportions(columns, cells, parts, width, screen.unicode)
     fitted = fit(columns, cells, width)
     if fitted is not None:
         lines = _lines(columns, cells, fitted, screen)
@@ -82,8 +91,9 @@ def _stacked(columns: Sequence[Column], row: list[str], width: int, color: bool)
     for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
         if index == lead or not cell or cell == column.implied:
             continue
-        part = toned(cell, column.tone_of(cell), color)
-        size = width_of(cell)
+        text = " ".join(cell.split()) if column.kind == "bar" else cell
+        part = toned(text, column.tone_of(text), color)
+        size = width_of(text)
         if column.labelled:
             part = f"{toned(column.name, 'quiet', color)} {part}"
             size += 1 + len(column.name)

@@ -104,10 +104,11 @@ def _bars(values: Sequence[float | None], unicode: bool) -> list[str]:
     high = max(known)
     low = min(*known, high - _DECADES)
     step = (high - low) / (8 * BAR - 1)
-    return [_bar(0 if each is None else 1 + round((each - low) / step), unicode) for each in logs]
+    return [bar(0 if each is None else 1 + round((each - low) / step), unicode) for each in logs]
 
 
-def _bar(eighths: int, unicode: bool) -> str:
+def bar(eighths: int, unicode: bool) -> str:
+    """Return a bar of some eighths of a character; in ASCII of whole ones."""
     if not unicode:
         return "#" * -(-eighths // 8)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

@@ -8,6 +8,7 @@ from typing import Any
 from paramtool.records.report import Report
 from paramtool.render.elements import value_lines
 from paramtool.render.layout import laid_out
+from paramtool.render.proportion import proportions
 from paramtool.render.screen import Screen
 from paramtool.render.section import cells_of, sections
 from paramtool.render.summary import summary
@@ -18,7 +19,7 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     for section in sections(report):
         cells = cells_of(section, screen.unicode)
         if section.facts:
-            yield from laid_out(section.facts, cells, screen)
+            yield from laid_out(section.facts, cells, screen, proportions(section))
         if section.caption:
             yield f" {section.caption}\n\n"
     yield from value_lines(report)
