@@ -538,12 +538,14 @@ def test_what_is_alike_is_said_once_where_a_table_is_too_wide(
 
 def test_a_row_is_stacked_where_nothing_else_helps(folder: Path) -> None:
     """On the narrowest terminal a row is on several lines, and everything it says stays with it."""
-    (folder / "one.yaml").write_text("model: {Linear: {in_features: 4, out_features: 3, bias: false}}\n")
-    _, screen = at_a_terminal(20, "inspect", "one.yaml")
+    (folder / "one.yaml").write_text(
+        "model: {Module: {name_without_a_dot: {Linear: {in_features: 4, out_features: 3, bias: false}}}}\n"
+    )
+    _, screen = at_a_terminal(24, "inspect", "one.yaml")
     text = SGR.sub("", screen)
     assert "each line" not in text
-    assert [line.strip() for line in text.splitlines()[:4]] == [
-        "weight", "Linear  [3, 4]", "float32", "numel 12  48 B",
+    assert [line.strip() for line in text.splitlines()[:5]] == [
+        "name_without_a_dot.", "weight", "Linear  [3, 4]", "float32  numel 12", "48 B",
     ]  # fmt: skip
 
 

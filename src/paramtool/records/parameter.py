@@ -41,8 +41,8 @@ def listing_columns(stats: bool, values: bool) -> tuple[str, ...]:
 MOST_INLINE = 4
 """Elements of a tensor that fits into a cell."""
 
-_STATISTIC = column("number", pooled="first")
-_ALARM = column("number", drop=9, tone="bad", tones={"0": "", "": ""}, pooled="first")
+_STATISTIC = column("number", pooled="never")
+_ALARM = column("number", drop=9, tone="bad", tones={"0": "", "": ""}, pooled="never")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class ParameterRow:
     std: float | None = field(default=None, metadata=_STATISTIC)
     min: float | None = field(default=None, metadata=_STATISTIC)
     max: float | None = field(default=None, metadata=_STATISTIC)
-    norm: float | None = field(default=None, metadata=column("number", drop=6, pooled="first"))
-    zeros: int | None = field(default=None, metadata=column("number", drop=5, pooled="first"))
+    norm: float | None = field(default=None, metadata=column("number", drop=6, pooled="never"))
+    zeros: int | None = field(default=None, metadata=column("number", drop=5, pooled="never"))
     nan: int | None = field(default=None, metadata=_ALARM)
     inf: int | None = field(default=None, metadata=_ALARM)
     histogram: tuple[int, ...] | None = field(

@@ -31,6 +31,9 @@ FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
+COLUMNLESS = (Format.tree, *FOR_CI)
+"""What has lines of its own."""
+
 _OF_SOME = {
     Format.tree: ("inspect", "contents", "checkpoints", "init", "shared", "grad", "diff"),
     Format.github: ("diff", "check"),
@@ -67,7 +70,7 @@ def render(
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
-    if format in FOR_PEOPLE and report.totals.people:
+    if format in FOR_PEOPLE and report.totals.people and not report.is_chosen:
         model = ("model",) if report.model is None else ()  # of several models
         report = replace(report, columns=(*model, *report.totals.people))
     if format is Format.table:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from paramtool.records.column import Column
+from paramtool.records.report import Report
 from paramtool.render.fit import fit
 from paramtool.render.section import BAR, Section, bar
 
@@ -14,16 +16,18 @@ LEAST_WIDTH = 100
 _COLUMN = Column("bar", tone="accent", name="    %")
 
 
-def proportions(section: Section) -> list[float | None] | None:
+def proportions(report: Report[Any, Any], section: Section) -> list[float | None] | None:
     """Return the part of the whole for each row, None for one that counts elsewhere; None for no column.
 
-    The whole is what the column that is marked `Column.of_whole` adds up to over all tensors, each once.
+    The whole is what the column that is marked `Column.of_whole` adds up to over all tensors, each
+    once, those that the report leaves out too.
     """
     column = next((each for each in section.facts if each.of_whole), None)
     if column is None or len(section.rows) < 2:
         return None
     values = [getattr(row, column.name) if row.counted else None for row in section.rows]
-    whole = sum(value or 0 for value in values)
+    others = getattr(report.others, column.name, 0)
+    whole = others + sum(value or 0 for value in values)
     return [None if value is None else value / whole for value in values] if whole else None
 
 

@@ -48,7 +48,9 @@ def sections(report: Report[Any, Any]) -> Iterator[Section]:
         yield Section(_facts(report, report.columns, report.rows), report.rows)
     for part in report.parts:
         rows = [row for row in report.rows if row.kind in part.kinds]
-        yield Section(_facts(report, part.columns, rows), rows, part.caption)
+        columns = report.columns if report.is_chosen else part.columns
+        if not report.is_chosen or any(each in part.columns for each in columns):
+            yield Section(_facts(report, columns, rows), rows, part.caption)
 
 
 def lead_of(columns: Sequence[Column]) -> int:
@@ -59,11 +61,13 @@ def lead_of(columns: Sequence[Column]) -> int:
 def cells_of(section: Section, unicode: bool = True) -> list[list[str]]:
     """Return the cells of a table, row after row, with the branch of a use and the bar of a number."""
     cells = [[for_people(row, column, unicode) for column in section.columns] for row in section.rows]
+    lead = lead_of(section.facts)
     for index, row in enumerate(section.rows):
-        if is_use(row):
+        if is_use(row) and section.facts:
             is_last = index + 1 == len(cells) or not is_use(section.rows[index + 1])
             branch = ("└" if is_last else "├") if unicode else ("`" if is_last else "|")
-            cells[index][0] = f"{branch} {for_people(row, 'module', unicode)}"
+            if section.facts[lead].kind == "name":
+                cells[index][lead] = f"{branch} {for_people(row, 'module', unicode)}"
     for at, column in enumerate(section.facts):
         if column.kind == "bar":
             bars = _bars([getattr(row, column.name) for row in section.rows], unicode)
@@ -77,9 +81,20 @@ def _facts(report: Report[Any, Any], columns: Sequence[str], rows: Sequence[Any]
     """Return the columns to lay out: without those in which no row has anything, values apart."""
     if report.totals.tells_of_none and not rows:
         return []
+    if report.is_chosen:
+        return _chosen([column_of(report.totals.row, each) for each in columns])
     facts = [column_of(report.totals.row, each) for each in columns if each != "count"]
     facts.insert(lead_of(facts) + 1, column_of(report.totals.row, "count"))
     return [each for each in facts if _is_shown(each, rows)]
+
+
+def _chosen(facts: Sequence[Column]) -> list[Column]:
+    """Return the columns as they are; where there is no room, the last of them is missed least."""
+    lead = lead_of(facts)
+    return [
+        each._replace(drop=0 if index == lead else len(facts) - index, alike=0)
+        for index, each in enumerate(facts)
+    ]
 
 
 def _is_shown(column: Column, rows: Sequence[Any]) -> bool:

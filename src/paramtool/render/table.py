@@ -19,7 +19,7 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     for section in sections(report):
         cells = cells_of(section, screen.unicode)
         if section.facts:
-            yield from laid_out(section.facts, cells, screen, proportions(section))
+            yield from laid_out(section.facts, cells, screen, proportions(report, section))
         if section.caption:
             yield f" {section.caption}\n\n"
     yield from value_lines(report)
