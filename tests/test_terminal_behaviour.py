@@ -111,7 +111,7 @@ def test_our_own_bug_is_told_in_a_line(run: Run, monkeypatch: pytest.MonkeyPatch
     names: dict[str, object] = {}  # a frame of this file would be foreign code
     exec("def open_model(*_, **__):\n    raise LookupError('two\\nlines \\x1b[31m')", names)
     open_model = names["open_model"]
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.model_argument"), "open_model", open_model)
+    monkeypatch.setattr(importlib.import_module("paramtool.models.open"), "open_model", open_model)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout) == (BUG, "")
     assert re.fullmatch(
@@ -140,16 +140,18 @@ def test_debug_after_the_command_is_told_its_place(run: Run) -> None:
 @pytest.mark.parametrize("command", ["inspect", "init", "shared", "grad", "diff", "check", "initializers"])
 def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run) -> None:
     """A command refuses each format that its help has not, and completion offers what the help has."""
-    listed = re.search(r"--format <([\w|]+)>", run(command, "--help").stdout)
+    help = " ".join(run(command, "--help").stdout.split())
+    listed = re.search(r"--format FORMAT ([\w, ]+) or (\w+)\.", help)
     assert listed
+    formats = [*listed[1].split(", "), listed[2]]
     every = ["table", "tree", "json", "jsonl", "csv", "tsv", "markdown", "github", "junit"]
     refused = [
         each for each in every if f"{command} has no format {each};" in run(command, "x", "-f", each).stderr
     ]
-    assert [each for each in every if each not in refused] == listed[1].split("|")
+    assert [each for each in every if each not in refused] == formats
     words = {"COMP_WORDS": f"paramtool {command} --format ", "COMP_CWORD": "3"}
     offered = execute(env={"_PARAMTOOL_COMPLETE": "complete_bash", **words}).stdout
-    assert offered.split() == listed[1].split("|")
+    assert offered.split() == formats
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_memory_that_runs_out_is_no_bug(of_torch: bool, run: Run, monkeypatch: p
             torch.empty(2**50)
         raise MemoryError
 
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.model_argument"), "open_model", open_model)
+    monkeypatch.setattr(importlib.import_module("paramtool.models.open"), "open_model", open_model)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout, result.stderr) == (2, "", "error: out of memory\n")
 

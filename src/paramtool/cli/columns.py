@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from paramtool.cli import panels
 from paramtool.errors import ParamtoolError
-from paramtool.records.report import Report, Sums, check_columns, column_names
 from paramtool.render.formats import COLUMNLESS, Format
+
+if TYPE_CHECKING:
+    from paramtool.records.report import Report, Row, Sums, Totals
 
 TOTALS = {
     "inspect": ("parameter", "ParameterTotals"),
@@ -22,9 +24,6 @@ TOTALS = {
     "initializers": ("initializer", "InitializerTotals"),
 }
 """What the reports of each command are of: the file of the records, and the class of the totals."""
-
-Row = TypeVar("Row")
-Totals = TypeVar("Totals", bound=Sums)
 
 
 def totals_of(command: str) -> type[Sums]:
@@ -56,12 +55,16 @@ def refuse_columnless(columns: str | None, format: Format | None) -> None:
 
 def _check(context: typer.Context, columns: str | None) -> str | None:
     if columns is not None and not context.resilient_parsing:
+        from paramtool.records.report import check_columns
+
         refuse_columnless(columns, context.params.get("format"))
         check_columns(split_columns(columns), totals_of(context.info_name or ""))
     return columns
 
 
 def _offered(ctx: typer.Context, incomplete: str) -> list[str]:
+    from paramtool.records.report import column_names
+
     before, comma, last = incomplete.rpartition(",")
     typed = before.split(",")
     known: Any = column_names(totals_of(ctx.info_name or ""))

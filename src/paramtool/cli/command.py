@@ -8,7 +8,6 @@ from typing import Any
 from typer.core import TyperCommand
 
 from paramtool.cli import console
-from paramtool.cli.help_page import Page, help_lines
 from paramtool.cli.panels import OTHER, rare
 from paramtool.cli.plain_values import convert_plainly
 from paramtool.foreign_code import foreign_frames
@@ -52,6 +51,8 @@ class Command(TyperCommand):
             ctx.exit()
 
     def _write_help(self, ctx: Any, formatter: Any, *, every: bool) -> None:
+        from paramtool.cli.help_page import Page, help_lines
+
         self.format_usage(ctx, formatter)
         page = Page(formatter.width, every, console.screen().color)
         formatter.write("".join(f"{line}\n" for line in help_lines(self, ctx, page)))

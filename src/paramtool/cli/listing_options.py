@@ -9,7 +9,6 @@ import typer
 from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
 from paramtool.errors import ParamtoolError
-from paramtool.operations.listing.total import BY_DEFAULT, FIELDS, check_field
 from paramtool.render.formats import Format
 
 TOTAL = "--total"
@@ -20,6 +19,10 @@ class ListingCommand(Command):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give ``--total`` its value, unless the next word is one."""
+        if TOTAL not in args:
+            return super().parse_args(ctx, args)
+        from paramtool.operations.listing.total import BY_DEFAULT, FIELDS
+
         end = args.index("--") if "--" in args else len(args)
         words = list(args)
         for at, word in enumerate(args[:end]):
@@ -31,6 +34,8 @@ class ListingCommand(Command):
 
 def _check_total(total: str | None) -> str | None:
     if total is not None:
+        from paramtool.operations.listing.total import check_field
+
         check_field(total)
     return total
 

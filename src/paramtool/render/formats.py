@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import BadArgument, ParamtoolError, shorten
-from paramtool.records.column import column_of
-from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
+
+if TYPE_CHECKING:
+    from paramtool.records.report import Report
 
 
 class Format(str, Enum):
@@ -127,6 +128,8 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
 
     A report with statistics or values comes back as it is: no two blocks agree in these.
     """
+    from paramtool.records.column import column_of
+
     totals = report.totals
     if not totals.fold or any(column_of(totals.row, each).pooled == "never" for each in report.columns):
         return report

@@ -14,11 +14,6 @@ from paramtool.cli.listing_options import ListingCommand, Top, Total, check_tota
 from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.quantities import counted
-from paramtool.records.parameter import (
-    KIND_COLUMNS,
-    STATISTICS_COLUMNS,
-    Listing,
-)
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
@@ -26,6 +21,7 @@ if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import Contents
+    from paramtool.records.parameter import Listing
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
@@ -126,6 +122,8 @@ def inspect(
 
     A tensor with several names has one line for each, but counts once in the totals.
     """
+    from paramtool.records.parameter import STATISTICS_COLUMNS
+
     chosen = split_columns(columns)
     stats = stats or any(each in STATISTICS_COLUMNS for each in chosen)
     values = values or "values" in chosen
@@ -184,6 +182,7 @@ def _ordered(report: Listing, sort: str | None, reverse: bool, top: int | None) 
 def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
     """Refuse options that contradict each other before anything is built."""
     from paramtool.operations.listing.selection import check_sort
+    from paramtool.records.parameter import STATISTICS_COLUMNS
 
     if depth is not None and values:
         raise ParamtoolError("--depth folds tensors together, so it cannot show --values")
@@ -227,6 +226,7 @@ def _arranged(
     """Select the rows and fold deep ones; the totals are those of what was selected."""
     from paramtool.operations.listing import depth as depths
     from paramtool.operations.listing import selection as selections
+    from paramtool.records.parameter import KIND_COLUMNS
     from paramtool.records.totals import totals
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
