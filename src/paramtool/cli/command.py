@@ -10,7 +10,9 @@ from typer.core import TyperCommand
 from paramtool.cli import console
 from paramtool.cli.panels import OTHER, rare
 from paramtool.cli.plain_values import convert_plainly
+from paramtool.cli.progress import progress_bar
 from paramtool.foreign_code import foreign_frames
+from paramtool.progress import shown_by
 
 HELP_ALL = "--help-all"
 
@@ -33,7 +35,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run it; code of the model's may end nothing early, and print only to stderr."""
-        with console.only_results(), foreign_frames():
+        with console.only_results(), shown_by(progress_bar), foreign_frames():
             return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

@@ -109,7 +109,7 @@ def _record(option: Any, context: Any) -> tuple[str, str]:
 
 def _entries(entries: Sequence[tuple[str, str]], width: int, column: int) -> Iterator[str]:
     """Yield each name, and beside it what it is about; below it where the name is too long."""
-    column = column or max(len(name) for name, _ in entries)
+    column = column or max((len(name) for name, _ in entries), default=0)
     for name, text in entries:
         first, *rest = _filled(text, width - column - 4, "") or [""]
         if len(name) > column:
