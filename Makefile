@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-QUICK := tests/test_golden.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
+QUICK := tests/test_golden.py tests/test_look.py tests/test_help.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
 
 .DEFAULT_GOAL := menu
 .PHONY: menu demo test check slow cover matrix bench golden schema
@@ -44,7 +44,7 @@ bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
 	$(BIN)/python -m benchmarks
 
 golden: $(INSTALLED)  ## write the golden files anew; read the diff
-	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_readme.py
+	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_look.py tests/test_readme.py
 
 schema: $(INSTALLED)  ## write the shipped facts of the installed torch, and check the table against it
 	$(BIN)/python -W ignore tools/write_catalog.py

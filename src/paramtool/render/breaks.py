@@ -11,19 +11,25 @@ INDENT = "  "
 """What the rest of a name stands behind in the next line."""
 
 _OF_NAMES = re.compile(r"(?<=[^.]\.)(?=[^.])")  # not in {0..11}
-_OF_TEXTS = re.compile(r"(?<=\s)(?=\S)|(?<=[^.]\.)(?=[A-Za-z_{])")
+_OF_TEXTS = re.compile(r"(?<=\s)(?=\S)(?![^\[]*\])")  # not in [2, 3]
+_IN_WORDS = re.compile(r"(?<=[^.]\.)(?=[A-Za-z_{])")  # of a name, not of a number
 
 
-def pieces_of(column: Column, cell: str) -> list[str]:
-    """Return the parts of a cell that stay whole."""
-    return (_OF_NAMES if column.is_name else _OF_TEXTS).split(cell)
+def pieces_of(column: Column, cell: str, width: int) -> list[str]:
+    """Return the parts of a cell that stay whole; a word of a text is parted if it is wider than `width`."""
+    if column.is_name:
+        return _OF_NAMES.split(cell)
+    words = _OF_TEXTS.split(cell)
+    return [
+        part for word in words for part in (_IN_WORDS.split(word) if _bare_width(word) > width else (word,))
+    ]
 
 
 def least_width(column: Column, cell: str) -> int:
     """Return the width that the longest part of a cell needs; a bar is done without."""
     if column.kind == "bar":
         return width_of(_number_of(cell))
-    first, *rest = map(_bare_width, pieces_of(column, cell))
+    first, *rest = map(_bare_width, pieces_of(column, cell, 0))
     indent = len(INDENT) if column.is_name else 0
     return max([first, *(indent + each for each in rest)])
 
@@ -32,7 +38,7 @@ def two_line_width(column: Column, cell: str) -> int:
     """Return the least width in which a cell takes two lines at most."""
     if column.kind == "bar":
         return least_width(column, cell)
-    pieces = pieces_of(column, cell)
+    pieces = pieces_of(column, cell, width_of(cell))
     indent = len(INDENT) if column.is_name else 0
     widths = [
         max(_bare_width("".join(pieces[:count])), indent + _bare_width("".join(pieces[count:])))
@@ -49,7 +55,7 @@ def broken(column: Column, cell: str, width: int) -> list[str]:
         return [_number_of(cell)]
     indent = INDENT if column.is_name else ""
     lines: list[str] = []
-    for piece in pieces_of(column, cell):
+    for piece in pieces_of(column, cell, width):
         if lines and width_of(lines[-1]) + _bare_width(piece) <= width:
             lines[-1] += piece
         else:

@@ -15,7 +15,10 @@ GAP = 2
 """Spaces between columns."""
 
 NARROWEST = 20
-"""Columns that names and texts get at least, if they have as many."""
+"""Columns that names and texts of two lines get at least, if they have as many."""
+
+LEAST = 12
+"""Columns that they get where they have more lines."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class _Table:
     def _least_of(self, index: int, lines: int) -> int:
         column, natural = self._columns[index], self.natural[index]
         may_break = column.wraps or column.kind == "bar" or column.is_name or index == self._lead
-        narrowest = 0 if column.kind == "bar" else NARROWEST
+        narrowest = 0 if column.kind == "bar" else LEAST if lines == MANY else NARROWEST
         if lines == 1 or natural <= narrowest or not may_break:
             return natural
         measure = least_width if lines == MANY else two_line_width

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from paramtool.records.report import Report
+from paramtool.render.breaks import wrapped
 from paramtool.render.elements import value_lines
 from paramtool.render.layout import laid_out
 from paramtool.render.proportion import proportions
@@ -21,6 +22,11 @@ def table(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
         if section.facts:
             yield from laid_out(section.facts, cells, screen, proportions(report, section))
         if section.caption:
-            yield f" {section.caption}\n\n"
+            yield from (f" {each}\n" for each in _wrapped(section.caption, screen))
+            yield "\n"
     yield from value_lines(report)
-    yield from (f" {line}\n" for line in summary(report))
+    yield from (f" {each}\n" for line in summary(report) for each in _wrapped(line, screen))
+
+
+def _wrapped(text: str, screen: Screen) -> list[str]:
+    return [text] if screen.width is None else wrapped(text, screen.width - 1)

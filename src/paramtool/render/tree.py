@@ -8,6 +8,7 @@ from typing import Any
 
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.report import Report
+from paramtool.render.breaks import wrapped
 from paramtool.render.cells import for_text
 from paramtool.render.elements import value_lines
 from paramtool.render.leaves import below, leaf, path_of
@@ -38,7 +39,8 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     yield from _lines(root, "", "", report, screen)
     yield "\n"
     yield from value_lines(report)
-    yield from (f"{line}\n" for line in summary(report))
+    for line in summary(report):
+        yield from (f"{each}\n" for each in ([line] if screen.width is None else wrapped(line, screen.width)))
 
 
 def _grow(root: _Branch, row: Any) -> None:
