@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,12 +14,10 @@ from syrupy.assertion import SnapshotAssertion
 from paramtool.render.formats import Format, render
 from paramtool.render.screen import Screen
 from paramtool.render.tones import plain
-from tests.conftest import CONFIGS
 from tests.test_golden import CHANGES, RESIDUAL, Shown, golden, show
 
 __all__ = ["golden", "show"]  # fixtures
 
-GPT2 = str(CONFIGS / "gpt2.yaml")
 CASES = {
     "inspect": "inspect configs/gpt2.yaml",
     "stats": "inspect WEIGHTS --stats",
@@ -65,7 +63,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def shown_case(case: str, weights: dict[str, str], show: Callable[..., Shown]) -> Shown:
-    return show(*(weights.get(each, each) for each in CASES[case].split()))
+    """Return a command that ran; the models have short names, so that no line depends on the folder."""
+    found = show(*(weights.get(each, each) for each in CASES[case].split()))
+    report = found.report
+    if case == "values":
+        report = replace(report, totals=replace(report.totals, a="w.safetensors", b="v.safetensors"))
+    return replace(found, report=report)
 
 
 @each_case
@@ -78,10 +81,7 @@ def test_screens_look_the_same(
         f"=== {name}\n{''.join(render(found.report, found.format, screen))}"
         for name, screen in SCREENS.items()
     ]
-    text = "\n".join(texts).replace("\x1b", "␛")
-    for name, path in weights.items():
-        text = text.replace(path, name)
-    assert RESIDUAL.sub("about 0", text) == golden
+    assert RESIDUAL.sub("about 0", "\n".join(texts).replace("\x1b", "␛")) == golden
 
 
 @each_case
@@ -117,4 +117,3 @@ def test_statistics_are_shown_at_80_columns(weights: dict[str, str], show: Calla
     text = shown_case("stats", weights, show).at(80).stdout
     assert {"name", "mean", "std", "min", "max"} <= set(text.splitlines()[0].split())
     assert " not shown: " in text and "widen, or --columns\n" in text
-    assert Path(GPT2).exists()
