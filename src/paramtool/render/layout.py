@@ -54,7 +54,8 @@ def _lines(
     shown = list(zip(fitted.shown, (columns[index] for index in fitted.shown), fitted.widths, strict=True))
     head = (" " * GAP).join(_flush(each, each.name, width) for _, each, width in shown).rstrip()
     yield coded(head, BOLD) if screen.color else head
-    yield ("─" if screen.unicode else "-") * (sum(fitted.widths) + GAP * (len(shown) - 1))
+    rule = ("─" if screen.unicode else "-") * (sum(fitted.widths) + GAP * (len(shown) - 1))
+    yield toned(rule, "quiet", screen.color)
     for row in cells:
         parts = [broken(column, row[index], width) for index, column, width in shown]
         for number in range(max(map(len, parts))):
