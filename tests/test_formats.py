@@ -288,9 +288,9 @@ def test_names_are_shown_harmless(name: str, expected: str) -> None:
 @given(reports())
 @settings(max_examples=30, deadline=None)
 def test_a_terminal_has_the_text_of_a_file(report: Parameters) -> None:
-    """A table on a very wide terminal without colour is that in a file, but for spaces and rules."""
-    wide = "".join(render(report, "table", Screen(width=100_000)))
-    assert re.sub(r"[\s─]", "", wide) == re.sub(r"[\s─]", "", as_text(report, "table"))
+    """A table on a very wide terminal without colour is that in a file, with percents and bars added."""
+    wide = iter("".join(render(report, "table", Screen(width=100_000))))
+    assert all(character in wide for character in re.sub(r"[\s─]", "", as_text(report, "table")))
 
 
 @given(reports(), st.integers(20, 200), st.booleans())

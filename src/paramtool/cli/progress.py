@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from paramtool.quantities import byte_size
-from paramtool.render.section import BAR, bar
+from paramtool.render.bars import LONGEST, bar
 
 PATIENCE = 1.0
 """Seconds before a line appears."""
@@ -102,7 +101,7 @@ class Line:
         parts = [self._what]
         if self._total:
             part = min(1.0, self._done / self._total)
-            parts.append(f"{bar(round(part * 8 * BAR), unicode):<{BAR}} {100 * part:3.0f}%")
+            parts.append(f"{bar(round(part * 8 * LONGEST), unicode):<{LONGEST}} {100 * part:3.0f}%")
         if self._done:
             parts.append(f"{self._amount(round(rate))}/s")
         if self._total and self._done:
@@ -114,6 +113,8 @@ class Line:
         return "  ".join(parts)[:width]
 
     def _amount(self, count: int) -> str:
+        from paramtool.quantities import byte_size
+
         if self._unit == "bytes":
             return byte_size(count)
         return f"{byte_size(count).removesuffix('B').strip()} {self._unit}"

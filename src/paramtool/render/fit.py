@@ -30,12 +30,14 @@ class Fitted:
         widths: of these.
         alike: indices of columns in which all rows have the same.
         left_out: indices of columns that it does without.
+        breaks: whether some cell goes on in the next line.
     """
 
     shown: list[int]
     widths: list[int]
     alike: list[int]
     left_out: list[int]
+    breaks: bool = False
 
 
 def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None) -> Fitted | None:
@@ -57,7 +59,9 @@ def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | 
     stages += [(groups[:count], MANY) for count in range(minor, len(groups) + 1)]
     for dropped, lines in stages:
         if table.without(dropped, width, lines) is not None:
-            return table.with_more(dropped, width, lines)
+            found = table.with_more(dropped, width, lines)
+            if found is not None and len(found.shown) > min(1, len(columns) - 1):
+                return found
     return None
 
 
@@ -98,11 +102,11 @@ class _Table:
             if index is not None:
                 shown.remove(index)
                 alike.append(index)
-            if len(shown) < 2 <= len(self._columns):
-                return None
             widths = self._shared_out(shown, width, lines)
             if widths is not None:
-                return Fitted(shown, widths, alike, [each for each in out if each not in alike])
+                left_out = [each for each in out if each not in alike]
+                breaks = widths != [self.natural[each] for each in shown]
+                return Fitted(shown, widths, alike, left_out, breaks)
         return None
 
     def with_more(self, dropped: Sequence[int], width: int, lines: int) -> Fitted | None:

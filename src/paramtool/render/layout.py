@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from paramtool.records.column import Column
 from paramtool.render.breaks import broken, wrapped
 from paramtool.render.fit import GAP, Fitted, fit
-from paramtool.render.proportion import LEAST_WIDTH, with_proportions
 from paramtool.render.screen import Screen, width_of
 from paramtool.render.section import lead_of
 from paramtool.render.tones import BOLD, coded, toned
@@ -20,7 +19,6 @@ def laid_out(
     columns: Sequence[Column],
     cells: list[list[str]],
     screen: Screen,
-    parts: Sequence[float | None] | None = None,
 ) -> Iterator[str]:
     """Yield the table laid out for the screen, as `fit` says; what does not fit so is stacked.
 
@@ -30,11 +28,8 @@ def laid_out(
         columns: of the table; those that it has to do without are named below it.
         cells: a row each.
         screen: what it is shown on.
-        parts: of the whole, for each row; shown where the table leaves room for them.
     """
     width = None if screen.width is None else screen.width - len(MARGIN)
-    if parts is not None and width is not None and width >= LEAST_WIDTH:
-        columns, cells = with_proportions(columns, cells, parts, width, screen.unicode)
     fitted = fit(columns, cells, width)
     if fitted is not None:
         lines = _lines(columns, cells, fitted, screen)
@@ -56,6 +51,12 @@ def _lines(
     yield coded(head, BOLD) if screen.color else head
     rule = ("─" if screen.unicode else "-") * (sum(fitted.widths) + GAP * (len(shown) - 1))
     yield toned(rule, "quiet", screen.color)
+    if not (fitted.breaks or screen.color):
+        for row in cells:
+            yield (
+                (" " * GAP).join(_flush(column, row[index], width) for index, column, width in shown).rstrip()
+            )
+        return
     for row in cells:
         parts = [broken(column, row[index], width) for index, column, width in shown]
         for number in range(max(map(len, parts))):
@@ -72,6 +73,8 @@ def _lines(
 
 
 def _flush(column: Column, cell: str, width: int) -> str:
+    if cell.isascii():
+        return cell.rjust(width) if column.is_numeric else cell.ljust(width)
     space = " " * (width - width_of(cell))
     return space + cell if column.is_numeric else cell + space
 

@@ -10,16 +10,12 @@ from typing import Any
 from paramtool.records.column import Column, column_of
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
+from paramtool.render.bars import LONGEST, bar
 from paramtool.render.cells import for_people, is_use
 from paramtool.render.elements import inline
 
-BAR = 12
-"""Characters of the longest bar."""
-
 _DECADES = 3
 """Orders of magnitude that a bar spans at least, so that what is about the same looks the same."""
-
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ def cells_of(section: Section, unicode: bool = True) -> list[list[str]]:
             bars = _bars([getattr(row, column.name) for row in section.rows], unicode)
             width = max((len(line[at]) for line in cells), default=0)
             for line, bar in zip(cells, bars, strict=True):
-                line[at] = f"{line[at]:>{width}} {bar:<{BAR}}"
+                line[at] = f"{line[at]:>{width}} {bar:<{LONGEST}}"
     return cells
 
 
@@ -118,12 +114,5 @@ def _bars(values: Sequence[float | None], unicode: bool) -> list[str]:
         return ["" for _ in values]
     high = max(known)
     low = min(*known, high - _DECADES)
-    step = (high - low) / (8 * BAR - 1)
+    step = (high - low) / (8 * LONGEST - 1)
     return [bar(0 if each is None else 1 + round((each - low) / step), unicode) for each in logs]
-
-
-def bar(eighths: int, unicode: bool) -> str:
-    """Return a bar of some eighths of a character; in ASCII of whole ones."""
-    if not unicode:
-        return "#" * -(-eighths // 8)
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

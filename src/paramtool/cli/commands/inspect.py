@@ -169,12 +169,13 @@ def _one_number(report: Listing, field: str) -> str:
 
 
 def _ordered(report: Listing, sort: str | None, reverse: bool, top: int | None) -> Listing:
-    from paramtool.operations.listing.largest import largest
-    from paramtool.operations.listing.selection import sort as sorted_rows
-
     if top is not None:
+        from paramtool.operations.listing.largest import largest
+
         return largest(report, top, sort, reverse)
     if sort is not None:
+        from paramtool.operations.listing.selection import sort as sorted_rows
+
         return replace(report, rows=tuple(sorted_rows(report.rows, sort, reverse)))
     return replace(report, rows=report.rows[::-1]) if reverse else report
 
