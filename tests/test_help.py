@@ -15,6 +15,7 @@ from paramtool.cli.command_group import SUMMARIES, load
 from paramtool.cli.examples import EXAMPLES
 from paramtool.cli.panels import MODEL, ORDER, OUTPUT, Panel, panel_of, rare
 from tests.conftest import Run
+from tests.processes import execute
 
 LINES = {"init": 48, "grad": 48}
 """Two screens for the commands with rules, one for all others."""
@@ -110,6 +111,13 @@ def test_the_help_of_a_narrow_terminal_has_every_word(run: Run, monkeypatch: pyt
     monkeypatch.setenv("COLUMNS", "40")
     narrow = run("inspect", "--help").stdout
     assert sorted(narrow.split()) == sorted(wide.split())
+
+
+@pytest.mark.parametrize("command", SUMMARIES)
+def test_the_help_is_readable_in_ascii(command: str) -> None:
+    """Where no other characters come through, none is an escape."""
+    ended = execute(command, "--help-all", env={"PYTHONIOENCODING": "ascii"})
+    assert (ended.status, ended.stdout.isascii(), "\\" in ended.stdout) == (0, True, False)
 
 
 def test_titles_are_bold_where_there_are_colours(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,8 +53,10 @@ class Command(TyperCommand):
             ctx.exit()
 
     def _write_help(self, ctx: Any, formatter: Any, *, every: bool) -> None:
-        from paramtool.cli.help_page import Page, help_lines
+        from paramtool.cli.help_page import Page, help_lines, in_ascii
 
         self.format_usage(ctx, formatter)
-        page = Page(formatter.width, every, console.screen().color)
-        formatter.write("".join(f"{line}\n" for line in help_lines(self, ctx, page)))
+        screen = console.screen()
+        page = Page(formatter.width, every, screen.color)
+        text = "".join(f"{line}\n" for line in help_lines(self, ctx, page))
+        formatter.write(text if screen.unicode else in_ascii(text))

@@ -65,6 +65,13 @@ def help_lines(command: Any, context: Any, page: Page) -> Iterator[str]:
     yield from _end(command.name, [each for each in options if each not in shown], page)
 
 
+def in_ascii(text: str) -> str:
+    """Return a page as a terminal shows it that has no more than ASCII."""
+    for sign, written in {"…": "...", "²": "^2", "Σ": "sum of ", "·": "*"}.items():
+        text = text.replace(sign, written)
+    return text
+
+
 def _is_short(command: Any) -> bool:
     return len(command.params) < 40
 

@@ -109,6 +109,7 @@ def init(
     any other rule --output converts the weights.
     """
     format = Format.json if json else format
+    values = values or "values" in split_columns(columns)
     target = read_target(output, max_shard_size, force, jobs)
     if values and target:
         raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
