@@ -9,6 +9,7 @@ from itertools import takewhile
 
 import numpy as np
 
+from paramtool import progress
 from paramtool.elements.casts import cast
 from paramtool.elements.digests import digest
 from paramtool.elements.distance import Distance
@@ -116,8 +117,11 @@ class ChangedValues:
         def work(name: str) -> None:
             with suppress(NoValues):
                 found[name] = digest(elements.blocks(name))
+            advance(math.prod(elements.shape(name)))
 
-        run(iter(names), work, self._jobs)
+        total = sum(math.prod(elements.shape(name)) for name in names)
+        with progress.work("digests", total) as advance:
+            run(iter(names), work, self._jobs)
         return {name: found[name] for name in names if name in found}
 
 
