@@ -14,6 +14,7 @@ import typer
 from paramtool import __version__
 from paramtool.cli import console
 from paramtool.cli.command_group import CommandGroup
+from paramtool.cli.typed_line import hint_of
 from paramtool.errors import ParamtoolError
 from paramtool.foreign_code import interrupt, is_out_of_memory
 from paramtool.patterns import one_budget
@@ -86,6 +87,8 @@ def _run(arguments: list[str]) -> int:
 
             for line in traceback.format_exc().splitlines():
                 console.say(line)
+        if isinstance(error, ParamtoolError):
+            hint_of(error, arguments)
         return _report(error)
 
 

@@ -15,7 +15,7 @@ STDIN = "-"
 LARGEST_JSON = 1 << 26
 """Bytes of a snapshot, or of the index of a checkpoint's shards."""
 
-_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin")
+_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin", ".ckpt", ".py")
 
 
 def read_text(name: str) -> Text:
@@ -29,7 +29,7 @@ def read_text(name: str) -> Text:
         content = _read_stream(sys.stdin.fileno()) if name == STDIN else _read_file(Path(name))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ParamtoolError(f"cannot read {shown}: {reason}", hint=_nearby(name)) from error
+        raise ParamtoolError(f"cannot read {shown}: {reason}", hint=_did_you_mean(name)) from error
     largest = _largest(content)
     if len(content) > largest:
         what = "a spec" if largest == MAX_BYTES else "JSON"
@@ -63,8 +63,13 @@ def _read_stream(descriptor: int) -> bytes:
     return bytes(content)
 
 
-def _nearby(name: str) -> str | None:
-    """Suggest a file of the same folder."""
+def _did_you_mean(name: str) -> str | None:
+    near = nearby(name)
+    return f"did you mean '{near}'?" if near else None
+
+
+def nearby(name: str) -> str | None:
+    """Return the file of the same folder that is called most like one that is not there."""
     from paramtool.suggestion import nearest
 
     try:
@@ -75,4 +80,4 @@ def _nearby(name: str) -> str | None:
     same = [each for each in files if each.suffix == wanted.suffix] or files
     stems = {each.stem: each for each in same}
     near = nearest(wanted.stem, stems)
-    return None if near is None or str(stems[near]) == name else f"did you mean '{stems[near]}'?"
+    return None if near is None or str(stems[near]) == name else str(stems[near])

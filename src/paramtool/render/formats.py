@@ -32,7 +32,17 @@ FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
 _OF_SOME = {
-    Format.tree: ("inspect", "contents", "checkpoints", "init", "shared", "grad", "diff"),
+    Format.tree: (
+        "inspect",
+        "contents",
+        "checkpoints",
+        "definitions",
+        "models",
+        "init",
+        "shared",
+        "grad",
+        "diff",
+    ),
     Format.github: ("diff", "check"),
     Format.junit: ("check",),
 }

@@ -10,6 +10,7 @@ from typing import Any
 from paramtool.quantities import byte_size, counted
 from paramtool.records.checkpoints import CheckpointRow, CheckpointTotals
 from paramtool.records.contents import ContentRow, ContentTotals
+from paramtool.records.definitions import DefinitionRow, DefinitionTotals
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals
@@ -48,6 +49,12 @@ def _(row: ContentRow) -> Sequence[str]:
 @path_of.register
 def _(row: CheckpointRow) -> Sequence[str]:
     """Return the file name, whose dots part nothing."""
+    return [row.name]
+
+
+@path_of.register
+def _(row: DefinitionRow) -> Sequence[str]:
+    """Return the name, which is in no module."""
     return [row.name]
 
 
@@ -118,6 +125,12 @@ def _(row: CheckpointRow, unicode: bool) -> Iterator[str]:
         yield f"{counted(row.elements or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
         yield for_people(row, "nbytes", unicode)
     yield for_people(row, "note", unicode)
+
+
+@leaf.register
+def _(row: DefinitionRow, unicode: bool) -> Iterator[str]:
+    yield for_people(row, "kind", unicode)
+    yield for_people(row, "command", unicode)
 
 
 @leaf.register
@@ -198,6 +211,11 @@ def _(_totals: ContentTotals, rows: Sequence[ContentRow], _is_all: bool) -> str:
 @below.register
 def _(_totals: CheckpointTotals, rows: Sequence[CheckpointRow], _is_all: bool) -> str:
     return counted(len(rows), "checkpoint")
+
+
+@below.register
+def _(_totals: DefinitionTotals, rows: Sequence[DefinitionRow], _is_all: bool) -> str:
+    return counted(len(rows), "definition")
 
 
 @below.register

@@ -12,6 +12,7 @@ from paramtool.render.names import shown
 if TYPE_CHECKING:
     from paramtool.records.checkpoints import CheckpointTotals
     from paramtool.records.contents import ContentTotals
+    from paramtool.records.definitions import DefinitionTotals
     from paramtool.records.difference import DifferenceTotals
     from paramtool.records.expectation import ExpectationTotals
     from paramtool.records.gradient import GradientTotals
@@ -74,6 +75,10 @@ def _checkpoints(totals: CheckpointTotals) -> list[str]:
     if unread:
         lines[0] += f"; {unread:,} not opened"
     return lines
+
+
+def _definitions(totals: DefinitionTotals) -> list[str]:
+    return [f"{counted(totals.definitions, 'definition')} of modules; the file was not run"]
 
 
 def _initialization(totals: InitializationTotals) -> list[str]:
@@ -160,6 +165,7 @@ _SENTENCES: dict[str, Callable[[Any], list[str]]] = {
     "ParameterTotals": _parameters,
     "CheckpointTotals": _checkpoints,
     "ContentTotals": _contents,
+    "DefinitionTotals": _definitions,
     "InitializationTotals": _initialization,
     "GradientTotals": _gradients,
     "InitializerTotals": _initializers,
