@@ -408,7 +408,6 @@ def test_a_wrong_option_is_told(options: list[str], message: str, run: Run, fold
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["inspec"],
         ["--nope"],
         ["inspect", "--nope"],
         ["inspect", "--depth"],

@@ -38,7 +38,22 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout = _Result(sys.stdout)
+    sys.stdout = _Result(_apart(sys.stdout))
+
+
+def _apart(stream: TextIO) -> TextIO:
+    """Give stdout a descriptor of its own: what C code or a child process writes to 1 goes to stderr."""
+    try:
+        if stream.fileno() != 1:
+            return stream
+        stream.flush()
+        own = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:
+        return stream
+    result = os.fdopen(own, "w", encoding=stream.encoding, errors="backslashreplace")
+    sys.__stdout__ = result  # type: ignore[misc] - whose terminal is asked for its size
+    return result
 
 
 class _Result:

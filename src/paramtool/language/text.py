@@ -29,7 +29,7 @@ def read_text(name: str) -> Text:
         content = _read_stream(sys.stdin.fileno()) if name == STDIN else _read_file(Path(name))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ParamtoolError(f"cannot read {shown}: {reason}", hint=_did_you_mean(name)) from error
+        raise ParamtoolError(f"cannot read {shown}: {reason}", hint=_nearby(name)) from error
     largest = _largest(content)
     if len(content) > largest:
         what = "a spec" if largest == MAX_BYTES else "JSON"
@@ -63,13 +63,8 @@ def _read_stream(descriptor: int) -> bytes:
     return bytes(content)
 
 
-def _did_you_mean(name: str) -> str | None:
-    near = nearby(name)
-    return f"did you mean '{near}'?" if near else None
-
-
-def nearby(name: str) -> str | None:
-    """Return the file of the same folder that is called most like one that is not there."""
+def _nearby(name: str) -> str | None:
+    """Suggest a file of the same folder."""
     from paramtool.suggestion import nearest
 
     try:
@@ -80,4 +75,4 @@ def nearby(name: str) -> str | None:
     same = [each for each in files if each.suffix == wanted.suffix] or files
     stems = {each.stem: each for each in same}
     near = nearest(wanted.stem, stems)
-    return None if near is None or str(stems[near]) == name else str(stems[near])
+    return None if near is None or str(stems[near]) == name else f"did you mean '{stems[near]}'?"

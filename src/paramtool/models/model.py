@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from paramtool.operations.comparison.places import Places
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import ContentRow, Contents
+    from paramtool.records.definitions import Definitions
     from paramtool.records.expectation import Expectation
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
@@ -237,7 +238,7 @@ class Model:
         """
         self._refuse("is not a checkpoint, which has contents", "without --contents its tensors are listed")
 
-    def overview(self, *, for_people: bool) -> Contents | Checkpoints | None:
+    def overview(self, *, for_people: bool) -> Contents | Checkpoints | Definitions | None:
         """Return what there is to see where no tensors can be listed; None where they can.
 
         Args:

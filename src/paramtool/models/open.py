@@ -34,9 +34,7 @@ def open_model(
     overrides: Sequence[Override] = (),
     arguments: Sequence[str] | Mapping[str, object] = (),
     tell: Callable[[str], object] | None = None,
-    *,
-    option: str = "--arg",
-    setting: str = "--set",
+    side: str = "",
 ) -> Model:
     """Return the model that `name` is.
 
@@ -45,7 +43,7 @@ def open_model(
         overrides: what ``--set`` changes in a spec.
         arguments: what ``--arg`` gives to an object, each ``key=value``; or the values by their keys.
         tell: is called with each note, as soon as it is known.
-        option, setting: what gave `arguments` and `overrides`, for messages.
+        side: what the names of the options end in, for messages: ``-a`` of ``--arg-a``.
 
     Raises:
         CannotOpen: for what cannot be read, or is of a format that is not read.
@@ -54,21 +52,23 @@ def open_model(
     with _opening():
         form = Form.text if name == STDIN else recognize(name)
         if form is Form.absent:
-            from paramtool.models.absent import absent
+            from paramtool.models.python_name import in_python
 
-            raise absent(name)
+            meant, form = in_python(name), Form.text
+            if meant is not None:
+                raise meant
         text = read_text(name) if form is Form.text else None
         document = _document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else _what(name, form)
-            raise ParamtoolError(f"{option} is for package.module:object, but {name} is {what}")
+            raise ParamtoolError(f"--arg{side} is for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
             if document:
                 _refuse_config(document, name)
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else _what(name, form)
-            raise ParamtoolError(f"{setting} changes a spec, but {name} is {what}")
+            raise ParamtoolError(f"--set{side} changes a spec, but {name} is {what}")
         if form is Form.source:
             from paramtool.models.python_file import PythonFileModel
 
@@ -77,7 +77,7 @@ def open_model(
             from paramtool.language.python_object import read_object
             from paramtool.models.python_object import ObjectModel
 
-            return ObjectModel(read_object(name, arguments, option), tell)
+            return ObjectModel(read_object(name, arguments, f"--arg{side}"), tell)
         if document and document.is_snapshot:
             return _snapshot(document, tell)
         return _of_files(name, document, tell)

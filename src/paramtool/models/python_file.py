@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from paramtool.errors import CannotOpen
 from paramtool.language.python_source import Definition, read_source
-from paramtool.models.absent import choice
+from paramtool.models.python_name import choice
 from paramtool.models.model import Model
 from paramtool.records.definitions import COLUMNS, DefinitionRow, Definitions, DefinitionTotals
 from paramtool.records.report import Report

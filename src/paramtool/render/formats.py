@@ -33,19 +33,11 @@ FOR_CI = (Format.github, Format.junit)
 
 _OF_SOME = {
     Format.tree: (
-        "inspect",
-        "contents",
-        "checkpoints",
-        "definitions",
-        "models",
-        "init",
-        "shared",
-        "grad",
-        "diff",
+        "inspect", "contents", "checkpoints", "definitions", "models", "init", "shared", "grad", "diff",
     ),
     Format.github: ("diff", "check"),
     Format.junit: ("check",),
-}
+}  # fmt: skip
 """The formats that only some commands have, and these commands."""
 
 

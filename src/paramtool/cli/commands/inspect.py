@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import Contents
+    from paramtool.records.definitions import Definitions
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
@@ -139,7 +140,7 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
 
 def _beside(
     opened: Model, contents: bool, asked: Sequence[str], format: Format
-) -> Contents | Checkpoints | None:
+) -> Contents | Checkpoints | Definitions | None:
     """Return what is shown instead of tensors: if it was asked for, or there are none and nothing was."""
     if contents and asked:
         raise ParamtoolError(f"--contents shows no tensors, and {asked[0]} is about these")
