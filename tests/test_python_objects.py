@@ -188,7 +188,11 @@ SIGNATURE = "it is Net(width, depth=2, sizes=()); pass arguments with --arg KEY=
         ("nets:Net", f"nets:Net: missing a required argument: 'width'; {SIGNATURE}"),
         ("nets:Net --arg wdth=3", f"nets:Net: missing a required argument: 'width'; {SIGNATURE}"),
         ("nets:Net --arg width=3 --arg width=4", "--arg 'width' appears twice"),
-        ("nets:Net --arg width", "--arg width: error: expected KEY=VALUE; e.g. nhead=4, sizes=[3,4], or [3,4] for positional arguments"),
+        (
+            "nets:Net --arg width",
+            "--arg width: error: expected KEY=VALUE;"
+            " e.g. nhead=4, sizes=[3,4], or [3,4] for positional arguments",
+        ),
         ("nets:Net --arg 1=2", "--arg has 1=… but no 0=…"),
         ("nets:Nett", "nets has no 'Nett'; did you mean 'Net'?"),
         ("nets:Holder.nett", "nets has no 'Holder.nett'; did you mean 'net'?"),
@@ -197,10 +201,17 @@ SIGNATURE = "it is Net(width, depth=2, sizes=()); pass arguments with --arg KEY=
             "nets.inner:Net",
             "no module 'nets.inner' to import; it is neither installed nor in the current folder",
         ),
-        ("lacks:x", "lacks.py:1:1: error: importing lacks failed: ModuleNotFoundError: No module named 'no_such_thing_at_all'"),
-        ("broken:x", "broken.py:2:1: error: importing broken failed: NameError: name 'not_defined' is not defined"),
-        ("nets:boom", "nets.py:32:5: error: nets:boom failed: RuntimeError: no"),
-        ("nets:leave", "nets.py:36:5: error: nets:leave failed: SystemExit: 0"),
+        (
+            "lacks:x",
+            "lacks.py:1:1: error: importing lacks failed: ModuleNotFoundError:"
+            " No module named 'no_such_thing_at_all'",
+        ),
+        (
+            "broken:x",
+            "broken.py:2:1: error: importing broken failed: NameError: name 'not_defined' is not defined",
+        ),
+        ("nets:boom", "nets.py:29:5: error: nets:boom failed: RuntimeError: no"),
+        ("nets:leave", "nets.py:33:5: error: nets:leave failed: SystemExit: 0"),
         ("nets:odd", "nets:odd made a dict, not a module"),
         ("nets:number", "nets:number is an int, neither a module nor a function that makes one"),
         ("nets:instance --arg a=1", "nets:instance is already a module and takes no --arg"),

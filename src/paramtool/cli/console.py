@@ -10,13 +10,11 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from paramtool.cli.error_fold import fold_errors
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
-
-MOST_ERRORS = 50
-"""Errors of one file that are printed; more would bury the first."""
 
 
 class OutputClosed(Exception):
@@ -52,7 +50,7 @@ def _apart(stream: TextIO) -> TextIO:
     except OSError:
         return stream
     result = os.fdopen(own, "w", encoding=stream.encoding, errors="backslashreplace")
-    sys.__stdout__ = result  # type: ignore[misc] - whose terminal is asked for its size
+    vars(sys)["__stdout__"] = result  # whose terminal is asked for its size
     return result
 
 
@@ -139,12 +137,10 @@ def note(text: str) -> None:
 def complain(error: ParamtoolError) -> None:
     """Print an error to stderr: its place, the line it is about, and a caret."""
     errors = error.errors if isinstance(error, Problems) else [error]
-    for each in errors[:MOST_ERRORS]:
-        say(str(each))
-        if each.place is not None:
-            _show(each.place)
-    if len(errors) > MOST_ERRORS:
-        say(f"… and {len(errors) - MOST_ERRORS:,} more errors")
+    for text, place in fold_errors(errors):
+        say(text)
+        if place is not None:
+            _show(place)
 
 
 def _show(place: Place) -> None:

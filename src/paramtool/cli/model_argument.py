@@ -46,6 +46,17 @@ def open_argument(
     return opened if seed is None else opened.with_seed(seed)
 
 
+def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None) -> Model:
+    """Return the model with ``--weights`` loaded into it, with ``--strip-prefix`` taken off the names.
+
+    Raises:
+        ParamtoolError: if the model takes no weights, or no name has the prefix.
+    """
+    if weights is not None:
+        return opened.with_weights(weights, strip or ())
+    return opened.without_prefix(strip) if strip else opened
+
+
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:
     """Return the rules of the model, then those of a recipe, then those `typed`.
 

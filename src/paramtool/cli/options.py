@@ -86,6 +86,14 @@ Arg = Annotated[
     list[str] | None,
     typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, as YAML."),
 ]
+StripPrefix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strip-prefix",
+        metavar="PREFIX",
+        help="Take PREFIX off the names in --weights, or in MODEL if it is a checkpoint, e.g. module.",
+    ),
+]
 Weights = Annotated[str | None, weights("Load a checkpoint into a spec or object.")]
 Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
 Pattern = Annotated[

@@ -169,14 +169,27 @@ class Model:
         self.network(values=False)
         raise NotImplementedError
 
-    def with_weights(self, name: str) -> Model:
+    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
         """Return the model with the checkpoint `name` loaded into it.
 
+        Args:
+            name: the checkpoint.
+            strip: prefixes that are taken off its names first.
+
         Raises:
-            ParamtoolError: for a model that is not built.
+            ParamtoolError: for a model that is not built, or if no name has such a prefix.
         """
-        del name
+        del name, strip
         raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is neither")
+
+    def without_prefix(self, strip: Sequence[str]) -> Model:
+        """Return the model with prefixes taken off its names.
+
+        Raises:
+            ParamtoolError: for a kind of model whose names are fixed, or if no name has such a prefix.
+        """
+        del strip
+        raise ParamtoolError(f"--strip-prefix is for checkpoints; {self.name} is not one")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.

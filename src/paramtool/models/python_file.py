@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from paramtool.errors import CannotOpen
 from paramtool.language.python_source import Definition, read_source
-from paramtool.models.python_name import choice
 from paramtool.models.model import Model
+from paramtool.models.python_name import choice
 from paramtool.records.definitions import COLUMNS, DefinitionRow, Definitions, DefinitionTotals
 from paramtool.records.report import Report
 
@@ -72,9 +72,9 @@ class PythonFileModel(Model):
         """Refuse, and say what to name."""
         self._refuse_all()
 
-    def with_weights(self, name: str) -> Model:
+    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
         """Refuse, and say what to name."""
-        del name
+        del name, strip
         self._refuse_all()
 
     def with_seed(self, seed: int) -> Model:

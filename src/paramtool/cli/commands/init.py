@@ -10,7 +10,7 @@ import typer
 
 from paramtool.api.initialize import initialize
 from paramtool.cli import console, options
-from paramtool.cli.model_argument import all_rules, open_argument
+from paramtool.cli.model_argument import all_rules, open_argument, with_weights
 from paramtool.cli.output_options import read_target
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
@@ -72,6 +72,7 @@ def init(
     ] = False,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -96,8 +97,7 @@ def init(
             context.with_resource(offers.from_files(plugin))
     opened = open_argument(model, set, seed, arg, input)
     opened.check_buildable()
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
     if not rules and not (weights is not None and target):
         hint = "e.g. --pattern weight --normal 0.01, or init: in the spec"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paramtool.cli import completion, console, options
-from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.records.parameter import (
     KIND_COLUMNS,
@@ -83,6 +83,7 @@ def inspect(
     ] = None,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -105,8 +106,7 @@ def inspect(
     opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     format = Format.json if json else format
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
