@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from paramtool.cli.error_fold import fold_errors
+from paramtool.cli.typed_line import show_line
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.render.names import shown
@@ -136,6 +137,7 @@ def note(text: str) -> None:
 
 def complain(error: ParamtoolError) -> None:
     """Print an error to stderr: its place, the line it is about, and a caret."""
+    show_line(error)
     errors = error.errors if isinstance(error, Problems) else [error]
     for text, place in fold_errors(errors):
         say(text)

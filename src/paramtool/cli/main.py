@@ -14,7 +14,7 @@ import typer
 from paramtool import __version__
 from paramtool.cli import console
 from paramtool.cli.command_group import CommandGroup
-from paramtool.cli.typed_line import hint_of
+from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
 from paramtool.foreign_code import interrupt, is_out_of_memory
 from paramtool.patterns import one_budget
@@ -74,6 +74,11 @@ def main() -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     """Return the exit status; every error of every command is printed here."""
+    with typed(arguments):
+        return _guarded(arguments)
+
+
+def _guarded(arguments: list[str]) -> int:
     debug = arguments[:1] == ["--debug"]
     try:
         with one_budget():
@@ -87,8 +92,6 @@ def _run(arguments: list[str]) -> int:
 
             for line in traceback.format_exc().splitlines():
                 console.say(line)
-        if isinstance(error, ParamtoolError):
-            hint_of(error, arguments)
         return _report(error)
 
 

@@ -25,10 +25,13 @@ def open_argument(
     inputs: Sequence[str] | None = None,
     *,
     are_optional: bool = False,
+    side: str = "",
 ) -> Model:
     """Return what MODEL names, with what ``--set``, ``--arg``, ``--seed`` and ``--input`` change in it.
 
     Inputs that `are_optional` are left out for a model that is never called, as one of two may be.
+
+    Of two models, `side` is what the options of the first end in, for messages.
 
     Raises:
         CannotOpen: if there is none, or it cannot be read.
@@ -38,7 +41,7 @@ def open_argument(
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
-    opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
+    opened = open_model(choice.name, parsed, arguments or (), console.note, side)
     if inputs and (opened.is_buildable or not are_optional):
         from paramtool.language.option_inputs import read_inputs
 

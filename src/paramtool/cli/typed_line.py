@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from paramtool.errors import ParamtoolError, Problems
 
 PROGRAM = "paramtool"
+
+_typed: ContextVar[tuple[str, ...]] = ContextVar("_typed", default=())
+
+
+@contextmanager
+def typed(arguments: Sequence[str]) -> Iterator[None]:
+    """Keep the arguments of a run for its hints."""
+    token = _typed.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
+def instead(typed: Sequence[str], meant: Sequence[str]) -> str | None:
+    """Return ``type: LINE``, the line with the words `meant` in place of `typed`, at its end if these are none.
+
+    None if they are not in the line.
+    """
+    words = mended(_typed.get(), typed, meant)
+    return None if words is None else f"type: {line(words)}"
 
 
 def line(arguments: Sequence[str]) -> str:
@@ -15,14 +38,12 @@ def line(arguments: Sequence[str]) -> str:
     return shlex.join([PROGRAM, *arguments])
 
 
-def hint_of(error: ParamtoolError, arguments: Sequence[str]) -> None:
+def show_line(error: ParamtoolError) -> None:
     """Put the whole line to type in place of the hint of an error that knows what was meant."""
     for each in error.errors if isinstance(error, Problems) else (error,):
-        if each.mend is None:
-            continue
-        words = mended(arguments, *each.mend)
-        if words is not None:
-            each.set_hint(f"type: {line(words)}")
+        hint = None if each.mend is None else instead(*each.mend)
+        if hint is not None:
+            each.set_hint(hint)
 
 
 def mended(arguments: Sequence[str], typed: Sequence[str], meant: Sequence[str]) -> list[str] | None:

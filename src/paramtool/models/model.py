@@ -189,7 +189,9 @@ class Model:
             ParamtoolError: for a kind of model whose names are fixed, or if no name has such a prefix.
         """
         del strip
-        raise ParamtoolError(f"--strip-prefix is for checkpoints; {self.name} is not one")
+        from paramtool.loading.prefix import NoPrefix
+
+        raise NoPrefix(f"--strip-prefix is for checkpoints and modules; {self.name} is neither")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.

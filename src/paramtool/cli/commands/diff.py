@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from paramtool.cli import console, options
 from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli.typed_line import instead
 from paramtool.errors import ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
@@ -52,15 +54,38 @@ def diff(
         options.weights("With --values: load a checkpoint into B, or into A if B is not a spec or object."),
     ] = None,
     all: options.All = False,
+    strip_prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strip-prefix",
+            metavar="PREFIX",
+            help="Take PREFIX off the names in A, or in B if no name in A has it, e.g. module.",
+        ),
+    ] = None,
     set: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value in B, a spec, by its dotted path."),
+        typer.Option(
+            "--set",
+            "--set-b",
+            metavar="KEY=VALUE",
+            help="Override a value in B, a spec, by its dotted path.",
+        ),
+    ] = None,
+    set_a: Annotated[
+        list[str] | None, typer.Option("--set-a", metavar="KEY=VALUE", help="Override a value in A, a spec.")
     ] = None,
     arg: Annotated[
         list[str] | None,
         typer.Option(
-            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, as YAML."
+            "--arg",
+            "--arg-b",
+            metavar="KEY=VALUE",
+            help="An argument for B, a package.module:object, as YAML.",
         ),
+    ] = None,
+    arg_a: Annotated[
+        list[str] | None,
+        typer.Option("--arg-a", metavar="KEY=VALUE", help="An argument for A, a package.module:object."),
     ] = None,
     input: options.Input = None,
     format: Annotated[Format, options.format_of("diff")] = Format.table,
@@ -78,14 +103,16 @@ def diff(
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
     selection = selected_by(pattern, exclude, None, name, module)
-    was = open_argument(a, inputs=input, are_optional=True)
+    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
+    was, now = _stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
             each.prepare()
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
+    _tell_of_prefix(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
     if selection:
         names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
@@ -116,6 +143,41 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
         return a.with_weights(weights), b
     message = f"--weights loads into a spec or package.module:object; neither {a.name} nor {b.name} is one"
     raise ParamtoolError(message)
+
+
+def _stripped(a: Model, b: Model, strip: Sequence[str] | None) -> tuple[Model, Model]:
+    """Return both models, with the prefix taken off the names of the one that has it.
+
+    Raises:
+        NoPrefix: if neither has it.
+    """
+    if not strip:
+        return a, b
+    from paramtool.loading.prefix import NoPrefix
+
+    try:
+        return a.without_prefix(strip), b
+    except NoPrefix as error:
+        try:
+            return a, b.without_prefix(strip)
+        except NoPrefix:
+            raise error from None
+
+
+def _tell_of_prefix(a: Model, b: Model) -> None:
+    """Say so if the names of one differ from those of the other by a prefix, with the line to type."""
+    old, new = ({row.name: None for row in each.listing().rows} for each in (a, b))
+    removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
+    if not (removed and added):
+        return
+    from paramtool.loading.prefix import difference
+
+    for longer, shorter, names, which in ((removed, added, old, "A"), (added, removed, new, "B")):
+        found = difference(longer, shorter)
+        if found is not None:
+            every = "all names" if len(found.names) == len(names) else f"{len(found.names):,} names"
+            console.note(f"{every} differ by {found.shown}, which {which} has; {instead((), found.options)}")
+            return
 
 
 def _check(
