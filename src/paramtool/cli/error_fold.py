@@ -45,7 +45,7 @@ def _of_group(group: list[ParamtoolError]) -> Iterator[tuple[int, str, Place | N
     if len(group) <= MOST_ALIKE:
         yield from ((1, str(each), each.place) for each in group)
         return
-    if any(each.place is not None for each in group):
+    if any(each.place is not None and not each.place.text.is_option for each in group):
         yield from ((1, str(each), each.place) for each in group[:MOST_ALIKE])
         last = next((each.place for each in reversed(group) if each.place is not None), None)
         rest = len(group) - MOST_ALIKE

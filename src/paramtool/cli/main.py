@@ -13,7 +13,7 @@ import typer
 
 from paramtool import __version__
 from paramtool.cli import console
-from paramtool.cli.command_group import CommandGroup
+from paramtool.cli.command_group import SUMMARIES, CommandGroup
 from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
 from paramtool.foreign_code import interrupt, is_out_of_memory
@@ -113,13 +113,9 @@ def _report(error: BaseException) -> int:
 
 
 def _usage(error: typer.TyperException) -> int:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "paramtool"
-    message = error.format_message().rstrip(".").replace("Value error, ", "")
-    hint = f"see '{command} --help'"
-    if getattr(error, "option_name", None) == "--debug":
-        hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
-    console.complain(ParamtoolError(message, hint=hint))
+    from paramtool.cli.usage import usage_error
+
+    console.complain(usage_error(error, SUMMARIES))
     return USAGE
 
 

@@ -24,8 +24,13 @@ def typed(arguments: Sequence[str]) -> Iterator[None]:
         _typed.reset(token)
 
 
+def typed_words() -> tuple[str, ...]:
+    """Return the arguments of this run."""
+    return _typed.get()
+
+
 def instead(typed: Sequence[str], meant: Sequence[str]) -> str | None:
-    """Return ``type: LINE``, the line with the words `meant` in place of `typed`, at its end if these are none.
+    """Return ``type: LINE``, the line with the words `meant` in place of `typed`; of none, at its end.
 
     None if they are not in the line.
     """

@@ -48,8 +48,11 @@ def formats_of(command: str | None) -> list[Format]:
 
 def lacks(command: str | None, format: Format) -> ParamtoolError:
     """Return the error for a format that `command` does not have, and those that it has."""
-    hint = f"use one of {', '.join(each.value for each in formats_of(command))}"
-    return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
+    known = formats_of(command)
+    hint = f"use one of {', '.join(each.value for each in known)}"
+    error = ParamtoolError(f"{command} has no format {format.value}", hint=hint)
+    near = Format.table if format is Format.tree else Format.json if format is Format.junit else None
+    return error.mended(format.value, near.value) if near in known and near is not None else error
 
 
 def render(

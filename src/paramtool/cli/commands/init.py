@@ -12,6 +12,7 @@ from paramtool.api.initialize import initialize
 from paramtool.cli import console, options
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
 from paramtool.cli.output_options import read_target
+from paramtool.cli.rule_hints import mend_dimensions
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
@@ -102,21 +103,27 @@ def init(
     if not rules and not (weights is not None and target):
         hint = "e.g. --pattern weight --normal 0.01, or init: in the spec"
         raise ParamtoolError("no rules", hint="-o FILE writes the weights as they are" if weights else hint)
-    report = initialize(
-        opened,
-        rules,
-        rng=rng.value,
-        dry_run=dry_run,
-        values=values,
-        digests=format is Format.json,
-        output=target,
-    )
+    try:
+        report = initialize(
+            opened,
+            rules,
+            rng=rng.value,
+            dry_run=dry_run,
+            values=values,
+            digests=format is Format.json,
+            output=target,
+        )
+    except ParamtoolError as error:
+        mend_dimensions(error, opened, context.meta[RULES])
+        raise
     _warn_of_norms(report)
     if format in FOR_PEOPLE and not all:
         report = folded(report)
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
     console.write(render(report, format, console.screen()))
+    if target is None and not dry_run:
+        console.note("nothing was saved; -o FILE.safetensors saves the values")
 
 
 def _warn_of_norms(report: Initialization) -> None:
