@@ -86,6 +86,8 @@ def glob_of(pattern: str) -> str | None:
     """
     if "*" not in pattern and "?" not in pattern:
         return None
+    if not pattern.strip("*"):
+        return "."
     body = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern.strip("*"))
     return f"{'' if pattern.startswith('*') else '^'}{body}{'' if pattern.endswith('*') else '$'}"
 

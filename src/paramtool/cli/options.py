@@ -60,6 +60,15 @@ Model = Annotated[
         " $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="One or more: a spec, a checkpoint, a snapshot, package.module:object, file.py:object, or - for"
+        " stdin.  Default: $PARAMTOOL_MODEL, else model.yaml here.",
+    ),
+]
 Network = Annotated[
     str | None,
     typer.Argument(

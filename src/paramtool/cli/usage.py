@@ -71,7 +71,7 @@ def _of_choice(message: str) -> str | None:
     known = re.findall(r"'([^']*)'", found["known"])
     word = found["typed"]
     meant = _FORMATS.get(word.lower()) or nearest(word, known)
-    return instead((word,), (meant,)) if meant in known else None
+    return instead((word,), (meant,)) if meant is not None and meant in known else None
 
 
 def _not_a_number(error: Any, message: str) -> str:

@@ -33,6 +33,7 @@ class Model:
 
     Attributes:
         name: what it is called in messages and reports: the path that was given.
+        kind: what it is, for a table of several: ``spec``, ``snapshot``, ``Python``.
         is_buildable: whether it can become a live module, so that rules and weights may act on it.
         rules: the initialization that comes with it.
         inputs: what its forward is called with; None if nobody said.
@@ -45,6 +46,7 @@ class Model:
     """
 
     is_buildable: ClassVar[bool] = False
+    kind: ClassVar[str] = ""
 
     rules: tuple[Rule, ...] = ()
     inputs: Inputs | None = None
@@ -260,6 +262,10 @@ class Model:
             for_people: whether a person reads it; a program gets the fields that it asked for, if it can.
         """
         del for_people
+        return None
+
+    def members(self) -> Sequence[str] | None:
+        """Return the names of the models that this one only lists; None for a model of its own."""
         return None
 
     def verify(self) -> None:

@@ -51,8 +51,7 @@ def lacks(command: str | None, format: Format) -> ParamtoolError:
     known = formats_of(command)
     hint = f"use one of {', '.join(each.value for each in known)}"
     error = ParamtoolError(f"{command} has no format {format.value}", hint=hint)
-    near = Format.table if format is Format.tree else Format.json if format is Format.junit else None
-    return error.mended(format.value, near.value) if near in known and near is not None else error
+    return error.mended(format.value, Format.table.value) if format is Format.tree else error
 
 
 def render(

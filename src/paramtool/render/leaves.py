@@ -14,6 +14,7 @@ from paramtool.records.definitions import DefinitionRow, DefinitionTotals
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals
+from paramtool.records.models import ModelRow, ModelTotals
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.cells import for_people
@@ -52,8 +53,9 @@ def _(row: CheckpointRow) -> Sequence[str]:
     return [row.name]
 
 
-@path_of.register
-def _(row: DefinitionRow) -> Sequence[str]:
+@path_of.register(DefinitionRow)
+@path_of.register(ModelRow)
+def _(row: DefinitionRow | ModelRow) -> Sequence[str]:
     """Return the name, which is in no module."""
     return [row.name]
 
@@ -125,6 +127,16 @@ def _(row: CheckpointRow, unicode: bool) -> Iterator[str]:
         yield f"{counted(row.elements or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
         yield for_people(row, "nbytes", unicode)
     yield for_people(row, "note", unicode)
+
+
+@leaf.register
+def _(row: ModelRow, unicode: bool) -> Iterator[str]:
+    if row.error is None:
+        yield for_people(row, "format", unicode)
+        yield f"{counted(row.numel or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
+        for column in ("nbytes", "dtypes", "beside"):
+            yield for_people(row, column, unicode)
+    yield for_people(row, "error", unicode)
 
 
 @leaf.register
@@ -211,6 +223,11 @@ def _(_totals: ContentTotals, rows: Sequence[ContentRow], _is_all: bool) -> str:
 @below.register
 def _(_totals: CheckpointTotals, rows: Sequence[CheckpointRow], _is_all: bool) -> str:
     return counted(len(rows), "checkpoint")
+
+
+@below.register
+def _(_totals: ModelTotals, rows: Sequence[ModelRow], _is_all: bool) -> str:
+    return counted(len(rows), "model")
 
 
 @below.register

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from paramtool.records.gradient import GradientTotals
     from paramtool.records.initialization import InitializationTotals
     from paramtool.records.initializer import InitializerTotals
+    from paramtool.records.models import ModelTotals
     from paramtool.records.parameter import ParameterTotals
     from paramtool.records.sharing import SharedModule, SharingTotals
 
@@ -74,6 +75,14 @@ def _checkpoints(totals: CheckpointTotals) -> list[str]:
     lines = [f"{counted(totals.checkpoints, 'checkpoint')}, {byte_size(totals.nbytes)}"]
     if unread:
         lines[0] += f"; {unread:,} not opened"
+    return lines
+
+
+def _models(totals: ModelTotals) -> list[str]:
+    elements = f"{counted(totals.numel, 'element')} in {counted(totals.tensors, 'tensor')}"
+    lines = [f"{counted(totals.models, 'model')}: {elements}, {byte_size(totals.nbytes)}"]
+    if totals.failed:
+        lines[0] += f"; {totals.failed:,} cannot be listed"
     return lines
 
 
@@ -166,6 +175,7 @@ _SENTENCES: dict[str, Callable[[Any], list[str]]] = {
     "CheckpointTotals": _checkpoints,
     "ContentTotals": _contents,
     "DefinitionTotals": _definitions,
+    "ModelTotals": _models,
     "InitializationTotals": _initialization,
     "GradientTotals": _gradients,
     "InitializerTotals": _initializers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from paramtool.records.contents import Contents
     from paramtool.records.definitions import Definitions
 
+_OF_ONE = ("--module", "--stats", "--values", "--depth", "--weights")
+"""Options that several models do not have, beside those that change a model."""
+
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
 
 
 def inspect(
-    model: options.Model = None,
+    models: options.Models = None,
     pattern: options.Pattern = None,
     name: options.Name = None,
     exclude: options.Exclude = None,
@@ -92,17 +95,28 @@ def inspect(
 ) -> None:
     """List the named parameters of MODEL.
 
-    A tensor with several names has one line for each, but counts once in the totals.
+    A tensor with several names has one line for each, but counts once in the totals.  Several MODELs have
+    a line of totals each; if one cannot be listed, its line says why and the exit status is 2.
     """
     from paramtool.operations.listing.selection import sort as sorted_rows
 
     selection = selected_by(pattern, exclude, type, name)
-    _check(sort, depth, stats, values)
+    if models is None or len(models) == 1:
+        _check(sort, depth, stats, values)
     asked: dict[str, object] = {
         "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
         "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
         "--weights": weights,
     }  # fmt: skip
+    if models is not None and len(models) > 1:
+        more = {
+            **{option: value for option, value in asked.items() if option in _OF_ONE},
+            "--buffers": buffers, "--contents": contents, "--verify": verify, "--seed": seed is not None,
+            "--strip-prefix": strip_prefix, "--set": set, "--arg": arg, "--input": input,
+        }  # fmt: skip
+        _list_several(models, selection, more, sort, reverse, Format.json if json else format)
+        return
+    model = models[0] if models else None
     opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
@@ -124,6 +138,27 @@ def inspect(
     elif reverse:
         report = replace(report, rows=report.rows[::-1])
     console.write(render(report, format, console.screen()))
+
+
+def _list_several(
+    models: Sequence[str],
+    selection: Selection,
+    asked: Mapping[str, object],
+    sort: str | None,
+    reverse: bool,
+    format: Format,
+) -> None:
+    """Write a line for each model.
+
+    Raises:
+        typer.Exit: with 2 if one cannot be listed.
+    """
+    from paramtool.cli.several_models import list_models, sort_models
+
+    report = sort_models(list_models(models, selection, asked), sort, reverse=reverse)
+    console.write(render(report, format, console.screen()))
+    if report.totals.failed:
+        raise typer.Exit(2)
 
 
 def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
