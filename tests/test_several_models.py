@@ -33,7 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 NAMES = ("a.pt", "b.safetensors", "m.yaml")
 ROWS = [
     {"name": "a.pt", "format": "torch.save", "tensors": 2, "numel": 8, "nbytes": 28, "beside": "epoch=3"},
-    {"name": "b.safetensors", "format": "safetensors", "tensors": 2, "numel": 8, "nbytes": 28, "beside": None},
+    {
+        "name": "b.safetensors", "format": "safetensors", "tensors": 2, "numel": 8, "nbytes": 28,
+        "beside": None,
+    },
     {"name": "m.yaml", "format": "spec", "tensors": 2, "numel": 15, "nbytes": 60, "beside": None},
 ]  # fmt: skip
 
@@ -59,7 +62,7 @@ def test_what_cannot_be_read_is_a_row(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert (result.status, [row["tensors"] for row in rows]) == (2, ["", "2", "", "2"])
     assert rows[0]["error"] == "No such file or directory"
-    assert rows[2]["error"].startswith("bad.yaml:1:8: error: unknown module 'Nope'")
+    assert rows[2]["error"].startswith("1:8: error: unknown module 'Nope'")
 
 
 def test_a_folder_has_a_row_for_each_checkpoint(run: Run) -> None:
@@ -110,6 +113,6 @@ def test_every_format_is_written(run: Run) -> None:
 def test_many_models_take_no_torch_and_no_memory(folder: Path) -> None:
     """A hundred files of 1,000 tensors take what two take."""
     save_file({f"layer.{i}.weight": torch.ones(1) for i in range(1000)}, folder / "w.safetensors")
-    few, many = (watch("inspect", *(["w.safetensors"] * count), cwd=folder) for count in (2, 100))
+    few, many = (watch("inspect", *(["w.safetensors"] * count), folder=folder) for count in (2, 100))
     assert (few.status, many.status, many.torch) == (0, 0, False)
     assert many.megabytes < few.megabytes + 8

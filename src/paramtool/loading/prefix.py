@@ -12,6 +12,9 @@ from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.name_parts import parts
 
+MOST_TEXTS = 4
+"""Prefixes that are taken off one after the other."""
+
 MOST_VOTES = 2000
 """Names that are looked at to find a prefix; it is then tried on all of them."""
 
@@ -62,19 +65,38 @@ def difference(longer: Collection[str], shorter: Collection[str]) -> Prefix | No
         shorter: those that they may match without a prefix.
     """
     known = set(shorter)
-    looked_at = list(islice(longer, MOST_VOTES))
-    votes = Counter(found for found in (_vote(name, known) for name in looked_at) if found is not None)
-    if not votes:
-        return None
-    texts, count = votes.most_common(1)[0]
-    if 2 * count < len(looked_at):
-        return None
-    try:
-        matched = {old: new for old, new in all_stripped(longer, texts).items() if new in known}
-    except ParamtoolError:  # two names would become one
+    texts, matched = _likeliest(longer, known)
+    for _ in range(MOST_TEXTS - 1):
+        if not texts or len(matched) == len(longer):
+            break
+        shorter_now = all_stripped(longer, texts) if matched else {}
+        rest = [new for old, new in shorter_now.items() if old not in matched]
+        more, _ = _likeliest(rest, known)
+        both = _matching(longer, (*texts, *more), known) if more else {}
+        if len(both) <= len(matched):
+            break
+        texts, matched = (*texts, *more), both
+    if not texts or 2 * len(matched) < len(longer):
         return None
     is_inside = not any(name.startswith(texts[0]) for name in longer)
-    return Prefix(texts, is_inside, matched) if 2 * len(matched) >= len(longer) else None
+    return Prefix(texts, is_inside, matched)
+
+
+def _likeliest(names: Collection[str], known: set[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return what most of the names have before them or inside, and what matches without it."""
+    votes = Counter(filter(None, (_vote(name, known) for name in islice(names, MOST_VOTES))))
+    if not votes:
+        return (), {}
+    texts = votes.most_common(1)[0][0]
+    return texts, _matching(names, texts, known)
+
+
+def _matching(names: Collection[str], texts: Sequence[str], known: set[str]) -> dict[str, str]:
+    """Return the names that are known without `texts`, by what they were; none where two become one."""
+    try:
+        return {old: new for old, new in all_stripped(names, texts).items() if new in known}
+    except ParamtoolError:
+        return {}
 
 
 def _vote(name: str, known: set[str]) -> tuple[str, ...] | None:
@@ -123,7 +145,7 @@ def _exact(text: str, names: Collection[str]) -> str:
         ParamtoolError: if no name has it.
     """
     for each in dict.fromkeys((text if text.endswith(".") else f"{text}.", text)):
-        if each != "." and any(name.startswith(each) and name != each for name in names):
+        if each not in ("", ".") and any(name.startswith(each) and name != each for name in names):
             return each
     dotted = text if text.endswith(".") else f"{text}."
     if dotted != "." and any(f".{dotted}" in name for name in names):

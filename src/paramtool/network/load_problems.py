@@ -40,7 +40,8 @@ def wrong(answer: Answer, targets: list[Target], checkpoint: Checkpoint) -> Iter
     unexpected = dict.fromkeys(answer.unexpected)
     missing = [name for name in answer.missing if name not in first or not first[name].found]
     missing = [name for name in missing if name not in first or first[name].names[0] == name]
-    differing = _differing(missing, unexpected, checkpoint)
+    empty = dict.fromkeys(name for target in targets if not target.found for name in target.names)
+    differing = _differing({**dict.fromkeys(missing), **empty}, unexpected, checkpoint)
     if differing is not None:
         yield differing.error
         missing = [name for name in missing if name not in differing.missing]
