@@ -74,10 +74,12 @@ def open_model(
 
             return PythonFileModel(name, tell)
         if form is Form.object:
-            from paramtool.language.python_object import read_object
+            from paramtool.language.python_object import check_file, read_object
             from paramtool.models.python_object import ObjectModel
 
-            return ObjectModel(read_object(name, arguments, f"--arg{side}"), tell)
+            wanted = read_object(name, arguments, f"--arg{side}")
+            check_file(wanted)
+            return ObjectModel(wanted, tell)
         if document and document.is_snapshot:
             return _snapshot(document, tell)
         return _of_files(name, document, tell)

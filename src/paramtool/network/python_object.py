@@ -46,7 +46,7 @@ def find_object(wanted: PythonObject) -> Any:
         ParamtoolError: if there is no such module or attribute, or importing it fails.
     """
     here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
+    if not wanted.is_file and here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
     foreign = foreign_code(lambda error: _not_imported(wanted, error))
     with foreign, _kept_from_stdout(), torch.random.fork_rng(devices=[]):
