@@ -299,3 +299,35 @@ def test_a_file_has_the_values_of_memory(deed: str, tmp_path: Path, monkeypatch:
     values = {row.name: row.values for row in paramtool.inspect("written_net:net", values=True).rows}
     for name, each in load_file(target).items():
         assert torch.equal(each, torch.tensor(values[name].values))  # type: ignore[union-attr]
+
+
+ASKS: dict[str, Callable[[nn.Module], bool]] = {
+    "device": lambda net: net.weight.device == torch.device("meta"),
+    "type": lambda net: next(net.parameters()).device.type != "cpu",
+    "is_meta": lambda net: bool(net.weight.is_meta),
+    "is_cpu": lambda net: not net.weight.is_cpu,
+    "probe": lambda net: torch.tensor([]).device.type == "meta",  # noqa: ARG005 - as transformers does
+    "default": lambda net: torch.get_default_device().type == "meta",  # noqa: ARG005
+}
+"""How a constructor finds out that it needs no values."""
+
+
+class Asks(nn.Linear):
+    """Fills its bias with sevens, unless there is nothing to fill."""
+
+    def __init__(self, how: str = "device") -> None:
+        super().__init__(2, 3)
+        if not ASKS[how](self):
+            nn.init.constant_(self.bias, 7)
+
+
+@pytest.mark.parametrize("how", ASKS)
+def test_a_constructor_hears_of_no_meta_device(how: str, tmp_path: Path) -> None:
+    """What it does where there are values is what a file has, by law and not from memory."""
+    with Sketch() as sketch:
+        module = Asks(how)
+    assert set(sketch.fills_by_name(module)) == {"weight", "bias"}
+    model = paramtool.open(f"{__name__}:Asks", arguments={"how": how})
+    rule = Rule("constant", {"val": 0}, pattern="weight")
+    paramtool.initialize(model, [rule], output=tmp_path / "w.safetensors")
+    assert load_file(tmp_path / "w.safetensors")["bias"].tolist() == [7, 7, 7]

@@ -88,7 +88,7 @@ def rows(run: Run, *arguments: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 def test_a_class_of_torch_is_built(run: Run) -> None:
-    """The example of the README: a class, with arguments."""
+    """The example of the docs: a class, with arguments."""
     found = rows(run, "torch.nn:Transformer", "--arg", "d_model=64", "--arg", "nhead=4")
     expected = nn.Transformer(d_model=64, nhead=4)
     assert {name: row["shape"] for name, row in found.items()} == {

@@ -11,6 +11,8 @@ a state_dict or an open model, and returns a `Report`:
     diff        how one model differs from another, and whether its state_dict would load
     check       whether expectations hold
 
+`initializer` declares an initializer of your own, for ``--plugin FILE.py``.
+
 A report has ``len()``, iteration over its rows, ``to_dicts()``, and ``str()`` as the table that the
 command prints; `as_text` writes it in any `Format`.  What goes wrong is a `ParamtoolError`; see
 `paramtool.errors` for the tree of them.
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         UserCodeFailed,
     )
     from paramtool.models.model import Model
+    from paramtool.plugins.initializer import initializer
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
@@ -69,6 +72,7 @@ _HOMES = {
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
+    "initializer": "plugins.initializer",
 }  # fmt: skip
 
 __all__ = [
@@ -91,6 +95,7 @@ __all__ = [
     "diff",
     "gradients",
     "initialize",
+    "initializer",
     "inspect",
     "open",
     "shared",

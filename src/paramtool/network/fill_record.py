@@ -8,6 +8,7 @@ written, and where nobody used the values.  Everything else keeps the values tha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,16 @@ _READING = frozenset(
 """What returns values as something else than a tensor."""
 
 _IS_META = vars(torch._C.TensorBase)["is_meta"]
+
+_CPU_ANSWERS: Mapping[object, object] = {
+    vars(torch._C.TensorBase)["device"]: torch.device("cpu"),
+    vars(torch._C.TensorBase)["is_cpu"]: True,
+    _IS_META: False,
+}
+"""What a constructor hears where it asks a tensor for its device: there are values, as in Python."""
+
+_PICKLES = Tensor._reduce_ex_internal.__code__
+"""It reads the elements where no mode sees it."""
 
 _MOST_LITERAL = 1 << 20  # elements that are kept of a tensor written out
 
@@ -243,8 +254,15 @@ class Sketch(Recording):
     """
 
     def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        if getattr(func, "__self__", None) is _IS_META:  # whoever asks may leave out what values need
-            self._record.forget(args[0])
+        asked = getattr(func, "__self__", None)
+        if asked in _CPU_ANSWERS and args[0].is_meta:
+            who = sys._getframe(2)  # above this and `__torch_function__`
+            if who.f_code is _PICKLES:
+                raise NotImplementedError("a tensor on the meta device has no values to pickle")
+            if str(who.f_globals.get("__name__", "")).partition(".")[0] != "torch":
+                return _CPU_ANSWERS[asked]  # whoever asks may leave out what values need
+            if asked is _IS_META:
+                self._record.forget(args[0])
         return on_meta(func, args, kwargs)
 
     def _literal(

@@ -80,7 +80,7 @@ def find_initializer(name: str) -> Callable[..., Any]:
         owner = f"the initializer '{name}' of {entry.owner}"
         message = f"the attribute 'replaces' of {owner} must be bool, got {shorten(repr(replaces))}"
         raise ParamtoolError(
-            message, hint=f"{name}.replaces = False means that it changes the present values"
+            message, hint="@paramtool.initializer(replaces=False) means that it changes the present values"
         )
     return found
 
