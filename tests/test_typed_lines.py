@@ -16,6 +16,7 @@ from paramtool.cli.rule_options import GAINS
 from paramtool.cli.typed_line import mended
 from paramtool.cli.words import OTHER_WORDS
 from tests.conftest import Run
+from tests.processes import environment, execute
 
 MODEL = "model: {Sequential: [{Conv2d: [3, 4, 3]}, {BatchNorm2d: 4}, {Linear: [3, 1]}]}\n"
 NETS = """
@@ -205,3 +206,18 @@ def test_words_are_mended(
 ) -> None:
     """Whole words are replaced, and the values of options; nothing else is."""
     assert mended(words, typed, meant) == expected
+
+
+@pytest.mark.parametrize(
+    "typed", ["paramtool w.pt --for", "paramtool inspct w.pt --for", "paramtool schema "]
+)
+def test_completion_never_complains(typed: str, folder: Path) -> None:
+    """A shell that completes a line gets options of the implied command, or nothing; no note, no error."""
+    (folder / "schema").write_text(MODEL)
+    more = {
+        "_PARAMTOOL_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")),
+        "_TYPER_COMPLETE_ARGS": typed,
+    }  # fmt: skip
+    done = execute(cwd=folder, env=environment(more))
+    assert (done.status, done.stderr) == (0, "")
+    assert ("--format" in done.stdout.split()) == ("w.pt" in typed and "inspct" not in typed)

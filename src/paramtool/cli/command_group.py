@@ -47,9 +47,11 @@ class CommandGroup(TyperGroup):
         word = args[0]
         if word not in SUMMARIES:
             if not names_model(word):
+                if ctx.resilient_parsing:  # of what a shell is to complete
+                    return None, None, args
                 raise unknown_command(args, SUMMARIES)
             word, args = INSPECT, [INSPECT, *args]
-        elif len(args) == 1 and Path(word).is_file():
+        elif len(args) == 1 and not ctx.resilient_parsing and Path(word).is_file():
             console.note(f"{word} is the command; the file is ./{word}")
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(word), rest

@@ -24,7 +24,6 @@ DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
 app = typer.Typer(
     name="paramtool",
     cls=CommandGroup,
-    help="Look at, initialize and compare the parameters of PyTorch networks.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -47,7 +46,10 @@ def paramtool(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Look at, initialize and compare the parameters of PyTorch networks."""
+    """Look at, initialize and compare the parameters of PyTorch networks.
+
+    paramtool MODEL is short for paramtool inspect MODEL.
+    """
     if context.invoked_subcommand is None:
         for line in context.get_help().splitlines():
             console.say(line)

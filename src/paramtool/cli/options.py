@@ -56,8 +56,8 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Default:"
-        " $PARAMTOOL_MODEL, else model.yaml here.",
+        help="A spec, a checkpoint, a snapshot, package.module:object, file.py:object, or - for stdin."
+        "  Default: $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
 Models = Annotated[
@@ -74,8 +74,8 @@ Network = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, package.module:object, or - for stdin.  Default: $PARAMTOOL_MODEL, else model.yaml"
-        " here.",
+        help="A spec, package.module:object, file.py:object, or - for stdin.  Default: $PARAMTOOL_MODEL,"
+        " else model.yaml here.",
     ),
 ]
 Input = Annotated[
@@ -93,7 +93,11 @@ Set = Annotated[
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, as YAML."),
+    typer.Option(
+        "--arg",
+        metavar="KEY=VALUE",
+        help="An argument for a class or function, as YAML; 0=VALUE or a list by position.",
+    ),
 ]
 StripPrefix = Annotated[
     list[str] | None,
