@@ -181,6 +181,7 @@ def test_other_commands_ask_for_one(command: str, run: Run) -> None:
         (b"\xff\xfe", "bad.py:1:"),
         (b"x = '\0'\n", "error: "),
         (b"(" * 5000, "bad.py:1:"),
+        (b"x = nn.Linear(1, 1)" + b".to()" * 1200 + b"\n", "error: cannot read bad.py: nested too deep"),
     ],
 )
 def test_a_file_without_modules_is_an_error(text: bytes, message: str, run: Run, folder: Path) -> None:

@@ -194,8 +194,8 @@ SIGNATURE = "it is Net(width, depth=2, sizes=()); pass arguments with --arg KEY=
             " e.g. nhead=4, sizes=[3,4], or [3,4] for positional arguments",
         ),
         ("nets:Net --arg 1=2", "--arg has 1=… but no 0=…"),
-        ("nets:Nett", "nets has no 'Nett'; did you mean 'Net'?"),
-        ("nets:Holder.nett", "nets has no 'Holder.nett'; did you mean 'net'?"),
+        ("nets:Nett", "nets has no 'Nett'; type: paramtool inspect nets:Net"),
+        ("nets:Holder.nett", "nets has no 'Holder.nett'; type: paramtool inspect nets:Holder.net"),
         ("nest:Net", "no module 'nest' to import; it is neither installed nor in the current folder"),
         (
             "nets.inner:Net",

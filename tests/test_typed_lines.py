@@ -67,6 +67,8 @@ LINES = [
     ("inspect typed_lab.net.make", "inspect typed_lab.net:make"),
     ("typed_nets", "typed_nets:make"),
     ("inspect typed_lab.net", "inspect typed_lab.net:make"),
+    ("w.pt shared", "shared w.pt"),
+    ("typed_nets:mak", "typed_nets:make"),
     ("shared typed_nets.py", "shared typed_nets.py:make"),
     ("init typed_nets.py -p weight --zeros", "init typed_nets.py:make -p weight --zeros"),
     ("small.yaml --weights ddp.pt", "small.yaml --weights ddp.pt --strip-prefix module."),

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from paramtool.cli import console
 from paramtool.cli.command import Command
 from paramtool.cli.plain_values import convert_plainly
-from paramtool.cli.words import INSPECT, names_model, unknown_command
+from paramtool.cli.words import INSPECT, check_order, names_model, unknown_command
 
 SUMMARIES = {
     "inspect": "List the named parameters of MODEL.",
@@ -50,6 +50,8 @@ class CommandGroup(TyperGroup):
                 if ctx.resilient_parsing:  # of what a shell is to complete
                     return None, None, args
                 raise unknown_command(args, SUMMARIES)
+            if not ctx.resilient_parsing:
+                check_order(args, SUMMARIES)
             word, args = INSPECT, [INSPECT, *args]
         elif len(args) == 1 and not ctx.resilient_parsing and Path(word).is_file():
             console.note(f"{word} is the command; the file is ./{word}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.language.text import STDIN
 from paramtool.models.open import open_model
 from paramtool.records.models import SORT_KEYS, ModelRow, Models, models_report
@@ -111,4 +111,5 @@ def _told(name: str, error: ParamtoolError) -> str:
     """Return an error for the row of its model, which has the name already."""
     text = error.message if error.place is None or error.place.text.is_option else str(error)
     text = re.sub(rf"^(cannot read )?{re.escape(name)}:? ?", "", text)
-    return text.partition("\n")[0]
+    more = len(error.errors) - 1 if isinstance(error, Problems) else 0
+    return text.partition("\n")[0] + (f" (and {more:,} more)" if more else "")

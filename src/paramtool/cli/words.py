@@ -47,6 +47,18 @@ def names_model(word: str) -> bool:
         return False
 
 
+def check_order(words: Sequence[str], known: Collection[str]) -> None:
+    """Refuse a MODEL before its command, ``paramtool model.yaml shared``.
+
+    Raises:
+        ParamtoolError: with the line to type.
+    """
+    model, *rest = words
+    if rest and rest[0] in known and not os.path.lexists(rest[0]):
+        hint = f"type: {line([rest[0], model, *rest[1:]])}"
+        raise ParamtoolError(f"the command '{rest[0]}' comes before MODEL", hint=hint)
+
+
 def unknown_command(words: Sequence[str], known: Collection[str]) -> ParamtoolError:
     """Return the error for a first word that is neither a command nor a MODEL, with the line to type."""
     word, rest = words[0], list(words[1:])

@@ -68,15 +68,16 @@ def read_source(file: str) -> Source:
         if path.stat().st_size > LARGEST:
             raise CannotOpen(f"{file} is larger than {LARGEST:,} bytes, the limit for Python source")
         tree = ast.parse(path.read_bytes(), file)
+        levels = [each.level for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)]
+        return Source(tuple(_Reader(tree).definitions()), max(levels, default=0))
     except SyntaxError as error:
         text = Text(file, path.read_bytes().decode("utf-8", "replace"))
         place = Place(text, error.lineno, error.offset or 1) if error.lineno else None
         raise CannotOpen(f"{file} is not Python: {error.msg}", place) from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or shorten(str(error)) or "nested too deep"
+        is_deep = isinstance(error, (RecursionError, MemoryError))
+        reason = "nested too deep" if is_deep else getattr(error, "strerror", None) or shorten(str(error))
         raise CannotOpen(f"cannot read {file}: {reason}") from error
-    levels = [each.level for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)]
-    return Source(tuple(_Reader(tree).definitions()), max(levels, default=0))
 
 
 def try_source(file: str) -> Source:

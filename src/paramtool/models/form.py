@@ -8,7 +8,7 @@ from enum import Enum
 from paramtool.files.reading import formats
 from paramtool.files.reading.formats import path_and_key
 
-_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".yaml", ".yml", ".json")
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".yaml", ".yml", ".json")
 """What the name of a file ends in, which is then not that of a Python module."""
 
 
@@ -39,7 +39,7 @@ def recognize(name: str) -> Form:
         return Form.text
     if not is_there:
         before, colon, _ = name.rpartition(":")
-        if colon and not before.endswith(_SUFFIXES):
+        if colon and not before.endswith(SUFFIXES):
             from paramtool.language.python_object import OBJECT
 
             if OBJECT.fullmatch(name):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from paramtool.errors import CannotOpen
 from paramtool.language.python_source import Definition, Source, try_source
+from paramtool.models.form import SUFFIXES
 from paramtool.plugins.source import spec_of
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -15,7 +16,7 @@ MOST_SHOWN = 5
 
 def in_python(name: str) -> CannotOpen | None:
     """Return the error for a dotted name that could be imported, at least in part; nothing is imported."""
-    if not _DOTTED.fullmatch(name):
+    if not _DOTTED.fullmatch(name) or any(Path(name + each).exists() for each in SUFFIXES):
         return None
     parts = name.split(".")
     for count in range(len(parts), 0, -1):

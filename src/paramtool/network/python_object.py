@@ -32,7 +32,7 @@ from paramtool.network.members import unseen
 from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
 from paramtool.network.python_import import import_file, import_named
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import nearest
 
 _NOTHING = object()
 _after_import: dict[tuple[str, int], torch.Tensor] = {}
@@ -56,9 +56,17 @@ def find_object(wanted: PythonObject) -> Any:
         for part in wanted.path.split("."):
             known, found = found, getattr(found, part, _NOTHING)
             if found is _NOTHING:
-                hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
-                raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
+                raise _no_such(wanted, part, [each for each in dir(known) if not each.startswith("_")])
     return found
+
+
+def _no_such(wanted: PythonObject, part: str, known: list[str]) -> CannotOpen:
+    near = nearest(part, known)
+    error = CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=near and f"did you mean '{near}'?")
+    if near is None or part not in wanted.path.split("."):
+        return error
+    path = ".".join(near if each == part else each for each in wanted.path.split("."))
+    return error.mended(wanted.name, f"{wanted.module}:{path}")
 
 
 def structure(wanted: PythonObject) -> Network:
