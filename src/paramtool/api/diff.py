@@ -53,7 +53,11 @@ def diff(
         compared = changed_values(was, now, atol, rtol)
     a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
     state = was.state_dict()
-    return differences(a, b, compared, load=Load(state, now.load_answer(state)))
+    load = Load(state, now.load_answer(state))
+    if compared is None:
+        return differences(a, b, load=load)
+    with now.progress(None) as advance, was.reading(advance), now.reading(advance):
+        return differences(a, b, compared, load=load)
 
 
 def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:

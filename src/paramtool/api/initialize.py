@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from paramtool.api.open import live
 from paramtool.cores import available_cores
 from paramtool.errors import BadArgument
 from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable
+from paramtool.models.model import Progress
 from paramtool.models.torch_import import torch_import
 from paramtool.quantities import byte_size
 from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule
 
 RNGS = ("streams", "torch")
-Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass(frozen=True)

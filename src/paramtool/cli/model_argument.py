@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
+from paramtool.cli.progress import progress_bar
 from paramtool.models.default import choose
 from paramtool.models.given import parse_overrides
 from paramtool.models.open import open_model, open_recipe, spec_catalog
@@ -46,7 +47,9 @@ def open_argument(
         from paramtool.language.option_inputs import read_inputs
 
         opened = opened.with_inputs(read_inputs(inputs, spec_catalog().dtypes))
-    return opened if seed is None else opened.with_seed(seed)
+    opened = opened if seed is None else opened.with_seed(seed)
+    opened.progress = progress_bar
+    return opened
 
 
 def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None) -> Model:

@@ -13,8 +13,8 @@ PATIENCE = 1.0
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with the bytes written; show the rate and the time left of `total`."""
+def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with the bytes that are done; show the rate, and the time left of `total`."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -29,7 +29,7 @@ def progress_bar(total: int) -> Iterator[Callable[[int], None]]:
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task("writing", total=total)
+    task = bar.add_task("", total=total)
     start, lock, shown = time.monotonic(), threading.Lock(), False
 
     def advance(size: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import takewhile
 
 import numpy as np
 
@@ -61,17 +62,29 @@ class ChangedValues:
         def work(start: int) -> None:
             parts[start] = self._distance(a, b, start)
 
-        run(iter(range(0, count, CHUNK)), work, min(self._jobs, -(-count // CHUNK)))
+        self._run(iter(range(0, count, CHUNK)), work, count)
         whole, *others = (parts[start] for start in sorted(parts))
         for part in others:
             whole.merge(part)
         return whole.result() if whole.differing else None
 
     def _are_same(self, a: str, b: str) -> bool:
-        """Return whether dtypes and bytes are equal, reading up to the first block that differs."""
+        """Return whether dtypes and bytes are equal; no chunk is begun once a block differs."""
+        count = math.prod(self._b.shape(b))
         if self._a.dtype(a) != self._b.dtype(b):
-            return not math.prod(self._b.shape(b))
-        return all(_same_bytes(was, now) for was, now in self._blocks(a, b, 0, None))
+            return not count
+        differing: list[int] = []
+
+        def work(start: int) -> None:
+            if not all(_same_bytes(*both) for both in self._blocks(a, b, start, start + CHUNK)):
+                differing.append(start)
+
+        self._run(takewhile(lambda _: not differing, range(0, count, CHUNK)), work, count)
+        return not differing
+
+    def _run(self, starts: Iterator[int], work: Callable[[int], object], count: int) -> None:
+        """Do `work` on chunks of a tensor of `count` elements, on as many threads as there are chunks."""
+        run(starts, work, min(self._jobs, -(-count // CHUNK)))
 
     def _distance(self, a: str, b: str, start: int) -> Distance:
         old, new = self._a.dtype(a), self._b.dtype(b)

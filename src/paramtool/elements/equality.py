@@ -34,7 +34,13 @@ def equal_values(rows: Iterable[ParameterRow], elements: Elements, *, jobs: int 
     """
     candidates = [row for row in rows if row.tied_to is None and row.kind != "tensor" and row.numel]
     alike = _alike(candidates, lambda row: (row.dtype, row.shape))
-    alike = [each for group in alike for each in _alike(group, lambda row: _outline(elements, row))]
+    outlines: dict[str, bytes] = {}
+
+    def outline(row: ParameterRow) -> None:
+        outlines[row.name] = _outline(elements, row)
+
+    run((row for group in alike for row in group), outline, jobs)
+    alike = [each for group in alike for each in _alike(group, lambda row: outlines[row.name])]
     digests: dict[str, tuple[str, bool]] = {}
 
     def work(row: ParameterRow) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paramtool.loading.prefix import NoPrefix
-from paramtool.models.built import BuiltModel, Wrapped
+from paramtool.models.built import BuiltModel
+from paramtool.models.initialized import Wrapped
 from paramtool.models.torch_import import torch_import
 
 if TYPE_CHECKING:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paramtool.models.built import BuiltModel, Stream, Wrapped
+from paramtool.models.built import BuiltModel, Stream
+from paramtool.models.initialized import Wrapped
 from paramtool.models.torch_import import torch_import
 
 if TYPE_CHECKING:
@@ -61,3 +63,15 @@ class WithWeights(Wrapped):
             return None
         self.note(*values.notes)
         return Stream(built, loaded=values.blocks, warnings=lambda: values.warnings)
+
+    def _whole_stream(self, rules: bool) -> Stream | None:
+        """Return the same, with laws for the tensors that no state_dict holds, if there are any."""
+        stream = super()._whole_stream(rules)
+        if stream is None:
+            return None
+        with torch_import():
+            from paramtool.tensors.named_tensors import named_tensors
+        if all(each.is_stored for each in named_tensors(stream.network.module)):
+            return stream
+        inner = self.inner._whole_stream(rules)
+        return None if inner is None else replace(stream, fills=inner.fills)

@@ -91,7 +91,7 @@ class LoadedValues:
         is_kept = not self._kept.isdisjoint(target.names)
         return not nn.parameter.is_lazy(target.tensor) and (bool(target.found) or is_kept)
 
-    def blocks(self, name: str) -> Iterator[Tensor]:
+    def blocks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
         """Yield the elements of the tensor of that first name, in the module's dtype, as `Elements` does.
 
         Raises:
@@ -100,9 +100,10 @@ class LoadedValues:
         target = self._by_name[name]
         if not target.found:  # the count of a BatchNorm, which an old file lacks
             own = target.tensor
-            yield torch.zeros(own.numel(), dtype=own.dtype) if own.is_meta else own.detach().reshape(-1)
+            whole = torch.zeros(own.numel(), dtype=own.dtype) if own.is_meta else own.detach().reshape(-1)
+            yield whole[start:stop]
             return
-        for stored in self._elements.blocks(target.found[0]):
+        for stored in self._elements.blocks(target.found[0], start, stop):
             block = stored.to(target.tensor.dtype)
             if block.is_floating_point() and name not in self._not_finite and not _is_finite(block):
                 self._not_finite.add(name)

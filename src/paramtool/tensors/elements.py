@@ -73,7 +73,9 @@ class TensorElements:
         """
         tensor = self._readable(name)
         for dimension, kept in enumerate(outline_indexes(tuple(tensor.shape))):
-            tensor = tensor.index_select(dimension, torch.tensor(kept, device=tensor.device))
+            tensor = tensor.index_select(
+                dimension, torch.tensor(kept, dtype=torch.int64, device=tensor.device)
+            )
         return array_of(tensor.reshape(-1))[0].reshape(tensor.shape)
 
 
@@ -93,14 +95,14 @@ class StoredTensors:
         self._stored = checkpoint.by_name
         self._elements = FileElements(checkpoint, block=streams.BLOCK)
 
-    def blocks(self, name: str) -> Iterator[Tensor]:
-        """Yield flat blocks of `streams.BLOCK` elements; each is good until the next.
+    def blocks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
+        """Yield flat blocks of `streams.BLOCK` elements from `start` on; each is good until the next.
 
         Raises:
             ParamtoolError: if the elements cannot be read.
         """
         dtype = torch_dtype(self._stored[name])
-        return (tensor_of(block, dtype) for block in self._elements.blocks(name))
+        return (tensor_of(block, dtype) for block in self._elements.blocks(name, start, stop))
 
 
 def torch_dtype(stored: Stored) -> torch.dtype:

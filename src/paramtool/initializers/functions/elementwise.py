@@ -45,7 +45,10 @@ def normal(_: Sequence[int], mean: float = 0.0, std: float = 1.0) -> Law:
     Complex numbers have independent real and imaginary parts of variance std²/2 each; their mean must
     be 0, since torch adds another one to both parts.
     """
-    return Law(lambda block, chance: block.normal_(mean, std, generator=chance), mean, std, complex=mean == 0)
+    return Law(
+        lambda block, chance: block.normal_(mean, std, generator=chance),
+        mean, std, complex=mean == 0, in_parts=True,
+    )  # fmt: skip
 
 
 @law
@@ -56,6 +59,7 @@ def uniform(_: Sequence[int], a: float = 0.0, b: float = 1.0) -> Law:
         (a + b) / 2,
         abs(b - a) / math.sqrt(12),
         complex=False,
+        in_parts=True,
     )
 
 

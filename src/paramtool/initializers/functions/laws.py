@@ -26,6 +26,8 @@ class Law:
         complex: whether there is such a law of complex numbers; `draw` then takes complex64 too.
         span: the first element that it is for, and the one after the last, in row-major order; None for
             all.  Only a law that is not random may have one.
+        in_parts: whether a random law draws its numbers in the order of the elements, so that parts of 16
+            or more that are drawn one after the other are the whole.
     """
 
     draw: Draw
@@ -36,6 +38,7 @@ class Law:
     random: bool = True
     complex: bool = True
     span: tuple[int, int] | None = None
+    in_parts: bool = False
 
     def part(self, block: Tensor, first: int = 0) -> Tensor:
         """Return what the law is for of a flat block, whose first element is number `first`."""

@@ -15,9 +15,10 @@ from paramtool.tensors.extents import extent_of
 from paramtool.tensors.named_tensors import by_tensor, named_tensors, stored_tensors
 
 
-def has_overlap(module: nn.Module) -> bool:
-    """Return whether different stored tensors of `module` lie over common memory."""
-    extents = {names[0].name: extent_of(names[0].tensor) for names in stored_tensors(module)}
+def has_overlap(module: nn.Module, *, stored: bool = True) -> bool:
+    """Return whether different tensors, those that are stored or all, lie over common memory."""
+    groups = stored_tensors(module) if stored else by_tensor(named_tensors(module))
+    extents = {names[0].name: extent_of(names[0].tensor) for names in groups}
     return bool(overlaps({name: each for name, each in extents.items() if each is not None}).groups)
 
 

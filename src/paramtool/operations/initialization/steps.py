@@ -17,6 +17,7 @@ from paramtool.foreign_code import foreign_code
 from paramtool.initializers.functions.laws import Law
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
+from paramtool.tensors.fills import Filler
 from paramtool.tensors.one_thread import one_thread
 from paramtool.tensors.scratch import Scratch
 
@@ -67,13 +68,26 @@ def offer(function: Callable[..., Any], arguments: Mapping[str, Any], **offered:
 
 def run_law(law: Law, block: Tensor, number: int, seed: int, name: str, scratch: Scratch) -> None:
     """Run a law on block `number`, flat, of the tensor `name`; random ones draw in float32 and cast."""
+    runner(law, number, seed, name, scratch)(block, number * streams.BLOCK)
+
+
+def runner(law: Law, number: int, seed: int, name: str, scratch: Scratch) -> Filler:
+    """Return what runs a law on block `number`: the whole of it, or part after part if it is so drawn."""
     if not law.random:
-        law.draw(law.part(block, number * streams.BLOCK), None)
-        return
-    drawn = scratch.draw_for(block)
-    law.draw(drawn, streams.stream(seed, name, number))
-    if drawn is not block:
-        block.copy_(drawn)
+        return lambda part, first: _act(law, part, first)
+    generator = streams.stream(seed, name, number)
+
+    def run(part: Tensor, _: int) -> None:
+        drawn = scratch.draw_for(part)
+        law.draw(drawn, generator)
+        if drawn is not part:
+            part.copy_(drawn)
+
+    return run
+
+
+def _act(law: Law, part: Tensor, first: int) -> None:
+    law.draw(law.part(part, first), None)
 
 
 def fill_whole(step: Step, number: int, tensor: Tensor, seed: int, name: str) -> None:

@@ -37,7 +37,7 @@ def save(
     rules: Sequence[Rule] = (),
     *,
     fills: Mapping[str, Fills] | None = None,
-    loaded: Callable[[str], Iterator[Tensor]] | None = None,
+    loaded: Callable[..., Iterator[Tensor]] | None = None,
     done: Initialization | None = None,
     seed: int = 0,
     jobs: int = 1,
@@ -126,7 +126,7 @@ def _saved(
     module: nn.Module,
     targets: Sequence[Target],
     fills: Mapping[str, Fills] | None,
-    loaded: Callable[[str], Iterator[Tensor]] | None = None,
+    loaded: Callable[..., Iterator[Tensor]] | None = None,
 ) -> tuple[list[StoredTensor], dict[str, str]]:
     """Return what to store, and the names that stand for another."""
     steps = {target.name: target.steps for target in targets}
@@ -148,9 +148,9 @@ def is_known(module: nn.Module, fills: Mapping[str, Fills]) -> bool:
     Parametrized ones do not: what a rule gives the forward is stored as something else.  Nor do tensors
     over common memory, where a rule on one changes the others.
     """
-    stored = (named for named in named_tensors(module) if named.is_stored and named.tensor.numel())
+    stored = (named for named in named_tensors(module) if named.is_stored and not is_lazy(named.tensor))
     is_separate = is_plain(module) and not has_overlap(module)
-    return is_separate and all(named.name in fills for named in stored)
+    return is_separate and all(named.name in fills for named in stored if named.tensor.numel())
 
 
 def is_plain(module: nn.Module) -> bool:
