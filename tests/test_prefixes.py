@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -165,10 +166,13 @@ def test_repeated_errors_fold(run: Run) -> None:
     ]
 
 
-WORDS = st.lists(st.sampled_from(["a", "b", "module", "0", "1", "w"]), min_size=1, max_size=4).map(".".join)
+NAMES = [".".join(parts) for count in (1, 3) for parts in product(("a", "module", "0", "w"), repeat=count)]
 
 
-@given(st.sets(WORDS, min_size=1), st.sampled_from(["module.", "_orig_mod.", "x.y."]))
+@given(
+    st.sets(st.sampled_from(NAMES), min_size=1, max_size=6),
+    st.sampled_from(["module.", "_orig_mod.", "x.y."]),
+)
 def test_what_is_put_before_names_is_found_and_taken_off(names: set[str], prefix: str) -> None:
     """Taking a prefix off undoes putting it on; what is found makes names match."""
     longer = [prefix + name for name in names]
