@@ -218,13 +218,19 @@ def test_nothing_printed_is_a_result(folder: Path) -> None:
         os.write(1, b"from C\\n")
         def make():
             print("from Python")
+            print("from the first stdout", file=sys.__stdout__)
             subprocess.run([sys.executable, "-c", "print('from a child')"])
             return nn.Linear(1, 1)
     """
     write(("loud.py", dedent(text)))
     done = execute("inspect", "loud.py:make", "--json", cwd=folder)
     assert json.loads(done.stdout)["totals"]["parameters"] == 2
-    assert sorted(done.stderr.splitlines()) == ["from C", "from Python", "from a child"]
+    assert sorted(done.stderr.splitlines()) == [
+        "from C",
+        "from Python",
+        "from a child",
+        "from the first stdout",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,10 @@ LINES = [
         "init model.yaml -p weight --ndim 2 --with kaiming_normal:nonlinearity=relu",
     ),
     (
+        "init model.yaml -p weight --ndim 2 --kaiming-normal=relu",
+        "init model.yaml -p weight --ndim 2 --with kaiming_normal:nonlinearity=relu",
+    ),
+    (
         "init model.yaml -p weight --ndim 2 --kaiming-uniform fan_out relu",
         "init model.yaml -p weight --ndim 2 --with kaiming_uniform:mode=fan_out,nonlinearity=relu",
     ),

@@ -50,9 +50,9 @@ def _apart(stream: TextIO) -> TextIO:
         os.dup2(2, 1)
     except OSError:
         return stream
-    result = os.fdopen(own, "w", encoding=stream.encoding, errors="backslashreplace")
-    vars(sys)["__stdout__"] = result  # whose terminal is asked for its size
-    return result
+    if hasattr(stream, "reconfigure"):  # it stays sys.__stdout__, and leads to stderr as well
+        stream.reconfigure(line_buffering=True)
+    return os.fdopen(own, "w", encoding=stream.encoding, errors="backslashreplace")
 
 
 class _Result:
@@ -67,21 +67,21 @@ class _Result:
         try:
             return self._stream.write(text)
         except OSError as error:
-            raise _output_error(error) from error
+            raise _output_error(error, self._stream) from error
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError as error:
-            raise _output_error(error) from error
+            raise _output_error(error, self._stream) from error
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
 
-def _output_error(error: OSError) -> Exception:
+def _output_error(error: OSError, stream: TextIO) -> Exception:
     # what is still in the buffer must not be tried again, and complained of, at exit
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if error.errno == errno.EPIPE:
         return OutputClosed()
     return ParamtoolError(f"cannot write to stdout: {error.strerror}")
@@ -116,10 +116,19 @@ def screen() -> Screen:
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     width = None
     if is_terminal:
-        from shutil import get_terminal_size
-
-        width = max(20, get_terminal_size().columns)
+        width = max(20, _columns(stdout))
     return Screen(width, (is_terminal or forced) and not plain, unicode)
+
+
+def _columns(terminal: TextIO) -> int:
+    """Return the width of a terminal; COLUMNS wins, as it does elsewhere."""
+    typed = os.environ.get("COLUMNS", "")
+    if typed.isascii() and typed.isdigit() and int(typed) > 0:
+        return int(typed)
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
 
 
 def write(pieces: Iterable[str]) -> None:

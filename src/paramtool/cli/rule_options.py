@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from itertools import takewhile
+from os.path import lexists
 from typing import Annotated, Any
 
 import typer
@@ -146,8 +147,8 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         given: str | None = value if equals else None
         if given is None and _takes_next(known, queue):
             given = queue.pop(0)
-        if given is None and known is not None and known.optional:
-            _refuse_words(option, queue)
+        if known is not None and known.optional:
+            _refuse_words(option, queue if given is None else [given], word if equals else option)
         may_lack = known is not None and (known.optional or not known.metavar)
         if (given is None and not may_lack) or (given == "" and option not in _SELECTORS):
             raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
@@ -176,18 +177,18 @@ def _takes_next(known: Option | None, queue: list[str]) -> bool:
     return not known.optional or _NUMBERS.fullmatch(queue[0]) is not None
 
 
-def _refuse_words(option: str, queue: list[str]) -> None:
+def _refuse_words(option: str, queue: list[str], written: str) -> None:
     """Refuse ``--kaiming-normal relu``, whose option takes a number, with the line that says the same.
 
     Raises:
         ParamtoolError: if a word that an argument takes, or a nonlinearity, follows.
     """
     initializer = _KEYS[option]
-    words = list(takewhile(lambda word: not word.startswith("-"), queue))
+    words = list(takewhile(lambda word: not (word.startswith("-") or lexists(word)), queue))
     found = {word: key for word in words for key in [_argument_of(initializer, word)] if key is not None}
     if not found:
         return
-    typed = (option, *takewhile(found.__contains__, words))
+    typed = (option, *takewhile(found.__contains__, words)) if written == option else (written,)
     metavar = _INITIALIZERS[option].metavar.strip("[]")
     error = ParamtoolError(f"{option} takes {metavar}, a number, got '{shorten(next(iter(found)))}'")
     if "gain" in found.values():

@@ -39,7 +39,7 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
 
 def names_model(word: str) -> bool:
     """Return whether a first word is a MODEL: a file or folder, a name in Python, or written like one."""
-    if word == "-" or "." in word or ":" in word or "/" in word:
+    if word in ("", "-") or "." in word or ":" in word or "/" in word:
         return True
     try:
         return os.path.lexists(word) or Path(f"{word}.py").is_file()
