@@ -195,7 +195,7 @@ def test_a_file_without_modules_is_an_error(text: bytes, message: str, run: Run,
 
 def test_files_that_are_not_there(run: Run, folder: Path) -> None:
     """A missing file is told before torch is loaded."""
-    assert run("inspect", "nope.py:Net").stderr == "error: no file nope.py\n"
+    assert run("inspect", "nope.py:Net").stderr == "error: there is no file nope.py\n"
     (folder / "dir.py").mkdir()
     assert run("inspect", "dir.py:Net").stderr == "error: cannot read dir.py: it is not a file\n"
 

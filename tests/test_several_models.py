@@ -97,7 +97,7 @@ def test_options_for_one_model_are_refused(options: str, run: Run) -> None:
     """Nothing that was asked for is passed over."""
     result = run("inspect", *NAMES, *options.split())
     option = options.split(maxsplit=1)[0]
-    message = f"error: {option} is for one MODEL, got 3; of several, only totals are shown\n"
+    message = f"error: {option} is for one MODEL, got 3; several MODELs show only totals\n"
     assert (result.status, result.stdout, result.stderr) == (2, "", message)
 
 

@@ -126,7 +126,7 @@ def test_a_name_for_torchs_format_has_two_ways_out(run: Run, folder: Path) -> No
     result = run("init", "model.yaml", "-p", "weight", "--zeros", "-o", "x.pt")
     line = "paramtool init model.yaml -p weight --zeros -o x.safetensors"
     later = "then, for a file of torch.save: paramtool convert x.safetensors -o x.pt"
-    message = "-o writes safetensors, and x.pt is named as .pt"
+    message = "-o writes safetensors, but x.pt ends in .pt"
     assert (result.status, result.stderr) == (2, f"error: {message}; type: {line}; {later}\n")
     assert not (folder / "x.pt").exists()
 

@@ -47,7 +47,7 @@ def _check_suffix(output: str) -> None:
     if path.suffix.lower() not in OTHERS:
         return
     safe = str(path.with_suffix(SUFFIX))
-    message = f"-o writes safetensors, and {output} is named as {path.suffix}"
+    message = f"-o writes safetensors, but {output} ends in {path.suffix}"
     hint = instead((output,), (safe,)) or f"e.g. -o {safe}"
     if path.suffix.lower() in (".pt", ".pth", ".ckpt", ".bin"):
         hint += f"; then, for a file of torch.save: {line(['convert', safe, '-o', output])}"

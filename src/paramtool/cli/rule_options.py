@@ -189,8 +189,7 @@ def _refuse_words(option: str, queue: list[str], written: str) -> None:
     if not found:
         return
     typed = (option, *takewhile(found.__contains__, words)) if written == option else (written,)
-    metavar = _INITIALIZERS[option].metavar.strip("[]")
-    error = ParamtoolError(f"{option} takes {metavar}, a number, got '{shorten(next(iter(found)))}'")
+    error = ParamtoolError(f"{option} takes a number, got '{shorten(next(iter(found)))}'")
     if "gain" in found.values():
         meant: tuple[str, ...] = (option, GAINS[next(iter(found))])
     else:

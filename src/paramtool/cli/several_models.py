@@ -32,7 +32,7 @@ def list_models(names: Sequence[str], selection: Selection, asked: Mapping[str, 
     for option, value in asked.items():
         if value:
             message = f"{option} is for one MODEL, got {len(names):,}"
-            raise ParamtoolError(message, hint="of several, only totals are shown")
+            raise ParamtoolError(message, hint="several MODELs show only totals")
     if names.count(STDIN) > 1:
         raise ParamtoolError("stdin can be read only once, but - appears twice")
     return models_report(tuple(row for name in names for row in _rows(name, selection)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from paramtool.errors import CannotOpen, ParamtoolError, shorten
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
 from paramtool.language.nodes import Mapping as Entries
 from paramtool.language.nodes import Node, Sequence
@@ -74,18 +73,6 @@ def read_object(
     return PythonObject(
         name, match["module"], match["path"], given, positional=positional, is_file=in_file is not None
     )
-
-
-def check_file(wanted: PythonObject) -> None:
-    """Refuse a file that is not there.
-
-    Raises:
-        CannotOpen: if there is none, or it is not a file.
-    """
-    if wanted.is_file and not Path(wanted.module).is_file():
-        is_there = Path(wanted.module).exists()
-        what = f"cannot read {wanted.module}: it is not a file" if is_there else f"no file {wanted.module}"
-        raise CannotOpen(what)
 
 
 def _read_arguments(typed: Iterable[str], option: str) -> tuple[dict[str, Any], tuple[Any, ...]]:

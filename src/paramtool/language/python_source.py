@@ -55,6 +55,18 @@ class Source:
     parents: int
 
 
+def check_file(file: str) -> None:
+    """Refuse a file that is not there.
+
+    Raises:
+        CannotOpen: if there is none, or it is not a file.
+    """
+    if not Path(file).exists():
+        raise CannotOpen(f"there is no file {file}")
+    if not Path(file).is_file():
+        raise CannotOpen(f"cannot read {file}: it is not a file")
+
+
 def read_source(file: str) -> Source:
     """Return what a Python file defines.
 
@@ -63,8 +75,7 @@ def read_source(file: str) -> Source:
     """
     path = Path(file)
     try:
-        if not path.is_file():
-            raise CannotOpen(f"cannot read {file}: it is not a file" if path.exists() else f"no file {file}")
+        check_file(file)
         if path.stat().st_size > LARGEST:
             raise CannotOpen(f"{file} is larger than {LARGEST:,} bytes, the limit for Python source")
         tree = ast.parse(path.read_bytes(), file)

@@ -74,11 +74,14 @@ def open_model(
 
             return PythonFileModel(name, tell)
         if form is Form.object:
-            from paramtool.language.python_object import check_file, read_object
+            from paramtool.language.python_object import read_object
             from paramtool.models.python_object import ObjectModel
 
             wanted = read_object(name, arguments, f"--arg{side}")
-            check_file(wanted)
+            if wanted.is_file:
+                from paramtool.language.python_source import check_file
+
+                check_file(wanted.module)
             return ObjectModel(wanted, tell)
         if document and document.is_snapshot:
             return _snapshot(document, tell)
