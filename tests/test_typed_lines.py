@@ -174,6 +174,7 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("nonsense", "no command 'nonsense'; see 'paramtool --help'"),
         ("mode.yaml", "cannot read mode.yaml: No such file or directory; did you mean 'model.yaml'?"),
         ("torch.nn", "torch.nn is a Python module; name an object in it, as torch.nn:NAME"),
+        ("test.pt", "cannot read test.pt: No such file or directory"),
         ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
     ],
 )

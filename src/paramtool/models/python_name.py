@@ -16,7 +16,11 @@ MOST_SHOWN = 5
 
 def in_python(name: str) -> CannotOpen | None:
     """Return the error for a dotted name that could be imported, at least in part; nothing is imported."""
-    if not _DOTTED.fullmatch(name) or any(Path(name + each).exists() for each in SUFFIXES):
+    if (
+        not _DOTTED.fullmatch(name)
+        or name.endswith(SUFFIXES)
+        or any(Path(name + each).exists() for each in SUFFIXES)
+    ):
         return None
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
