@@ -9,8 +9,8 @@ from paramtool.files.reading import formats
 from paramtool.files.reading.formats import path_and_key
 
 SUFFIXES = (
-    ".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".yaml", ".yml", ".json", ".pt2", ".pkl", ".pickle", ".npz",
-    ".npy", ".gguf", ".onnx", ".h5", ".index", ".py", ".txt", ".toml", ".tar", ".zip",
+    ".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".yaml", ".yml", ".json", ".pt2", ".pkl", ".pickle",
+    ".npz", ".npy", ".gguf", ".onnx", ".h5", ".index", ".py", ".txt", ".toml", ".tar", ".zip",
 )  # fmt: skip
 """What the name of a file ends in, which is then not that of a Python module."""
 
