@@ -16,11 +16,8 @@ MOST_SHOWN = 5
 
 def in_python(name: str) -> CannotOpen | None:
     """Return the error for a dotted name that could be imported, at least in part; nothing is imported."""
-    if (
-        not _DOTTED.fullmatch(name)
-        or name.endswith(SUFFIXES)
-        or any(Path(name + each).exists() for each in SUFFIXES)
-    ):
+    others = (Path(name + each) for each in SUFFIXES if each != ".py")
+    if name.endswith(SUFFIXES) or not _DOTTED.fullmatch(name) or any(each.exists() for each in others):
         return None
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
