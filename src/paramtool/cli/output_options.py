@@ -31,14 +31,12 @@ def read_target(
         return None
     if not output:  # with shards it would be the folder one is in
         raise ParamtoolError("the PATH for --output is empty")
-    if max_shard_size is None:
-        _check_suffix(output)
     size = read_size("--max-shard-size", max_shard_size, "init") if max_shard_size is not None else None
     return Target(Path(output), size, force, jobs or 0, progress_bar)
 
 
-def _check_suffix(output: str) -> None:
-    """Refuse a name that promises another format than safetensors.
+def check_suffix(output: str) -> None:
+    """Refuse a name for one file that promises another format than safetensors.
 
     Raises:
         ParamtoolError: with the two ways out.

@@ -11,7 +11,7 @@ import typer
 from paramtool.api.initialize import initialize
 from paramtool.cli import console, options
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
-from paramtool.cli.output_options import read_target
+from paramtool.cli.output_options import check_suffix, read_target
 from paramtool.cli.rule_hints import mend_dimensions
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError
@@ -89,6 +89,8 @@ def init(
     """
     format = Format.json if json else format
     target = read_target(output, max_shard_size, force, jobs)
+    if output is not None and max_shard_size is None:
+        check_suffix(output)
     if values and target:
         raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
     if values and dry_run:
