@@ -35,12 +35,14 @@ def read_target(
     return Target(Path(output), size, force, jobs or 0, progress_bar)
 
 
-def check_suffix(output: str) -> None:
+def check_suffix(output: str | None, max_shard_size: str | None) -> None:
     """Refuse a name for one file that promises another format than safetensors.
 
     Raises:
         ParamtoolError: with the two ways out.
     """
+    if output is None or max_shard_size is not None:
+        return
     path = Path(output)
     if path.suffix.lower() not in OTHERS:
         return

@@ -89,8 +89,7 @@ def init(
     """
     format = Format.json if json else format
     target = read_target(output, max_shard_size, force, jobs)
-    if output is not None and max_shard_size is None:
-        check_suffix(output)
+    check_suffix(output, max_shard_size)
     if values and target:
         raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
     if values and dry_run:
@@ -124,7 +123,11 @@ def init(
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
     console.write(render(report, format, console.screen()))
-    if target is None and not dry_run:
+    _tell_of_loss(is_saved=target is not None or dry_run)
+
+
+def _tell_of_loss(*, is_saved: bool) -> None:
+    if not is_saved:
         console.note("nothing was saved; -o FILE.safetensors saves the values")
 
 
