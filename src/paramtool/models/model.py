@@ -192,11 +192,7 @@ class Model:
         raise NotImplementedError
 
     def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
-        """Return the model with the checkpoint `name` loaded into it.
-
-        Args:
-            name: the checkpoint.
-            strip: prefixes that are taken off its names first.
+        """Return the model with the checkpoint `name` loaded into it, `strip` taken off its names.
 
         Raises:
             ParamtoolError: for a model that is not built, or if no name has such a prefix.
