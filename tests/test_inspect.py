@@ -397,7 +397,6 @@ def test_stdin_is_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch, run: Ru
         (("tagger.yaml", "--format", "xml"), "'xml'"),
         (("tagger.yaml", "--depth", "0"), "--depth"),
         (("tagger.yaml", "--colour"), "--colour"),
-        (("tagger.yaml", "another.yaml"), "another.yaml"),
         (("tagger.yaml", "--set", "seed"), "expected KEY=VALUE"),
         (("tagger.yaml", "--set", "sed=1"), "unknown key 'sed'; did you mean 'seed'?"),
     ],

@@ -276,10 +276,10 @@ def test_closed_streams_are_no_bug(redirection: str, status: int, stdout: str, s
 def test_a_write_error_is_told_apart_from_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a closed pipe is a quiet end; any other error of stdout is told."""
     monkeypatch.setattr(os, "dup2", lambda *_: None)
-    assert isinstance(
-        console._output_error(BrokenPipeError(errno.EPIPE, "Broken pipe")), console.OutputClosed
-    )
-    told = console._output_error(OSError(errno.EIO, "Input/output error"))
+    with Path(os.devnull).open("w") as stream:
+        closed = console._output_error(BrokenPipeError(errno.EPIPE, "Broken pipe"), stream)
+        told = console._output_error(OSError(errno.EIO, "Input/output error"), stream)
+    assert isinstance(closed, console.OutputClosed)
     assert str(told) == "error: cannot write to stdout: Input/output error"
 
 

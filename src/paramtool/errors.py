@@ -20,10 +20,12 @@ Each has `message` (one line), `place` (file, line and column, or None), `hint` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from paramtool.place import Place
 
 Hint: TypeAlias = "str | Callable[[], str | None] | None"
@@ -47,6 +49,7 @@ class ParamtoolError(Exception):
         self.message = message
         self.place = place
         self._hint = hint
+        self.mend: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     @property
     def hint(self) -> str | None:
@@ -55,6 +58,18 @@ class ParamtoolError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what is set, not what the constructor was given: a hint may still have to be found."""
         return _without_constructor, (type(self), self.args), {**self.__dict__, "_hint": self.hint}
+
+    def set_hint(self, hint: str) -> None:
+        """Put another hint in place of its own."""
+        self._hint = hint
+
+    def mended(self, typed: str | Sequence[str], meant: str | Sequence[str]) -> Self:
+        """Return the error itself, with the words that work in place of those that were typed.
+
+        The command line shows the whole line to type in place of the hint.
+        """
+        self.mend = tuple((each,) if isinstance(each, str) else tuple(each) for each in (typed, meant))  # type: ignore[assignment]
+        return self
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""

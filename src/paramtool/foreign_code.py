@@ -17,6 +17,7 @@ from types import CodeType
 from typing import Any
 
 from paramtool.errors import ParamtoolError, UserCodeFailed, text_of, told
+from paramtool.place import Place, Text
 from paramtool.signals import is_handled, received
 
 _LIBRARIES = ("torch", "numpy", "typer", "click", "rich", "yaml")
@@ -122,6 +123,33 @@ def foreign_frame(error: BaseException) -> tuple[str, str] | None:
     if last is None and error.__cause__ is not None:  # Python makes a RuntimeError of a StopIteration
         return foreign_frame(error.__cause__)
     return last
+
+
+def raised_at(error: BaseException) -> Place | None:
+    """Return the last line of the person's own code that `error` came through, not that of a package."""
+    known = _known_folders()
+    last = None
+    for frame, line in walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not _is_below(file, known) and "/site-packages/" not in file and Path(file).is_file():
+            last = file, line, 1
+    if isinstance(error, SyntaxError) and error.filename and error.lineno and Path(error.filename).is_file():
+        last = error.filename, error.lineno, error.offset or 1
+    if last is None:
+        return raised_at(error.__cause__) if error.__cause__ is not None else None
+    file, line, column = last
+    try:
+        text = Text(_from_here(file), Path(file).read_bytes().decode("utf-8", "replace"))
+    except OSError:
+        return None
+    written = text.lines[line - 1] if line <= len(text.lines) else ""
+    return Place(text, line, max(column, len(written) - len(written.lstrip()) + 1))
+
+
+def _from_here(file: str) -> str:
+    """Return a path as a person in the current folder would type it."""
+    here = f"{Path.cwd()}/"
+    return file.removeprefix(here)
 
 
 def owners(error: BaseException) -> Iterator[Any]:

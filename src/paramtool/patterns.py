@@ -71,7 +71,25 @@ def compile_pattern(pattern: str, place: Place | None = None, option: str | None
     except (re.error, OverflowError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         message = f"{given}{_quoted(pattern)} is not a regular expression: {reason}"
-        raise ParamtoolError(message, place, "escape special characters, e.g. '\\['") from error
+        glob = glob_of(pattern)
+        if glob is None:
+            raise ParamtoolError(message, place, "escape special characters, e.g. '\\['") from error
+        hint = f"a pattern is a regular expression; did you mean '{glob}'?"
+        raise ParamtoolError(message, place, hint).mended(pattern, glob) from error
+
+
+def glob_of(pattern: str) -> str | None:
+    r"""Return the regular expression for a pattern that is written as in a shell; None if it is not.
+
+    >>> glob_of("*.weight")
+    '\\.weight$'
+    """
+    if "*" not in pattern and "?" not in pattern:
+        return None
+    if not pattern.strip("*"):
+        return "."
+    body = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern.strip("*"))
+    return f"{'' if pattern.startswith('*') else '^'}{body}{'' if pattern.endswith('*') else '$'}"
 
 
 def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[str]:

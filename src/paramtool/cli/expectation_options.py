@@ -14,6 +14,7 @@ from paramtool.cli import panels
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.language import nodes
 from paramtool.language.catalog import Catalog
+from paramtool.language.dtype_words import torch_word
 from paramtool.language.expectations import KINDS, read_expectations
 from paramtool.language.nodes import Node, Scalar
 from paramtool.place import Place, Text
@@ -153,6 +154,10 @@ def _word(given: str, text: Text) -> Scalar:
     return Scalar(text, 1, 1, given, given)
 
 
+def _dtype(given: str, text: Text) -> Scalar:
+    return _word(torch_word(given), text)
+
+
 def _yes(given: str, text: Text) -> Node:
     return Scalar(text, 1, 1, given, True)
 
@@ -181,5 +186,6 @@ _WRITTEN: dict[str, Callable[[str, Text], Node]] = {
     "size": _bounds,
     "[[name]]": _group,
     "bool": _yes,
+    "dtype": _dtype,
 }
 """How an option becomes a node, for kinds that are not a single word."""

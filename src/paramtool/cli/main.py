@@ -14,7 +14,8 @@ import typer
 from paramtool import __version__
 from paramtool.audience import at_terminal
 from paramtool.cli import address_space, console
-from paramtool.cli.command_group import CommandGroup
+from paramtool.cli.command_group import SUMMARIES, CommandGroup
+from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
 from paramtool.foreign_code import is_out_of_memory
 from paramtool.patterns import one_budget
@@ -49,7 +50,10 @@ def paramtool(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Look at, initialize and compare the parameters of PyTorch networks."""
+    """Look at, initialize and compare the parameters of PyTorch networks.
+
+    paramtool MODEL is short for paramtool inspect MODEL.
+    """
     if context.invoked_subcommand is None:
         for line in context.get_help().splitlines():
             console.say(line)
@@ -89,6 +93,11 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
 
 def _run(arguments: list[str]) -> int:
     """Return the exit status; every error of every command is printed here."""
+    with typed(arguments):
+        return _guarded(arguments)
+
+
+def _guarded(arguments: list[str]) -> int:
     debug = arguments[:1] == ["--debug"]
     try:
         with one_budget(), at_terminal():
@@ -130,13 +139,9 @@ def _report(error: BaseException) -> int:
 
 
 def _usage(error: typer.TyperException) -> int:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "paramtool"
-    message = error.format_message().rstrip(".").replace("Value error, ", "")
-    hint = f"see '{command} --help'"
-    if getattr(error, "option_name", None) == "--debug":
-        hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
-    console.complain(ParamtoolError(message, hint=hint))
+    from paramtool.cli.usage import usage_error
+
+    console.complain(usage_error(error, SUMMARIES))
     return USAGE
 
 

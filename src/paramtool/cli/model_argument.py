@@ -24,10 +24,13 @@ def open_argument(
     inputs: Sequence[str] | None = None,
     *,
     are_optional: bool = False,
+    side: str = "",
 ) -> Model:
     """Return what MODEL names, with what ``--set``, ``--arg``, ``--seed`` and ``--input`` change in it.
 
     Inputs that `are_optional` are left out for a model that is never called, as one of two may be.
+
+    Of two models, `side` is what the options of the first end in, for messages.
 
     Raises:
         CannotOpen: if there is none, or it cannot be read.
@@ -44,7 +47,7 @@ def open_argument(
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
-    opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
+    opened = open_model(choice.name, parsed, arguments or (), console.note, side)
     if inputs and (opened.is_buildable or not are_optional):
         from paramtool.language.option_inputs import read_inputs
 
@@ -52,6 +55,17 @@ def open_argument(
     opened = opened if seed is None else opened.with_seed(seed)
     opened.progress = partial(progress_bar, what="values")
     return opened
+
+
+def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None) -> Model:
+    """Return the model with ``--weights`` loaded into it, with ``--strip-prefix`` taken off the names.
+
+    Raises:
+        ParamtoolError: if the model takes no weights, or no name has the prefix.
+    """
+    if weights is not None:
+        return opened.with_weights(weights, strip or ())
+    return opened.without_prefix(strip) if strip else opened
 
 
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:

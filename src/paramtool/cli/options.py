@@ -61,8 +61,17 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Default:"
-        " $PARAMTOOL_MODEL, else model.yaml here.",
+        help="A spec, a checkpoint, a snapshot, package.module:object, file.py:object, or - for stdin."
+        "  Default: $PARAMTOOL_MODEL, else model.yaml here.",
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="One or more: a spec, a checkpoint, a snapshot, package.module:object, file.py:object, or - for"
+        " stdin.  Default: $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
 Network = Annotated[
@@ -70,8 +79,8 @@ Network = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, package.module:object, or - for stdin.  Default: $PARAMTOOL_MODEL, else model.yaml"
-        " here.",
+        help="A spec, package.module:object, file.py:object, or - for stdin.  Default: $PARAMTOOL_MODEL,"
+        " else model.yaml here.",
     ),
 ]
 Input = Annotated[
@@ -98,12 +107,21 @@ Arg = Annotated[
     typer.Option(
         "--arg",
         metavar="KEY=VALUE",
-        help="An argument for package.module:object, as YAML.",
+        help="An argument for a class or function, as YAML; 0=VALUE or a list by position.",
         rich_help_panel=panels.rare(panels.MODEL),
     ),
 ]
 Weights = Annotated[
     str | None, weights("Load a checkpoint into a spec or object.", panels.rare(panels.MODEL))
+]
+StripPrefix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strip-prefix",
+        metavar="PREFIX",
+        help="Take PREFIX off the names in --weights, or in MODEL if it is a checkpoint, e.g. module.",
+        rich_help_panel=panels.rare(panels.MODEL),
+    ),
 ]
 Json = Annotated[
     bool,

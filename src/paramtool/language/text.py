@@ -16,7 +16,7 @@ STDIN = "-"
 LARGEST_JSON = 1 << 26
 """Bytes of a snapshot, or of the index of a checkpoint's shards."""
 
-_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin")
+_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin", ".ckpt", ".py")
 
 
 def read_text(name: str) -> Text:

@@ -267,8 +267,26 @@ class BuiltModel(Model):
         """Return the model itself."""
         return self
 
-    def with_weights(self, name: str) -> Model:
+    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
         """Return the model with a checkpoint loaded into it, in place of the values that rules would fill."""
         from paramtool.models.weights import WithWeights
 
-        return WithWeights(self, name)
+        if not strip:
+            return WithWeights(self, name)
+        from paramtool.loading.prefix import NoPrefix
+        from paramtool.models.part import Part
+
+        try:
+            return WithWeights(self, name, strip)
+        except NoPrefix as error:
+            try:  # it may be the model that has the prefix
+                inside = Part(self, strip)
+            except NoPrefix:
+                raise error from None
+            return WithWeights(inside, name)
+
+    def without_prefix(self, strip: Sequence[str]) -> Model:
+        """Return the module inside that has all names, such as the one that ``torch.compile`` wraps."""
+        from paramtool.models.part import Part
+
+        return Part(self, strip)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from paramtool.audience import worded
@@ -103,6 +103,12 @@ class CheckpointModel(Model):
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""
         return [each for each in self.checkpoint.modules if each] or modules_of(self.checkpoint.by_name)
+
+    def without_prefix(self, strip: Sequence[str]) -> CheckpointModel:
+        """Return the same tensors under shorter names."""
+        from paramtool.loading.prefix import without_prefix
+
+        return CheckpointModel(without_prefix(self.checkpoint, strip), self._tell)
 
     def verify(self) -> None:
         """Compare every file with the sums that were written in it; one without sums, with its own header."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class SpecModel(BuiltModel):
     """What a model.yaml says; its errors were found when it was opened."""
 
+    kind = "spec"
+
     def __init__(self, spec: Spec, tell: Callable[[str], object] | None = None) -> None:
         super().__init__(spec.name, tell)
         self.spec = spec

@@ -1,4 +1,4 @@
-"""The current folder as a place to import from: the last one, and only for what is nowhere else."""
+"""The current folder, and ``src`` in it: imported from last, and only what is nowhere else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 
+SOURCE = "src"
 _FIRST = "PYTHONPATH=. puts the current folder first"
 
 
@@ -17,20 +18,24 @@ def reach(module: str) -> None:
     is left out where ``python -P`` or ``PYTHONSAFEPATH`` say so.
     """
     top = module.partition(".")[0]
-    here = _here()
-    if here is None or _kept_out() or here in sys.path or "" in sys.path:
+    if not is_open():
         return
     installed = _installed(top)
-    is_open = installed is None or installed.origin is None  # a namespace package may go on in a folder
-    if is_open and PathFinder.find_spec(top, [here]) is not None:
-        sys.path.append(here)
+    may_be_here = installed is None or installed.origin is None  # a namespace package may go on in a folder
+    for folder in _folders():
+        if may_be_here and folder not in sys.path and PathFinder.find_spec(top, [folder]) is not None:
+            sys.path.append(folder)
+
+
+def is_open() -> bool:
+    """Return whether the current folder may be imported from."""
+    return not _kept_out()
 
 
 def obstacle(module: str) -> str | None:
     """Return why a `module` of the current folder was not imported; None if it is not there."""
     top = module.partition(".")[0]
-    here = _here()
-    local = PathFinder.find_spec(top, [here]) if here else None
+    local = PathFinder.find_spec(top, _folders())
     if local is None:
         return None
     installed = _installed(top)
@@ -39,11 +44,12 @@ def obstacle(module: str) -> str | None:
     return f"{_kept_out()} keeps the current folder out; PYTHONPATH=. lets it in" if _kept_out() else None
 
 
-def _here() -> str | None:
+def _folders() -> list[str]:
     try:
-        return os.getcwd()  # noqa: PTH109 - as sys.path has it
+        here = os.getcwd()  # noqa: PTH109 - as sys.path has it
     except OSError:  # it was removed
-        return None
+        return []
+    return [here, os.path.join(here, SOURCE)]  # noqa: PTH118 - the same
 
 
 def _kept_out() -> str | None:

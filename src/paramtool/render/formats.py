@@ -36,10 +36,12 @@ COLUMNLESS = (Format.tree, *FOR_CI)
 """What has lines of its own."""
 
 _OF_SOME = {
-    Format.tree: ("inspect", "contents", "checkpoints", "init", "shared", "grad", "diff"),
+    Format.tree: (
+        "inspect", "contents", "checkpoints", "definitions", "models", "init", "shared", "grad", "diff",
+    ),
     Format.github: ("diff", "check"),
     Format.junit: ("check",),
-}
+}  # fmt: skip
 """The formats that only some commands have, and these commands."""
 
 
@@ -50,8 +52,10 @@ def formats_of(command: str | None) -> list[Format]:
 
 def lacks(command: str | None, format: Format) -> ParamtoolError:
     """Return the error for a format that `command` does not have, and those that it has."""
-    hint = f"use one of {', '.join(each.value for each in formats_of(command))}"
-    return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
+    known = formats_of(command)
+    hint = f"use one of {', '.join(each.value for each in known)}"
+    error = ParamtoolError(f"{command} has no format {format.value}", hint=hint)
+    return error.mended(format.value, Format.table.value) if format is Format.tree else error
 
 
 def render(

@@ -11,9 +11,11 @@ from paramtool.quantities import byte_size, counted
 from paramtool.records.checkpoints import CheckpointRow, CheckpointTotals
 from paramtool.records.column import column_of
 from paramtool.records.contents import ContentRow, ContentTotals
+from paramtool.records.definitions import DefinitionRow, DefinitionTotals
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals
+from paramtool.records.models import ModelRow, ModelTotals
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.cells import for_people
@@ -50,6 +52,13 @@ def _(row: ContentRow) -> Sequence[str]:
 @path_of.register
 def _(row: CheckpointRow) -> Sequence[str]:
     """Return the file name, whose dots part nothing."""
+    return [row.name]
+
+
+@path_of.register(DefinitionRow)
+@path_of.register(ModelRow)
+def _(row: DefinitionRow | ModelRow) -> Sequence[str]:
+    """Return the name, which is in no module."""
     return [row.name]
 
 
@@ -120,6 +129,22 @@ def _(row: CheckpointRow, unicode: bool) -> Iterator[str]:
         yield f"{counted(row.elements or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
         yield _cell(row, "nbytes", unicode)
     yield _cell(row, "note", unicode)
+
+
+@leaf.register
+def _(row: ModelRow, unicode: bool) -> Iterator[str]:
+    if row.error is None:
+        yield for_people(row, "format", unicode)
+        yield f"{counted(row.numel or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
+        for column in ("nbytes", "dtypes", "beside"):
+            yield for_people(row, column, unicode)
+    yield for_people(row, "error", unicode)
+
+
+@leaf.register
+def _(row: DefinitionRow, unicode: bool) -> Iterator[str]:
+    yield for_people(row, "kind", unicode)
+    yield for_people(row, "command", unicode)
 
 
 @leaf.register
@@ -205,6 +230,16 @@ def _(_totals: ContentTotals, rows: Sequence[ContentRow], _is_all: bool) -> str:
 @below.register
 def _(_totals: CheckpointTotals, rows: Sequence[CheckpointRow], _is_all: bool) -> str:
     return counted(len(rows), "checkpoint")
+
+
+@below.register
+def _(_totals: ModelTotals, rows: Sequence[ModelRow], _is_all: bool) -> str:
+    return counted(len(rows), "model")
+
+
+@below.register
+def _(_totals: DefinitionTotals, rows: Sequence[DefinitionRow], _is_all: bool) -> str:
+    return counted(len(rows), "definition")
 
 
 @below.register

@@ -57,7 +57,7 @@ def _root_name(report: Report[Any, Any], screen: Screen) -> str:
     if isinstance(totals, DifferenceTotals):
         arrow = "→" if screen.unicode else "->"
         return f"{for_text(totals.a, screen.unicode)} {arrow} {for_text(totals.b, screen.unicode)}"
-    return for_text(report.modules.get("") or report.model or "", screen.unicode)
+    return for_text(report.modules.get("") or report.model or report.command, screen.unicode)
 
 
 def _lines(

@@ -13,7 +13,7 @@ from paramtool.api.check import check as examine
 from paramtool.cli import console, options, panels
 from paramtool.cli import expectation_options as expected
 from paramtool.cli.columns import Columns, with_columns
-from paramtool.cli.model_argument import open_argument
+from paramtool.cli.model_argument import open_argument, with_weights
 from paramtool.errors import ParamtoolError
 from paramtool.models.open import spec_catalog
 from paramtool.operations.expectations.findings import sums
@@ -63,6 +63,7 @@ def check(
             panels.rare(panels.MODEL),
         ),
     ] = None,
+    strip_prefix: options.StripPrefix = None,
     seed: options.Seed = None,
     allow_none: Annotated[
         bool,
@@ -97,8 +98,10 @@ def check(
     is_any = finite or any(typed.values())
     added = expected.read_options(typed, finite, spec_catalog()) if is_any else []
     chosen: Sequence[str | None] = models or (None,)
+    weighted = partial(with_weights, weights=weights, strip=strip_prefix)
     reports = _each(
-        [partial(open_argument, each, set, seed, arg, input) for each in chosen], added, allow_none, weights
+        [partial(open_argument, each, set, seed, arg, input) for each in chosen],
+        lambda model: _one(weighted(model), added, allow_none, has_weights=weights is not None),
     )
     report = _together(reports)
     if quiet:
@@ -110,17 +113,14 @@ def check(
 
 
 def _each(
-    models: Sequence[Callable[[], Model]],
-    added: Sequence[Expectation],
-    allow_none: bool,
-    weights: str | None,
+    models: Sequence[Callable[[], Model]], report_of: Callable[[Model], Expectations]
 ) -> list[Expectations]:
     """Return the report of each model; an error in one does not hide those in the next."""
     reports = []
     refused: list[ParamtoolError] = []
     for model in models:
         try:
-            reports.append(_one(model(), added, allow_none, weights))
+            reports.append(report_of(model()))
         except ParamtoolError as error:
             refused.append(error)
     refused = _hinted_once(refused)
@@ -137,9 +137,7 @@ def _hinted_once(refused: list[ParamtoolError]) -> list[ParamtoolError]:
     return [ParamtoolError(each.message) if each in repeated else each for each in refused]
 
 
-def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
-    if weights is not None:
-        model = model.with_weights(weights)
+def _one(model: Model, added: Sequence[Expectation], allow_none: bool, *, has_weights: bool) -> Expectations:
     if not (model.expectations or added):
         message = f"{model.name} has no expectations"
         if not allow_none:
@@ -147,7 +145,7 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
             raise _NothingExpected(message, hint=hint)
         console.note(message)
     report = examine(model, added, allow_none=allow_none)
-    if weights is not None:
+    if has_weights:
         model.listing()  # which compares the names and shapes, whatever is expected
     return report
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli.typed_line import instead
 from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
 from paramtool.records.difference import VALUE_COLUMNS
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
+
+if TYPE_CHECKING:
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.records.difference import Differences
 
 
 def diff(
@@ -75,12 +80,31 @@ def diff(
     ] = None,
     columns: Columns = None,
     all: options.All = False,
+    strip_prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strip-prefix",
+            metavar="PREFIX",
+            help="Take PREFIX off the names in A, or in B if no name in A has it, e.g. module.",
+            rich_help_panel=panels.rare(panels.COMPARE),
+        ),
+    ] = None,
     set: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
+            "--set-b",
             metavar="KEY=VALUE",
             help="Override a value in B, a spec, by its dotted path.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
+    ] = None,
+    set_a: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-a",
+            metavar="KEY=VALUE",
+            help="Override a value in A, a spec.",
             rich_help_panel=panels.rare(panels.MODEL),
         ),
     ] = None,
@@ -88,8 +112,18 @@ def diff(
         list[str] | None,
         typer.Option(
             "--arg",
+            "--arg-b",
             metavar="KEY=VALUE",
-            help="An argument for B, a package.module:object, as YAML.",
+            help="An argument for B, a class or function, as YAML.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
+    ] = None,
+    arg_a: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arg-a",
+            metavar="KEY=VALUE",
+            help="An argument for A, a class or function.",
             rich_help_panel=panels.rare(panels.MODEL),
         ),
     ] = None,
@@ -103,27 +137,27 @@ def diff(
     Exit status 0 if they are the same, 1 if they differ or A does not load.
     """
     from paramtool.api.diff import diff as compare
-    from paramtool.operations.comparison.difference_selection import choose_differences
     from paramtool.operations.comparison.places import placed
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
     _check_columns(columns, values)
     selection = selected_by(pattern, exclude, None, name, module)
-    was = open_argument(a, inputs=input, are_optional=True)
+    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
+    was, now = _stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
             each.prepare()
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
+    _tell_of_prefix(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
     if selection:
-        names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
-        for note in selection.notes(dict.fromkeys(names)):
-            console.note(note)
-        report = choose_differences(report, names, selection)
+        report = _selected(
+            report, selection, [row.name for each in (listed_a, listed_b) for row in each.rows]
+        )
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)
@@ -134,6 +168,14 @@ def diff(
     _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
     if report.rows or fails:
         raise typer.Exit(1)
+
+
+def _selected(report: Differences, selection: Selection, names: Sequence[str]) -> Differences:
+    from paramtool.operations.comparison.difference_selection import choose_differences
+
+    for note in selection.notes(dict.fromkeys(names)):
+        console.note(note)
+    return choose_differences(report, names, selection)
 
 
 def _tell_of_what_is_uncompared(names: Sequence[str], *, is_answer: bool) -> None:
@@ -165,6 +207,41 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
         return a.with_weights(weights), b
     message = f"--weights loads into a spec or package.module:object; neither {a.name} nor {b.name} is one"
     raise ParamtoolError(message)
+
+
+def _stripped(a: Model, b: Model, strip: Sequence[str] | None) -> tuple[Model, Model]:
+    """Return both models, with the prefix taken off the names of the one that has it.
+
+    Raises:
+        NoPrefix: if neither has it.
+    """
+    if not strip:
+        return a, b
+    from paramtool.loading.prefix import NoPrefix
+
+    try:
+        return a.without_prefix(strip), b
+    except NoPrefix as error:
+        try:
+            return a, b.without_prefix(strip)
+        except NoPrefix:
+            raise error from None
+
+
+def _tell_of_prefix(a: Model, b: Model) -> None:
+    """Say so if the names of one differ from those of the other by a prefix, with the line to type."""
+    old, new = ({row.name: None for row in each.listing().rows} for each in (a, b))
+    removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
+    if not (removed and added):
+        return
+    from paramtool.loading.prefix import difference
+
+    for longer, shorter, names, which in ((removed, added, old, "A"), (added, removed, new, "B")):
+        found = difference(longer, shorter)
+        if found is not None:
+            every = "all names" if len(found.names) == len(names) else f"{len(found.names):,} names"
+            console.note(f"{every} differ by {found.shown}, which {which} has; {instead((), found.options)}")
+            return
 
 
 def _check(

@@ -11,7 +11,7 @@ import typer
 from paramtool.api.gradients import gradients
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, with_columns
-from paramtool.cli.model_argument import all_rules, open_argument
+from paramtool.cli.model_argument import all_rules, open_argument, with_weights
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.initializers.registry import offers
@@ -116,6 +116,7 @@ def grad(
     plugin: options.Plugin = None,
     seed: options.Seed = None,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     format: Annotated[Format, options.format_of("grad")] = Format.table,
@@ -136,8 +137,7 @@ def grad(
     opened.check_buildable()
     if input:  # which lazy modules take their shapes from as well
         opened = opened.with_inputs(read_inputs(input, spec_catalog().dtypes))
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
     report = gradients(
         opened.initialized(rules),

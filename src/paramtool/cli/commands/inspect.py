@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ import typer
 from paramtool.cli import completion, console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
-from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.quantities import counted
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import Contents
+    from paramtool.records.definitions import Definitions
     from paramtool.records.parameter import Listing
+
+_OF_ONE = ("--module", "--stats", "--values", "--depth", "--weights", "--columns", "--top", "--total")
+"""Options that several models do not have, beside those that change a model."""
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
 
 
 def inspect(
-    model: options.Model = None,
+    models: options.Models = None,
     pattern: options.Pattern = None,
     name: options.Name = None,
     exclude: options.Exclude = None,
@@ -112,6 +116,7 @@ def inspect(
     seed: options.Seed = None,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -120,7 +125,8 @@ def inspect(
 ) -> None:
     """List the named parameters of MODEL.
 
-    A tensor with several names has one line for each, but counts once in the totals.
+    A tensor with several names has one line for each, but counts once in the totals.  Several MODELs have
+    a line of totals each; if one cannot be listed, its line says why and the exit status is 2.
     """
     from paramtool.records.parameter import STATISTICS_COLUMNS
 
@@ -128,17 +134,26 @@ def inspect(
     stats = stats or any(each in STATISTICS_COLUMNS for each in chosen)
     values = values or "values" in chosen
     selection = selected_by(pattern, exclude, type, name)
-    _check(sort, depth, stats, values)
+    if models is None or len(models) == 1:
+        _check(sort, depth, stats, values)
     asked: dict[str, object] = {
         "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
         "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
         "--weights": weights, "--columns": columns, "--top": top, "--total": total,
     }  # fmt: skip
+    if models is not None and len(models) > 1:
+        more = {
+            **{option: value for option, value in asked.items() if option in _OF_ONE},
+            "--buffers": buffers, "--contents": contents, "--verify": verify, "--seed": seed is not None,
+            "--strip-prefix": strip_prefix, "--set": set, "--arg": arg, "--input": input,
+        }  # fmt: skip
+        _list_several(models, selection, more, sort, reverse, Format.json if json else format)
+        return
+    model = models[0] if models else None
     opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     format = Format.json if json else format
     check_total(total, format, {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth})
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
@@ -146,8 +161,7 @@ def inspect(
         console.write(render(beside, format, console.screen()))
         return
     report = opened.listing(module=module, stats=stats, values=values)
-    if type and report.rows and not any(row.type for row in report.rows):
-        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    _check_classes(opened, report, type)
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
     if total is not None:
@@ -158,6 +172,11 @@ def inspect(
 
 
 inspect.command_class = ListingCommand  # type: ignore[attr-defined]
+
+
+def _check_classes(opened: Model, report: Listing, type: Sequence[str] | None) -> None:
+    if type and report.rows and not any(row.type for row in report.rows):
+        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
 
 
 def _one_number(report: Listing, field: str) -> str:
@@ -180,6 +199,27 @@ def _ordered(report: Listing, sort: str | None, reverse: bool, top: int | None) 
     return replace(report, rows=report.rows[::-1]) if reverse else report
 
 
+def _list_several(
+    models: Sequence[str],
+    selection: Selection,
+    asked: Mapping[str, object],
+    sort: str | None,
+    reverse: bool,
+    format: Format,
+) -> None:
+    """Write a line for each model.
+
+    Raises:
+        typer.Exit: with 2 if one cannot be listed.
+    """
+    from paramtool.cli.several_models import list_models, sort_models
+
+    report = sort_models(list_models(models, selection, asked), sort, reverse=reverse)
+    console.write(render(report, format, console.screen()))
+    if report.totals.failed:
+        raise typer.Exit(2)
+
+
 def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
     """Refuse options that contradict each other before anything is built."""
     from paramtool.operations.listing.selection import check_sort
@@ -195,7 +235,7 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
 
 def _beside(
     opened: Model, contents: bool, asked: Sequence[str], format: Format
-) -> Contents | Checkpoints | None:
+) -> Contents | Checkpoints | Definitions | None:
     """Return what is shown instead of tensors: if it was asked for, or there are none and nothing was."""
     if contents and asked:
         raise ParamtoolError(f"--contents shows no tensors, and {asked[0]} is about these")

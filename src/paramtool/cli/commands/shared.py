@@ -9,7 +9,7 @@ import typer
 
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, with_columns
-from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -49,6 +49,7 @@ def shared(
     seed: options.Seed = None,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -67,8 +68,7 @@ def shared(
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type, name, module)
     opened = open_argument(model, set, seed, arg, input)
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     layout = opened.layout(by_value=by_value)
     report = share(layout, selection=selection)
     for note in selection.notes(row.name for row in layout.listed.rows):

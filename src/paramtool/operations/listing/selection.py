@@ -105,7 +105,11 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
     if selection.types:
         kept = [row for row in kept if any(kind in row.bases for kind in selection.types)]
     if selection and not kept:
-        raise NothingMatched("no parameter matches the selection", hint=_hint(rows, selection))
+        known = [row.name for row in rows]
+        raise NothingMatched(
+            absent_module(selection.modules, known) or "no parameter matches the selection",
+            hint=_hint(rows, selection),
+        )
     return count_once(kept)
 
 
@@ -119,6 +123,12 @@ def unknown_module(modules: Iterable[str], known: Sequence[str]) -> str | None:
     """Return the nearest path of the first of `modules` that nothing is in."""
     first = next((path for path in modules if not any(is_inside(name, [path]) for name in known)), None)
     return None if first is None else hint_of_module(first, modules_of(known), known)
+
+
+def absent_module(modules: Iterable[str], known: Sequence[str]) -> str | None:
+    """Return the message for the first of `modules` that nothing is in; None if each has something."""
+    first = next((path for path in modules if not any(is_inside(name, [path]) for name in known)), None)
+    return None if first is None else f"no module '{first}'"
 
 
 def _hint(rows: list[ParameterRow], selection: Selection) -> str:
