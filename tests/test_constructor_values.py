@@ -265,27 +265,6 @@ def test_an_average_begins_as_its_model() -> None:
         assert torch.equal(each.get_parameter("weight").detach().flatten(), alone)
 
 
-@pytest.mark.parametrize("keeps", [True, False])
-def test_copies_of_what_the_module_does_not_have_stay_equal(keeps: bool) -> None:
-    """Two tensors filled from one local variable are equal in Python, and so they are here."""
-
-    def build() -> nn.ParameterDict:
-        drawn = nn.init.normal_(torch.empty(3, 4))
-        module = nn.ParameterDict({name: nn.Parameter(drawn.clone()) for name in "ab"})
-        if not keeps:
-            nn.init.zeros_(drawn)
-        return module
-
-    with Recording() as recording:
-        module = build()
-    assert torch.equal(module["a"], module["b"])
-    recording.redraw(module, 0)
-    assert torch.equal(module["a"], module["b"])
-    with Sketch() as sketch:
-        module = build()
-    assert {each.name for each in sketch.fills_by_name(module).values()} == {"a"}
-
-
 def test_a_record_does_not_import_the_compiler() -> None:
     """Watching what scripts do must not load torch's compiler, which takes a second."""
     code = (

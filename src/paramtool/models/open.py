@@ -62,9 +62,8 @@ def open_model(
         document = _document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else _what(name, form)
-            raise ParamtoolError(
-                f"{worded(f'--arg{side} is', 'arguments are')} for package.module:object, but {name} is {what}"
-            )
+            given = worded(f"--arg{side} is", "arguments are")
+            raise ParamtoolError(f"{given} for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
             if document:
                 _refuse_config(document, name)

@@ -119,7 +119,6 @@ class Recording(TorchFunctionMode):
         """
         groups = by_tensor(named_tensors(module))
         first: dict[int, str] = {}
-        drawn: dict[int, str] = {}
         for named, *_ in groups:
             first.setdefault(storage_number(named.tensor), named.name)
         found: dict[str, Fills] = {}
@@ -127,22 +126,9 @@ class Recording(TorchFunctionMode):
             tensor = names[0].tensor
             steps = self.fills_of(tensor)
             if steps:
-                stream = self._stream(tensor, first, drawn)
-                found |= dict.fromkeys((each.name for each in names), Fills(stream, steps))
+                origin = next(key for key in self._record.origins(tensor) if key in first)
+                found |= dict.fromkeys((each.name for each in names), Fills(first[origin], steps))
         return found
-
-    def _stream(self, tensor: Tensor, first: Mapping[int, str], drawn: dict[int, str]) -> str:
-        """Return the name whose stream `tensor` draws from, by the first names of storages and of draws.
-
-        Copies of a tensor that the module has draw with it.  Those of one that it does not have, such as a
-        local variable, draw with the first of them.
-        """
-        own = first[storage_number(tensor)]
-        draw = self._record.draw_of(tensor)
-        if draw is None:
-            return own
-        storage, fill = draw
-        return first[storage] if storage in first else drawn.setdefault(id(fill), own)
 
     def redraw(self, module: nn.Module, seed: int) -> None:
         """Fill every tensor of `module` that was filled at random from its stream."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paramtool.errors import BadArgument, ParamtoolError, shorten
+from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
-
-if TYPE_CHECKING:
-    from paramtool.records.report import Report
 
 
 class Format(str, Enum):
