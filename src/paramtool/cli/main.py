@@ -68,6 +68,8 @@ def main() -> NoReturn:
         handle(interrupt)  # a terminated write removes its temporary file, as an interrupted one does
         sys.unraisablehook = _unraisable
         status = _finish()
+    except SystemExit:  # how Typer ends the completion of a shell
+        raise
     except BaseException as error:  # a signal in the last moment
         os._exit(_report(error))
     # Skip the interpreter's own end: with torch loaded it takes longer than most commands.

@@ -13,7 +13,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.suggestion import nearest
 
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
-_NO_INTEGER, _NO_NUMBER = "valid integer", "valid number"
+_NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
 
 _FORMATS = {
     **dict.fromkeys(("html", "htm", "md", "rst", "latex", "gfm"), "markdown"),
