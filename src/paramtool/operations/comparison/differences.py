@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
-from paramtool.operations.comparison.whole_modules import with_modules
+from paramtool.operations.comparison.whole_modules import whole_modules
 from paramtool.records.constructor import changed
 from paramtool.records.difference import (
     CHANGES,
@@ -71,8 +71,9 @@ def differences(
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
-    found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
-    rows = tuple(changed(row, breaks=True) if _breaks(row, verdict) else row for row in found)
+    found = list(_in_order(rows_a, rows_b, pairs, values))
+    modules = whole_modules(found, rows_a, rows_b)
+    rows = tuple(_judged(row, modules.get((row.change, row.name)), verdict) for row in found)
     totals = DifferenceTotals(
         a=a.model or "A",
         b=b.model or "B",
@@ -96,9 +97,15 @@ def count_changes(rows: Iterable[DifferenceRow]) -> dict[str, int]:
     return {change: counts[change] for change in CHANGES if counts[change]}
 
 
-def _breaks(row: DifferenceRow, verdict: Verdict) -> bool:
-    aspects = ("removed", "added", "renamed", "reshaped", "kind", "persistence")
-    return row.change in aspects and not verdict.breaking.isdisjoint((row.name, row.new_name or row.name))
+_BREAKING = ("removed", "added", "renamed", "reshaped", "kind", "persistence")
+"""The changes over which a load can fail."""
+
+
+def _judged(row: DifferenceRow, module: tuple[str, str] | None, verdict: Verdict) -> DifferenceRow:
+    """Return `row` with the module that it is part of, if any, and with whether a load fails over it."""
+    breaking = verdict.breaking
+    breaks = row.change in _BREAKING and (row.name in breaking or (row.new_name or row.name) in breaking)
+    return changed(row, module=module, breaks=breaks) if breaks or module is not None else row
 
 
 def left_out(report: Listing) -> set[str]:
@@ -245,8 +252,10 @@ def _differ(was: object, now: object) -> bool:
     return was != now and was is not None and now is not None
 
 
-def _untied(pairs: Iterable[Pair]) -> Iterator[DifferenceRow]:
+def _untied(pairs: Collection[Pair]) -> Iterator[DifferenceRow]:
     """Yield a row for each further tensor that names of one tensor of A are in B."""
+    if all(pair.was.tied_to is None for pair in pairs):
+        return
     groups: dict[str, dict[str, Pair]] = {}
     for pair in pairs:
         groups.setdefault(pair.was.tensor, {}).setdefault(pair.now.tensor, pair)
@@ -255,8 +264,10 @@ def _untied(pairs: Iterable[Pair]) -> Iterator[DifferenceRow]:
             yield _of_pair(pair, "untied", was=first.was.name)
 
 
-def _tied(pairs: Iterable[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
+def _tied(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
     """Yield a row for each further tensor of A that one tensor of B was."""
+    if all(pair.now.tied_to is None for pair in pairs):
+        return
     order = {name: index for index, name in enumerate(b)}
     groups: dict[str, dict[str, Pair]] = {}
     for pair in sorted(pairs, key=lambda pair: order[pair.now.name]):
