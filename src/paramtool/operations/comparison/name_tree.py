@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
+from operator import attrgetter
 from typing import TypeAlias, TypeVar
 
 from paramtool.name_parts import MOST_PARTS, parts
@@ -25,9 +26,10 @@ class NameNode:
         signature: equal for two nodes exactly when all names and keys below them are.
         is_paired: whether it has its counterpart.
         is_whole: whether neither it nor anything below it has one.
+        is_spent: whether it was paired with all that is below it.
     """
 
-    __slots__ = ("around", "below", "is_paired", "is_whole", "key", "path", "signature")
+    __slots__ = ("around", "below", "is_paired", "is_spent", "is_whole", "key", "path", "signature")
 
     def __init__(self, path: str, around: NameNode | None = None, key: int | None = None) -> None:
         self.path = path
@@ -37,6 +39,7 @@ class NameNode:
         self.signature = 0
         self.is_paired = False
         self.is_whole = True
+        self.is_spent = False
 
     def inside(self, part: str, path: str | None = None) -> NameNode:
         """Return the node of a part below, made where it is not there.
@@ -77,15 +80,30 @@ class NameNode:
             chain.append(only)
         return chain
 
-    def leaves(self) -> Iterator[tuple[str, NameNode]]:
-        """Yield every tensor at or below this node, by its name relative to it, in no order."""
-        left = [("", self)]
-        while left:
-            relative, node = left.pop()
-            if node.key is not None:
-                yield relative, node
-            if node.below:
-                left += [(f"{relative}.{part}", inner) for part, inner in node.below.items()]
+    def leaves(self) -> list[tuple[str, NameNode]]:
+        """Return every tensor at or below this node, by its name relative to it, in no order."""
+        return _leaves(self, lambda _: False)
+
+    def open_leaves(self) -> list[tuple[str, NameNode]]:
+        """Return those of the `leaves` that have no counterpart."""
+        return [(name, leaf) for name, leaf in _leaves(self, attrgetter("is_spent")) if not leaf.is_paired]
+
+
+def _leaves(node: NameNode, is_closed: Callable[[NameNode], bool]) -> list[tuple[str, NameNode]]:
+    found: list[tuple[str, NameNode]] = []
+    left = [("", node)]
+    while left:
+        relative, node = left.pop()
+        if is_closed(node):
+            continue
+        if node.key is not None:
+            found.append((relative, node))
+        for part, inner in node.below.items():
+            if inner.below:
+                left.append((f"{relative}.{part}", inner))
+            else:
+                found.append((f"{relative}.{part}", inner))
+    return found
 
 
 _EMPTY: NameNodes = {}

@@ -135,6 +135,7 @@ class _Walk:
         because = f"same shape, dtype and {GROUNDS[ground]}"
         a.pair()
         b.pair()
+        a.is_spent = b.is_spent = True
         left = [(a, b)]
         while left:
             one, other = left.pop()
@@ -195,7 +196,7 @@ class _Walk:
         """Count the tensors in a module that have no counterpart yet, by what a level looks at."""
         if node.is_whole:
             return self._all_contents(node, level)
-        return _count(((name, leaf) for name, leaf in node.leaves() if not leaf.is_paired), level)
+        return _count(node.open_leaves(), level)
 
     def _all_contents(self, node: NameNode, level: int) -> Counter[Hashable]:
         """Count the tensors in a module; modules of one signature have the same."""
