@@ -377,6 +377,13 @@ def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: F
 # options
 
 
+THE_COLUMNS = (
+    "the columns are name, type, shape, dtype, numel, nbytes, requires_grad, tied_to, kind, persistent,"
+    " count, mean, std, min, max, norm, zeros, nan, inf, histogram, values"
+)
+THE_TOTALS = "use one of numel, nbytes, trainable, frozen, tensors, names"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -390,10 +397,17 @@ def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: F
         ),
         (["--module", "wieght"], "no module 'wieght'; there are none"),
         (["--sort", "nmel"], "cannot sort by 'nmel'; did you mean 'numel'?"),
-        (
-            ["--depth", "1", "--stats"],
-            "--depth folds tensors together, so it cannot show --stats or --values",
-        ),
+        (["--depth", "1", "--values"], "--depth folds tensors together, so it cannot show --values"),
+        (["--columns", "name,nmel"], f"there is no column 'nmel'; did you mean 'numel'? {THE_COLUMNS}"),
+        (["--columns", "name,x.y"], f"there is no column 'x.y'; {THE_COLUMNS}"),
+        (["--columns", "name,name"], "the column 'name' appears twice"),
+        (["--columns", ","], f"no columns; {THE_COLUMNS}"),
+        (["--columns", "name", "-f", "tree"], "--columns chooses columns, and --format tree has none"),
+        (["-f", "tree", "--columns", "name"], "--columns chooses columns, and --format tree has none"),
+        (["--columns", "bases"], f"there is no column 'bases'; {THE_COLUMNS}"),
+        (["--total=nbyte"], f"there is no total of 'nbyte'; did you mean 'nbytes'? {THE_TOTALS}"),
+        (["--total", "--depth", "1"], "--total prints one number, so --depth has no effect"),
+        (["--total", "-f", "csv"], "--total prints one number, so --format csv has no effect"),
         (["--set", "seed"], "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
     ],
 )

@@ -260,7 +260,7 @@ def test_what_an_explanation_says_to_write_can_be_written(run: Run, name: str) -
     assert recipe.status == 0, recipe.stderr
     assert json.loads(recipe.stdout)["rows"] == json.loads(typed.stdout)["rows"]
     if name != "copy":
-        assert row["option"].split()[0] in run("init", "--help").stdout
+        assert row["option"].split()[0] in run("init", "--help-all").stdout
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion(run: Run) -> None:

@@ -275,10 +275,9 @@ def test_depth_folds_modules(run: Run) -> None:
     assert sum(row["numel"] for row in found["rows"]) == found["totals"]["parameters"]
 
 
-@pytest.mark.parametrize("option", ["--stats", "--values"])
-def test_depth_has_no_statistics(option: str, run: Run) -> None:
+def test_depth_has_no_values(run: Run) -> None:
     """Tensors that are folded together have no common values, so these are refused."""
-    assert "--depth folds tensors together" in refusal(run, "tagger.yaml", "--depth", "1", option)
+    assert "--depth folds tensors together" in refusal(run, "tagger.yaml", "--depth", "1", "--values")
 
 
 @pytest.mark.parametrize("format", ["table", "tree", "markdown"])

@@ -43,7 +43,7 @@ OF_SPECS = (
 OF_TORCH = (
     "torch", "paramtool.tensors", "paramtool.operations.gradients", "paramtool.operations.initialization",
 )  # fmt: skip
-HEAVY = ("pydantic", "rich.console", "rich.table", "paramtool.render.terminal")
+HEAVY = ("pydantic", "rich.console", "rich.table")
 NO_COMMAND = ("paramtool.models", "paramtool.files", "paramtool.operations", "paramtool.records")
 
 NEVER = (*OF_TORCH, *HEAVY, "paramtool.files.writing")

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from paramtool.cli.progress import erase
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.render.names import shown
@@ -110,6 +111,7 @@ def screen() -> Screen:
 
 def write(pieces: Iterable[str]) -> None:
     """Write the result to stdout."""
+    erase()
     stdout = _results()
     for piece in pieces:
         stdout.write(piece)
@@ -153,6 +155,7 @@ def _cells(text: str) -> int:
 
 def say(line: str) -> None:
     """Write one line to stderr, with every character harmless."""
+    erase()
     try:
         sys.stderr.write(f"{shown(line)}\n")
         sys.stderr.flush()

@@ -24,6 +24,7 @@ app = typer.Typer(
     name="paramtool",
     cls=CommandGroup,
     help="Look at, initialize and compare the parameters of PyTorch networks.",
+    epilog="'paramtool COMMAND --help' has options and examples; more in docs/index.md",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

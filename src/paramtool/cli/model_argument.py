@@ -1,4 +1,7 @@
-"""The model that a command is about, and what its options do to it."""
+"""The model that a command is about, and what its options do to it.
+
+Its imports wait until a command runs, so that ``--help`` does not.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
-from paramtool.models.default import choose
-from paramtool.models.given import parse_overrides
-from paramtool.models.open import open_model, open_recipe, spec_catalog
-from paramtool.operations.listing.selection import Selection
-from paramtool.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
+    from paramtool.operations.listing.selection import Selection
     from paramtool.records.rule import Rule
 
 
@@ -34,6 +33,10 @@ def open_argument(
         CannotOpen: if there is none, or it cannot be read.
         ParamtoolError: if an option is wrong.
     """
+    from paramtool.models.default import choose
+    from paramtool.models.given import parse_overrides
+    from paramtool.models.open import open_model, spec_catalog
+
     parsed = parse_overrides(overrides or ())
     choice = choose(model)
     if choice.reason:
@@ -52,6 +55,8 @@ def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[R
     Raises:
         CannotOpen: if the recipe cannot be read.
     """
+    from paramtool.models.open import open_recipe
+
     return [*model.rules, *(open_recipe(recipe) if recipe is not None else ()), *typed]
 
 
@@ -67,6 +72,9 @@ def selected_by(
     Raises:
         ParamtoolError: if a pattern is not a regular expression.
     """
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.patterns import compile_pattern
+
     return Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],

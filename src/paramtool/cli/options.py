@@ -6,15 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completion
+from paramtool.cli import completion, panels
+from paramtool.cli.columns import refuse_columnless
+from paramtool.cli.panels import Panel
 from paramtool.errors import ParamtoolError
 from paramtool.language.limits import MAX_INTEGER
 from paramtool.render.formats import Format, formats_of, lacks
 
 
-def weights(help: str) -> Any:
+def weights(help: str, panel: Panel = panels.MODEL) -> Any:
     """Return the option for a checkpoint to load, with what it does for a command."""
-    return typer.Option("--weights", "-w", metavar="FILE", help=help)
+    return typer.Option("--weights", "-w", metavar="FILE", help=help, rich_help_panel=panel)
 
 
 def format_of(command: str) -> Any:
@@ -26,16 +28,19 @@ def format_of(command: str) -> Any:
         if format not in known:
             raise lacks(command, format)
         _refuse_two(context, format, context.params.get("json", False))
+        refuse_columnless(context.params.get("columns"), format)
         return format
 
     names = [each.value for each in known]
     return typer.Option(
         "--format",
         "-f",
-        metavar=f"<{'|'.join(names)}>",
+        metavar="FORMAT",
+        show_default=False,
         callback=agree,
+        rich_help_panel=panels.OUTPUT,
         autocompletion=lambda incomplete: [each for each in names if each.startswith(incomplete)],
-        help="Output format.",
+        help=f"{', '.join(names[:-1])} or {names[-1]}.",
     )
 
 
@@ -75,26 +80,58 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="SIZE,…[,FILL]",
+        rich_help_panel=panels.rare(panels.MODEL),
         help="Input that gives lazy modules their shapes, e.g. 2,4; repeat it for several.",
     ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value in the spec by its dotted path."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a value in the spec by its dotted path.",
+        rich_help_panel=panels.rare(panels.MODEL),
+    ),
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, as YAML."),
+    typer.Option(
+        "--arg",
+        metavar="KEY=VALUE",
+        help="An argument for package.module:object, as YAML.",
+        rich_help_panel=panels.rare(panels.MODEL),
+    ),
 ]
-Weights = Annotated[str | None, weights("Load a checkpoint into a spec or object.")]
-Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
+Weights = Annotated[
+    str | None, weights("Load a checkpoint into a spec or object.", panels.rare(panels.MODEL))
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        callback=_agree_too,
+        help="Short for --format json.",
+        rich_help_panel=panels.rare(panels.OUTPUT),
+    ),
+]
 Pattern = Annotated[
     list[str] | None,
-    typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names that match REGEX."),
+    typer.Option(
+        "--pattern",
+        "-p",
+        metavar="REGEX",
+        help="Keep names that match REGEX.",
+        rich_help_panel=panels.SELECT,
+    ),
 ]
 Name = Annotated[
     list[str] | None,
-    typer.Option("--name", metavar="NAME", help="Keep the tensor of exactly this name."),
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Keep the tensor of exactly this name.",
+        rich_help_panel=panels.rare(panels.SELECT),
+    ),
 ]
 Module = Annotated[
     list[str] | None,
@@ -104,11 +141,17 @@ Module = Annotated[
         metavar="PATH",
         autocompletion=completion.submodules,
         help="Keep what is in a module.",
+        rich_help_panel=panels.SELECT,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
+    typer.Option(
+        "--exclude",
+        metavar="REGEX",
+        help="Leave out names that match REGEX.",
+        rich_help_panel=panels.rare(panels.SELECT),
+    ),
 ]
 Type = Annotated[
     list[str] | None,
@@ -118,21 +161,35 @@ Type = Annotated[
         metavar="CLASS",
         autocompletion=completion.class_names,
         help="Keep tensors owned by modules of CLASS or a subclass.",
+        rich_help_panel=panels.rare(panels.SELECT),
     ),
 ]
 Plugin = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="FILE.py", help="Run a Python file and add its initializers."),
+    typer.Option(
+        "--plugin",
+        metavar="FILE.py",
+        help="Run a Python file and add its initializers.",
+        rich_help_panel=panels.rare(panels.INITIALIZERS),
+    ),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
-        "--recipe", metavar="FILE", help="Rules from a file, applied before those on the command line."
+        "--recipe",
+        metavar="FILE",
+        help="Rules from a file, applied before those on the command line.",
+        rich_help_panel=panels.rare(panels.INITIALIZERS),
     ),
 ]
 All = Annotated[
     bool,
-    typer.Option("--all", "-a", help="Show every numbered block, even if identical, instead of h.{0..11}."),
+    typer.Option(
+        "--all",
+        "-a",
+        help="Show every numbered block, even if identical, instead of h.{0..11}.",
+        rich_help_panel=panels.rare(panels.OUTPUT),
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -142,5 +199,6 @@ Seed = Annotated[
         max=MAX_INTEGER,
         metavar="N",
         help="Seed for the initial values.  Default: the seed in the spec, else 0.",
+        rich_help_panel=panels.rare(panels.MODEL),
     ),
 ]

@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completion
+from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
+from paramtool.cli.panels import Panel
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.initializers.registry.table import TABLE, Option
 from paramtool.language.catalog import Catalog
@@ -37,13 +38,21 @@ _SELECTORS = {
     "--ndim": "ndim", "--name": "name", "--module": "module", "-m": "module",
 }  # fmt: skip
 _WITH = "--with"
+_RARE = ("--eye", "--dirac", "--sparse", "--add", "--mul", "--clamp", "--put")
+"""Initializers that ``--help`` only names."""
+
 _INITIALIZERS = {each.flag: each.option for each in TABLE if each.option}
 _KEYS = {**_SELECTORS, _WITH: _WITH, **{each.flag: each.name for each in TABLE if each.option}}
 """What each option stands for in a rule."""
 
 
-def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Show the options of rules in the help and completion of a command; `RuleCommand` reads them."""
+def with_rule_options(function: Callable[..., None], *, are_rare: bool = False) -> Callable[..., None]:
+    """Show the options of rules in the help and completion of a command; `RuleCommand` reads them.
+
+    Args:
+        function: the command.
+        are_rare: whether ``--help`` only names them.
+    """
 
     @wraps(function)
     def command(**given: Any) -> None:
@@ -51,24 +60,36 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
 
     # Before Python 3.11 get_type_hints() wraps what has the default None in Optional, which hides the option.
     own = inspect.signature(function, eval_str=True).parameters
+    select = panels.rare(panels.INITIALIZERS) if are_rare else panels.SELECT
     shown = {
-        "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names that match REGEX."),
-        "name": _shown("--name", metavar="NAME", help="Select the parameter with exactly this name."),
-        "module": _shown("-m", "--module", metavar="PATH", help="Select what is in a module."),
-        "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
+        "pattern": _shown(
+            "-p", "--pattern", metavar="REGEX", help="Select names that match REGEX.", panel=select
+        ),
+        "name": _shown(
+            "--name",
+            metavar="NAME",
+            help="Select the parameter with exactly this name.",
+            panel=panels.rare(select),
+        ),
+        "module": _shown("-m", "--module", metavar="PATH", help="Select what is in a module.", panel=select),
+        "exclude": _shown(
+            "--exclude", metavar="REGEX", help="Leave out names that match REGEX.", panel=select
+        ),
         "type": _shown(
             "-t",
             "--type",
             metavar="CLASS",
-            help="Select tensors owned by modules of CLASS or a subclass.",
+            help="Select what modules of CLASS or a subclass own.",
+            panel=select,
             offered=completion.class_names,
         ),
-        "ndim": _shown("--ndim", metavar="N", help="Select tensors with N dimensions."),
-        **{each.name: _initializer_shown(each.flag, each.option) for each in TABLE if each.option},
+        "ndim": _shown("--ndim", metavar="N", help="Select tensors with N dimensions.", panel=select),
+        **{each.name: _initializer_shown(each.flag, each.option, are_rare) for each in TABLE if each.option},
         "with_": _shown(
             "--with",
             metavar="NAME:KEY=VALUE,…",
-            help="Any initializer, including plugins, with any arguments.",
+            help="Any initializer, plugins too, with any arguments.",
+            panel=panels.rare(panels.INITIALIZERS) if are_rare else panels.INITIALIZERS,
             offered=completion.initializer_names,
         ),
     }
@@ -83,15 +104,23 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _shown(*names: str, metavar: str, help: str, offered: Callable[[str], list[str]] | None = None) -> Any:
-    option = typer.Option(*names, metavar=metavar, help=help, autocompletion=offered)
+def _shown(
+    *names: str,
+    metavar: str,
+    help: str,
+    panel: Panel,
+    offered: Callable[[str], list[str]] | None = None,
+) -> Any:
+    option = typer.Option(*names, metavar=metavar, help=help, autocompletion=offered, rich_help_panel=panel)
     return Annotated[str | None, option]
 
 
-def _initializer_shown(flag: str, option: Option) -> Any:
+def _initializer_shown(flag: str, option: Option, is_rare: bool) -> Any:
+    is_rare = is_rare or flag in _RARE
+    panel = panels.rare(panels.INITIALIZERS) if is_rare else panels.INITIALIZERS
     if option.metavar:
-        return _shown(flag, metavar=option.metavar, help=option.help)
-    return Annotated[bool, typer.Option(flag, help=option.help)]
+        return _shown(flag, metavar=option.metavar, help=option.help, panel=panel)
+    return Annotated[bool, typer.Option(flag, help=option.help, rich_help_panel=panel)]
 
 
 class RuleCommand(Command):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from paramtool import progress
 from paramtool.elements.casts import cast
 from paramtool.elements.digests import digest
 from paramtool.elements.distance import Distance
@@ -89,8 +90,11 @@ class ChangedValues:
 
         def work(name: str) -> None:
             found[name] = digest(elements.blocks(name))
+            advance(math.prod(elements.shape(name)))
 
-        run(iter(names), work, self._jobs)
+        total = sum(math.prod(elements.shape(name)) for name in names)
+        with progress.work("digests", total) as advance:
+            run(iter(names), work, self._jobs)
         return {name: found[name] for name in names}
 
 

@@ -53,7 +53,7 @@ class ExpectationRow:
     model: str | None
     name: str = field(metadata=NAME)
     holds: bool = field(metadata=column(tone="bad", tones={"True": "good"}))
-    expected: str
+    expected: str = field(metadata=column(wraps=True))
     found: str = field(metadata=column(wraps=True))
     names: tuple[str, ...] = ()
     value: int | None = None

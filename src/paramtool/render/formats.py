@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import BadArgument, ParamtoolError, shorten
-from paramtool.records.column import column_of
-from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
+
+if TYPE_CHECKING:
+    from paramtool.records.report import Report
 
 
 class Format(str, Enum):
@@ -30,6 +31,9 @@ class Format(str, Enum):
 FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
+
+COLUMNLESS = (Format.tree, *FOR_CI)
+"""What has lines of its own."""
 
 _OF_SOME = {
     Format.tree: ("inspect", "contents", "checkpoints", "init", "shared", "grad", "diff"),
@@ -67,7 +71,7 @@ def render(
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
-    if format in FOR_PEOPLE and report.totals.people:
+    if format in FOR_PEOPLE and report.totals.people and not report.is_chosen:
         model = ("model",) if report.model is None else ()  # of several models
         report = replace(report, columns=(*model, *report.totals.people))
     if format is Format.table:
@@ -124,6 +128,8 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
 
     A report with statistics or values comes back as it is: no two blocks agree in these.
     """
+    from paramtool.records.column import column_of
+
     totals = report.totals
     if not totals.fold or any(column_of(totals.row, each).pooled == "never" for each in report.columns):
         return report

@@ -1,4 +1,4 @@
-"""What the text will be shown on."""
+"""What the text will be shown on, and how much of it a text takes."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ class Screen:
 
 A_FILE = Screen()
 """A file that takes everything."""
+
+
+def width_of(text: str) -> int:
+    """Return the columns of a terminal that `text` takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

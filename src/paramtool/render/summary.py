@@ -30,6 +30,12 @@ MOST_PATHS = 4
 def summary(report: Report[Any, Any]) -> list[str]:
     """Return the lines below a table: the totals, and how many names are folded into how many lines."""
     lines = _SENTENCES[type(report.totals).__name__](report.totals)
+    if report.others is not None:
+        others = report.others
+        lines.append(
+            f"{counted(others.names, 'other name')} with {counted(others.numel, 'element')},"
+            f" {byte_size(others.nbytes)}"
+        )
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
         is_diff = report.command == "diff"

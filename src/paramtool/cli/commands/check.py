@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paramtool.api.check import check as examine
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
 from paramtool.cli import expectation_options as expected
+from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.model_argument import open_argument
 from paramtool.errors import ParamtoolError
 from paramtool.models.open import spec_catalog
@@ -57,13 +58,25 @@ def check(
     same_as: expected.SameAs = None,
     weights: Annotated[
         str | None,
-        options.weights("Load a checkpoint into a spec or object, replacing the values that init: sets."),
+        options.weights(
+            "Load a checkpoint into a spec or object, replacing the values that init: sets.",
+            panels.rare(panels.MODEL),
+        ),
     ] = None,
     seed: options.Seed = None,
     allow_none: Annotated[
-        bool, typer.Option("--allow-none", help="Accept a MODEL without expectations.")
+        bool,
+        typer.Option(
+            "--allow-none",
+            help="Accept a MODEL without expectations.",
+            rich_help_panel=panels.rare(panels.EXPECT),
+        ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only broken expectations.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Show only broken expectations.", rich_help_panel=panels.OUTPUT),
+    ] = False,
+    columns: Columns = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -91,7 +104,7 @@ def check(
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
     if report.rows or format not in (*FOR_PEOPLE, Format.github):
-        console.write(render(report, format, console.screen()))
+        console.write(render(with_columns(report, columns), format, console.screen()))
     if report.totals.broken:
         raise typer.Exit(BROKEN)
 

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.errors import ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
+from paramtool.records.difference import VALUE_COLUMNS
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
 
 
@@ -37,29 +39,57 @@ def diff(
     exclude: options.Exclude = None,
     values: Annotated[
         bool,
-        typer.Option("--values", help="Compare values too; for a spec, those that init would set."),
+        typer.Option(
+            "--values",
+            help="Compare values too; for a spec, those that init would set.",
+            rich_help_panel=panels.COMPARE,
+        ),
     ] = False,
     atol: Annotated[
         float | None,
-        typer.Option("--atol", min=0, metavar="X", help="Absolute tolerance for --values.  Default: 0."),
+        typer.Option(
+            "--atol",
+            min=0,
+            metavar="X",
+            help="Absolute tolerance for --values.  Default: 0.",
+            rich_help_panel=panels.COMPARE,
+        ),
     ] = None,
     rtol: Annotated[
         float | None,
-        typer.Option("--rtol", min=0, metavar="X", help="Relative tolerance for --values.  Default: 0."),
+        typer.Option(
+            "--rtol",
+            min=0,
+            metavar="X",
+            help="Relative tolerance for --values.  Default: 0.",
+            rich_help_panel=panels.COMPARE,
+        ),
     ] = None,
     weights: Annotated[
         str | None,
-        options.weights("With --values: load a checkpoint into B, or into A if B is not a spec or object."),
+        options.weights(
+            "With --values: load a checkpoint into B, or into A if B is not a spec or object.",
+            panels.rare(panels.COMPARE),
+        ),
     ] = None,
+    columns: Columns = None,
     all: options.All = False,
     set: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value in B, a spec, by its dotted path."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a value in B, a spec, by its dotted path.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
     ] = None,
     arg: Annotated[
         list[str] | None,
         typer.Option(
-            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, as YAML."
+            "--arg",
+            metavar="KEY=VALUE",
+            help="An argument for B, a package.module:object, as YAML.",
+            rich_help_panel=panels.rare(panels.MODEL),
         ),
     ] = None,
     input: options.Input = None,
@@ -77,6 +107,7 @@ def diff(
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
+    _check_columns(columns, values)
     selection = selected_by(pattern, exclude, None, name, module)
     was = open_argument(a, inputs=input, are_optional=True)
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
@@ -95,6 +126,7 @@ def diff(
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)
+    report = with_columns(report, columns)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     fails = not report.totals.loads and not report.totals.selected
@@ -129,6 +161,14 @@ def _check(
         raise ParamtoolError(f"{option} requires --values")
     if not values and weights is not None:
         raise ParamtoolError("--weights requires --values")
+
+
+def _check_columns(columns: str | None, values: bool) -> None:
+    for each in split_columns(columns):
+        if each in VALUE_COLUMNS and not values:
+            raise ParamtoolError(
+                f"the column '{each}' is about values, which are not compared", hint="add --values"
+            )
 
 
 def _tell_of_what_is_left_out(*models: Model) -> None:

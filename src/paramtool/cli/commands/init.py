@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from paramtool.api.initialize import initialize
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import all_rules, open_argument
 from paramtool.cli.output_options import read_target
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
@@ -35,18 +36,29 @@ def init(
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show the plan, but fill nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", "-n", help="Show the plan, but fill nothing.", rich_help_panel=panels.OUTPUT
+        ),
     ] = False,
     seed: options.Seed = None,
     rng: Annotated[
         Rng,
         typer.Option(
-            "--rng", help="One random stream per name, or torch's global generator, as in a plain loop."
+            "--rng",
+            help="One random stream per name, or torch's global generator, as in a plain loop.",
+            rich_help_panel=panels.rare(panels.INITIALIZERS),
         ),
     ] = Rng.streams,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Write safetensors to PATH, block by block."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Write safetensors to PATH, block by block.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
     max_shard_size: Annotated[
         str | None,
@@ -54,9 +66,15 @@ def init(
             "--max-shard-size",
             metavar="SIZE",
             help="With -o: make PATH a folder of files of at most SIZE, e.g. 5GB.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="With -o: replace PATH if it exists.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="With -o: replace PATH if it exists.", rich_help_panel=panels.rare(panels.OUTPUT)
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -65,11 +83,16 @@ def init(
             min=1,
             metavar="N",
             help="With -o: number of threads; it does not change the values.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
         ),
     ] = None,
     values: Annotated[
-        bool, typer.Option("--values", help="Print the values afterwards, as torch does.")
+        bool,
+        typer.Option(
+            "--values", help="Print the values afterwards, as torch does.", rich_help_panel=panels.OUTPUT
+        ),
     ] = False,
+    columns: Columns = None,
     all: options.All = False,
     weights: options.Weights = None,
     set: options.Set = None,
@@ -86,6 +109,7 @@ def init(
     any other rule --output converts the weights.
     """
     format = Format.json if json else format
+    values = values or "values" in split_columns(columns)
     target = read_target(output, max_shard_size, force, jobs)
     if values and target:
         raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
@@ -108,7 +132,7 @@ def init(
         rng=rng.value,
         dry_run=dry_run,
         values=values,
-        digests=format is Format.json,
+        digests=format is Format.json or "sha256" in split_columns(columns),
         output=target,
     )
     _warn_of_norms(report)
@@ -116,7 +140,7 @@ def init(
         report = folded(report)
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
-    console.write(render(report, format, console.screen()))
+    console.write(render(with_columns(report, columns), format, console.screen()))
 
 
 def _warn_of_norms(report: Initialization) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.sharing import Sharing
@@ -30,12 +31,21 @@ def shared(
     type: options.Type = None,
     by_value: Annotated[
         bool,
-        typer.Option("--by-value", help="Also group tensors that share nothing but have the same bytes."),
+        typer.Option(
+            "--by-value",
+            help="Also group tensors that share nothing but have the same bytes.",
+            rich_help_panel=panels.SELECT,
+        ),
     ] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="Exit status 1 if any group is listed, or any aliased one."),
+        typer.Option(
+            "--fail-on",
+            help="Exit status 1 if any group is listed, or any aliased one.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
+    columns: Columns = None,
     seed: options.Seed = None,
     all: options.All = False,
     weights: options.Weights = None,
@@ -64,6 +74,7 @@ def shared(
     for note in selection.notes(row.name for row in layout.listed.rows):
         console.note(note)
     is_folded = format in FOR_PEOPLE and not all
+    report = with_columns(report, columns)
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     sharing = opened.representatives() if opened.expectations else {}
     broken = [*unmet(opened.expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple, Protocol
 
+from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
@@ -71,7 +72,9 @@ def differences(
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
-    found = list(_in_order(rows_a, rows_b, pairs, values))
+    total = sum(pair.now.numel or 0 for pair in pairs.values() if pair.now.tied_to is None)
+    with progress.work("comparison", total if values else None) as advance:
+        found = list(_in_order(rows_a, rows_b, pairs, values, advance))
     modules = whole_modules(found, rows_a, rows_b)
     rows = tuple(_judged(row, modules.get((row.change, row.name)), verdict) for row in found)
     totals = DifferenceTotals(
@@ -187,6 +190,7 @@ def _in_order(
     b: Mapping[str, ParameterRow],
     pairs: Mapping[str, Pair],
     values: ValueComparison | None,
+    advance: progress.Advance,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
     ties: dict[str, list[DifferenceRow]] = {}
@@ -203,6 +207,7 @@ def _in_order(
         if tensor not in seen:  # once, however many names it has
             seen.add(tensor)
             yield from _of_tensor(pair, values)
+            advance(pair.now.numel or 0)
         yield from ties.get(name, ())
     kept = {pair.now.name for pair in pairs.values()}
     for name, row in b.items():
