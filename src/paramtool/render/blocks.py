@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
@@ -26,6 +27,8 @@ class Named(Protocol):
 
 
 Row = TypeVar("Row", bound=Named)
+
+_NUMBERED_MODULE = re.compile(r"[0-9]\.")
 
 
 _NOTHING: dict[str, _Module] = {}
@@ -80,6 +83,8 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
         return []
     identity = identity_of(type(rows[0]))
     modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
+    if not modules and _is_without_numbers(rows):
+        return rows
     roots = _trees(rows)
     signatures = signatures_of(type(rows[0]))
     if signatures is not None and not modules:
@@ -88,6 +93,13 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     lines = [line for root in roots for line in _Walk(modules, identity).lines(root, "")]
     lines.sort(key=attrgetter("place"))
     return [changed(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
+
+
+def _is_without_numbers(rows: Sequence[Any]) -> bool:
+    """Return whether no name has a module with a number, and none of a kind appears twice."""
+    if any(map(_NUMBERED_MODULE.search, {row.name for row in rows})):
+        return False
+    return len({(getattr(row, "kind", ""), row.name) for row in rows}) == len(rows)
 
 
 def _trees(rows: Iterable[Any]) -> Collection[_Module]:

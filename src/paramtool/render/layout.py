@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from paramtool.records.column import Column
 from paramtool.render.breaks import broken, wrapped
@@ -13,6 +14,9 @@ from paramtool.render.tones import BOLD, coded, toned
 
 MARGIN = " "
 """Before each line."""
+
+AT_ONCE = 1_000
+"""Lines that are handed on together."""
 
 
 def laid_out(
@@ -35,8 +39,8 @@ def laid_out(
         lines = _lines(columns, cells, fitted, screen)
     else:
         lines = (line for row in cells for line in _stacked(columns, row, width or 0, screen.color))
-    for line in lines:
-        yield f"{MARGIN}{line}\n"
+    while some := [f"{MARGIN}{line}\n" for line in islice(lines, AT_ONCE)]:
+        yield "".join(some)
     for text in _below(columns, cells, fitted):
         for line in wrapped(text, width) if width else [text]:
             yield f"{MARGIN}{toned(line, 'quiet', screen.color)}\n"
@@ -52,10 +56,11 @@ def _lines(
     rule = ("─" if screen.unicode else "-") * (sum(fitted.widths) + GAP * (len(shown) - 1))
     yield toned(rule, "quiet", screen.color)
     if not (fitted.breaks or screen.color):
-        for row in cells:
-            yield (
-                (" " * GAP).join(_flush(column, row[index], width) for index, column, width in shown).rstrip()
-            )
+        parallel = [
+            _all_flush(column, [row[index] for row in cells], width) for index, column, width in shown
+        ]
+        for line in zip(*parallel, strict=True):
+            yield (" " * GAP).join(line).rstrip()
         return
     for row in cells:
         parts = [broken(column, row[index], width) for index, column, width in shown]
@@ -70,6 +75,14 @@ def _lines(
                     for (index, column, _), text in zip(shown, texts, strict=True)
                 ]
             yield (" " * GAP).join(texts).rstrip()
+
+
+def _all_flush(column: Column, cells: list[str], width: int) -> list[str]:
+    if not "".join(cells).isascii():
+        return [_flush(column, cell, width) for cell in cells]
+    if column.is_numeric:
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
 
 
 def _flush(column: Column, cell: str, width: int) -> str:
