@@ -38,16 +38,13 @@ _NOTHING: dict[str, _Module] = {}
 class _Module:
     """A part of a name: the parts below it, and the row of the name that ends here."""
 
-    __slots__ = ("below", "first", "index", "last", "row", "signature")
-
-    def __init__(self) -> None:
-        self.below = _NOTHING
-        self.row: Any = None
-        self.index = 0
-        self.first = self.last = 0
-        """The places of the first and the last of the rows at or below it, once it is signed."""
-        self.signature: int | None = None
-        """Equal for two modules only if what is below folds alike; None where it takes a look at each."""
+    below: dict[str, _Module] = _NOTHING
+    row: Any = None
+    index = 0
+    first = last = 0
+    """The places of the first and the last of the rows at or below it, once it is signed."""
+    signature: int | None = None
+    """Equal for two modules only if what is below folds alike; None where it takes a look at each."""
 
     def at(self, parts: Sequence[str]) -> _Module:
         """Return the module of a path below, made where it is not there."""
@@ -120,7 +117,12 @@ def _trees(rows: Iterable[Any]) -> Collection[_Module]:
             module = root.at(parts)
         else:
             module = holders[kind].get(holder) or _holder(holder, root, holders[kind])
-        leaf = module.below.get(last) or module.new(last)
+        below = module.below
+        leaf = below.get(last)
+        if leaf is None:
+            if below is _NOTHING:
+                below = module.below = {}
+            leaf = below[last] = _Module()
         leaf.row, leaf.index = row, index
     return roots.values()
 
@@ -147,7 +149,9 @@ def _sign(module: _Module, signature: Signature, known: dict[object, int]) -> No
         else:
             number = signature(inner.row)
             is_certain &= number is not None
-            first, last = min(first, inner.index), max(last, inner.index)
+            index = inner.index
+            first = index if index < first else first
+            last = index if index > last else last
         inside.append((part, number))
     module.first, module.last = first, last
     if is_certain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from paramtool import progress
@@ -202,13 +203,16 @@ def _in_order(
             yield DifferenceRow(change="removed", name=name, was=_described(row), tied_to=row.tied_to)
             continue
         pair = pairs[name]
-        yield from _of_name(pair)
+        if pair.because is not None or _differs_in_kind(pair):
+            yield from _of_name(pair)
         tensor = (pair.was.tensor, pair.now.tensor)
         if tensor not in seen:  # once, however many names it has
             seen.add(tensor)
-            yield from _of_tensor(pair, values)
+            if values is not None or _ASPECTS(pair.was) != _ASPECTS(pair.now):
+                yield from _of_tensor(pair, values)
             advance(pair.now.numel or 0)
-        yield from ties.get(name, ())
+        if ties:
+            yield from ties.get(name, ())
     kept = {pair.now.name for pair in pairs.values()}
     for name, row in b.items():
         if name not in kept:
@@ -220,6 +224,14 @@ def _described(row: ParameterRow) -> str:
     shape = "uninitialized" if row.shape is None else str(list(row.shape))
     kind = {"buffer": " buffer", "tensor": " plain tensor"}.get(row.kind, "")
     return f"{shape} {row.dtype}{kind}{', not persistent' if row.persistent is False else ''}"
+
+
+_ASPECTS = attrgetter("shape", "dtype", "kind", "requires_grad")
+
+
+def _differs_in_kind(pair: Pair) -> bool:
+    was, now = pair.was, pair.now
+    return was.kind != now.kind or was.persistent != now.persistent
 
 
 def _of_pair(pair: Pair, change: str, **fields: Any) -> DifferenceRow:

@@ -29,17 +29,16 @@ class NameNode:
         is_spent: whether it was paired with all that is below it.
     """
 
-    __slots__ = ("around", "below", "is_paired", "is_spent", "is_whole", "key", "path", "signature")
+    below: NameNodes = {}  # noqa: RUF012 - of a tensor, of which there are many; `add` makes another
+    signature = 0
+    is_paired = False
+    is_whole = True
+    is_spent = False
 
     def __init__(self, path: str, around: NameNode | None = None, key: int | None = None) -> None:
         self.path = path
         self.around = around
-        self.below = _EMPTY
         self.key = key
-        self.signature = 0
-        self.is_paired = False
-        self.is_whole = True
-        self.is_spent = False
 
     def inside(self, part: str, path: str | None = None) -> NameNode:
         """Return the node of a part below, made where it is not there.
@@ -58,7 +57,7 @@ class NameNode:
 
     def add(self, part: str, node: NameNode) -> None:
         """Put a node below."""
-        if self.below is _EMPTY:
+        if not self.below:
             self.below = {}
         self.below[part] = node
 
@@ -106,14 +105,13 @@ def _leaves(node: NameNode, is_closed: Callable[[NameNode], bool]) -> list[tuple
     return found
 
 
-_EMPTY: NameNodes = {}
-"""What is below a tensor, of which there are many."""
+_Numbers: TypeAlias = "dict[tuple[int | None, frozenset[tuple[str, int]] | tuple[str, int]], int]"
 
 
 def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNodes, NameNodes]:
     """Return the names of two sides, each with its key, as nodes whose signatures compare."""
     keys: dict[Hashable, int] = {}
-    numbers: dict[tuple[int | None, frozenset[tuple[str, int]]], int] = {}
+    numbers: _Numbers = {}
     roots = _tree(a, keys), _tree(b, keys)
     for root in roots:
         _sign(root, numbers)
@@ -151,15 +149,18 @@ def _module(path: str, root: NameNode, known: dict[str, NameNode]) -> NameNode:
     return found
 
 
-def _sign(node: NameNode, numbers: dict[tuple[int | None, frozenset[tuple[str, int]]], int]) -> int:
+def _sign(node: NameNode, numbers: _Numbers) -> None:
     for each in node.below.values():
         if each.below:
             _sign(each, numbers)
         else:
             each.signature = numbers.setdefault((each.key, _NOTHING), len(numbers))
+    if len(node.below) == 1:  # as of many modules, a Linear without a bias for example
+        ((part, each),) = node.below.items()
+        node.signature = numbers.setdefault((node.key, (part, each.signature)), len(numbers))
+        return
     below = frozenset([(part, each.signature) for part, each in node.below.items()])
     node.signature = numbers.setdefault((node.key, below), len(numbers))
-    return node.signature
 
 
 def namesakes(nodes: Iterable[NameNode], names: Collection[str]) -> Iterator[tuple[NameNode, str, NameNode]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from paramtool.name_parts import last_part
 from paramtool.operations.comparison.name_tree import (
@@ -202,7 +202,7 @@ class _Walk:
         """Count the tensors in a module; modules of one signature have the same."""
         found = self._known.get((node.signature, level))
         if found is None:
-            found = _count(node.leaves(), level)
+            found = _coarser(self._all_contents(node, 0), level) if level else _count(node.leaves(), 0)
             self._room -= len(found)
             if self._room < 0:
                 self._known.clear()
@@ -217,6 +217,16 @@ def _count(leaves: Iterable[tuple[str, NameNode]], level: int) -> Counter[Hashab
     if level == 1:
         return Counter((last_part(name), leaf.key) for name, leaf in leaves)
     return Counter(leaf.key for _, leaf in leaves)
+
+
+def _coarser(contents: Counter[Hashable], level: int) -> Counter[Hashable]:
+    """Return what a later level makes of the names and keys that the first one counts."""
+    found: dict[Hashable, int] = {}
+    named: Any = contents
+    for (name, key), count in named.items():
+        what = (last_part(name), key) if level == 1 else key
+        found[what] = found.get(what, 0) + count
+    return Counter(found)
 
 
 def _in_common(first: Counter[Hashable], second: Counter[Hashable]) -> int:
