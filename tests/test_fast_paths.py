@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,13 +21,15 @@ PARTS = ("h", "0", "1", "2", "3", "x3", "x4", "x5", "mlp", "experts", "w", "b")
 NAMES = st.lists(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4).map(".".join), max_size=6)
 
 
-def _row(name: str, **fields: object) -> ParameterRow:
-    usual = {"type": None, "shape": (2,), "dtype": "float32", "numel": 2, "nbytes": 8, "requires_grad": None}
-    return ParameterRow(name=name, **(usual | fields))
+def _row(name: str, **fields: Any) -> ParameterRow:
+    usual: dict[str, Any] = {"type": None, "shape": (2,), "dtype": "float32", "numel": 2, "nbytes": 8}
+    return ParameterRow(name=name, **{**usual, **fields}, requires_grad=None)
 
 
 @given(NAMES, NAMES, st.integers(1, 4), st.integers(1, 5), st.randoms(use_true_random=False))
-def test_folding_from_counts_is_folding_line_by_line(inner, others, outer, count, random):
+def test_folding_from_counts_is_folding_line_by_line(
+    inner: list[str], others: list[str], outer: int, count: int, random: Random
+) -> None:
     names = [f"m.{i}.e.{j}.{name}" for i in range(outer) for j in range(count) for name in inner] + others
     names = list(dict.fromkeys(names))
     if random.random() < 0.3:
@@ -52,7 +57,9 @@ RULES = st.dictionaries(
 
 
 @given(NAMES, NAMES, st.integers(1, 4), RULES, st.sampled_from(("", "model.")))
-def test_pairing_modules_whole_is_pairing_name_by_name(inner, others, count, rules, prefix):
+def test_pairing_modules_whole_is_pairing_name_by_name(
+    inner: list[str], others: list[str], count: int, rules: dict[str, str], prefix: str
+) -> None:
     names = [f"m.h.{i}.{name}" for i in range(count) for name in inner] + others
     a = {name: PARTS.index(name.rpartition(".")[2]) % 3 for name in names}
     moved = {prefix + ".".join(rules.get(part, part) for part in name.split(".")): a[name] for name in a}
@@ -65,7 +72,7 @@ def test_pairing_modules_whole_is_pairing_name_by_name(inner, others, count, rul
     assert fast == plain
 
 
-def test_a_stack_of_experts_with_every_module_renamed_keeps_its_order():
+def test_a_stack_of_experts_with_every_module_renamed_keeps_its_order() -> None:
     old = {
         f"model.layers.{layer}.mlp.experts.{expert}.{part}.weight": 1
         for layer in range(3)
@@ -87,7 +94,7 @@ CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(
     st.sampled_from(["mean", "nbytes", "name", "tied_to", "count"]),
     st.booleans(),
 )
-def test_a_column_at_once_has_the_cells_of_its_rows(values, column, unicode):
+def test_a_column_at_once_has_the_cells_of_its_rows(values: list[Any], column: str, unicode: bool) -> None:
     if column == "name":
         values = [str(value) for value in values]
     if column in ("nbytes", "count"):
@@ -98,7 +105,7 @@ def test_a_column_at_once_has_the_cells_of_its_rows(values, column, unicode):
     assert column_for_people(rows, column, unicode) == [for_people(row, column, unicode) for row in rows]
 
 
-def test_equal_numbers_that_look_different_stay_so():
+def test_equal_numbers_that_look_different_stay_so() -> None:
     rows = [_row("a", mean=value) for value in (0.0, -0.0, True, 1, 1.0)]
     assert column_for_people(rows, "mean") == ["0", "-0", "True", "1", "1"]
     printed = [_row("a", values=Printed(1, "1")), _row("a", values=None)]
@@ -107,6 +114,6 @@ def test_equal_numbers_that_look_different_stay_so():
 
 
 @given(st.lists(st.text(alphabet="a.:#\x1b\u202eé \n", max_size=6), max_size=5))
-def test_names_that_are_plain_at_one_look_are_shown_as_they_are(names):
+def test_names_that_are_plain_at_one_look_are_shown_as_they_are(names: list[str]) -> None:
     if are_plain(names):
         assert [shown(name) for name in names] == names
