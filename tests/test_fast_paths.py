@@ -27,7 +27,7 @@ def _row(name: str, **fields: Any) -> ParameterRow:
 
 
 @given(NAMES, NAMES, st.integers(1, 4), st.integers(1, 5), st.randoms(use_true_random=False))
-def test_folding_from_counts_is_folding_line_by_line(
+def test_names_without_numbers_fold_as_any_do(
     inner: list[str], others: list[str], outer: int, count: int, random: Random
 ) -> None:
     names = [f"m.{i}.e.{j}.{name}" for i in range(outer) for j in range(count) for name in inner] + others
@@ -45,7 +45,6 @@ def test_folding_from_counts_is_folding_line_by_line(
     ]
     fast = blocks.fold_blocks(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "signatures_of", lambda _: None)
         patch.setattr(blocks, "_is_without_numbers", lambda _: False)
         plain = blocks.fold_blocks(rows)
     assert fast == plain

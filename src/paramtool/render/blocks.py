@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from paramtool.name_parts import MOST_PARTS
 from paramtool.records.constructor import changed
-from paramtool.render.fold import Identity, Signature, identity_of, merged, repeated, signatures_of
+from paramtool.render.fold import Identity, identity_of, merged
 from paramtool.render.names import FEWEST, NUMBERED, runs, span
 
 
@@ -41,10 +40,6 @@ class _Module:
     below: dict[str, _Module] = _NOTHING
     row: Any = None
     index = 0
-    first = last = 0
-    """The places of the first and the last of the rows at or below it, once it is signed."""
-    signature: int | None = None
-    """Equal for two modules only if what is below folds alike; None where it takes a look at each."""
 
     def at(self, parts: Sequence[str]) -> _Module:
         """Return the module of a path below, made where it is not there."""
@@ -82,12 +77,7 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
     if not modules and _is_without_numbers(rows):
         return rows
-    roots = _trees(rows)
-    signatures = signatures_of(type(rows[0]))
-    if signatures is not None and not modules:
-        for root in roots:
-            _sign(root, signatures, {})
-    lines = [line for root in roots for line in _Walk(modules, identity).lines(root, "")]
+    lines = [line for root in _trees(rows) for line in _lines(root, "", modules, identity)]
     lines.sort(key=attrgetter("place"))
     return [changed(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
 
@@ -99,7 +89,7 @@ def _is_without_numbers(rows: Sequence[Any]) -> bool:
     return len({(getattr(row, "kind", ""), row.name) for row in rows}) == len(rows)
 
 
-def _trees(rows: Iterable[Any]) -> Collection[_Module]:
+def _trees(rows: Iterable[Any]) -> Iterable[_Module]:
     """Return the names of each kind of rows as a tree."""
     roots: dict[str, _Module] = {}
     holders: dict[str, dict[str, _Module]] = {}
@@ -135,109 +125,49 @@ def _holder(path: str, root: _Module, known: dict[str, _Module]) -> _Module:
     return found
 
 
-def _sign(module: _Module, signature: Signature, known: dict[object, int]) -> None:
-    """Give a module and those below it their signatures and places; the order of what is below counts."""
-    first, last = sys.maxsize, -1
-    inside: list[object] = []
-    is_certain = module.row is None
+def _lines(module: _Module, path: str, modules: Collection[str], identity: Identity) -> list[_Line]:
+    """Return the lines below `module`, whose own name with a dot is `path`; `modules` are folded rows."""
+    lines = [] if module.row is None else [_Line((), module.row, module.index)]
+    blocks: dict[object, list[tuple[int, str, list[_Line]]]] = {}
     for part, inner in module.below.items():
-        if inner.below:
-            _sign(inner, signature, known)
-            number: object = inner.signature
-            is_certain &= number is not None
-            first, last = min(first, inner.first), max(last, inner.last)
-        else:
-            number = signature(inner.row)
-            is_certain &= number is not None
-            index = inner.index
-            first = index if index < first else first
-            last = index if index > last else last
-        inside.append((part, number))
-    module.first, module.last = first, last
-    if is_certain:
-        module.signature = known.setdefault(tuple(inside), len(known))
-
-
-class _Block(NamedTuple):
-    """A numbered module, and its lines; None where they are like those of an earlier one."""
-
-    number: int
-    part: str
-    module: _Module
-    lines: list[_Line] | None
-
-
-class _Walk:
-    """Writes modules as lines."""
-
-    def __init__(self, modules: Collection[str], identity: Identity) -> None:
-        self._modules = modules
-        self._identity = identity
-
-    def lines(self, module: _Module, path: str) -> list[_Line]:
-        """Return the lines below `module`, whose own name with a dot is `path`."""
-        lines = [] if module.row is None else [_Line((), module.row, module.index)]
-        blocks: dict[object, list[_Block]] = {}
-        keys: dict[tuple[str, int], object] = {}
-        for part, inner in module.below.items():
-            if not (inner.below or self._modules):  # a tensor, as most of them are
-                lines.append(_Line((part,), inner.row, inner.index))
-                continue
-            numbered = NUMBERED.fullmatch(part) if part[-1:].isdigit() else None
-            is_module = inner.below if inner.row is None else f"{path}{part}" in self._modules
-            if not (numbered and is_module):
-                lines.extend(_below(part, self.lines(inner, f"{path}{part}.")))
-                continue
-            key = None if inner.signature is None else keys.get((numbered[1], inner.signature))
-            own = None
-            if key is None:
-                own = self.lines(inner, f"{path}{part}.")
-                key = (numbered[1], tuple(self._alike(line, f"{path}{part}.") for line in own))
-                if inner.signature is not None:
-                    keys[numbered[1], inner.signature] = key
-            blocks.setdefault(key, []).append(_Block(int(numbered[2]), part, inner, own))
-        for same in blocks.values():
-            for run in runs(sorted(same, key=attrgetter("number"))):
-                lines.extend(self._merge(run, path) if len(run) >= FEWEST else self._unmerged(run, path))
-        return lines
-
-    def _alike(self, line: _Line, path: str) -> tuple[object, ...]:
-        return line.name, line.row.count, self._identity(line.row, path)
-
-    def _of(self, block: _Block, path: str) -> list[_Line]:
-        return self.lines(block.module, f"{path}{block.part}.") if block.lines is None else block.lines
-
-    def _unmerged(self, run: list[_Block], path: str) -> list[_Line]:
-        return [line for block in run for line in _below(block.part, self._of(block, path))]
-
-    def _merge(self, run: list[_Block], path: str) -> list[_Line]:
-        first = run[0]
-        prefix = first.part[: len(first.part) - len(str(first.number))]
-        name = f"{prefix}{span(first.number, run[-1].number)}"
-        own, to = f"{path}{first.part}.", f"{path}{name}."
-        if _is_plain(run):
-            return [
-                _Line((name, *line.name), repeated(line.row, len(run), own, to), line.place)
-                for line in self._of(first, path)
+        if not (inner.below or modules):  # a tensor, as most of them are
+            lines.append(_Line((part,), inner.row, inner.index))
+            continue
+        inner_lines = _lines(inner, f"{path}{part}.", modules, identity)
+        numbered = NUMBERED.fullmatch(part) if part[-1:].isdigit() else None
+        is_module = inner.below if inner.row is None else f"{path}{part}" in modules
+        if numbered and is_module:
+            alike = [
+                (line.name, line.row.count, identity(line.row, f"{path}{part}.")) for line in inner_lines
             ]
-        parts = zip(*(self._of(block, path) for block in run), strict=True)
-        return [
-            _Line(
-                (name, *same[0].name),
-                merged([line.row for line in same], own, to),
-                min(line.place for line in same),
-            )
-            for same in parts
-        ]
+            key = (numbered[1], tuple(alike))
+            blocks.setdefault(key, []).append((int(numbered[2]), part, inner_lines))
+        else:
+            lines.extend(_below(part, inner_lines))
+    for same in blocks.values():
+        for run in runs(sorted(same, key=lambda block: block[0])):
+            lines.extend(_merge(run, path) if len(run) >= FEWEST else _unmerged(run))
+    return lines
 
 
-def _is_plain(run: list[_Block]) -> bool:
-    """Return whether the lines of the first block say all: the others have the same, further down."""
-    first = run[0].module
-    return first.signature is not None and all(
-        block.module.signature == first.signature and block.module.first > first.last for block in run[1:]
-    )
+def _unmerged(run: list[tuple[int, str, list[_Line]]]) -> list[_Line]:
+    return [line for _, part, lines in run for line in _below(part, lines)]
 
 
 def _below(part: str, lines: list[_Line]) -> list[_Line]:
     return [_Line((part, *line.name), line.row, line.place) for line in lines]
+
+
+def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
+    (first, part, _), (last, _, _) = run[0], run[-1]
+    prefix = part[: len(part) - len(str(first))]
+    name = f"{prefix}{span(first, last)}"
+    parts = list(zip(*(lines for _, _, lines in run), strict=True))
+    return [
+        _Line(
+            (name, *same[0].name),
+            merged([line.row for line in same], f"{path}{part}.", f"{path}{name}."),
+            min(line.place for line in same),
+        )
+        for same in parts
+    ]

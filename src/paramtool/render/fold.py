@@ -16,8 +16,6 @@ from paramtool.records.moments import pooled_mean, pooled_std
 
 Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
 
-Signature: TypeAlias = "Callable[[Any], tuple[object, ...] | None]"
-
 Row = TypeVar("Row")
 
 _pooled_known: dict[type[Any], list[Column]] = {}
@@ -45,38 +43,6 @@ def identity_of(row: type[Any]) -> Identity:
     return identity
 
 
-def signatures_of(row: type[Any]) -> Signature | None:
-    """Return the function that says the same of two rows only if they are alike in every block.
-
-    It says None of a row with a name in it, which depends on the block, or with a field of which several
-    rows make more than so many times one.  Such a type of rows as a whole has no signatures.
-    """
-    columns = [each for each in columns_of(row).values() if each.pooled != "first"]
-    if any(each.pooled not in ("same", "sum", "path", "never") for each in columns):
-        return None
-    alike = attrgetter(*(each.name for each in columns if each.pooled in ("same", "sum")))
-    others = attrgetter(*(each.name for each in columns if each.pooled in ("path", "never")))
-
-    def signature(row: Any) -> tuple[object, ...] | None:
-        found: tuple[object, ...] = alike(row)
-        return found if others(row).count(None) == count else None
-
-    count = sum(each.pooled in ("path", "never") for each in columns)
-    return signature
-
-
-def repeated(row: Row, times: int, path: str, folded: str) -> Row:
-    """Return what `merged` does of `row` and its like in so many blocks, which have a signature."""
-    record: Any = row
-    sums = {
-        each.name: None if (value := getattr(record, each.name)) is None else value * times
-        for each in columns_of(type(record)).values()
-        if each.pooled == "sum"
-    }
-    found: Row = changed(record, **sums, **_all_moved(record, path, folded))
-    return found
-
-
 def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
     """Return the row that counts all names of `rows`, which are of one type; its `shape` is of one.
 
@@ -86,7 +52,13 @@ def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
         folded: that of all of them.
     """
     first: Any = rows[0]
-    found: Row = changed(first, **pooled(rows), **_all_moved(first, path, folded))
+    columns = columns_of(type(first)).values()
+    moved = {
+        each.name: _moved(getattr(first, each.name), path, folded)
+        for each in columns
+        if each.pooled == "path"
+    }
+    found: Row = changed(first, **pooled(rows), **moved)
     return found
 
 
@@ -117,11 +89,6 @@ def _pooled(column: Column, rows: Sequence[Any]) -> Any:
 def _relative(name: str | None, path: str) -> tuple[bool, str | None]:
     inside = name is not None and name.startswith(path)
     return (inside, name[len(path) :] if inside and name else name)
-
-
-def _all_moved(row: Any, path: str, to: str) -> dict[str, str | None]:
-    columns = columns_of(type(row)).values()
-    return {each.name: _moved(getattr(row, each.name), path, to) for each in columns if each.pooled == "path"}
 
 
 def _moved(name: str | None, path: str, to: str) -> str | None:

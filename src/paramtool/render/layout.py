@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from paramtool.records.column import Column
 from paramtool.render.breaks import broken, wrapped
@@ -14,9 +13,6 @@ from paramtool.render.tones import BOLD, coded, toned
 
 MARGIN = " "
 """Before each line."""
-
-AT_ONCE = 1_000
-"""Lines that are handed on together."""
 
 
 def laid_out(
@@ -39,8 +35,8 @@ def laid_out(
         lines = _lines(columns, cells, fitted, screen)
     else:
         lines = (line for row in cells for line in _stacked(columns, row, width or 0, screen.color))
-    while some := [f"{MARGIN}{line}\n" for line in islice(lines, AT_ONCE)]:
-        yield "".join(some)
+    for line in lines:
+        yield f"{MARGIN}{line}\n"
     for text in _below(columns, cells, fitted):
         for line in wrapped(text, width) if width else [text]:
             yield f"{MARGIN}{toned(line, 'quiet', screen.color)}\n"
