@@ -63,7 +63,7 @@ def paramtool(
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
     # The records of a large model stay until the end; the collector would walk them again and again.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(500_000, 50, 100)
     try:
         handle(interrupt)  # a terminated write removes its temporary file, as an interrupted one does
         sys.unraisablehook = _unraisable

@@ -29,6 +29,9 @@ COLUMNS = ("name", "type", "shape", "dtype", "numel", "nbytes", "requires_grad",
 KIND_COLUMNS = ("kind", "persistent")
 STATISTICS_COLUMNS = ("mean", "std", "min", "max", "norm", "zeros", "nan", "inf", "histogram")
 
+PARAMETER_KINDS = ("parameter", "stored")
+"""The kinds that are listed and counted as parameters: all that a checkpoint stores is."""
+
 MOST_PRINTED = 100
 """Elements of a tensor that is small enough to be printed whole."""
 
@@ -114,7 +117,7 @@ class ParameterRow:
     @property
     def is_parameter(self) -> bool:
         """Whether it is listed and counted as a parameter: all that a checkpoint stores is."""
-        return self.kind in ("parameter", "stored")
+        return self.kind in PARAMETER_KINDS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from paramtool.records.column import Column
 from paramtool.render.breaks import least_width, two_line_width
-from paramtool.render.screen import width_of
+from paramtool.render.screen import widest, width_of
 from paramtool.render.section import lead_of
 
 GAP = 2
@@ -81,8 +81,7 @@ class _Table:
         self._lead = lead_of(columns)
         self._known: dict[int, list[int]] = {}
         self.natural = [
-            max([width_of(column.name), *(width_of(row[index]) for row in cells)])
-            for index, column in enumerate(columns)
+            widest([column.name, *(row[index] for row in cells)]) for index, column in enumerate(columns)
         ]
 
     def without(self, dropped: Collection[int], width: int, lines: int) -> Fitted | None:

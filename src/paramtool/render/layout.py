@@ -52,10 +52,11 @@ def _lines(
     rule = ("─" if screen.unicode else "-") * (sum(fitted.widths) + GAP * (len(shown) - 1))
     yield toned(rule, "quiet", screen.color)
     if not (fitted.breaks or screen.color):
-        for row in cells:
-            yield (
-                (" " * GAP).join(_flush(column, row[index], width) for index, column, width in shown).rstrip()
-            )
+        parallel = [
+            _all_flush(column, [row[index] for row in cells], width) for index, column, width in shown
+        ]
+        for line in zip(*parallel, strict=True):
+            yield (" " * GAP).join(line).rstrip()
         return
     for row in cells:
         parts = [broken(column, row[index], width) for index, column, width in shown]
@@ -70,6 +71,14 @@ def _lines(
                     for (index, column, _), text in zip(shown, texts, strict=True)
                 ]
             yield (" " * GAP).join(texts).rstrip()
+
+
+def _all_flush(column: Column, cells: list[str], width: int) -> list[str]:
+    if not "".join(cells).isascii():
+        return [_flush(column, cell, width) for cell in cells]
+    if column.is_numeric:
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
 
 
 def _flush(column: Column, cell: str, width: int) -> str:

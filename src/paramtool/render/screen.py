@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -22,6 +23,12 @@ class Screen:
 
 A_FILE = Screen()
 """A file that takes everything."""
+
+
+def widest(texts: Sequence[str]) -> int:
+    """Return the columns that the widest of some texts takes; 0 if there are none."""
+    measure = len if "".join(texts).isascii() else width_of
+    return max(map(measure, texts), default=0)
 
 
 def width_of(text: str) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from paramtool.records.column import Column, column_of
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report
 from paramtool.render.bars import LONGEST, bar
-from paramtool.render.cells import for_people, is_use
+from paramtool.render.cells import column_for_people, for_people, is_use
 from paramtool.render.elements import inline
 
 _DECADES = 3
@@ -56,7 +57,8 @@ def lead_of(columns: Sequence[Column]) -> int:
 
 def cells_of(section: Section, unicode: bool = True) -> list[list[str]]:
     """Return the cells of a table, row after row, with the branch of a use and the bar of a number."""
-    cells = [[for_people(row, column, unicode) for column in section.columns] for row in section.rows]
+    columns = [column_for_people(section.rows, column, unicode) for column in section.columns]
+    cells = list(map(list, zip(*columns, strict=True))) if columns else [[] for _ in section.rows]
     lead = lead_of(section.facts)
     for index, row in enumerate(section.rows):
         if is_use(row) and section.facts:
@@ -97,7 +99,14 @@ def _is_shown(column: Column, rows: Sequence[Any]) -> bool:
     if column.shown in ("always", "never"):
         return column.shown == "always"
     is_header = column.shown == "known" and not rows
-    return is_header or any(_says_something(getattr(row, column.name), column.usual) for row in rows)
+    return is_header or any(_says_something(value, column.usual) for value in _different(rows, column.name))
+
+
+def _different(rows: Sequence[Any], name: str) -> Iterator[Any]:
+    """Yield the value of the first row, then each object that rows have there, once."""
+    value_of = attrgetter(name)
+    yield from map(value_of, rows[:1])
+    yield from {id(value): value for value in map(value_of, rows)}.values()
 
 
 def _says_something(value: Any, usual: Sequence[Any]) -> bool:
