@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paramtool import patterns
+from paramtool.audience import at_terminal
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language import limits, yaml_reader
@@ -50,8 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 
 def refusal(text: str, *overrides: str) -> str:
-    """Return the errors of a spec, a line each."""
-    with pytest.raises(ParamtoolError) as caught:
+    """Return the errors of a spec, a line each, as the command line words them."""
+    with at_terminal(), pytest.raises(ParamtoolError) as caught:
         read_spec(Text("model.yaml", text), shipped(), tuple(Override.parse(each) for each in overrides))
     assert caught.value.status == 2
     return str(caught.value)
@@ -460,13 +461,12 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
     (folder / "large").write_bytes(b"# " + b"x" * 5_000_000)
     messages = {
         "her.yaml": "cannot read her.yaml: No such file or directory; did you mean 'here.yaml'?",
-        "folder": "cannot read folder: it is a folder, without a model.safetensors or"
-        " model.safetensors.index.json",
+        "folder": "folder is an empty folder",
         "loop": "cannot read loop: Too many levels of symbolic links",
         "here.yaml/x": "cannot read here.yaml/x: Not a directory",
         "a\0b": r"cannot read a\x00b: embedded null byte",
         "here.yaml": "here.yaml is empty; a spec starts with 'model:'",
-        "binary": "binary: its pickle is broken",
+        "binary": "binary: its pickle ends too early; the file was cut off",
         "torch.pt": "torch.pt is not a zip archive that paramtool can read: it ends without a directory;"
         " it was cut off",
         "utf16": "utf16 is in UTF-16, not UTF-8; 'iconv -f UTF-16 -t UTF-8 utf16' converts it",
