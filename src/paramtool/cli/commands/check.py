@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,25 +12,18 @@ import typer
 from paramtool.api.check import check as examine
 from paramtool.cli import console, options
 from paramtool.cli import expectation_options as expected
-from paramtool.cli.model_argument import open_argument
+from paramtool.cli.model_argument import check_options, named_by_default, open_argument
+from paramtool.cli.several_checks import NothingExpected, check_each, without_errors
 from paramtool.errors import ParamtoolError
+from paramtool.language.text import STDIN
 from paramtool.models.open import spec_catalog
-from paramtool.operations.expectations.findings import sums
-from paramtool.records.expectation import (
-    Expectation,
-    Expectations,
-)
-from paramtool.records.report import Report
+from paramtool.records.expectation import Expectation, Expectations
 from paramtool.render.formats import FOR_PEOPLE, Format, render
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
 
-BROKEN = 1
-
-
-class _NothingExpected(ParamtoolError):
-    """Say that nothing is expected of a model."""
+BROKEN, FAILED = 1, 2
 
 
 def check(
@@ -63,7 +56,9 @@ def check(
     allow_none: Annotated[
         bool, typer.Option("--allow-none", help="Accept a MODEL without expectations.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only broken expectations.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only what is broken: nothing if all is well.")
+    ] = False,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -73,7 +68,7 @@ def check(
     """Check MODEL against its expectations.
 
     Expectations come from expect: in the spec and from options.  Every one is reported; if any is
-    broken, the exit status is 1.
+    broken, the exit status is 1, and 2 if a MODEL cannot be checked, which hides no other.
     """
     typed = {
         "parameters": parameters, "trainable": trainable, "bytes": bytes, "names": names, "frozen": frozen,
@@ -83,45 +78,33 @@ def check(
     format = Format.json if json else format
     is_any = finite or any(typed.values())
     added = expected.read_options(typed, finite, spec_catalog()) if is_any else []
-    chosen: Sequence[str | None] = models or (None,)
-    reports = _each(
-        [partial(open_argument, each, set, seed, arg, input) for each in chosen], added, allow_none, weights
-    )
-    report = _together(reports)
+    check_options(set, input)
+    with console.without_notes() if quiet else nullcontext():
+        chosen = models or [named_by_default()]
+        _refuse_stdin_twice(chosen)
+
+        def check_one(number: int) -> Expectations:
+            return _one(open_argument(chosen[number], set, seed, arg, input), added, allow_none, weights)
+
+        report = check_each([_shown(each) for each in chosen], check_one)
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
+    if format is Format.table or (format in FOR_PEOPLE and len(chosen) == 1):
+        report = without_errors(report)
     if report.rows or format not in (*FOR_PEOPLE, Format.github):
         console.write(render(report, format, console.screen()))
-    if report.totals.broken:
-        raise typer.Exit(BROKEN)
+    if report.totals.broken or report.totals.failed:
+        raise typer.Exit(FAILED if report.totals.failed else BROKEN)
 
 
-def _each(
-    models: Sequence[Callable[[], Model]],
-    added: Sequence[Expectation],
-    allow_none: bool,
-    weights: str | None,
-) -> list[Expectations]:
-    """Return the report of each model; an error in one does not hide those in the next."""
-    reports = []
-    refused: list[ParamtoolError] = []
-    for model in models:
-        try:
-            reports.append(_one(model(), added, allow_none, weights))
-        except ParamtoolError as error:
-            refused.append(error)
-    refused = _hinted_once(refused)
-    for each in refused[:-1]:
-        console.complain(each)
-    if refused:
-        raise refused[-1]
-    return reports
+def _shown(model: str) -> str:
+    """Return what a model that cannot be opened is called."""
+    return "<stdin>" if model == STDIN else model
 
 
-def _hinted_once(refused: list[ParamtoolError]) -> list[ParamtoolError]:
-    """Leave the hint that is the same for all models to the last of them."""
-    repeated = [each for each in refused if isinstance(each, _NothingExpected)][:-1]
-    return [ParamtoolError(each.message) if each in repeated else each for each in refused]
+def _refuse_stdin_twice(models: Sequence[str]) -> None:
+    if models.count(STDIN) > 1:
+        raise ParamtoolError("stdin can be read only once, but - appears twice")
 
 
 def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
@@ -131,19 +114,9 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
         message = f"{model.name} has no expectations"
         if not allow_none:
             hint = "e.g. expect: {parameters: 124M} in the spec, or --parameters 124M"
-            raise _NothingExpected(message, hint=hint)
+            raise NothingExpected(message, hint=hint)
         console.note(message)
     report = examine(model, added, allow_none=allow_none)
     if weights is not None:
         model.listing()  # which compares the names and shapes, whatever is expected
     return report
-
-
-def _together(reports: list[Expectations]) -> Expectations:
-    rows = tuple(row for report in reports for row in report.rows)
-    report = Report("check", reports[0].model, rows, sums(rows), reports[0].columns)
-    if len(reports) == 1:
-        return report
-    return replace(
-        report, model=None, columns=("model", *(each for each in report.columns if each != "model"))
-    )

@@ -82,9 +82,11 @@ def check(
 
 
 def sums(rows: Sequence[ExpectationRow]) -> ExpectationTotals:
-    """Return how many of `rows` hold."""
-    kept = sum(row.holds for row in rows)
-    return ExpectationTotals(expectations=len(rows), kept=kept, broken=len(rows) - kept)
+    """Return how many of `rows` hold, and how many models have an error instead."""
+    checked = [row for row in rows if row.error is None]
+    kept = sum(bool(row.holds) for row in checked)
+    failed = len({row.model for row in rows if row.error is not None})
+    return ExpectationTotals(expectations=len(checked), kept=kept, broken=len(checked) - kept, failed=failed)
 
 
 def _row(expectation: Expectation, finding: Finding, model: str | None) -> ExpectationRow:
