@@ -675,24 +675,6 @@ def test_a_spec_may_name_its_snapshot(folder: Path, run: Run) -> None:
     assert [row["name"] for row in rows(result.stdout) if not row["holds"]] == ["same_as"]
 
 
-def test_the_hook_runs_on_the_files_it_is_given(folder: Path) -> None:
-    """What .pre-commit-hooks.yaml has pre-commit do: the entry, then the names of changed files."""
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    assert {"id", "name", "entry", "language", "files"} <= set(hook)
-    assert (hook["id"], hook["language"]) == ("paramtool-check", "python")
-    pattern = re.compile(hook["files"])
-    assert pattern.search("model.yaml")
-    assert pattern.search("a/model.yml")
-    assert not pattern.search("remodel.yaml")
-    program, *arguments = shlex.split(hook["entry"])
-    assert program == "paramtool"
-    assert execute(*arguments, "model.yaml", "tied.yaml", "plain.yaml", cwd=folder).status == 0
-    (folder / "broken.yaml").write_text(TIED.replace("tie:", "init:").replace("{1.weight: 0.weight}", "[]"))
-    ended = execute(*arguments, "model.yaml", "broken.yaml", cwd=folder)
-    assert ended.status == 1
-    assert "broken.yaml:5:12" in ended.stdout
-
-
 def test_values_that_cannot_be_read_are_named(run: Run, tmp_path: Path) -> None:
     """A tensor without values is neither finite nor broken: the answer names it."""
     path = tmp_path / "w.pt"
