@@ -36,8 +36,10 @@ def open_argument(
         ParamtoolError: if an option is wrong.
     """
     parsed = parse_overrides(overrides or ())
-    model = named_by_default() if model is None else choose(model).name
-    opened = open_model(model, parsed, arguments or (), tell=console.note)
+    choice = choose(model)
+    if choice.reason:
+        console.note(f"MODEL is {choice.name}, from {choice.reason}")
+    opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
     if inputs and (opened.is_buildable or not are_optional):
         from paramtool.language.option_inputs import read_inputs
 
@@ -45,30 +47,6 @@ def open_argument(
     opened = opened if seed is None else opened.with_seed(seed)
     opened.progress = progress_bar
     return opened
-
-
-def named_by_default() -> str:
-    """Return the MODEL that is meant where none was typed, and say which it is.
-
-    Raises:
-        ParamtoolError: if there is none.
-    """
-    choice = choose(None)
-    console.note(f"MODEL is {choice.name}, from {choice.reason}")
-    return choice.name
-
-
-def check_options(overrides: Sequence[str] | None, inputs: Sequence[str] | None) -> None:
-    """Refuse what is wrong with ``--set`` and ``--input`` whatever the model is, before one is opened.
-
-    Raises:
-        ParamtoolError: for the first that is.
-    """
-    parse_overrides(overrides or ())
-    if inputs:
-        from paramtool.language.option_inputs import read_inputs
-
-        read_inputs(inputs, spec_catalog().dtypes)
 
 
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:

@@ -8,6 +8,10 @@ from dataclasses import replace
 from paramtool.cli import console
 from paramtool.errors import Bug, ParamtoolError
 from paramtool.foreign_code import foreign_frames, is_out_of_memory
+from paramtool.language.text import STDIN
+from paramtool.models.default import choose
+from paramtool.models.given import parse_overrides
+from paramtool.models.open import spec_catalog
 from paramtool.operations.expectations.failure import failure_rows
 from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import MACHINE_COLUMNS, ExpectationRow, Expectations
@@ -16,6 +20,30 @@ from paramtool.records.report import Report
 
 class NothingExpected(ParamtoolError):
     """Say that nothing is expected of a model."""
+
+
+def names_of(models: Sequence[str | None]) -> list[str]:
+    """Return what each MODEL is called if it cannot be opened; None is the default one.
+
+    Raises:
+        ParamtoolError: if there is no default, or stdin appears twice.
+    """
+    if models.count(STDIN) > 1:
+        raise ParamtoolError("stdin can be read only once, but - appears twice")
+    return ["<stdin>" if each == STDIN else choose(each).name for each in models]
+
+
+def check_options(overrides: Sequence[str] | None, inputs: Sequence[str] | None) -> None:
+    """Refuse what is wrong with ``--set`` and ``--input`` whatever the models are, before one is opened.
+
+    Raises:
+        ParamtoolError: for the first that is.
+    """
+    parse_overrides(overrides or ())
+    if inputs:
+        from paramtool.language.option_inputs import read_inputs
+
+        read_inputs(inputs, spec_catalog().dtypes)
 
 
 def check_each(names: Sequence[str], check_one: Callable[[int], Expectations]) -> Expectations:

@@ -12,10 +12,14 @@ import typer
 from paramtool.api.check import check as examine
 from paramtool.cli import console, options
 from paramtool.cli import expectation_options as expected
-from paramtool.cli.model_argument import check_options, named_by_default, open_argument
-from paramtool.cli.several_checks import NothingExpected, check_each, without_errors
-from paramtool.errors import ParamtoolError
-from paramtool.language.text import STDIN
+from paramtool.cli.model_argument import open_argument
+from paramtool.cli.several_checks import (
+    NothingExpected,
+    check_each,
+    check_options,
+    names_of,
+    without_errors,
+)
 from paramtool.models.open import spec_catalog
 from paramtool.records.expectation import Expectation, Expectations
 from paramtool.render.formats import FOR_PEOPLE, Format, render
@@ -56,9 +60,7 @@ def check(
     allow_none: Annotated[
         bool, typer.Option("--allow-none", help="Accept a MODEL without expectations.")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show only what is broken: nothing if all is well.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is broken.")] = False,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -67,8 +69,8 @@ def check(
 ) -> None:
     """Check MODEL against its expectations.
 
-    Expectations come from expect: in the spec and from options.  Every one is reported; if any is
-    broken, the exit status is 1, and 2 if a MODEL cannot be checked, which hides no other.
+    Expectations come from expect: in the spec and from options.  Exit status 1 if one is broken, 2 if a
+    MODEL cannot be checked.
     """
     typed = {
         "parameters": parameters, "trainable": trainable, "bytes": bytes, "names": names, "frozen": frozen,
@@ -79,14 +81,13 @@ def check(
     is_any = finite or any(typed.values())
     added = expected.read_options(typed, finite, spec_catalog()) if is_any else []
     check_options(set, input)
+    chosen: Sequence[str | None] = models or (None,)
+
+    def check_one(number: int) -> Expectations:
+        return _one(open_argument(chosen[number], set, seed, arg, input), added, allow_none, weights)
+
     with console.without_notes() if quiet else nullcontext():
-        chosen = models or [named_by_default()]
-        _refuse_stdin_twice(chosen)
-
-        def check_one(number: int) -> Expectations:
-            return _one(open_argument(chosen[number], set, seed, arg, input), added, allow_none, weights)
-
-        report = check_each([_shown(each) for each in chosen], check_one)
+        report = check_each(names_of(chosen), check_one)
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
     if format is Format.table or (format in FOR_PEOPLE and len(chosen) == 1):
@@ -95,16 +96,6 @@ def check(
         console.write(render(report, format, console.screen()))
     if report.totals.broken or report.totals.failed:
         raise typer.Exit(FAILED if report.totals.failed else BROKEN)
-
-
-def _shown(model: str) -> str:
-    """Return what a model that cannot be opened is called."""
-    return "<stdin>" if model == STDIN else model
-
-
-def _refuse_stdin_twice(models: Sequence[str]) -> None:
-    if models.count(STDIN) > 1:
-        raise ParamtoolError("stdin can be read only once, but - appears twice")
 
 
 def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
