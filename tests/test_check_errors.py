@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,9 +14,13 @@ import pytest
 import torch
 from torch import nn
 
+from paramtool.cli.several_checks import check_each
+from paramtool.errors import Bug
+from paramtool.records.expectation import Expectations
 from tests.conftest import Run
 from tests.processes import execute
 from tests.test_check import properties
+from tests.test_terminal_behaviour import is_harmless
 
 FINE = "model: {Linear: [4, 3]}\nexpect: {parameters: 15}\n"
 BROKEN = "model: {Linear: [4, 3]}\nexpect:\n  parameters: 16\n"
@@ -234,3 +239,44 @@ def test_a_file_with_many_errors_has_bounded_rows(run: Run) -> None:
     found = rows(run("check", "many.yaml", "fine.yaml", "--json").stdout)
     assert [row["error"] for row in found[49:51]] == [LINER, "… and 250 more errors"]
     assert (len(found), found[51]["holds"]) == (52, True)
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "json", "jsonl", "csv", "tsv", "github", "junit"])
+def test_hostile_names_in_errors_are_harmless(format: str, run: Run) -> None:
+    """What cannot be opened may be called anything, and a spec may hold anything."""
+    (Path() / "##[error]x.yaml").write_text("model: {'::error::##[x\\e[31m\\u202e': [1]}\n".replace("'", '"'))
+    names = ("##[error]x.yaml", "a\n::error::b", "=1+1", "\x1b[31m", "<b>&.yaml", "\u202e.pt")
+    result = run("check", *names, "fine.yaml", "-f", format)
+    assert result.status == 2
+    assert is_harmless(result.stdout.replace("::error", "") if format == "github" else result.stdout)
+    assert is_harmless(result.stderr)
+    if format == "github":
+        assert [properties(line)["title"] for line in result.stdout.splitlines()[:-1]] == [
+            "paramtool check"
+        ] * 6
+    if format == "junit":
+        cases = list(ElementTree.fromstring(result.stdout).iter("testcase"))
+        assert [case.find("error") is None for case in cases] == [False] * 6 + [True]
+
+
+def test_a_column_may_be_sorted_out_by_a_program(run: Run) -> None:
+    """``holds`` is true, false or null, so that nobody takes an error for a broken expectation."""
+    found = rows(run("check", "fine.yaml", "broken.yaml", "bad.yaml", "--json").stdout)
+    assert [row["holds"] for row in found] == [True, False, None, None]
+
+
+def test_what_is_no_fault_of_a_model_is_not_taken_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory that runs out is an error of the model that took it; a bug of ours ends the run."""
+
+    def fail(error: Exception) -> Callable[[int], Expectations]:
+        def check_one(_: int) -> Expectations:
+            raise error
+
+        return check_one
+
+    report = check_each(["a.yaml"], fail(MemoryError()))
+    assert [(row.model, row.error) for row in report.rows] == [("a.yaml", "out of memory")]
+    assert capsys.readouterr().err == "error: out of memory\n"
+    for error in (Bug("no such state"), ZeroDivisionError()):
+        with pytest.raises(type(error)):
+            check_each(["a.yaml"], fail(error))
