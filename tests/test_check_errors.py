@@ -277,6 +277,5 @@ def test_what_is_no_fault_of_a_model_is_not_taken_for_one(capsys: pytest.Capture
     report = check_each(["a.yaml"], fail(MemoryError()))
     assert [(row.model, row.error) for row in report.rows] == [("a.yaml", "out of memory")]
     assert capsys.readouterr().err == "error: out of memory\n"
-    for error in (Bug("no such state"), ZeroDivisionError()):
-        with pytest.raises(type(error)):
-            check_each(["a.yaml"], fail(error))
+    with pytest.raises(Bug):
+        check_each(["a.yaml"], fail(Bug("no such state")))

@@ -12,7 +12,7 @@ from paramtool.language.text import STDIN
 from paramtool.models.default import choose
 from paramtool.models.given import parse_overrides
 from paramtool.models.open import spec_catalog
-from paramtool.operations.expectations.failure import failure_rows
+from paramtool.operations.expectations.failure import Unanswered, failure_rows
 from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import MACHINE_COLUMNS, ExpectationRow, Expectations
 from paramtool.records.report import Report
@@ -64,7 +64,10 @@ def check_each(names: Sequence[str], check_one: Callable[[int], Expectations]) -
         console.complain(each)
     rows: list[ExpectationRow] = []
     for name, outcome in zip(names, found, strict=True):
-        rows += failure_rows(name, outcome) if isinstance(outcome, ParamtoolError) else outcome.rows
+        if isinstance(outcome, (Report, Unanswered)):
+            rows += outcome.rows
+        if isinstance(outcome, ParamtoolError):
+            rows += failure_rows(name, outcome)
     return _together(names, rows)
 
 

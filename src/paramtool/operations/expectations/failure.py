@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from paramtool.errors import ParamtoolError, Problems
@@ -10,6 +10,14 @@ from paramtool.records.expectation import ExpectationRow
 
 MOST_ERRORS = 50
 """Errors of one model that have a row; the last of more says how many there are."""
+
+
+class Unanswered(Problems):
+    """Carry why some expectations of a model cannot be checked, and what became of the others."""
+
+    def __init__(self, errors: Iterable[ParamtoolError], rows: Sequence[ExpectationRow] = ()) -> None:
+        super().__init__(errors)
+        self.rows = tuple(rows)
 
 
 def failure_rows(model: str | None, error: ParamtoolError) -> Iterator[ExpectationRow]:

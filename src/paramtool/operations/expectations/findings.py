@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
+from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError
+from paramtool.operations.expectations.failure import Unanswered
 from paramtool.operations.expectations.finding import Finding
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
@@ -60,7 +61,7 @@ def check(
         differences: finds how a listing differs from the model of that name, a sentence for each.
 
     Raises:
-        Problems: with every expectation that the model cannot answer.
+        Unanswered: with every expectation that the model cannot answer, and the rows of the others.
     """
     rows = []
     problems: list[ParamtoolError] = []
@@ -77,7 +78,7 @@ def check(
             message = f"cannot check '{each.name}': {error.message}"
             problems.append(CannotAnswer(message, each.place, error.hint))
     if problems:
-        raise Problems(problems)
+        raise Unanswered(problems, rows)
     return Report("check", model.name, tuple(rows), sums(rows), MACHINE_COLUMNS)
 
 
