@@ -279,3 +279,21 @@ def test_what_is_no_fault_of_a_model_is_not_taken_for_one(capsys: pytest.Capture
     assert capsys.readouterr().err == "error: out of memory\n"
     with pytest.raises(Bug):
         check_each(["a.yaml"], fail(Bug("no such state")))
+
+
+def test_every_error_with_this_format_is_an_annotation(run: Run) -> None:
+    """So is that of a model of `diff`, and of an option; in other formats it is on stderr alone."""
+    result = run("diff", "fine.yaml", "bad.yaml", "-f", "github")
+    assert (result.status, result.stderr.count("error: ")) == (2, 2)
+    told = [properties(line) for line in result.stdout.splitlines()]
+    assert [(each["title"], each["file"], each["line"]) for each in told] == [
+        ("paramtool diff", "bad.yaml", "3"), ("paramtool diff", "bad.yaml", "4"),
+    ]  # fmt: skip
+    assert told[0]["message"] == LINER
+    result = run("check", "fine.yaml", "--dtype", "flot32", "-f", "github")
+    (line,) = result.stdout.splitlines()
+    assert properties(line)["message"].startswith("--dtype flot32: 'dtype' of expect")
+    assert run("diff", "fine.yaml", "bad.yaml").stdout == ""
+    Path("many.yaml").write_text("model:\n  Sequential:\n" + "    - Liner\n" * 300)
+    lines = run("diff", "fine.yaml", "many.yaml", "-f", "github").stdout.splitlines()
+    assert (len(lines), properties(lines[-1])["message"]) == (51, "… and 250 more errors")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, singledispatch
 from typing import Any, TypeAlias
 
+from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.expectation import ExpectationRow
@@ -18,6 +19,9 @@ from paramtool.render.difference_text import sentence, verdict
 from paramtool.render.names import shown
 from paramtool.render.repository import repository_path
 from paramtool.render.summary import summary
+
+MOST_ERRORS = 50
+"""Errors that end a command and have an annotation each."""
 
 Locate: TypeAlias = Callable[[str], str]
 """Returns where a file is in its repository."""
@@ -31,6 +35,18 @@ def github(report: Report[Any, Any]) -> Iterator[str]:
     if isinstance(report.totals, DifferenceTotals):
         yield from _judged(report.totals)
     yield from (f"{line}\n" for line in summary(report))
+
+
+def error_annotations(error: ParamtoolError, command: str) -> Iterator[str]:
+    """Yield an annotation for each error that ended `command`, and how many more there are."""
+    errors = error.errors if isinstance(error, Problems) else [error]
+    title = f"paramtool {command}"
+    for each in errors[:MOST_ERRORS]:
+        option = f"{each.place}: " if each.place is not None and each.place.text.is_option else ""
+        message = f"{option}{each.message}{f'; {each.hint}' if each.hint else ''}"
+        yield annotation("error", message, *_where(each.place, repository_path), title)
+    if len(errors) > MOST_ERRORS:
+        yield annotation("error", f"… and {len(errors) - MOST_ERRORS:,} more errors", title=title)
 
 
 def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
