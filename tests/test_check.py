@@ -160,8 +160,7 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
          " string 'all'"),
         ("--dtype", "error: Option '--dtype' requires an argument"),
         ("--nope", "error: No such option: --nope"),
-        ("-f tree", "error: check has no format tree; use one of table, json, jsonl, csv, tsv, markdown,"
-         " github, junit"),
+        ("-f tree", "error: check has no format tree; type: paramtool check "),
         ("missing.yaml", "error: cannot read missing.yaml: No such file or directory"),
     ],
 )  # fmt: skip

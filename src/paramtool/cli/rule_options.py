@@ -12,14 +12,17 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from itertools import takewhile
+from os.path import lexists
 from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completion
+from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
+from paramtool.cli.panels import Panel
 from paramtool.errors import ParamtoolError, Problems, shorten
-from paramtool.initializers.registry.table import TABLE, Option
+from paramtool.initializers.registry.table import BUILT_IN, TABLE, Option
 from paramtool.language.catalog import Catalog
 from paramtool.language.nodes import Mapping, Node, Scalar
 from paramtool.language.nodes import Sequence as List
@@ -37,13 +40,27 @@ _SELECTORS = {
     "--ndim": "ndim", "--name": "name", "--module": "module", "-m": "module",
 }  # fmt: skip
 _WITH = "--with"
+_RARE = ("--eye", "--dirac", "--sparse", "--add", "--mul", "--clamp", "--put")
+"""Initializers that ``--help`` only names."""
+
 _INITIALIZERS = {each.flag: each.option for each in TABLE if each.option}
 _KEYS = {**_SELECTORS, _WITH: _WITH, **{each.flag: each.name for each in TABLE if each.option}}
 """What each option stands for in a rule."""
 
+GAINS = {
+    "linear": "1", "sigmoid": "1", "tanh": repr(5 / 3), "relu": repr(2**0.5), "selu": "0.75",
+    "leaky_relu": repr((2 / (1 + 0.01**2)) ** 0.5),
+}  # fmt: skip
+"""What ``torch.nn.init.calculate_gain`` returns for each nonlinearity."""
 
-def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Show the options of rules in the help and completion of a command; `RuleCommand` reads them."""
+
+def with_rule_options(function: Callable[..., None], *, are_rare: bool = False) -> Callable[..., None]:
+    """Show the options of rules in the help and completion of a command; `RuleCommand` reads them.
+
+    Args:
+        function: the command.
+        are_rare: whether ``--help`` only names them.
+    """
 
     @wraps(function)
     def command(**given: Any) -> None:
@@ -51,24 +68,36 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
 
     # Before Python 3.11 get_type_hints() wraps what has the default None in Optional, which hides the option.
     own = inspect.signature(function, eval_str=True).parameters
+    select = panels.rare(panels.INITIALIZERS) if are_rare else panels.SELECT
     shown = {
-        "pattern": _shown("-p", "--pattern", metavar="REGEX", help="Select names that match REGEX."),
-        "name": _shown("--name", metavar="NAME", help="Select the parameter with exactly this name."),
-        "module": _shown("-m", "--module", metavar="PATH", help="Select what is in a module."),
-        "exclude": _shown("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
+        "pattern": _shown(
+            "-p", "--pattern", metavar="REGEX", help="Select names that match REGEX.", panel=select
+        ),
+        "name": _shown(
+            "--name",
+            metavar="NAME",
+            help="Select the parameter with exactly this name.",
+            panel=panels.rare(select),
+        ),
+        "module": _shown("-m", "--module", metavar="PATH", help="Select what is in a module.", panel=select),
+        "exclude": _shown(
+            "--exclude", metavar="REGEX", help="Leave out names that match REGEX.", panel=select
+        ),
         "type": _shown(
             "-t",
             "--type",
             metavar="CLASS",
-            help="Select tensors owned by modules of CLASS or a subclass.",
+            help="Select what modules of CLASS or a subclass own.",
+            panel=select,
             offered=completion.class_names,
         ),
-        "ndim": _shown("--ndim", metavar="N", help="Select tensors with N dimensions."),
-        **{each.name: _initializer_shown(each.flag, each.option) for each in TABLE if each.option},
+        "ndim": _shown("--ndim", metavar="N", help="Select tensors with N dimensions.", panel=select),
+        **{each.name: _initializer_shown(each.flag, each.option, are_rare) for each in TABLE if each.option},
         "with_": _shown(
             "--with",
             metavar="NAME:KEY=VALUE,…",
-            help="Any initializer, including plugins, with any arguments.",
+            help="Any initializer, plugins too, with any arguments.",
+            panel=panels.rare(panels.INITIALIZERS) if are_rare else panels.INITIALIZERS,
             offered=completion.initializer_names,
         ),
     }
@@ -83,15 +112,23 @@ def with_rule_options(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _shown(*names: str, metavar: str, help: str, offered: Callable[[str], list[str]] | None = None) -> Any:
-    option = typer.Option(*names, metavar=metavar, help=help, autocompletion=offered)
+def _shown(
+    *names: str,
+    metavar: str,
+    help: str,
+    panel: Panel,
+    offered: Callable[[str], list[str]] | None = None,
+) -> Any:
+    option = typer.Option(*names, metavar=metavar, help=help, autocompletion=offered, rich_help_panel=panel)
     return Annotated[str | None, option]
 
 
-def _initializer_shown(flag: str, option: Option) -> Any:
+def _initializer_shown(flag: str, option: Option, is_rare: bool) -> Any:
+    is_rare = is_rare or flag in _RARE
+    panel = panels.rare(panels.INITIALIZERS) if is_rare else panels.INITIALIZERS
     if option.metavar:
-        return _shown(flag, metavar=option.metavar, help=option.help)
-    return Annotated[bool, typer.Option(flag, help=option.help)]
+        return _shown(flag, metavar=option.metavar, help=option.help, panel=panel)
+    return Annotated[bool, typer.Option(flag, help=option.help, rich_help_panel=panel)]
 
 
 class RuleCommand(Command):
@@ -139,6 +176,8 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         given: str | None = value if equals else None
         if given is None and _takes_next(known, queue):
             given = queue.pop(0)
+        if known is not None and known.optional:
+            _refuse_words(option, queue if given is None else [given], word if equals else option)
         may_lack = known is not None and (known.optional or not known.metavar)
         if (given is None and not may_lack) or (given == "" and option not in _SELECTORS):
             raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
@@ -165,6 +204,37 @@ def _takes_next(known: Option | None, queue: list[str]) -> bool:
     if not known.metavar:
         return False
     return not known.optional or _NUMBERS.fullmatch(queue[0]) is not None
+
+
+def _refuse_words(option: str, queue: list[str], written: str) -> None:
+    """Refuse ``--kaiming-normal relu``, whose option takes a number, with the line that says the same.
+
+    Raises:
+        ParamtoolError: if a word that an argument takes, or a nonlinearity, follows.
+    """
+    initializer = _KEYS[option]
+    words = list(takewhile(lambda word: not (word.startswith("-") or lexists(word)), queue))
+    found = {word: key for word in words for key in [_argument_of(initializer, word)] if key is not None}
+    if not found:
+        return
+    typed = (option, *takewhile(found.__contains__, words)) if written == option else (written,)
+    error = ParamtoolError(f"{option} takes a number, got '{shorten(next(iter(found)))}'")
+    if "gain" in found.values():
+        meant: tuple[str, ...] = (option, GAINS[next(iter(found))])
+    else:
+        meant = (_WITH, f"{initializer}:{','.join(f'{key}={word}' for word, key in found.items())}")
+    raise error.mended(typed, meant)
+
+
+def _argument_of(initializer: str, word: str) -> str | None:
+    """Return the argument that takes a word as its value; ``gain`` for a nonlinearity that has one."""
+    for each in BUILT_IN[initializer].arguments:
+        key, _, kinds = each.partition(":")
+        if f"'{word}'" in kinds.partition("=")[0]:
+            return key
+        if key == "gain" and word in GAINS:
+            return key
+    return None
 
 
 def read_rules(typed: Sequence[Typed], catalog: Catalog) -> list[Rule]:

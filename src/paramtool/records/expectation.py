@@ -56,7 +56,7 @@ class ExpectationRow:
     model: str | None
     name: str | None = field(default=None, metadata=NAME)
     holds: bool | None = field(default=None, metadata=column(tone="bad", tones={"True": "good"}))
-    expected: str | None = None
+    expected: str | None = field(default=None, metadata=column(wraps=True))
     found: str | None = field(default=None, metadata=column(wraps=True))
     names: tuple[str, ...] = ()
     value: int | None = None

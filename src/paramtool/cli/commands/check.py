@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paramtool.api.check import check as examine
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
 from paramtool.cli import expectation_options as expected
-from paramtool.cli.model_argument import open_argument
+from paramtool.cli.columns import Columns, with_columns
+from paramtool.cli.model_argument import open_argument, with_weights
 from paramtool.cli.several_checks import (
     NothingExpected,
     check_each,
@@ -54,13 +55,26 @@ def check(
     same_as: expected.SameAs = None,
     weights: Annotated[
         str | None,
-        options.weights("Load a checkpoint into a spec or object, replacing the values that init: sets."),
+        options.weights(
+            "Load a checkpoint into a spec or object, replacing the values that init: sets.",
+            panels.rare(panels.MODEL),
+        ),
     ] = None,
+    strip_prefix: options.StripPrefix = None,
     seed: options.Seed = None,
     allow_none: Annotated[
-        bool, typer.Option("--allow-none", help="Accept a MODEL without expectations.")
+        bool,
+        typer.Option(
+            "--allow-none",
+            help="Accept a MODEL without expectations.",
+            rich_help_panel=panels.rare(panels.EXPECT),
+        ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is broken.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Show only what is broken.", rich_help_panel=panels.OUTPUT),
+    ] = False,
+    columns: Columns = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -84,7 +98,8 @@ def check(
     chosen: Sequence[str | None] = models or (None,)
 
     def check_one(number: int) -> Expectations:
-        return _one(open_argument(chosen[number], set, seed, arg, input), added, allow_none, weights)
+        model = with_weights(open_argument(chosen[number], set, seed, arg, input), weights, strip_prefix)
+        return _one(model, added, allow_none, has_weights=weights is not None)
 
     with console.without_notes() if quiet else nullcontext():
         report = check_each(names_of(chosen), check_one)
@@ -93,14 +108,12 @@ def check(
     if format is Format.table or (format in FOR_PEOPLE and len(chosen) == 1):
         report = without_errors(report)
     if report.rows or format not in (*FOR_PEOPLE, Format.github):
-        console.write(render(report, format, console.screen()))
+        console.write(render(with_columns(report, columns), format, console.screen()))
     if report.totals.broken or report.totals.failed:
         raise typer.Exit(FAILED if report.totals.failed else BROKEN)
 
 
-def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: str | None) -> Expectations:
-    if weights is not None:
-        model = model.with_weights(weights)
+def _one(model: Model, added: Sequence[Expectation], allow_none: bool, *, has_weights: bool) -> Expectations:
     if not (model.expectations or added):
         message = f"{model.name} has no expectations"
         if not allow_none:
@@ -108,6 +121,6 @@ def _one(model: Model, added: Sequence[Expectation], allow_none: bool, weights: 
             raise NothingExpected(message, hint=hint)
         console.note(message)
     report = examine(model, added, allow_none=allow_none)
-    if weights is not None:
+    if has_weights:
         model.listing()  # which compares the names and shapes, whatever is expected
     return report

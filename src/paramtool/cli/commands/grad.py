@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from paramtool.api.gradients import gradients
-from paramtool.cli import console, options
-from paramtool.cli.model_argument import all_rules, open_argument
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, with_columns
+from paramtool.cli.model_argument import all_rules, open_argument, with_weights
 from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.initializers.registry import offers
@@ -32,7 +34,7 @@ MOST_NAMED = 5
 """Parameters that a failure names one by one."""
 
 
-@with_rule_options
+@partial(with_rule_options, are_rare=True)
 def grad(
     context: typer.Context,
     model: options.Network = None,
@@ -43,6 +45,7 @@ def grad(
             "-i",
             metavar="SIZE,…[,FILL]",
             help="An input to the model, e.g. 2,4 or 2,16,randint=1000; repeat for several.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     loss: Annotated[
@@ -51,12 +54,17 @@ def grad(
             "--loss",
             "-l",
             help="Computed from the output y: Σy, its mean, Σy², or Σr·y with a fixed random r.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     steps: Annotated[
         int,
         typer.Option(
-            "--steps", min=1, metavar="N", help="Passes to run, without zeroing gradients in between."
+            "--steps",
+            min=1,
+            metavar="N",
+            help="Passes to run, without zeroing gradients in between.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = 1,
     by_use: Annotated[
@@ -66,13 +74,24 @@ def grad(
             show_default=False,
             help="Split every gradient by use, or none.  Default: only for parameters with several uses,"
             " such as tied ones.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Add the std of each output and of its gradient.")
+        bool,
+        typer.Option(
+            "--layers",
+            help="Add the std of each output and of its gradient.",
+            rich_help_panel=panels.GRADIENTS,
+        ),
     ] = False,
     training: Annotated[
-        bool, typer.Option("--train/--eval", help="Run in training or evaluation mode.")
+        bool,
+        typer.Option(
+            "--train/--eval",
+            help="Run in training or evaluation mode.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
+        ),
     ] = True,
     fail_on: Annotated[
         str | None,
@@ -80,6 +99,7 @@ def grad(
             "--fail-on",
             metavar="VERDICTS",
             help="Exit status 1 if any of none,zero,nan,inf,nonfinite is found.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
     values: Annotated[
@@ -88,12 +108,15 @@ def grad(
             "--values/--no-values",
             show_default=False,
             help="Print small gradients in full.  Default: if all together are small.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
+    columns: Columns = None,
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     seed: options.Seed = None,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     format: Annotated[Format, options.format_of("grad")] = Format.table,
@@ -114,8 +137,7 @@ def grad(
     opened.check_buildable()
     if input:  # which lazy modules take their shapes from as well
         opened = opened.with_inputs(read_inputs(input, spec_catalog().dtypes))
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
     report = gradients(
         opened.initialized(rules),
@@ -128,7 +150,7 @@ def grad(
     )
     for text in report.totals.notes:
         console.note(text)
-    console.write(render(report, format, console.screen()))
+    console.write(render(with_columns(report, columns), format, console.screen()))
     _judge(report.rows, failures)
 
 

@@ -185,9 +185,11 @@ def _finite(_: Expectation, model: Examined) -> Finding:
     if any(row.shape is None for row in rows):
         raise _lazy()
     lacking = [row.name for row in rows if row.nan is None or row.inf is None]
-    if lacking:
-        raise CannotAnswer(f"the values of '{lacking[0]}'{and_more(len(lacking) - 1)} cannot be read")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
+    if lacking and not wrong:  # those that could not be looked at may not be
+        others = f"; the other {len(rows) - len(lacking):,} are finite" if len(lacking) < len(rows) else ""
+        message = f"the values of '{lacking[0]}'{and_more(len(lacking) - 1)} cannot be read{others}"
+        raise CannotAnswer(message)
     found = _all_but(list(wrong), len(rows), "finite")
     return (
         Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names, found.value)

@@ -16,8 +16,7 @@ from torch.nn.parameter import is_lazy
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.elements.elements import BLOCK, outline_indexes
 from paramtool.elements.strided import packed, row_major
-from paramtool.operations.initialization.rule_plan import plan
-from paramtool.operations.initialization.shared_memory import has_overlap
+from paramtool.operations.initialization.rule_plan import has_overlap, plan
 from paramtool.operations.initialization.tensor_stream import TensorStream
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
