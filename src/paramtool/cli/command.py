@@ -8,6 +8,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from paramtool.cli import console
+from paramtool.cli.annotated_errors import annotated_errors
 from paramtool.cli.panels import OTHER, rare
 from paramtool.cli.plain_values import convert_plainly
 from paramtool.cli.progress import progress_bar
@@ -35,7 +36,12 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run it; code of the model's may end nothing early, and print only to stderr."""
-        with console.only_results(), shown_by(progress_bar), foreign_frames():
+        with (
+            annotated_errors(self.name, ctx.params),
+            console.only_results(),
+            shown_by(progress_bar),
+            foreign_frames(),
+        ):
             return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

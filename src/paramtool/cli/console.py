@@ -141,9 +141,24 @@ def write(pieces: Iterable[str]) -> None:
     stdout.flush()
 
 
+_has_notes = True
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Keep notes to ourselves: nothing but errors goes to stderr."""
+    global _has_notes  # noqa: PLW0603 - a process has one stderr
+    before, _has_notes = _has_notes, False
+    try:
+        yield
+    finally:
+        _has_notes = before
+
+
 def note(text: str) -> None:
     """Write one line to stderr that is not an error."""
-    say(f"note: {text}")
+    if _has_notes:
+        say(f"note: {text}")
 
 
 def complain(error: ParamtoolError) -> None:

@@ -168,7 +168,9 @@ def _expectations(totals: ExpectationTotals) -> list[str]:
     outcome = f"{totals.broken:,} broken" if totals.broken else "all kept"
     if totals.broken and totals.kept:
         outcome = f"{totals.kept:,} kept, {outcome}"
-    return [f"{counted(totals.expectations, 'expectation')}: {outcome}"]
+    found = [f"{counted(totals.expectations, 'expectation')}: {outcome}"]
+    failed = [f"{counted(totals.failed, 'model')} cannot be checked"] if totals.failed else []
+    return ["; ".join([*(found if totals.expectations or not failed else ()), *failed])]
 
 
 def noun_of(totals: ParameterTotals) -> str:
