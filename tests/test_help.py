@@ -53,7 +53,7 @@ def test_every_option_is_named_in_the_help(command: str, run: Run) -> None:
     for option in options_of(command):
         name = next(each for each in option.opts if each.startswith("--"))
         assert re.search(rf"(^|[\s,]){name}(\s|$)", usual, re.MULTILINE)
-        entry = re.search(rf"^  (-\w, )?{name}( .*)?(\n {{9,}}.*)*$", whole, re.MULTILINE)
+        entry = re.search(rf"^  (-\w, )?{name}(, --[a-z-]+)?( .*)?(\n {{9,}}.*)*$", whole, re.MULTILINE)
         assert entry
         words = " ".join(entry[0].split())
         assert " ".join(option.help.split()) in words

@@ -338,7 +338,7 @@ def test_folders_of_other_tools_are_named(run: Run, tmp_path: Path) -> None:
             ["a.safetensors", "b.safetensors"],
             "has several checkpoints: a.safetensors (33 B), b.safetensors (33 B); name one",
         ),
-        ("none", [], "it is a folder, without a model.safetensors or model.safetensors.index.json\n"),
+        ("none", [], "none is an empty folder\n"),
     ):
         (tmp_path / name).mkdir()
         for file in files:

@@ -136,15 +136,15 @@ def calls_us() -> nn.Module:
 def test_errors_of_ours_that_their_code_raises_are_theirs(name: str, run: Run) -> None:
     result = run("inspect", f"{__name__}:{name}")
     assert result.status == 2
-    assert result.stderr.startswith(f"error: {__name__}:{name} failed: CannotOpen: ")
+    assert f"error: {__name__}:{name} failed: CannotOpen: " in result.stderr.splitlines()[0]
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("inspect x --seed x", "'--seed': expected an integer, got 'x'"),
+        ("inspect x --seed x", "--seed takes an integer, got 'x'"),
         ("init x --seed -1", "'--seed': must be 0 or more, got '-1'"),
-        ("diff a b --values --atol x", "'--atol': expected a number, got 'x'"),
+        ("diff a b --values --atol x", "--atol takes a number, got 'x'"),
     ],
 )
 def test_numbers_are_refused_in_plain_words(typed: str, said: str, run: Run) -> None:

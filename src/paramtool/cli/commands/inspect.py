@@ -258,12 +258,7 @@ def _tell_of_plain_tensors(report: Listing, module: str | None) -> None:
         console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
 
 
-def _arranged(
-    report: Listing,
-    selection: Selection,
-    buffers: bool,
-    depth: int | None,
-) -> Listing:
+def _arranged(report: Listing, selection: Selection, buffers: bool, depth: int | None) -> Listing:
     """Select the rows and fold deep ones; the totals are those of what was selected."""
     from paramtool.operations.listing import depth as depths
     from paramtool.operations.listing import selection as selections
