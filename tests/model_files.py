@@ -1,4 +1,4 @@
-"""One small file or folder for each kind of MODEL that the README names, made by what usually makes it."""
+"""One small file or folder for each kind of MODEL that the docs name, made by what usually makes it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pickle
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,26 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_distribut
 
 from tests.gguf_file import gguf
 
+LAB = """\
+from torch import Tensor, nn
+
+
+class Net(nn.Module):
+    def __init__(self, width: int = 16, depth: int = 2) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(100, width)
+        self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.head = nn.Linear(width, 100, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        for block in self.blocks:
+            x = x + block(x).relu()
+        return self.head(x)
+"""
+"""The class that README's examples are about: its head is its embedding."""
+
 
 def write_models(folder: Path) -> None:
     """Write all of them to `folder`."""
@@ -26,6 +47,7 @@ def write_models(folder: Path) -> None:
         warnings.simplefilter("ignore")
         _pickled(folder, net)
         _distributed(folder, net)
+    write_lab(folder)
     _others(folder, net)
     _folders(folder, net)
 
@@ -49,6 +71,20 @@ def _distributed(folder: Path, net: nn.Module) -> None:
     save_distributed(state, checkpoint_id=folder / "dcp", no_dist=True)
     writer = HuggingFaceStorageWriter(str(folder / "pieces"), save_distributed=True)
     save_distributed(net.state_dict(), storage_writer=writer, no_dist=True)
+
+
+def write_lab(folder: Path) -> None:
+    """Write the class that README is about, and a checkpoint of it."""
+    (folder / "lab.py").write_text(LAB)
+    names: dict[str, Any] = {}
+    exec(LAB, names)
+    torch.manual_seed(0)
+    net = names["Net"]()
+    optimizer = torch.optim.AdamW(net.parameters())
+    net(torch.arange(8).view(2, 4)).square().mean().backward()
+    optimizer.step()
+    state = {"model": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}
+    torch.save(state, folder / "last.ckpt")
 
 
 def _others(folder: Path, net: nn.Module) -> None:

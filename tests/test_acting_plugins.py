@@ -235,5 +235,6 @@ def test_an_attribute_that_is_no_bool_names_the_plugin(
     assert (result.status, result.stdout) == (2, "")
     assert (
         "error: the attribute 'replaces' of the initializer 'law' of odd.py"
-        f" must be bool, got {shown}; law.replaces = False means that it changes the present values"
+        f" must be bool, got {shown};"
+        " @paramtool.initializer(replaces=False) means that it changes the present values"
     ) in result.stderr

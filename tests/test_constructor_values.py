@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -23,7 +23,8 @@ from torch.utils import dlpack
 
 import paramtool
 from paramtool import Rule
-from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.fill_record import Recording
+from paramtool.network.sketch import Sketch
 from paramtool.tensors import streams
 from paramtool.tensors.fills import run_fills
 from paramtool.tensors.scratch import Scratch
@@ -166,6 +167,8 @@ def test_where_nothing_is_random_the_values_are_those_of_python(deeds: list[tupl
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(any_deed, max_size=6))
+@example([("b", "uniform"), ("a", "copy"), ("b", "clone")])
+@example([("a", "pickle"), ("a", "uniform")])
 def test_random_values_are_those_of_python_or_those_of_the_streams(deeds: list[tuple[str, str]]) -> None:
     """A tensor has Python's values, or those that the same fills draw from a stream; relations hold."""
     expected, found = plain(deeds), drawn(deeds)
@@ -180,10 +183,11 @@ def test_random_values_are_those_of_python_or_those_of_the_streams(deeds: list[t
 
 def last_fill(deeds: list[tuple[str, str]], name: str) -> bool:
     """Return whether `name` ends with a fill of torch's, or a copy of one."""
-    for which, deed in reversed(deeds):
+    for at, (which, deed) in reversed([*enumerate(deeds)]):
         if which == name:
             return deed in FILLS or (
-                deed in {"copy", "script copy", "clone"} and last_fill(deeds, "b" if name == "a" else "a")
+                deed in {"copy", "script copy", "clone"}
+                and last_fill(deeds[:at], "b" if name == "a" else "a")
             )
     return False
 
@@ -265,7 +269,8 @@ def test_a_record_does_not_import_the_compiler() -> None:
     """Watching what scripts do must not load torch's compiler, which takes a second."""
     code = (
         "import sys, torch\n"
-        "from paramtool.network.fill_record import Recording, Sketch\n"
+        "from paramtool.network.fill_record import Recording\n"
+        "from paramtool.network.sketch import Sketch\n"
         "for mode in (Recording, Sketch):\n"
         "    with mode(): torch.nn.LSTM(3, 2)\n"
         "assert 'torch._dynamo' not in sys.modules"
@@ -299,3 +304,35 @@ def test_a_file_has_the_values_of_memory(deed: str, tmp_path: Path, monkeypatch:
     values = {row.name: row.values for row in paramtool.inspect("written_net:net", values=True).rows}
     for name, each in load_file(target).items():
         assert torch.equal(each, torch.tensor(values[name].values))  # type: ignore[union-attr]
+
+
+ASKS: dict[str, Callable[[nn.Module], bool]] = {
+    "device": lambda net: net.weight.device == torch.device("meta"),
+    "type": lambda net: next(net.parameters()).device.type != "cpu",
+    "is_meta": lambda net: bool(net.weight.is_meta),
+    "is_cpu": lambda net: not net.weight.is_cpu,
+    "probe": lambda net: torch.tensor([]).device.type == "meta",  # noqa: ARG005 - as transformers does
+    "default": lambda net: torch.get_default_device().type == "meta",  # noqa: ARG005
+}
+"""How a constructor finds out that it needs no values."""
+
+
+class Asks(nn.Linear):
+    """Fills its bias with sevens, unless there is nothing to fill."""
+
+    def __init__(self, how: str = "device") -> None:
+        super().__init__(2, 3)
+        if not ASKS[how](self):
+            nn.init.constant_(self.bias, 7)
+
+
+@pytest.mark.parametrize("how", ASKS)
+def test_a_constructor_hears_of_no_meta_device(how: str, tmp_path: Path) -> None:
+    """What it does where there are values is what a file has, by law and not from memory."""
+    with Sketch() as sketch:
+        module = Asks(how)
+    assert set(sketch.fills_by_name(module)) == {"weight", "bias"}
+    model = paramtool.open(f"{__name__}:Asks", arguments={"how": how})
+    rule = Rule("constant", {"val": 0}, pattern="weight")
+    paramtool.initialize(model, [rule], output=tmp_path / "w.safetensors")
+    assert load_file(tmp_path / "w.safetensors")["bias"].tolist() == [7, 7, 7]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from paramtool import gradients
-from paramtool.cli.rule_options import Typed, without_narrowing
+from paramtool.cli.typed_rules import Typed, without_narrowing
 from paramtool.operations.listing import gradient_groups
 from paramtool.operations.listing.selection import Selection
 from paramtool.patterns import compile_pattern

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import paramtool
+from paramtool.audience import at_terminal
 from paramtool.errors import Bug, ParamtoolError
 from paramtool.operations.gradients import splits
 from paramtool.operations.gradients.backpropagation import gradients
@@ -510,7 +511,7 @@ def test_what_cannot_run_is_told_with_its_place(
     module: nn.Module, inputs: list[Tensor], message: str, hint: str | None
 ) -> None:
     """The module's path, what it got, torch's message on one line, and what to do."""
-    with pytest.raises(ParamtoolError) as caught:
+    with at_terminal(), pytest.raises(ParamtoolError) as caught:
         gradients(module, inputs, training=True)
     assert re.search(message, caught.value.message)
     assert caught.value.status == 2

@@ -310,3 +310,12 @@ def test_a_killed_command_leaves_the_old_file_or_the_new_one() -> None:
 def test_a_command_that_is_killed_often_never_leaves_a_torn_file() -> None:
     """Fifty kills at random; `tests/test_files_killed.py` has hundreds, between any two system calls."""
     kills(50)
+
+
+def test_a_lazy_parameter_is_refused_with_its_name(run: Run, tmp_path: Path) -> None:
+    """It has no shape to be written with, whether or not a rule fills it."""
+    (tmp_path / "m.yaml").write_text("model: {Sequential: [{LazyLinear: 3}, {Linear: [3, 2]}]}")
+    target = tmp_path / "w.safetensors"
+    result = run("init", str(tmp_path / "m.yaml"), "--name", "1.bias", "--zeros", "-o", str(target))
+    assert (result.status, target.exists()) == (2, False)
+    assert "error: '0.weight' is lazy and has no shape; give the spec an 'input'" in result.stderr

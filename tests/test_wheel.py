@@ -50,7 +50,9 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     source = ROOT / "src"
     files = {path for path in (source / "paramtool").rglob("*") if path.is_file()}
     expected = {path.relative_to(source).as_posix() for path in files if path.suffix != ".pyc"}
-    assert {name for name in names if ".dist-info/" not in name} == expected
+    manual = {name.rpartition("/share/man/man1/")[2] for name in names if ".data/" in name}
+    assert manual == {path.name for path in (ROOT / "man").iterdir()}
+    assert {name for name in names if ".dist-info/" not in name and ".data/" not in name} == expected
     assert {"paramtool/py.typed", "paramtool/language/catalog.json"} <= expected
 
 

@@ -26,7 +26,7 @@ from paramtool.loading.state_dict import is_norm, of_checkpoint
 from paramtool.models.open import open_checkpoint
 from paramtool.models.spec import SpecModel
 from paramtool.network import construction, load_answer
-from paramtool.network.load_answer import ask, is_ordinary, saved, state_of
+from paramtool.network.load_answer import ask, is_ordinary, meta_state, saved, state_of
 from paramtool.network.strict_load import load
 from paramtool.place import Text
 from paramtool.structure.table import TABLE
@@ -269,7 +269,7 @@ def test_the_answer_is_that_of_torch(name: str) -> None:
             assert set(mine.answer.missing) == set(expected.missing), said
             assert set(mine.answer.unexpected) == set(expected.unexpected), said
         if is_ordinary(module):
-            asked = load_answer._answer(load_answer._on_meta(module), state_of(state))
+            asked = load_answer._answer(load_answer._twin(module, "meta"), meta_state(state_of(state)))
             assert (asked.answer.loads, set(asked.answer.sizes)) == (
                 expected.loads,
                 set(mine.answer.sizes),
@@ -359,6 +359,25 @@ def test_an_old_batch_norm_keeps_its_count(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "new.pt")
     with pytest.raises(DoesNotLoad, match=r"lacks '1.num_batches_tracked' \[\]"):
         load(module, open_checkpoint(str(tmp_path / "new.pt")))
+
+
+class Versioned(nn.Linear):
+    """Refuses a state_dict without its version, as torchvision's MNASNet does."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local: Any, *others: Any) -> None:
+        if local.get("version") is None:
+            raise ValueError("which version?")
+        super()._load_from_state_dict(state_dict, prefix, local, *others)
+
+
+def test_code_that_refuses_whatever_the_values_are_refuses() -> None:
+    """A failure that values would not mend is an answer, and not a reason to compare names alone."""
+    module = Versioned(2, 3)
+    assert diff(module.state_dict(), Versioned(2, 3)).totals.loads
+    found = diff(dict(module.state_dict()), Versioned(2, 3)).totals
+    assert (found.loads, found.reasons) == (False, ("ValueError: which version?",))
 
 
 def test_code_that_looks_at_values_gets_them(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from torch import Tensor
 
+import paramtool
 
+
+@paramtool.initializer
 def split_uniform(tensor: Tensor, low: float = 5.0, high: float = 10.0) -> None:
     """Fill with zeros and with large values: w = U(-high, high) · (|w| ≥ low).
 

@@ -11,6 +11,8 @@ a state_dict or an open model, and returns a `Report`:
     diff        how one model differs from another, and whether its state_dict would load
     check       whether expectations hold
 
+`initializer` declares an initializer of your own, for ``--plugin FILE.py``.
+
 A report has ``len()``, iteration over its rows, ``to_dicts()``, and ``str()`` as the table that the
 command prints; `as_text` writes it in any `Format`.  What goes wrong is a `ParamtoolError`; see
 `paramtool.errors` for the tree of them.
@@ -24,11 +26,12 @@ command prints; `as_text` writes it in any `Format`.  What goes wrong is a `Para
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # nothing is imported here: ``python -m`` has not yet let go of the current folder
 if TYPE_CHECKING:
+    from typing import Any
+
     from paramtool.api.check import check
     from paramtool.api.diff import diff
     from paramtool.api.gradients import gradients
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
         UserCodeFailed,
     )
     from paramtool.models.model import Model
+    from paramtool.plugins.initializer import initializer
     from paramtool.records.report import Report
     from paramtool.records.rule import Rule
     from paramtool.render.formats import Format, as_text
@@ -69,6 +73,7 @@ _HOMES = {
     "Report": "records.report",
     "Rule": "records.rule",
     "as_text": "render.formats",
+    "initializer": "plugins.initializer",
 }  # fmt: skip
 
 __all__ = [
@@ -91,6 +96,7 @@ __all__ = [
     "diff",
     "gradients",
     "initialize",
+    "initializer",
     "inspect",
     "open",
     "shared",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from paramtool.api.arguments import check_flags, check_named, check_seed
 from paramtool.api.open import live
 from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
@@ -70,6 +71,11 @@ def gradients(
         ParamtoolError: if there is nothing to run or to differentiate.
         Bug: if the uses of a parameter do not add up to its gradient.
     """
+    check_named("named", named)
+    check_seed(seed)
+    check_flags(by_use=by_use, layers=layers, training=training, values=values)
+    if not (loss is None or isinstance(loss, str) or callable(loss)):
+        raise BadArgument(f"loss must be a name or a function, got {type(loss).__name__}")
     known = [each.value for each in LossFunction]
     if isinstance(loss, str) and loss not in known:
         hint = suggest(loss, known, f"use one of {', '.join(known)}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from itertools import takewhile
 
 import numpy as np
 
+from paramtool import progress
 from paramtool.elements.casts import cast
 from paramtool.elements.digests import digest
 from paramtool.elements.distance import Distance
@@ -14,6 +17,7 @@ from paramtool.elements.dtypes import Array, bits
 from paramtool.elements.elements import CHUNK, Elements
 from paramtool.elements.scratch import Scratch
 from paramtool.elements.threads import run
+from paramtool.errors import NoValues
 from paramtool.records.difference import ValueChange
 
 
@@ -28,6 +32,9 @@ class ChangedValues:
         atol: absolute tolerance.
         rtol: relative tolerance.
         jobs: threads; no number depends on them.
+
+    Attributes:
+        left_out: why the elements of a tensor were not compared, by its name in B.
     """
 
     def __init__(
@@ -38,9 +45,10 @@ class ChangedValues:
         self._atol = atol
         self._rtol = rtol
         self._jobs = jobs
+        self.left_out: dict[str, str] = {}
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the SHA-256 of the named tensors of A and of B.
+        """Return the SHA-256 of the named tensors of A and of B, but of those without values.
 
         Raises:
             ParamtoolError: if elements cannot be read.
@@ -48,11 +56,18 @@ class ChangedValues:
         return self._digests(self._a, a), self._digests(self._b, b)
 
     def change(self, a: str, b: str) -> ValueChange | None:
-        """Return how far tensor `b` in B is from `a` in A, of the same shape; None if close.
+        """Return how far tensor `b` in B is from `a` in A, of the same shape; None if close, or left out.
 
         Raises:
             ParamtoolError: if elements cannot be read, or torch has no cast from one dtype to the other.
         """
+        try:
+            return self._change(a, b)
+        except NoValues as error:
+            self.left_out[b] = error.message
+            return None
+
+    def _change(self, a: str, b: str) -> ValueChange | None:
         if self._are_same(a, b):
             return None
         count = math.prod(self._b.shape(b))
@@ -61,17 +76,29 @@ class ChangedValues:
         def work(start: int) -> None:
             parts[start] = self._distance(a, b, start)
 
-        run(iter(range(0, count, CHUNK)), work, min(self._jobs, -(-count // CHUNK)))
+        self._run(iter(range(0, count, CHUNK)), work, count)
         whole, *others = (parts[start] for start in sorted(parts))
         for part in others:
             whole.merge(part)
         return whole.result() if whole.differing else None
 
     def _are_same(self, a: str, b: str) -> bool:
-        """Return whether dtypes and bytes are equal, reading up to the first block that differs."""
+        """Return whether dtypes and bytes are equal; no chunk is begun once a block differs."""
+        count = math.prod(self._b.shape(b))
         if self._a.dtype(a) != self._b.dtype(b):
-            return not math.prod(self._b.shape(b))
-        return all(_same_bytes(was, now) for was, now in self._blocks(a, b, 0, None))
+            return not count
+        differing: list[int] = []
+
+        def work(start: int) -> None:
+            if not all(_same_bytes(*both) for both in self._blocks(a, b, start, start + CHUNK)):
+                differing.append(start)
+
+        self._run(takewhile(lambda _: not differing, range(0, count, CHUNK)), work, count)
+        return not differing
+
+    def _run(self, starts: Iterator[int], work: Callable[[int], object], count: int) -> None:
+        """Do `work` on chunks of a tensor of `count` elements, on as many threads as there are chunks."""
+        run(starts, work, min(self._jobs, -(-count // CHUNK)))
 
     def _distance(self, a: str, b: str, start: int) -> Distance:
         old, new = self._a.dtype(a), self._b.dtype(b)
@@ -88,10 +115,14 @@ class ChangedValues:
         found: dict[str, str] = {}
 
         def work(name: str) -> None:
-            found[name] = digest(elements.blocks(name))
+            with suppress(NoValues):
+                found[name] = digest(elements.blocks(name))
+            advance(math.prod(elements.shape(name)))
 
-        run(iter(names), work, self._jobs)
-        return {name: found[name] for name in names}
+        total = sum(math.prod(elements.shape(name)) for name in names)
+        with progress.work("digests", total) as advance:
+            run(iter(names), work, self._jobs)
+        return {name: found[name] for name in names if name in found}
 
 
 def _same_bytes(was: Array, now: Array) -> bool:

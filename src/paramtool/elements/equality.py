@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from paramtool import progress
 from paramtool.elements.dtypes import bits, memory_of
 from paramtool.elements.elements import EDGE, Elements
 from paramtool.elements.threads import run
@@ -34,13 +35,22 @@ def equal_values(rows: Iterable[ParameterRow], elements: Elements, *, jobs: int 
     """
     candidates = [row for row in rows if row.tied_to is None and row.kind != "tensor" and row.numel]
     alike = _alike(candidates, lambda row: (row.dtype, row.shape))
-    alike = [each for group in alike for each in _alike(group, lambda row: _outline(elements, row))]
+    outlines: dict[str, bytes] = {}
+
+    def outline(row: ParameterRow) -> None:
+        outlines[row.name] = _outline(elements, row)
+
+    run((row for group in alike for row in group), outline, jobs)
+    alike = [each for group in alike for each in _alike(group, lambda row: outlines[row.name])]
     digests: dict[str, tuple[str, bool]] = {}
 
     def work(row: ParameterRow) -> None:
         digests[row.name] = _digest(elements, row.name)
+        advance(row.numel or 0)
 
-    run((row for group in alike for row in group), work, jobs)
+    candidates = [row for group in alike for row in group]
+    with progress.work("equal values", sum(row.numel or 0 for row in candidates)) as advance:
+        run(iter(candidates), work, jobs)
     groups: list[tuple[str, ...]] = []
     for group in alike:
         by_digest: dict[str, list[str]] = {}

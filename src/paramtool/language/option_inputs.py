@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
+from paramtool.language.dtype_words import torch_word
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence
 from paramtool.language.option_values import read_value
 from paramtool.language.tensors import FILLS, read_tensor
@@ -96,7 +97,7 @@ def _option(tensor: Mapping, part: str, text: Text, example: str) -> None:
             _put(tensor, "low", _scalar(low, text))
         _put(tensor, "high", _scalar(high, text))
     elif word in ("dtype", "fill") and value:
-        _put(tensor, word, _scalar(value, text))
+        _put(tensor, word, _scalar(torch_word(value) if word == "dtype" else value, text))
     elif word in FILLS and not equals:
         _put(tensor, "fill", _scalar(word, text))
     elif not _SIZE.fullmatch(word):

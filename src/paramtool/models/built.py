@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paramtool.audience import worded
 from paramtool.cores import available_cores
-from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.language.tree import TensorNode
-from paramtool.models.model import Model
+from paramtool.models.model import Model, ignore
 from paramtool.models.torch_import import torch_import
+from paramtool.name_parts import prefix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from paramtool.loading.answer import Answer
     from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
+    from paramtool.operations.initialization.stream_elements import StreamElements
+    from paramtool.operations.rules.outline import Outline
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
@@ -33,13 +38,14 @@ class Stream:
     Attributes:
         network: names and shapes, on the meta device.
         fills: what fills each tensor, by its names; None if `loaded` reads it.
-        loaded: yields the elements of a tensor, by its first name; None if `fills` says all.
+        loaded: yields the elements of a stored tensor, by its first name, from one to another; None if
+            `fills` says all.
         warnings: what there is to say after everything was read.
     """
 
     network: Network
     fills: Mapping[str, Fills] | None = None
-    loaded: Callable[[str], Iterator[Tensor]] | None = None
+    loaded: Callable[..., Iterator[Tensor]] | None = None
     warnings: Callable[[], list[str]] = list
 
 
@@ -54,6 +60,8 @@ class BuiltModel(Model):
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         super().__init__(name, tell)
         self._networks: dict[str | None, Network] = {}  # by rng; None is structure
+        self._made: list[StreamElements | None] = []  # one, once it is known
+        self._initialized: BuiltModel | None = None
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Return the live module, built once."""
@@ -79,24 +87,106 @@ class BuiltModel(Model):
         """
         return None
 
+    def outline(self) -> Outline | None:
+        """Return what rules ask of the model, if that is certain without torch."""
+        return None
+
+    def fills(self, outline: Outline, names: Iterable[str]) -> dict[str, Fills]:
+        """Return what the constructors fill tensors with, by their first names; for a model with an outline.
+
+        Raises:
+            Unsure: if the whole model must be built to know it.
+        """
+        raise NotImplementedError
+
+    def _may_stream(self) -> bool:
+        """Return whether values may be made block by block; what is in memory may have been changed since."""
+        return all(key is None for key in self._networks)
+
+    def _stream_elements(self, rules: Sequence[Rule] = ()) -> StreamElements | None:
+        """Return what makes the values after `rules` block by block; None if they must be in memory."""
+        stream = self._whole_stream(bool(rules))
+        if stream is None:
+            return None
+        with torch_import():
+            from paramtool.operations.initialization.stream_elements import stream_elements
+        module = stream.network.module
+        made = stream_elements(
+            module, rules, fills=stream.fills, loaded=stream.loaded, seed=self.seed, warnings=stream.warnings
+        )
+        if made is not None:
+            self._networks.setdefault(None, stream.network)
+        return made
+
+    def _whole_stream(self, rules: bool) -> Stream | None:
+        """Return how the values of every named tensor are made; `stream` may leave out what is not stored."""
+        return self.stream(rules=rules, rng="streams")
+
+    def _streamed(self) -> StreamElements | None:
+        """Return what makes the values block by block; None if they are in memory, or must be."""
+        if not self._may_stream():
+            return None
+        if not self._made:
+            self._made.append(self._stream_elements())
+        return self._made[0]
+
+    @contextmanager
+    def reading(self, advance: Callable[[int], object] = ignore) -> Iterator[None]:
+        """Make values in one thread of torch for each of ours, and say afterwards what was seen in them."""
+        made = self._streamed()
+        if made is None:
+            yield
+            return
+        with torch_import():
+            from paramtool.tensors.one_thread import one_thread
+        made.advance = advance
+        try:
+            with one_thread():
+                yield
+        finally:
+            made.release()
+            made.advance = ignore
+        self.note(*made.warnings())
+
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Return every named tensor of the module, or of a submodule."""
-        built = self.network(values=stats or values)
+        made = self._streamed() if stats or values else None
+        built = self.network(values=(stats or values) and made is None)
         with torch_import():
             from paramtool.network.construction import submodule
             from paramtool.network.listing import parameters
         part = submodule(built.module, module) if module else built.module
-        return parameters(part, stats=stats, values=values, model=self.name, jobs=available_cores())
+        jobs = available_cores()
+        if made is None:
+            return parameters(part, stats=stats, values=values, model=self.name, jobs=jobs)
+        from paramtool.elements.measurement import measured
+
+        listed = parameters(part, model=self.name)
+        lazy = [row.name for row in listed.rows if row.shape is None]
+        ahead = sum(row.nbytes or 0 for row in listed.rows if row.counted) if stats else None
+        with self.progress(ahead) as advance, self.reading(advance):
+            made = made.part(prefix(module)) if module else made
+            return measured(listed, made, stats=stats, values=values, jobs=jobs, missing=lazy)
 
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors are in memory, and which hold the same bytes if that is asked for."""
-        built = self.network(values=by_value)
+        elements = self.elements() if by_value else None
+        built = self.network(values=False)
         with torch_import():
             from paramtool.network.layout import layout_of
-        return layout_of(built.module, model=self.name, by_value=by_value)
+        layout = layout_of(built.module, model=self.name)
+        if elements is None:
+            return layout
+        from paramtool.elements.equality import equal_values
+
+        with self.progress(None) as advance, self.reading(advance):
+            return layout.with_equal(equal_values(layout.readable, elements, jobs=available_cores()))
 
     def elements(self) -> Elements:
-        """Return the elements of the module."""
+        """Return the elements of the module, made when they are read if that is possible."""
+        made = self._streamed()
+        if made is not None:
+            return made
         module = self.network().module
         with torch_import():
             from paramtool.tensors.elements import ModuleElements
@@ -144,7 +234,8 @@ class BuiltModel(Model):
         self.prepare()
         check_forward(self.network(values=False).module)
         if self.inputs is None:
-            hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
+            typed = worded("--input 2,4", "inputs=[...]")
+            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
             raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
@@ -157,66 +248,54 @@ class BuiltModel(Model):
                 else lambda shape: make_target(node, shape, self.dtype, self.seed)
             )
         module = self.network().module
-        return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
+        try:
+            return gradients(
+                module, given.positional, given.named, seed=self.seed, model=self.name, **options
+            )
+        except UserCodeFailed as error:
+            self._point(error)
+            raise
+
+    def _point(self, error: UserCodeFailed) -> None:
+        """Give an error of a pass the line of the spec that its module stands on."""
+        places = self.places() if error.module is not None and error.place is None else None
+        if places is not None:
+            error.place = places.around(error.module or "")
 
     def initialized(self, rules: Sequence[Rule] | None = None) -> BuiltModel:
-        """Return the model after its rules; itself if there are none."""
+        """Return the model after its rules, which run once; itself if there are none."""
+        from paramtool.models.initialized import Initialized
+
         if rules is None:
-            return Initialized(self, self.rules, is_asked=False) if self.rules else self
+            if self.rules and self._initialized is None:
+                self._initialized = Initialized(self, self.rules, is_asked=False)
+            return self._initialized or self
         return Initialized(self, rules, is_asked=True) if rules else self
 
     def check_buildable(self) -> BuiltModel:
         """Return the model itself."""
         return self
 
-    def with_weights(self, name: str) -> Model:
+    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
         """Return the model with a checkpoint loaded into it, in place of the values that rules would fill."""
         from paramtool.models.weights import WithWeights
 
-        return WithWeights(self, name)
+        if not strip:
+            return WithWeights(self, name)
+        from paramtool.loading.prefix import NoPrefix
+        from paramtool.models.part import Part
 
-
-class Wrapped(BuiltModel):
-    """A built model with its values changed; everything else is as in the model it wraps."""
-
-    def __init__(self, inner: BuiltModel) -> None:
-        super().__init__(inner.name, inner._tell)
-        self.inner = inner
-        self.notes = inner.notes
-        self.inputs, self.loss, self.dtype, self.seed = inner.inputs, inner.loss, inner.dtype, inner.seed
-        self.expectations = inner.expectations
-        self.places = inner.places  # type: ignore[method-assign]
-        self.prepare = inner.prepare  # type: ignore[method-assign]
-        self.unfilled = inner.unfilled  # type: ignore[method-assign]
-
-
-class Initialized(Wrapped):
-    """A model with the values that rules leave; they fill the network of the model that it is made of.
-
-    Args:
-        inner: the model that is filled.
-        rules: from top to bottom.
-        is_asked: whether filling is what was asked for.  Otherwise a rule that matches nothing is an
-            error, and no answer.
-    """
-
-    def __init__(self, inner: BuiltModel, rules: Sequence[Rule], *, is_asked: bool) -> None:
-        super().__init__(inner)
-        self._filling = tuple(rules)
-        self._is_asked = is_asked
-
-    def _build(self, values: bool, rng: str) -> Network:
-        built = self.inner.network(values=values, rng=rng)
-        if not values:
-            return built
-        with torch_import():
-            from paramtool.operations.initialization.rule_application import initialize
-            from paramtool.operations.initialization.rule_plan import rule_notes
         try:
-            initialize(built.module, self._filling, seed=self.seed, rng=rng, rng_state=built.rng_state)
-        except NothingMatched as error:
-            if self._is_asked:
-                raise
-            raise ParamtoolError(error.message, error.place, error.hint) from error
-        self.note(*rule_notes(built.module, self._filling))
-        return built
+            return WithWeights(self, name, strip)
+        except NoPrefix as error:
+            try:  # it may be the model that has the prefix
+                inside = Part(self, strip)
+            except NoPrefix:
+                raise error from None
+            return WithWeights(inside, name)
+
+    def without_prefix(self, strip: Sequence[str]) -> Model:
+        """Return the module inside that has all names, such as the one that ``torch.compile`` wraps."""
+        from paramtool.models.part import Part
+
+        return Part(self, strip)

@@ -20,9 +20,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from paramtool.errors import first_line
+from paramtool.foreign_code import is_out_of_memory
 from paramtool.network.filling_calls import is_literal, law_of_call, truncated_normal
-from paramtool.network.free_memory import check_fits
-from paramtool.network.meta_device import on_meta
+from paramtool.network.free_memory import OutOfMemory, check_fits
 from paramtool.network.storage_record import StorageRecord, storage_number
 from paramtool.tensors import streams
 from paramtool.tensors.fills import Fill, Fills, run_fills
@@ -45,9 +46,9 @@ _READING = frozenset(
 )  # fmt: skip
 """What returns values as something else than a tensor."""
 
-_IS_META = vars(torch._C.TensorBase)["is_meta"]
-
 _MOST_LITERAL = 1 << 20  # elements that are kept of a tensor written out
+
+_HINT = "names, shapes and plans need no values; init -o writes them block by block"
 
 _LARGE = 1 << 24
 """Bytes of a tensor that is worth a look at the memory that is free."""
@@ -86,7 +87,7 @@ class Recording(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        result = self._run(func, args, kwargs)
+        result = self._allocate(func, args, kwargs) if self._bounded else self._run(func, args, kwargs)
         if self._bounded and isinstance(result, Tensor) and func in _device_constructors():
             _check_fits(result)
         name = getattr(func, "__name__", "")
@@ -146,6 +147,15 @@ class Recording(TorchFunctionMode):
 
     def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return func(*args, **kwargs)
+
+    def _allocate(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run a call, and refuse in our words what the system gives no memory for."""
+        try:
+            return self._run(func, args, kwargs)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(f"the values do not fit in memory: {first_line(error)}", hint=_HINT) from error
 
     def _fill(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> bool:
         """Record a call that fills by a law or with literal elements; return whether it was one."""
@@ -236,26 +246,6 @@ class _CallsOfCode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-class Sketch(Recording):
-    """Builds structure on the meta device, and knows what every tensor would have been filled with.
-
-    Memory does not grow with the model, so weights of any size can be written block by block.
-    """
-
-    def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        if getattr(func, "__self__", None) is _IS_META:  # whoever asks may leave out what values need
-            self._record.forget(args[0])
-        return on_meta(func, args, kwargs)
-
-    def _literal(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor
-    ) -> Tensor:
-        del result
-        elements: Tensor = func(*args, **{**kwargs, "device": "cpu"})
-        return elements.detach()
-
-
 def _check_fits(tensor: Tensor) -> None:
     if not is_lazy(tensor) and not tensor.is_meta and tensor.nbytes >= _LARGE:
-        hint = "names, shapes and plans need no values; init -o writes them block by block"
-        check_fits("the values", tensor.nbytes, hint=hint)
+        check_fits("the values", tensor.nbytes, hint=_HINT)

@@ -6,27 +6,22 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
-from paramtool.elements.elements import Elements
 from paramtool.elements.equality import equal_values
 from paramtool.network.listing import parameters, state_listing
 from paramtool.records.extent import Extent
-from paramtool.records.layout import EqualValues, Layout
+from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
-from paramtool.tensors.elements import ModuleElements, TensorElements
+from paramtool.tensors.elements import TensorElements
 from paramtool.tensors.extents import extent_of
-from paramtool.tensors.named_tensors import check_values, named_tensors
+from paramtool.tensors.named_tensors import named_tensors
 
 
-def layout_of(module: nn.Module, *, model: str | None = None, by_value: bool = False) -> Layout:
+def layout_of(module: nn.Module, *, model: str | None = None) -> Layout:
     """Return the names of `module`, and where their tensors and modules are.
 
     Args:
         module: any module.
         model: what to call it; by default the module's class name.
-        by_value: find tensors that have the same bytes as well.
-
-    Raises:
-        ValueError: if values are asked for of tensors on the meta device.
     """
     listed = parameters(module, model=model)
     tensors = [named.tensor for named in named_tensors(module)]
@@ -34,11 +29,7 @@ def layout_of(module: nn.Module, *, model: str | None = None, by_value: bool = F
     modules = {
         path: first.setdefault(id(each), path) for path, each in module.named_modules(remove_duplicate=False)
     }
-    layout = Layout(listed, _extents(listed, tensors), modules)
-    if not by_value:
-        return layout
-    check_values(module)
-    return layout.with_equal(_equal(layout, ModuleElements(module)))
+    return Layout(listed, _extents(listed, tensors), modules)
 
 
 def state_layout(state: Mapping[str, Tensor], *, model: str, by_value: bool = False) -> Layout:
@@ -51,7 +42,7 @@ def state_layout(state: Mapping[str, Tensor], *, model: str, by_value: bool = Fa
     """
     listed = state_listing(state, model)
     layout = Layout(listed, _extents(listed, [state[row.name] for row in listed.rows]))
-    return layout.with_equal(_equal(layout, TensorElements(state))) if by_value else layout
+    return layout.with_equal(equal_values(layout.readable, TensorElements(state))) if by_value else layout
 
 
 def _extents(listed: Listing, tensors: Iterable[Tensor]) -> dict[str, Extent]:
@@ -61,8 +52,3 @@ def _extents(listed: Listing, tensors: Iterable[Tensor]) -> dict[str, Extent]:
         if extent is not None:
             found[row.name] = extent
     return found
-
-
-def _equal(layout: Layout, elements: Elements) -> EqualValues:
-    rows = [row for row in layout.listed.rows if row.tensor in layout.extents]
-    return equal_values(rows, elements)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import warnings
 from collections import OrderedDict
@@ -30,6 +31,9 @@ _OWN_LOADS = frozenset(kind._load_from_state_dict for kind in (nn.Module, _NormB
 
 _SIZES = re.compile(r"size mismatch for (.+?): copying a param with shape")
 _OBJECT = re.compile(r'While copying the parameter named "(.+?)", expected torch.Tensor')
+_MOST_ZEROS = 1 << 27
+"""Elements that are made to see whether a load fails for want of values."""
+
 _KEYS = ("Missing key(s)", "Unexpected key(s)")
 
 
@@ -108,14 +112,29 @@ def ask(module: nn.Module, state: StateDict) -> Loaded:
     if is_ordinary(module):
         return Loaded(predicted(state, rows))
     try:
-        twin = _on_meta(module)
-        return _answer(twin, state)
+        return _answer(_twin(module, "meta"), meta_state(state))
     except Exception as error:  # of its own code, or of a deep copy
-        return Loaded(predicted(state, rows), failure=told(error))
+        failure = told(error)
+        if _fails_with_values(module, state, failure):
+            return Loaded(Answer(others=(failure,)), has_run=True)
+        return Loaded(predicted(state, rows), failure=failure)
 
 
-def _answer(twin: nn.Module, state: StateDict) -> Loaded:
-    given = meta_state(state)
+def _fails_with_values(module: nn.Module, state: StateDict, failure: str) -> bool:
+    """Return whether a load of zeros into zeros fails in the same way, so that values do not help."""
+    given = [each for each in state.entries if each.shape is not None]
+    needed = sum(math.prod(each.shape or ()) for each in given)
+    needed += sum(each.tensor.numel() for each in named_tensors(module) if not is_lazy(each.tensor))
+    if needed > _MOST_ZEROS:
+        return False
+    try:
+        _answer(_twin(module, "cpu"), meta_state(state, "cpu"))
+    except Exception as error:
+        return told(error) == failure
+    return False
+
+
+def _answer(twin: nn.Module, given: OrderedDict[str, Any]) -> Loaded:
     keys: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     messages: list[str] = []
     names = [(each.name, each.tensor) for each in named_tensors(twin) if each.is_stored]
@@ -132,9 +151,9 @@ def _answer(twin: nn.Module, state: StateDict) -> Loaded:
     missing, unexpected = keys[-1] if keys else ((), ())
     if not messages:
         missing, unexpected = (), ()  # whatever loaded them forgave them
-    sizes, others = _sorted_out(messages, state, twin)
+    sizes, others = _sorted_out(messages, given, twin)
     sources = {name: copies.sources[id(each)] for name, each in names if id(each) in copies.sources}
-    kept = tuple(name for name, key in sources.items() if key is None and _is_count(twin, name, state))
+    kept = tuple(name for name, key in sources.items() if key is None and _is_count(twin, name, given))
     return Loaded(Answer(missing, unexpected, sizes, others, kept), sources, has_run=True)
 
 
@@ -142,25 +161,23 @@ def _keys(found: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(dict.fromkeys(found.missing_keys)), tuple(dict.fromkeys(found.unexpected_keys))
 
 
-def _is_count(module: nn.Module, name: str, state: StateDict) -> bool:
-    """Return whether `name` counts the batches of a BatchNorm, and `state` has none for it."""
+def _is_count(module: nn.Module, name: str, given: Mapping[str, Any]) -> bool:
+    """Return whether `name` counts the batches of a BatchNorm, and `given` has none for it."""
     is_norm = isinstance(module.get_submodule(parent(name)), _NormBase)
-    known = {each.name for each in state.entries}
-    return is_norm and last_part(name) == "num_batches_tracked" and name not in known
+    return is_norm and last_part(name) == "num_batches_tracked" and not isinstance(given.get(name), Tensor)
 
 
 def _sorted_out(
-    messages: Sequence[str], state: StateDict, module: nn.Module
+    messages: Sequence[str], given: Mapping[str, Any], module: nn.Module
 ) -> tuple[tuple[Misfit, ...], tuple[str, ...]]:
-    shapes = {each.name: each.shape for each in state.entries}
+    shapes = {name: _shape(each) for name, each in given.items() if isinstance(each, Tensor)}
     mine = {each.name: each.tensor for each in named_tensors(module)}
     sizes, others = [], []
     for message in messages:
         found, object_ = _SIZES.match(message), _OBJECT.match(message)
         name = found[1] if found else ""
         if name in shapes and name in mine:
-            now = None if is_lazy(mine[name]) else tuple(mine[name].shape)
-            sizes.append(Misfit(name, shapes[name], now))
+            sizes.append(Misfit(name, shapes[name], _shape(mine[name])))
         elif object_:
             others.append(not_a_tensor(object_[1]))
         elif not message.startswith(_KEYS):
@@ -168,44 +185,48 @@ def _sorted_out(
     return tuple(sizes), tuple(others)
 
 
-def meta_state(state: StateDict) -> OrderedDict[str, Any]:
-    """Return a state_dict of tensors on the meta device; what is not a tensor is an empty dict."""
+def _shape(tensor: Tensor) -> tuple[int, ...] | None:
+    return None if is_lazy(tensor) else tuple(tensor.shape)
+
+
+def meta_state(state: StateDict, device: str = "meta") -> OrderedDict[str, Any]:
+    """Return a state_dict of zeros, or of nothing on the meta device; an object is an empty dict."""
     given: OrderedDict[str, Any] = OrderedDict()
     first: dict[str, Tensor] = {}
     for each in state.entries:
         if each.tensor not in first:
-            first[each.tensor] = _meta(each)
+            first[each.tensor] = _empty(each, device)
         given[each.name] = first[each.tensor]
     given.update((name, {}) for name in state.objects)
     given._metadata = OrderedDict((path, dict(said)) for path, said in state.metadata.items())  # type: ignore[attr-defined]
     return given
 
 
-def _meta(entry: Entry) -> Tensor:
+def _empty(entry: Entry, device: str) -> Tensor:
     dtype = getattr(torch, entry.dtype or "", None)
     kind = dtype if isinstance(dtype, torch.dtype) else torch.float32
     if entry.shape is None:
-        return UninitializedParameter(device="meta", dtype=kind)  # type: ignore[call-arg]
-    return torch.empty(entry.shape, dtype=kind, device="meta")
+        return UninitializedParameter(device=device, dtype=kind)  # type: ignore[call-arg]
+    return torch.zeros(entry.shape, dtype=kind, device=device)
 
 
-def _on_meta(module: nn.Module) -> nn.Module:
-    """Return a copy of `module` with all of its tensors on the meta device; ties stay."""
+def _twin(module: nn.Module, device: str) -> nn.Module:
+    """Return a copy of `module` with zeros for its tensors, or nothing on the meta device; ties stay."""
     memo: dict[int, Any] = {}
     for each in named_tensors(module):
         if id(each.tensor) not in memo:
-            memo[id(each.tensor)] = _without_values(each.tensor)
+            memo[id(each.tensor)] = _without_values(each.tensor, device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes that are deprecated
         return copy.deepcopy(module, memo)
 
 
-def _without_values(tensor: Tensor) -> Tensor:
+def _without_values(tensor: Tensor, device: str) -> Tensor:
     if isinstance(tensor, UninitializedBuffer):
-        return UninitializedBuffer(device="meta", dtype=tensor.dtype)  # type: ignore[call-arg]
+        return UninitializedBuffer(device=device, dtype=tensor.dtype)  # type: ignore[call-arg]
     if isinstance(tensor, UninitializedParameter):
-        return UninitializedParameter(device="meta", dtype=tensor.dtype)  # type: ignore[call-arg]
-    empty = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+        return UninitializedParameter(device=device, dtype=tensor.dtype)  # type: ignore[call-arg]
+    empty = torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(empty, requires_grad=tensor.requires_grad)
     return empty

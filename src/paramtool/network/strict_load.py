@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from paramtool.audience import worded
 from paramtool.errors import DoesNotLoad, ParamtoolError, UserCodeFailed, shorten, told
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.loading.state_dict import StateDict, of_checkpoint
@@ -71,7 +72,9 @@ class LoadedValues:
         self.targets = list(_targets(module, stored, loaded))
         if loaded.failure is not None and any(each.tensor.is_meta for each in self.targets):
             what = f"loading into {type(module).__name__} needs values: {loaded.failure}"
-            raise UserCodeFailed(what, hint="ask for --stats or --values")
+            raise UserCodeFailed(
+                what, hint=worded("ask for --stats or --values", "ask for stats=True or values=True")
+            )
         problems = [*lossy(self.targets, stored, checkpoint.name)]
         if loaded.failure is None:  # else its own code says so while it loads
             problems = [*wrong(loaded.answer, self.targets, checkpoint), *problems]
@@ -91,7 +94,7 @@ class LoadedValues:
         is_kept = not self._kept.isdisjoint(target.names)
         return not nn.parameter.is_lazy(target.tensor) and (bool(target.found) or is_kept)
 
-    def blocks(self, name: str) -> Iterator[Tensor]:
+    def blocks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
         """Yield the elements of the tensor of that first name, in the module's dtype, as `Elements` does.
 
         Raises:
@@ -100,9 +103,10 @@ class LoadedValues:
         target = self._by_name[name]
         if not target.found:  # the count of a BatchNorm, which an old file lacks
             own = target.tensor
-            yield torch.zeros(own.numel(), dtype=own.dtype) if own.is_meta else own.detach().reshape(-1)
+            whole = torch.zeros(own.numel(), dtype=own.dtype) if own.is_meta else own.detach().reshape(-1)
+            yield whole[start:stop]
             return
-        for stored in self._elements.blocks(target.found[0]):
+        for stored in self._elements.blocks(target.found[0], start, stop):
             block = stored.to(target.tensor.dtype)
             if block.is_floating_point() and name not in self._not_finite and not _is_finite(block):
                 self._not_finite.add(name)

@@ -1,7 +1,8 @@
 """One Python file of initializers, as ``--plugin FILE`` names it: read without running it, and run.
 
-An initializer is a function ``(tensor, **options)`` that fills its tensor in place.  With the attribute
-``replaces = False`` it is given the present values, and changes some; else NaN, all of which it replaces.
+An initializer is a function ``(tensor, **options)`` that fills its tensor in place.  With
+``@paramtool.initializer(replaces=False)``, or the attribute ``replaces = False``, it is given the present
+values, and changes some; else NaN, all of which it replaces.
 """
 
 from __future__ import annotations
@@ -18,14 +19,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TypeVar
 
-from paramtool.errors import ParamtoolError, UserCodeFailed, told
+from paramtool.errors import BadArgument, ParamtoolError, UserCodeFailed, told
 from paramtool.foreign_code import foreign_code
 from paramtool.place import Place, Text
 from paramtool.plugins import source
+from paramtool.plugins.initializer import FIRST
 from paramtool.plugins.offer import RENAME
-
-FIRST = "tensor"
-"""What the first parameter of a function is called that is an initializer."""
 
 Found = TypeVar("Found")
 
@@ -143,8 +142,13 @@ def _import(file: str) -> ModuleType:
         message = f"the plugin {file} cannot be imported: {told(error)}"
         return UserCodeFailed(message, _raised_at(error, file))
 
-    with foreign_code(blame):
-        spec.loader.exec_module(module)
+    try:
+        with foreign_code(blame):
+            spec.loader.exec_module(module)
+    except BadArgument as error:  # the decorator's, which says what is wrong but not where
+        del sys.modules[name]
+        message = f"the plugin {file} cannot be imported: {error.message}"
+        raise UserCodeFailed(message, _raised_at(error, file), error.hint) from error
     return module
 
 

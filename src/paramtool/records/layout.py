@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from paramtool.records.extent import Extent
-from paramtool.records.parameter import Listing
+from paramtool.records.parameter import Listing, ParameterRow
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Layout:
     extents: Mapping[str, Extent] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     equal: EqualValues | None = None
+
+    @property
+    def readable(self) -> list[ParameterRow]:
+        """The rows of tensors that have memory, and so elements to compare."""
+        return [row for row in self.listed.rows if row.tensor in self.extents]
 
     def with_equal(self, equal: EqualValues) -> Layout:
         """Return the layout with what holds the same bytes."""

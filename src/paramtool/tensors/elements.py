@@ -13,7 +13,7 @@ from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.elements.elements import BLOCK, outline_indexes
 from paramtool.elements.files import FileElements
 from paramtool.elements.strided import boxes, packed
-from paramtool.errors import ParamtoolError
+from paramtool.errors import NoValues, ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of, tensor_of
@@ -25,7 +25,7 @@ class TensorElements:
     """The elements of live tensors by name."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = {name: tensor.detach() for name, tensor in tensors.items()}
+        self._tensors = {name: each.detach() for name, each in tensors.items() if isinstance(each, Tensor)}
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.
@@ -62,7 +62,7 @@ class TensorElements:
         tensor = self._tensors[name]
         lack = lack_of_values(tensor)
         if lack:
-            raise ParamtoolError(f"'{name}' {lack}" if name else f"a tensor {lack}")
+            raise NoValues(f"'{name}' {lack}" if name else f"a tensor {lack}")
         return dense(tensor)
 
     def outline(self, name: str) -> Array:
@@ -73,7 +73,9 @@ class TensorElements:
         """
         tensor = self._readable(name)
         for dimension, kept in enumerate(outline_indexes(tuple(tensor.shape))):
-            tensor = tensor.index_select(dimension, torch.tensor(kept, device=tensor.device))
+            tensor = tensor.index_select(
+                dimension, torch.tensor(kept, dtype=torch.int64, device=tensor.device)
+            )
         return array_of(tensor.reshape(-1))[0].reshape(tensor.shape)
 
 
@@ -93,14 +95,14 @@ class StoredTensors:
         self._stored = checkpoint.by_name
         self._elements = FileElements(checkpoint, block=streams.BLOCK)
 
-    def blocks(self, name: str) -> Iterator[Tensor]:
-        """Yield flat blocks of `streams.BLOCK` elements; each is good until the next.
+    def blocks(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
+        """Yield flat blocks of `streams.BLOCK` elements from `start` on; each is good until the next.
 
         Raises:
             ParamtoolError: if the elements cannot be read.
         """
         dtype = torch_dtype(self._stored[name])
-        return (tensor_of(block, dtype) for block in self._elements.blocks(name))
+        return (tensor_of(block, dtype) for block in self._elements.blocks(name, start, stop))
 
 
 def whole(checkpoint: Checkpoint, stored: Stored) -> Tensor:

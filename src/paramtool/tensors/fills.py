@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -67,6 +67,15 @@ class Fills(NamedTuple):
         return any(step.random for step in self.steps)
 
 
+Filler = Callable[[Tensor, int], None]
+"""Fills a flat part of a tensor, whose first element has the number that follows."""
+
+SMALLEST_PART = 16
+"""Elements that ``normal_`` draws together: a part begins at a multiple of it, and has as many or more."""
+
+_IN_PARTS = (*CONSTANT, "", "uniform_", "normal_", "add_", "sub_", "mul_", "div_", "clamp_")
+
+
 def run_fills(fills: Fills, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
     """Fill block `number` of a tensor by `fills`.
 
@@ -79,14 +88,29 @@ def run_fills(fills: Fills, block: Tensor, number: int, seed: int, scratch: Scra
         seed: what decides the streams, together with their names.
         scratch: room to draw in.
     """
-    first = number * streams.BLOCK
-    if not fills.random:
-        for fill in fills.steps:
-            fill.run(block, first, None)
-        return
-    drawn = scratch.draw_for(block)
-    generator = streams.stream(seed, fills.name, number)
-    for fill in fills.steps:
-        fill.run(drawn, first, generator)
-    if drawn is not block:
-        block.copy_(drawn)
+    filler(fills, number, seed, scratch)(block, number * streams.BLOCK)
+
+
+def filler(fills: Fills, number: int, seed: int, scratch: Scratch) -> Filler:
+    """Return what fills block `number`: the whole of it, or part after part if `fills` come in parts."""
+    generator = streams.stream(seed, fills.name, number) if fills.random else None
+
+    def fill(part: Tensor, first: int) -> None:
+        drawn = part if generator is None else scratch.draw_for(part)
+        for each in fills.steps:
+            each.run(drawn, first, generator)
+        if drawn is not part:
+            part.copy_(drawn)
+
+    return fill
+
+
+def come_in_parts(fills: Fills, numel: int) -> bool:
+    """Return whether filling part after part, each of `SMALLEST_PART` or more, draws the same numbers.
+
+    It does for methods that take their random numbers in the order of the elements.  Two draws on one
+    tensor would take turns, and one on a few elements would have parts that are too small.
+    """
+    random = [each for each in fills.steps if each.random]
+    whole = all(each.start == 0 and each.stop >= numel for each in random)
+    return len(random) < 2 and whole and all(each.method in _IN_PARTS for each in fills.steps)

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,10 +37,11 @@ def stream(seed: int, name: str, block: int = 0) -> torch.Generator:
     """
     key = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogatepass")).digest()
     words = hashlib.shake_256(key + struct.pack("<Q", block)).digest(4 * _WORDS)
-    generator = torch.Generator()
     state = bytearray(_template())
     _HEAD.pack_into(state, 0, int.from_bytes(key[:8], "little"), 1, 1, 0)
-    struct.pack_into(f"<{_WORDS}Q", state, _HEAD.size, *struct.unpack(f"<{_WORDS}I", words))
+    held = np.frombuffer(state, "<u8", _WORDS, _HEAD.size)
+    held[:] = np.frombuffer(words, "<u4")
+    generator = torch.Generator()
     generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
     return generator
 

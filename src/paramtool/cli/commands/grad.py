@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paramtool.api.gradients import gradients
-from paramtool.cli import completion, console, options
+from paramtool.cli import completion, console, options, panels
+from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.failures import Failures
-from paramtool.cli.model_argument import all_rules, open_argument
-from paramtool.cli.rule_options import RULES, Narrowing, read_rules, with_rule_options, without_narrowing
+from paramtool.cli.model_argument import all_rules, open_argument, with_weights
+from paramtool.cli.rule_options import RULES, with_rule_options
+from paramtool.cli.typed_rules import Narrowing, read_rules, without_narrowing
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from paramtool.records.gradient import Gradients
 
 
-@with_rule_options
+@partial(with_rule_options, are_rare=True)
 def grad(
     context: typer.Context,
     model: options.Network = None,
@@ -40,6 +43,7 @@ def grad(
             metavar="SIZE,…[,FILL]|FILE",
             help="An input to the model, e.g. 2,4 or 2,16,randint=1000, or the tensors of a .pt,"
             " .safetensors or .npz file; repeat for several.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     loss: Annotated[
@@ -51,6 +55,7 @@ def grad(
             help="Computed from the output y: sum (Σy), mean, square (Σy²), projection (Σr·y with a fixed"
             " random r); or from y and a target: cross_entropy, nll, mse, l1, smooth_l1, bce_with_logits."
             "  Default: that of the spec, else sum.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     target: Annotated[
@@ -60,12 +65,17 @@ def grad(
             metavar="FILE|FILL",
             help="What the loss compares the output with: a file, or a fill such as randint=10 or zeros."
             "  Default: random, from the seed.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     steps: Annotated[
         int,
         typer.Option(
-            "--steps", min=1, metavar="N", help="Passes to run, without zeroing gradients in between."
+            "--steps",
+            min=1,
+            metavar="N",
+            help="Passes to run, without zeroing gradients in between.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = 1,
     by_use: Annotated[
@@ -75,13 +85,24 @@ def grad(
             show_default=False,
             help="Split every gradient by use, or none.  Default: only for parameters with several uses,"
             " such as tied ones.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Add the std of each output and of its gradient.")
+        bool,
+        typer.Option(
+            "--layers",
+            help="Add the std of each output and of its gradient.",
+            rich_help_panel=panels.GRADIENTS,
+        ),
     ] = False,
     training: Annotated[
-        bool, typer.Option("--train/--eval", help="Run in training or evaluation mode.")
+        bool,
+        typer.Option(
+            "--train/--eval",
+            help="Run in training or evaluation mode.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
+        ),
     ] = True,
     fail_on: Annotated[
         str | None,
@@ -90,6 +111,7 @@ def grad(
             metavar="VERDICT|CONDITION,…",
             help="Exit status 1 if a parameter is none, zero, nan, inf, nonfinite, vanishing or exploding,"
             " or a condition holds, e.g. 'ratio<1e-6'.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
     only: Annotated[
@@ -99,6 +121,7 @@ def grad(
             metavar="REGEX",
             help="Show the parameters whose names match REGEX.  (--pattern starts a rule.  A --name or"
             " --module that no initializer follows shows these too.)",
+            rich_help_panel=panels.SELECT,
         ),
     ] = None,
     sort: Annotated[
@@ -108,12 +131,23 @@ def grad(
             metavar="FIELD",
             autocompletion=completion.gradient_fields,
             help="Sort by a column: largest first, or A to Z.",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
+    reverse: Annotated[
+        bool,
+        typer.Option("--reverse", help="Reverse the order.", rich_help_panel=panels.rare(panels.OUTPUT)),
+    ] = False,
     depth: Annotated[
         int | None,
-        typer.Option("--depth", "-d", min=1, metavar="N", help="Fold names with more than N parts."),
+        typer.Option(
+            "--depth",
+            "-d",
+            min=1,
+            metavar="N",
+            help="Fold names deeper than N parts into one line.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
     all: options.All = False,
     values: Annotated[
@@ -122,12 +156,15 @@ def grad(
             "--values/--no-values",
             show_default=False,
             help="Print small gradients in full.  Default: if all together are small.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
+    columns: Columns = None,
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     seed: options.Seed = None,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     format: Annotated[Format, options.format_of("grad")] = Format.table,
@@ -160,8 +197,7 @@ def grad(
     opened.check_buildable()
     if input:  # which lazy modules take their shapes from as well
         opened = opened.with_inputs(read_inputs(input, dtypes))
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     rules = read_rules(typed, spec_catalog(), hint="e.g. --pattern weight --normal 0.01; --only narrows rows")
     report = gradients(
         opened.initialized(all_rules(opened, recipe, rules)),
@@ -176,7 +212,7 @@ def grad(
     for text in report.totals.notes:
         console.note(text)
     report, narrowed = arrange(report, selection, format in FOR_PEOPLE and not all)
-    console.write(render(narrowed, format, console.screen()))
+    console.write(render(with_columns(narrowed, columns), format, console.screen()))
     failures.judge(report.rows)
 
 

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from paramtool.files.reading.checkpoint import Stored
 from paramtool.files.reading.formats import open_checkpoint, path_and_key
+from paramtool.plugins.initializer import initializer
 from paramtool.tensors.elements import StoredTensors, torch_dtype
 from paramtool.tensors.memory import fill
 
 
+@initializer(exact=True)
 def copy(tensor: Tensor, file: str, name: str = "{name}", *, parameter: str) -> None:
     """Fill with a tensor of the checkpoint `file`, of the same name or a mapped one.
 
@@ -41,7 +43,6 @@ def _check(
 
 
 copy.check = _check  # type: ignore[attr-defined]
-copy.exact = True  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from torch import Tensor, nn
+from paramtool.initializers.functions.laws import Law, fans, gain_of
 
-from paramtool.initializers.functions.laws import Law, fans
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Maker = TypeVar("Maker")
 
@@ -45,7 +46,10 @@ def normal(_: Sequence[int], mean: float = 0.0, std: float = 1.0) -> Law:
     Complex numbers have independent real and imaginary parts of variance std²/2 each; their mean must
     be 0, since torch adds another one to both parts.
     """
-    return Law(lambda block, chance: block.normal_(mean, std, generator=chance), mean, std, complex=mean == 0)
+    return Law(
+        lambda block, chance: block.normal_(mean, std, generator=chance),
+        mean, std, complex=mean == 0, in_parts=True,
+    )  # fmt: skip
 
 
 @law
@@ -56,6 +60,7 @@ def uniform(_: Sequence[int], a: float = 0.0, b: float = 1.0) -> Law:
         (a + b) / 2,
         abs(b - a) / math.sqrt(12),
         complex=False,
+        in_parts=True,
     )
 
 
@@ -167,7 +172,7 @@ def _kaiming(shape: Sequence[int], a: float, mode: str, nonlinearity: Any) -> tu
     fan = fans(shape)[0 if mode == "fan_in" else 1]
     if fan == 0:
         raise ValueError(f"its {mode} is 0")
-    return nn.init.calculate_gain(nonlinearity, a) / math.sqrt(fan), f"{mode} {fan}"
+    return gain_of(nonlinearity, a) / math.sqrt(fan), f"{mode} {fan}"
 
 
 def _noted(made: Law, note: str) -> Law:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError
 from paramtool.operations.gradients.graph import last_operation, operation
 from paramtool.operations.gradients.magnitude import magnitude
@@ -115,9 +116,10 @@ class Degeneracy:
 
     def notes(self) -> list[str]:
         """Return what there is to say after the backward pass."""
+        remedy = worded("--loss projection", "loss='projection'")
         return [
             f"the {self._loss} of the output of {name} hardly depends on its input, so gradients before"
-            " it are about 0; --loss projection avoids this"
+            f" it are about 0; {remedy} avoids this"
             for name in dict.fromkeys(self._cancelled)
         ]
 

@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from paramtool.audience import worded
 from paramtool.errors import Bug
 from paramtool.operations.gradients.attributes import is_hooked
 from paramtool.operations.gradients.calls import Call
@@ -143,7 +144,9 @@ class Splits:
         if self._foreign:
             return Split(Call("", 1), REST, _left(gradient, splits) if fold is None else None)
         message = f"the uses of '{name}' do not add up to its gradient; the residual is {residual:.3g}"
-        raise Bug(message, hint="please report this; --no-by-use leaves out the uses")
+        raise Bug(
+            message, hint=f"please report this; {worded('--no-by-use', 'by_use=False')} leaves out the uses"
+        )
 
 
 def _residual(splits: Sequence[Split], total: Tensor, whole: Magnitude) -> float | None:

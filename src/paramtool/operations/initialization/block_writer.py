@@ -5,99 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
 
 from paramtool.elements.moments import Moments
-from paramtool.errors import ParamtoolError
-from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.operations.initialization.steps import Step, fill_whole, run_law
+from paramtool.elements.runs import moments_of_runs
+from paramtool.files.writing.weights import WeightsWriter
+from paramtool.operations.initialization import tensor_stream
+from paramtool.operations.initialization.stored_tensor import StoredTensor, look
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
-from paramtool.tensors.fills import Fills, run_fills
-from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import as_bytes
-from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
-
-
-@dataclass
-class StoredTensor:
-    """One tensor on its way to the disk: what it was filled with, and what rules do to it.
-
-    Attributes:
-        fills: what the constructor did; None if `tensor` holds the values itself, or `loaded` gives them.
-        steps: what rules do after that.
-        loaded: reads the elements from a file, in the tensor's dtype and in blocks.
-        moments: what is known of the elements that are written.
-    """
-
-    name: str
-    tensor: Tensor
-    fills: Fills | None = None
-    steps: tuple[Step, ...] = ()
-    loaded: Callable[[], Iterator[Tensor]] | None = None
-    moments: Moments = field(default_factory=Moments)
-
-    @property
-    def entry(self) -> Entry:
-        if not is_strided(self.tensor):
-            kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
-            raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
-        lack = None if self.tensor.is_meta else lack_of_values(self.tensor)
-        if lack:
-            raise ParamtoolError(f"'{self.name}' {lack}")
-        return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
-
-    @cached_property
-    def _flat(self) -> Tensor:
-        """The elements of `tensor` in row-major order: a copy of one that does not lie so."""
-        return self.tensor.detach().reshape(-1)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether some step needs to see the whole tensor at once."""
-        return any(step.law is None for step in self.steps)
-
-    @property
-    def is_replaced(self) -> bool:
-        """Whether rules replace all that was there before."""
-        return bool(self.steps) and self.steps[0].replaces
-
-    @property
-    def is_read(self) -> bool:
-        """Whether what a file holds comes into what is written."""
-        return self.loaded is not None and not self.is_replaced
-
-    def read(self) -> Iterator[Tensor]:
-        """Yield what the file holds in the blocks of random streams, each good until the next."""
-        assert self.loaded is not None
-        for block in self.loaded():
-            yield from torch.split(block, streams.BLOCK)
-
-    def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
-        """Give `block`, flat and of the tensor's dtype, its values."""
-        if not self.is_replaced:
-            self.construct(block, number, seed, scratch)
-        for step in self.steps:
-            self.run(step, block, number, seed, scratch)
-
-    def construct(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
-        """Give `block` what the constructor gave it."""
-        if self.fills is not None:
-            run_fills(self.fills, block, number, seed, scratch)
-        else:
-            first = number * streams.BLOCK
-            block.copy_(self._flat[first : first + block.numel()])
-
-    def run(self, step: Step, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
-        """Run one elementwise step on `block`."""
-        assert step.law is not None
-        run_law(step.law, block, number, seed, self.name, scratch)
 
 
 def write_all(
@@ -108,28 +28,28 @@ def write_all(
     progress: Callable[[int], object],
 ) -> None:
     """Share the blocks of all tensors out to threads, each with its own two buffers."""
-    tasks = _tasks(saved)
+    tasks = _tasks(saved, writer)
     lock = threading.Lock()
     stopped = threading.Event()
 
     def work() -> None:
         scratch, room = Scratch(), Scratch()
-        with torch.no_grad():
-            while not stopped.is_set():
-                with lock:
-                    task = next(tasks, None)
-                if task is None:
+        while not stopped.is_set():
+            with lock:
+                task = next(tasks, None)
+            if task is None:
+                return
+            if isinstance(task, list):
+                progress(_write_run(task, writer, seed, scratch, room))
+                continue
+            each, numbers = task
+            if numbers is None:
+                progress(_write_whole(each, writer, seed))
+                continue
+            for size in _write_blocks(each, numbers, writer, seed, scratch, room, lock):
+                progress(size)
+                if stopped.is_set():
                     return
-                each, number = task
-                if number is not None:
-                    progress(_write_block(each, number, writer, seed, scratch, room, lock))
-                elif each.is_whole:
-                    progress(_write_whole(each, writer, seed))
-                else:
-                    for size in _write_read(each, writer, seed, scratch, room, lock):
-                        progress(size)
-                        if stopped.is_set():
-                            return
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         futures = [pool.submit(work) for _ in range(max(1, jobs))]
@@ -140,80 +60,76 @@ def write_all(
             stopped.set()
 
 
-def _tasks(saved: Sequence[StoredTensor]) -> Iterator[tuple[StoredTensor, int | None]]:
+_Task: TypeAlias = "tuple[StoredTensor, range | None] | list[StoredTensor]"
+
+
+def _tasks(saved: Sequence[StoredTensor], writer: WeightsWriter) -> Iterator[_Task]:
+    """Yield what one thread does at a time: blocks of a tensor in order, all of it, or many small ones."""
+    run: list[StoredTensor] = []
+    size = 0
     for each in saved:
-        if each.is_whole or each.is_read:
+        numel, is_small = each.tensor.numel(), each.is_small
+        is_next = is_small and bool(run) and writer.are_neighbours(run[-1].name, each.name)
+        if run and not (is_next and size + numel <= tensor_stream.PART):
+            yield run
+            run, size = [], 0
+        if is_small:
+            run.append(each)
+            size += numel
+        elif each.is_whole:
             yield each, None
+        elif each.is_read:
+            yield each, range(each.count)
         else:
-            for number in range(-(-each.tensor.numel() // streams.BLOCK)):
-                yield each, number
+            for number in range(each.count):
+                yield each, range(number, number + 1)
+    if run:
+        yield run
 
 
-def _write_block(
+def _write_run(
+    run: Sequence[StoredTensor], writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch
+) -> int:
+    """Write tensors that lie one after the other in one file."""
+    sizes = [each.tensor.numel() for each in run]
+    whole = room.take(sum(sizes), torch.float32)
+    for each, part in zip(run, torch.split(whole, sizes), strict=True):
+        each.fill(part, 0, seed, scratch)
+    writer.write_run([each.name for each in run], as_bytes(whole))
+    measured = moments_of_runs(array_of(whole)[0], sizes)
+    for position, (each, part) in enumerate(zip(run, torch.split(whole, sizes), strict=True)):
+        if each.steps and measured is None:
+            look(each, part, each.moments)
+        elif each.steps and measured is not None:
+            each.measured = measured[position]
+    return whole.nbytes
+
+
+def _write_blocks(
     each: StoredTensor,
-    number: int,
+    numbers: range,
     writer: WeightsWriter,
     seed: int,
     scratch: Scratch,
     room: Scratch,
     lock: Any,
-) -> int:
-    first = number * streams.BLOCK
-    count = min(streams.BLOCK, each.tensor.numel() - first)
-    size = each.tensor.dtype.itemsize
-    block = room.take(count, each.tensor.dtype)
-    each.fill(block, number, seed, scratch)
-    writer.write(each.name, first * size, as_bytes(block))
-    _learn(each, block, lock)
-    return count * size
-
-
-def _write_read(
-    each: StoredTensor, writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch, lock: Any
 ) -> Iterator[int]:
-    """Write what a file holds, and what elementwise steps make of it, from the first block to the last."""
-    first = 0
-    for number, read in enumerate(each.read()):
-        block = read
-        if each.steps:
-            block = room.take(read.numel(), read.dtype).copy_(read)
-        for step in each.steps:
-            each.run(step, block, number, seed, scratch)
-        writer.write(each.name, first, as_bytes(block))
-        _learn(each, block, lock)
-        first += block.nbytes
-        yield block.nbytes
+    """Write blocks of a tensor, yield the bytes of each part, and take all of them into its moments."""
+    position = numbers.start * streams.BLOCK * each.tensor.dtype.itemsize
+    moments = Moments()
+    for part in each.parts(numbers, seed, scratch, room):
+        writer.write(each.name, position, as_bytes(part))
+        look(each, part, moments)
+        position += part.nbytes
+        yield part.nbytes
+    with lock:
+        each.moments.merge(moments)
 
 
 def _write_whole(each: StoredTensor, writer: WeightsWriter, seed: int) -> int:
     """Fill a tensor that some initializer must see as a whole, and write it."""
-    whole = torch.empty(each.tensor.shape, dtype=each.tensor.dtype)
-    scratch = Scratch()
-    if each.is_read:
-        for (_, block), read in zip(streams.blocks(whole), each.read(), strict=True):
-            block.copy_(read)
-    elif not each.is_replaced:
-        for number, block in streams.blocks(whole):
-            each.construct(block, number, seed, scratch)
-    for position, step in enumerate(each.steps):
-        if step.law is None:
-            fill_whole(step, position, whole, seed, each.name)
-        else:
-            for number, block in streams.blocks(whole):
-                each.run(step, block, number, seed, scratch)
+    whole = each.whole(seed)
     writer.write(each.name, 0, as_bytes(whole))
-    _learn(each, whole.view(-1), threading.Lock())
+    for part in torch.split(whole.view(-1), tensor_stream.PART):
+        look(each, part, each.moments)
     return whole.nbytes
-
-
-def _learn(each: StoredTensor, flat: Tensor, lock: Any) -> None:
-    if not (each.steps and flat.is_floating_point()):
-        return
-    moments = Moments()
-    array, dtype = array_of(flat)
-    if flat.dtype == torch.float32:
-        moments.glance(array)
-    else:
-        moments.take(array, dtype)
-    with lock:
-        each.moments.merge(moments)
