@@ -37,13 +37,20 @@ class Command:
         if self.makes is not None:
             self.makes.unlink(missing_ok=True)
         start = time.perf_counter()
-        process = subprocess.Popen(self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+        )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in {0, 1}:  # 1 is an answer: that two files differ
             raise RuntimeError(f"{' '.join(self.arguments)} ended with {process.returncode}")
         return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which Python keeps its bytecode, as it does for anybody."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from typing import TypeAlias
 Advance: TypeAlias = "Callable[[int], object]"
 """Is called with what was done since the last call, in the unit of the total, from any thread."""
 
+Progress: TypeAlias = "Callable[[int | None], AbstractContextManager[Advance]]"
+"""Takes the total, None if it is not known."""
+
 Show: TypeAlias = "Callable[[int | None, str, str], AbstractContextManager[Advance]]"
 """Takes the total, what is done, and the unit of the total."""
 

@@ -57,7 +57,7 @@ def diff(
     load = Load(state, now.load_answer(state))
     if compared is None:
         return differences(a, b, load=load)
-    with now.progress(None) as advance, was.reading(advance), now.reading(advance):
+    with was.reading(), now.reading():
         return differences(a, b, compared, load=load)
 
 

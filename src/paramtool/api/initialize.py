@@ -16,8 +16,8 @@ from paramtool.cores import available_cores
 from paramtool.errors import BadArgument, ParamtoolError
 from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable
-from paramtool.models.model import Progress
 from paramtool.models.torch_import import torch_import
+from paramtool.progress import Progress
 from paramtool.quantities import byte_size
 from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule

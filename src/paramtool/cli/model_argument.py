@@ -36,9 +36,6 @@ def open_argument(
         CannotOpen: if there is none, or it cannot be read.
         ParamtoolError: if an option is wrong.
     """
-    from functools import partial
-
-    from paramtool.cli.progress import progress_bar
     from paramtool.models.default import choose
     from paramtool.models.given import parse_overrides
     from paramtool.models.open import open_model, spec_catalog
@@ -52,9 +49,7 @@ def open_argument(
         from paramtool.language.option_inputs import read_inputs
 
         opened = opened.with_inputs(read_inputs(inputs, spec_catalog().dtypes))
-    opened = opened if seed is None else opened.with_seed(seed)
-    opened.progress = partial(progress_bar, what="values")
-    return opened
+    return opened if seed is None else opened.with_seed(seed)
 
 
 def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None) -> Model:

@@ -11,7 +11,7 @@ from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.language.tree import TensorNode
-from paramtool.models.model import Model, ignore
+from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
 from paramtool.name_parts import prefix
 
@@ -131,7 +131,7 @@ class BuiltModel(Model):
         return self._made[0]
 
     @contextmanager
-    def reading(self, advance: Callable[[int], object] = ignore) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Make values in one thread of torch for each of ours, and say afterwards what was seen in them."""
         made = self._streamed()
         if made is None:
@@ -139,13 +139,11 @@ class BuiltModel(Model):
             return
         with torch_import():
             from paramtool.tensors.one_thread import one_thread
-        made.advance = advance
         try:
             with one_thread():
                 yield
         finally:
             made.release()
-            made.advance = ignore
         self.note(*made.warnings())
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
@@ -163,8 +161,7 @@ class BuiltModel(Model):
 
         listed = parameters(part, model=self.name)
         lazy = [row.name for row in listed.rows if row.shape is None]
-        ahead = sum(row.nbytes or 0 for row in listed.rows if row.counted) if stats else None
-        with self.progress(ahead) as advance, self.reading(advance):
+        with self.reading():
             made = made.part(prefix(module)) if module else made
             return measured(listed, made, stats=stats, values=values, jobs=jobs, missing=lazy)
 
@@ -179,7 +176,7 @@ class BuiltModel(Model):
             return layout
         from paramtool.elements.equality import equal_values
 
-        with self.progress(None) as advance, self.reading(advance):
+        with self.reading():
             return layout.with_equal(equal_values(layout.readable, elements, jobs=available_cores()))
 
     def elements(self) -> Elements:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from paramtool.audience import worded
 from paramtool.errors import CannotAnswer, ParamtoolError
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
     from paramtool.records.rule import Rule
 
 
-Progress: TypeAlias = Callable[[int | None], AbstractContextManager[Callable[[int], object]]]
-"""Takes the bytes that are ahead, None if nobody knows; gives what to call with the bytes that are done."""
-
-
-def ignore(done: int) -> None:
-    """Take no notice of progress."""
-
-
 class Model:
     """A spec, a module, a checkpoint or a snapshot that is open, and answers for itself.
 
@@ -53,7 +45,6 @@ class Model:
         expectations: its expectations.
         contents: what its files hold beside the tensors that are listed.
         notes: everything that was worth a word while it was opened, built or read.
-        progress: is told how far the reading of values is that takes long.
     """
 
     is_buildable: ClassVar[bool] = False
@@ -70,7 +61,6 @@ class Model:
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         self.name = name
         self.notes: list[str] = []
-        self.progress: Progress = lambda _: nullcontext(ignore)
         self._tell = tell
         self._listings: dict[tuple[str | None, bool, bool], Listing] = {}
         self._representatives: Mapping[str, str] | None = None
@@ -132,13 +122,8 @@ class Model:
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
-    def reading(self, advance: Callable[[int], object] = ignore) -> AbstractContextManager[None]:
-        """Return what surrounds every reading of `elements`.
-
-        Args:
-            advance: is called with the bytes of each block that had to be made for it.
-        """
-        del advance
+    def reading(self) -> AbstractContextManager[None]:
+        """Return what surrounds every reading of `elements`."""
         return nullcontext()
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:

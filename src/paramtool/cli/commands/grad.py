@@ -40,9 +40,8 @@ def grad(
         typer.Option(
             "--input",
             "-i",
-            metavar="SIZE,…[,FILL]|FILE",
-            help="An input to the model, e.g. 2,4 or 2,16,randint=1000, or the tensors of a .pt,"
-            " .safetensors or .npz file; repeat for several.",
+            metavar="SIZE,…|FILE",
+            help="An input: 2,4 or 2,16,randint=1000, or a .pt, .safetensors or .npz file.",
             rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
@@ -52,9 +51,8 @@ def grad(
             "--loss",
             "-l",
             metavar="LOSS",
-            help="Computed from the output y: sum (Σy), mean, square (Σy²), projection (Σr·y with a fixed"
-            " random r); or from y and a target: cross_entropy, nll, mse, l1, smooth_l1, bce_with_logits."
-            "  Default: that of the spec, else sum.",
+            help="Computed from the output y: sum, mean, square (Σy²) or projection (Σr·y with a fixed"
+            " random r); from y and a target: cross_entropy, nll, mse, l1, smooth_l1, bce_with_logits.",
             rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
@@ -63,8 +61,7 @@ def grad(
         typer.Option(
             "--target",
             metavar="FILE|FILL",
-            help="What the loss compares the output with: a file, or a fill such as randint=10 or zeros."
-            "  Default: random, from the seed.",
+            help="What a loss compares y with; by default it is drawn from the seed.",
             rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
@@ -75,7 +72,7 @@ def grad(
             min=1,
             metavar="N",
             help="Passes to run, without zeroing gradients in between.",
-            rich_help_panel=panels.INPUT_AND_LOSS,
+            rich_help_panel=panels.rare(panels.INPUT_AND_LOSS),
         ),
     ] = 1,
     by_use: Annotated[
@@ -83,8 +80,7 @@ def grad(
         typer.Option(
             "--by-use/--no-by-use",
             show_default=False,
-            help="Split every gradient by use, or none.  Default: only for parameters with several uses,"
-            " such as tied ones.",
+            help="Split each gradient by use, or none; by default those of several uses.",
             rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
@@ -108,9 +104,8 @@ def grad(
         str | None,
         typer.Option(
             "--fail-on",
-            metavar="VERDICT|CONDITION,…",
-            help="Exit status 1 if a parameter is none, zero, nan, inf, nonfinite, vanishing or exploding,"
-            " or a condition holds, e.g. 'ratio<1e-6'.",
+            metavar="VERDICT,…",
+            help="Exit status 1 if a parameter has one of these, or a condition holds: vanishing,'ratio<1e-6'.",
             rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
@@ -119,8 +114,7 @@ def grad(
         typer.Option(
             "--only",
             metavar="REGEX",
-            help="Show the parameters whose names match REGEX.  (--pattern starts a rule.  A --name or"
-            " --module that no initializer follows shows these too.)",
+            help="Show the parameters that match REGEX; --pattern starts a rule instead.",
             rich_help_panel=panels.SELECT,
         ),
     ] = None,
@@ -156,7 +150,7 @@ def grad(
             "--values/--no-values",
             show_default=False,
             help="Print small gradients in full.  Default: if all together are small.",
-            rich_help_panel=panels.GRADIENTS,
+            rich_help_panel=panels.rare(panels.GRADIENTS),
         ),
     ] = None,
     columns: Columns = None,
@@ -172,13 +166,11 @@ def grad(
 ) -> None:
     """Show the gradient of every parameter, and of each use of it.
 
-    MODEL runs forward and backward once, on an input and a loss from the spec or from options.  It first
-    gets its values as in paramtool init: by the spec's init or --weights, then by --recipe, then by
-    rules typed here.
+    MODEL runs forward and backward once, with its own input and loss or those typed here, after --weights
+    and the rules of init.
 
-    norm and abs_max are of the gradient.  ratio is its norm divided by the norm of the parameter: the part
-    by which a step of learning rate 1 changes it.  uses counts the operations that take the parameter;
-    the share of a use is the part of the gradient that it added, and all shares add up to 1.
+    ratio is the norm of the gradient divided by that of the parameter.  uses counts the operations that
+    take the parameter; a use's share is the part of the gradient that it added; shares add up to 1.
 
     verdict: none (not reached), zero, nan, inf, vanishing, exploding, or ok.  A gradient vanishes or
     explodes if its norm, divided by the sum of |gradient| over the outputs, is below 1e-6 or above 1e6.

@@ -92,14 +92,12 @@ class StreamElements:
 
     Attributes:
         warnings: what there is to say after they were read.
-        advance: is called with the bytes of each block that was made.
     """
 
     def __init__(
         self, tensors: Mapping[str, TensorStream], seed: int, warnings: Callable[[], list[str]] = list
     ) -> None:
         self.warnings = warnings
-        self.advance: Callable[[int], object] = lambda _: None
         self._tensors = tensors
         self._seed = seed
         self._free: list[tuple[Scratch, Scratch]] = []
@@ -110,9 +108,7 @@ class StreamElements:
     def part(self, start: str) -> StreamElements:
         """Return those whose names begin with `start`, by the rest of their names."""
         names = [name for name in self._tensors if name.startswith(start)]
-        part = StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
-        part.advance = self.advance
-        return part
+        return StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
 
     def release(self) -> None:
         """Let go of the memory that is kept between reads."""
@@ -180,7 +176,6 @@ class StreamElements:
             else:
                 parts = each.parts(numbers, self._seed, scratch, room)
             for part in parts:
-                self.advance(part.nbytes)
                 yield first, array_of(part)[0]
                 first += part.numel()
 
