@@ -96,7 +96,7 @@ def grad(
         bool,
         typer.Option(
             "--train/--eval",
-            help="Run in training or evaluation mode.",
+            help="The mode of the modules.",
             rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = True,
@@ -105,7 +105,7 @@ def grad(
         typer.Option(
             "--fail-on",
             metavar="VERDICT,…",
-            help="Exit status 1 if a parameter has one of these, or a condition holds: vanishing,'ratio<1e-6'.",
+            help="Exit status 1 if a parameter has one, or meets a condition: vanishing,'ratio<1e-6'.",
             rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,

@@ -222,12 +222,8 @@ def _same_as(differences: Sequence[str]) -> Finding:
     if not differences:
         return Finding(True, "the same", value=0)
     noun = "difference" if len(differences) == 1 else "differences"
-    return Finding(
-        False,
-        f"{len(differences):,} {noun}: {_first(differences, '; ')}",
-        tuple(differences),
-        len(differences),
-    )
+    said = f"{len(differences):,} {noun}: {_first(differences, '; ')}"
+    return Finding(False, said, tuple(differences), len(differences))
 
 
 EXPECTATIONS: dict[str, Callable[[Expectation, Examined], Finding]] = {
