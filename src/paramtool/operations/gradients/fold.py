@@ -35,7 +35,8 @@ class Room:
     """How much of the uses stays in memory: a quarter of the largest parameter, beyond that on disk."""
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self._left = max((each.nbytes for each in parameters), default=0) // 4
+        sizes = (each.nbytes for each in parameters if each.layout is torch.strided)
+        self._left = max(sizes, default=0) // 4
         self._file = ScratchFile()
 
     def keep(self, gradient: Tensor) -> Elements:
