@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DOCS_INSTALLED := .venv/.docs-installed
 
-QUICK := tests/test_golden.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
+QUICK := tests/test_golden.py tests/test_look.py tests/test_help.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
 
 .DEFAULT_GOAL := menu
 .PHONY: menu demo test check slow cover matrix bench docs golden man pictures schema
@@ -45,15 +45,15 @@ cover: $(INSTALLED)  ## the lines that the last `make test` did not run
 matrix:  ## the tests on every Python and torch: PYTHONS="python3.10 python3.13" TORCHES="2.13.0 2.14.1"
 	$(PYTHON) tools/matrix.py --pythons $(PYTHONS) --torches $(TORCHES)
 
-bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED)  ## the ratios of benchmarks/, each against the plain thing; ARGS=--quick takes a minute
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(DOCS_INSTALLED)  ## build the pages of docs/ into build/docs; every warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html -d build/doctrees docs build/docs
 	@echo build/docs/index.html
 
 golden: $(INSTALLED)  ## write anew the golden files, README, docs, man pages and pictures; read the diff
-	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_pages.py tests/test_man_pages.py tests/test_pictures.py
+	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_look.py tests/test_pages.py tests/test_man_pages.py tests/test_pictures.py
 
 man: $(INSTALLED)  ## write the man pages anew
 	$(BIN)/python -m tools.man_pages

@@ -1,67 +1,106 @@
-"""Run two commands in turn and compare their time and peak memory as whole processes."""
+"""Run commands in turn and compare their time and peak memory as whole processes."""
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one run took: wall-clock seconds, and peak resident MiB."""
+class Cost(NamedTuple):
+    """What one run took: seconds by the wall and of all cores, and peak resident MiB."""
 
     seconds: float
+    cpu: float
     mebibytes: float
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """Medians over pairs of runs: ours, the other's, and ours as a part of the other's."""
+class Command:
+    """One command, and the file that it writes anew in each run."""
+
+    arguments: Sequence[str]
+    makes: Path | None = None
+
+    def run(self) -> Cost:
+        """Run it to its end, with its output thrown away.
+
+        Raises:
+            RuntimeError: where it fails.
+        """
+        if self.makes is not None:
+            self.makes.unlink(missing_ok=True)
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in {0, 1}:  # 1 is an answer: that two files differ
+            raise RuntimeError(f"{' '.join(self.arguments)} ended with {process.returncode}")
+        return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which Python keeps its bytecode, as it does for anybody."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Medians over the pairs of runs.
+
+    Attributes:
+        ours, other: what each side took.
+        time, cpu, memory: ours as a part of the other's.
+    """
 
     ours: Cost
     other: Cost
     time: float
+    cpu: float
     memory: float
 
+    @property
+    def exponent(self) -> float:
+        """How the time grows where ours has ten times the work of the other: 1 is in proportion."""
+        return math.log10(self.time)
 
-def run(command: Sequence[str], makes: Path | None = None) -> Cost:
-    """Run `command` to its end, with its output thrown away; what it `makes` is not there before.
 
-    Raises:
-        RuntimeError: where it fails.
+def compare(ours: Command, other: Command, pairs: int) -> Result:
+    """Run both once to warm up, then `pairs` times in turn."""
+    return _result(lambda: (ours.run(), other.run()), pairs)
+
+
+def compare_further(ours: Sequence[Command], other: Sequence[Command], pairs: int) -> Result:
+    """Compare what the second command of each side takes beyond its first.
+
+    The memory is not a ratio of differences, which may be 0, but that of our second to our first.
     """
-    if makes is not None:
-        makes.unlink(missing_ok=True)
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return Cost(seconds, usage.ru_maxrss / 1024)
+
+    def once() -> tuple[Cost, Cost]:
+        (first, second), (theirs, theirs_too) = ([each.run() for each in side] for side in (ours, other))
+        grown = Cost(second.seconds - first.seconds, second.cpu - first.cpu, second.mebibytes)
+        plain = Cost(theirs_too.seconds - theirs.seconds, theirs_too.cpu - theirs.cpu, first.mebibytes)
+        return grown, plain
+
+    return _result(once, pairs)
 
 
-def compare(ours: Sequence[str], other: Sequence[str], pairs: int, makes: Path | None = None) -> Ratio:
-    """Run both once to warm up, then `pairs` times in turn, and return the medians."""
-    run(ours, makes)
-    run(other, makes)
-    costs = [(run(ours, makes), run(other, makes)) for _ in range(pairs)]
-    return Ratio(
-        _median([ours for ours, _ in costs]),
-        _median([other for _, other in costs]),
-        statistics.median(ours.seconds / other.seconds for ours, other in costs),
-        statistics.median(ours.mebibytes / other.mebibytes for ours, other in costs),
-    )
+def _result(once: Callable[[], tuple[Cost, Cost]], pairs: int) -> Result:
+    once()
+    costs = [once() for _ in range(pairs)]
+    ours, other = zip(*costs, strict=True)
+    ratios = [[mine / its for mine, its in zip(*pair, strict=True)] for pair in costs]
+    return Result(_median(ours), _median(other), *map(statistics.median, zip(*ratios, strict=True)))
 
 
 def _median(costs: Sequence[Cost]) -> Cost:
-    return Cost(
-        statistics.median(cost.seconds for cost in costs),
-        statistics.median(cost.mebibytes for cost in costs),
-    )
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))

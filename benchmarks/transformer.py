@@ -1,6 +1,9 @@
-"""Transformers of 354 M and 124 M parameters, as a spec and as a person would write them by hand."""
+"""Transformers of 354 M, 1.4 B and 124 M parameters, as a spec and as a person would write them by hand."""
 
 from __future__ import annotations
+
+LAYERS, MORE_LAYERS = 24, 107
+"""Of the transformer with 354 M parameters, and of one with 1.05e9 more."""
 
 SPEC = """
 define:
@@ -16,7 +19,7 @@ model:
   Module:
     wte: {Embedding: [50257, 1024]}
     wpe: {Embedding: [1024, 1024]}
-    h: {Repeat: {times: 24, module: Block}}
+    h: {Repeat: {times: LAYERS, module: Block}}
     ln_f: {LayerNorm: 1024}
 """
 
@@ -45,7 +48,7 @@ class Model(nn.Module):
         super().__init__()
         self.wte = nn.Embedding(50257, 1024)
         self.wpe = nn.Embedding(1024, 1024)
-        self.h = nn.Sequential(*(Block() for _ in range(24)))
+        self.h = nn.Sequential(*(Block() for _ in range(int(sys.argv[2]))))
         self.ln_f = nn.LayerNorm(1024)
 
 

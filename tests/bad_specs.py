@@ -512,8 +512,8 @@ CASES = [
     (
         "a rule by no expression",
         'init: [{pattern: "*", zeros: }]\nmodel: ReLU',
-        "1:18: error: '*' is not a regular expression: nothing to repeat at position 0; escape "
-        "special characters, e.g. '\\['",
+        "1:18: error: '*' is not a regular expression: nothing to repeat at position 0; a pattern "
+        "is a regular expression; did you mean '.'?",
     ),
     (
         "an unknown expectation",

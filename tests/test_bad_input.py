@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paramtool import patterns
+from paramtool.audience import at_terminal
 from paramtool.cli import console
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language import limits, yaml_reader
@@ -50,8 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 
 def refusal(text: str, *overrides: str) -> str:
-    """Return the errors of a spec, a line each."""
-    with pytest.raises(ParamtoolError) as caught:
+    """Return the errors of a spec, a line each, as the command line words them."""
+    with at_terminal(), pytest.raises(ParamtoolError) as caught:
         read_spec(Text("model.yaml", text), shipped(), tuple(Override.parse(each) for each in overrides))
     assert caught.value.status == 2
     return str(caught.value)
@@ -114,13 +115,17 @@ seed: -1
     ]
 
 
-def test_of_many_errors_the_first_fifty_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """More than 50 errors would bury the first one, so the others are counted."""
+def test_of_many_errors_the_first_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Many errors would bury the first one: those alike are counted after three, others after twenty."""
     text = "model:\n  Sequential:\n" + "".join(f"  - Liner{i}\n" for i in range(200))
     lines = told(text, capsys).splitlines()
     assert lines[0] == "model.yaml:3:5: error: unknown module 'Liner0'; did you mean 'Linear'?"
-    assert lines[-1] == "… and 150 more errors"
-    assert len([line for line in lines if " error: " in line]) == 50
+    assert lines[-1] == "… and 197 more like it, the last at model.yaml:202:5"
+    assert len([line for line in lines if " error: " in line]) == 3
+    text = "model:\n  Sequential:\n" + "".join(f"  - Liner{'x' * i}\n" for i in range(200))
+    lines = told(text, capsys).splitlines()
+    assert lines[-1] == "… and 180 more errors"
+    assert len([line for line in lines if " error: " in line]) == 20
 
 
 def test_a_message_keeps_a_strangers_text_short(capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,6 +382,13 @@ def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: F
 # options
 
 
+THE_COLUMNS = (
+    "the columns are name, type, shape, dtype, numel, nbytes, requires_grad, tied_to, kind, persistent,"
+    " count, mean, std, min, max, norm, zeros, nan, inf, histogram, values"
+)
+THE_TOTALS = "use one of numel, nbytes, trainable, frozen, tensors, names"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -390,10 +402,17 @@ def test_a_pattern_that_python_warns_of_is_searched_silently(run: Run, folder: F
         ),
         (["--module", "wieght"], "no module 'wieght'; there are none"),
         (["--sort", "nmel"], "cannot sort by 'nmel'; did you mean 'numel'?"),
-        (
-            ["--depth", "1", "--stats"],
-            "--depth folds tensors together, so it cannot show --stats or --values",
-        ),
+        (["--depth", "1", "--values"], "--depth folds tensors together, so it cannot show --values"),
+        (["--columns", "name,nmel"], f"there is no column 'nmel'; did you mean 'numel'? {THE_COLUMNS}"),
+        (["--columns", "name,x.y"], f"there is no column 'x.y'; {THE_COLUMNS}"),
+        (["--columns", "name,name"], "the column 'name' appears twice"),
+        (["--columns", ","], f"no columns; {THE_COLUMNS}"),
+        (["--columns", "name", "-f", "tree"], "--columns chooses columns, and --format tree has none"),
+        (["-f", "tree", "--columns", "name"], "--columns chooses columns, and --format tree has none"),
+        (["--columns", "bases"], f"there is no column 'bases'; {THE_COLUMNS}"),
+        (["--total=nbyte"], f"there is no total of 'nbyte'; did you mean 'nbytes'? {THE_TOTALS}"),
+        (["--total", "--depth", "1"], "--total prints one number, so --depth has no effect"),
+        (["--total", "-f", "csv"], "--total prints one number, so --format csv has no effect"),
         (["--set", "seed"], "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
     ],
 )
@@ -408,17 +427,15 @@ def test_a_wrong_option_is_told(options: list[str], message: str, run: Run, fold
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["inspec"],
         ["--nope"],
-        ["inspect", "--nope"],
+        ["inspect", "--zzz"],
         ["inspect", "--depth"],
         ["inspect", "--depth", "0"],
         ["inspect", "--depth", "x"],
         ["inspect", "--seed", "-1"],
         ["inspect", "--seed", "9" * 5000],
         ["inspect", "--seed", str(2**63)],
-        ["inspect", "--format", "yaml"],
-        ["inspect", "a.yaml", "b.yaml"],
+        ["inspect", "--format", "zzz"],
         ["schema", "x"],
     ],
     ids=" ".join,
@@ -444,16 +461,15 @@ def test_a_file_that_cannot_be_read_is_told(run: Run, folder: Folder) -> None:
     (folder / "large").write_bytes(b"# " + b"x" * 5_000_000)
     messages = {
         "her.yaml": "cannot read her.yaml: No such file or directory; did you mean 'here.yaml'?",
-        "folder": "cannot read folder: it is a folder, without a model.safetensors or"
-        " model.safetensors.index.json",
+        "folder": "folder is an empty folder",
         "loop": "cannot read loop: Too many levels of symbolic links",
         "here.yaml/x": "cannot read here.yaml/x: Not a directory",
         "a\0b": r"cannot read a\x00b: embedded null byte",
         "here.yaml": "here.yaml is empty; a spec starts with 'model:'",
-        "binary": "binary: its pickle is broken",
+        "binary": "binary: its pickle ends too early; the file was cut off",
         "torch.pt": "torch.pt is not a zip archive that paramtool can read: it ends without a directory;"
         " it was cut off",
-        "utf16": "utf16 is not UTF-8 text (byte 0); is this a spec?",
+        "utf16": "utf16 is in UTF-16, not UTF-8; 'iconv -f UTF-16 -t UTF-8 utf16' converts it",
         "large": "large is larger than 1,048,576 bytes, the limit for a spec",
     }
     for name, message in messages.items():

@@ -24,7 +24,7 @@ from paramtool.records.column import Column, column_of, columns_of, sort_keys
 from paramtool.records.parameter import ParameterRow, ParameterTotals
 from paramtool.render.fit import fit
 from paramtool.render.formats import folded
-from paramtool.render.terminal import _STYLES
+from paramtool.render.tones import CODES
 
 REPORTS = {
     parameter: parameter.Listing,
@@ -71,7 +71,7 @@ def test_facts_about_one_field_fit_together(module: Any) -> None:
         column = columns[field.name]
         assert column.name == field.name
         assert (column.pooled == "std") == (column.mean in columns)
-        assert {column.tone, *column.tones.values()} <= set(_STYLES)
+        assert {column.tone, *column.tones.values()} <= set(CODES)
         assert column.kind != "bytes" or str(field.type).startswith("int")
         if "float" in str(field.type):
             assert column.is_numeric or column.kind == "bar"
@@ -88,28 +88,30 @@ def test_rows_sort_by_what_has_an_order() -> None:
 def test_facts_are_found_once() -> None:
     """The columns of a record are worked out when they are first asked for, and then kept."""
     assert columns_of(ParameterRow) is columns_of(ParameterRow)
-    assert column_of(expectation.ExpectationRow, "place") == Column(shown="filled", name="place")
+    assert column_of(expectation.ExpectationRow, "place") == Column(shown="filled", drop=10, name="place")
 
 
 def test_columns_that_drop_together_go_together() -> None:
-    """Two columns of one number leave a narrow table at once, the lower number first."""
+    """Two columns of one number leave a narrow table at once, the lower number first; one stays."""
     columns = [Column("name", name="name"), *(Column("number", drop=2, name=each) for each in ("min", "max"))]
     columns.append(Column("number", drop=1, name="mean"))
     cells = [["a", "1", "2", "3"], ["b", "4", "5", "6"]]
-    widths = {width: fit(columns, cells, width) for width in (22, 21, 16, 15, 7, 6)}
-    left = {width: fitted and [each.name for each in fitted.columns] for width, fitted in widths.items()}
+    widths = {width: fit(columns, cells, width) for width in (20, 19, 14, 13, 10, 9)}
+    left = {
+        width: fitted and [columns[index].name for index in fitted.shown] for width, fitted in widths.items()
+    }
     assert left == {
-        22: ["name", "min", "max", "mean"],
-        21: ["name", "min", "max"],
-        16: ["name", "min", "max"],
-        15: ["name", "mean"],
-        7: ["name"],
-        6: ["name"],
+        20: ["name", "min", "max", "mean"],
+        19: ["name", "min", "max"],
+        14: ["name", "min", "max"],
+        13: ["name", "mean"],
+        10: ["name", "mean"],
+        9: None,
     }
 
 
 def test_what_does_not_fold_comes_back_as_it_is() -> None:
-    """A report of gradients has a row for each parameter, however alike its blocks are."""
+    """Where gradients are printed, each parameter has a row, however alike its blocks are."""
     module = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2)) for _ in range(4)))
     for each in module.parameters():
         nn.init.zeros_(each)

@@ -14,7 +14,6 @@ from paramtool.api.conversion_rules import read_rules
 from paramtool.cli.conversion_options import split
 from paramtool.errors import DoesNotMatch
 from paramtool.files.reading.checkpoint import Stored
-from paramtool.name_parts import without_prefix
 from paramtool.operations.conversion.items import Item
 from tests.conftest import Run
 
@@ -106,7 +105,7 @@ def test_any_permutation_is_a_rename(names: list[str], data: st.DataObject) -> N
         ("--name stop", "--name stop matches no name; did you mean 'step'?"),
         ("--module module.c", "--module module.c matches no name"),
         ("--rename nothing x", "--rename nothing x matches no name"),
-        ("--strip-prefix model", "no name begins with 'model'"),
+        ("--strip-prefix model", "no name has the prefix 'model'"),
         ("--dtype nothing=float16", "--dtype nothing=float16 matches no name"),
         ("--tie step stop", "--tie step stop: no tensor is named 'stop'; did you mean 'step'?"),
         ("--exclude .", "nothing is left after --exclude ."),
@@ -214,13 +213,3 @@ def test_rename_from_takes_the_map_that_diff_finds(run: Run) -> None:
 def test_options_of_rules_are_taken_in_order(typed: str, rules: list[object], rest: list[str]) -> None:
     """All others stay."""
     assert split(typed.split()) == (rules, rest)
-
-
-def test_a_prefix_is_a_module_first() -> None:
-    """``module`` is that of ``module.a``; if there is none, of ``module_a``, or it is inside of names."""
-    assert without_prefix(["m.a", "ma", "m"], "m") == {"m.a": "a"}
-    assert without_prefix(["ma", "m_b"], "m") == {"ma": "a", "m_b": "_b"}
-    assert without_prefix(["ma"], "") == {}
-    assert without_prefix(["0._orig_mod.1._orig_mod.w", "b"], "_orig_mod.") == {
-        "0._orig_mod.1._orig_mod.w": "0.1.w"
-    }

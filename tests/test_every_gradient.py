@@ -15,6 +15,7 @@ from paramtool.operations.gradients.backpropagation import gradients
 from paramtool.tensors.nested_values import tensors
 from tests.gradient_check import check, state
 from tests.test_every_module import FORMS, NAMES
+from tests.test_folded_uses import assert_equal
 
 WITHOUT_FORWARD = (
     "Container", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase",
@@ -125,9 +126,12 @@ def runnable(make: Callable[[], nn.Module]) -> tuple[nn.Module, tuple[Tensor, ..
 
 @pytest.mark.parametrize(("name", "make"), CASES)
 def test_gradients_are_those_of_torch_and_the_sums_of_their_uses(
-    name: str, make: Callable[[], nn.Module]
+    name: str, make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For every class, its gradients are torch's, its uses add up to them, and it is left as it was."""
+    """For every class, its gradients are torch's, its uses add up to them, and it is left as it was.
+
+    Measured and let go during the pass, the uses have the same numbers.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecated classes
         found = runnable(make)
@@ -136,6 +140,7 @@ def test_gradients_are_those_of_torch_and_the_sums_of_their_uses(
         uses = check(module, inputs)
         before = state(module, *inputs)
         gradients(module, inputs, steps=2)
+        assert_equal(module, inputs, monkeypatch)
         assert state(module, *inputs) == before
     reached = [key for key, each in uses.items() if each]
     assert reached

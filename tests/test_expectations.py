@@ -85,6 +85,8 @@ def held(name: str, value: Expected, evidence: Told) -> ExpectationRow:
 def found(name: str, value: Expected, evidence: Told) -> tuple[bool, str]:
     """Return whether one expectation holds, and what was found."""
     row = held(name, value, evidence)
+    assert row.holds is not None
+    assert row.found is not None
     return row.holds, row.found
 
 

@@ -34,12 +34,12 @@ def test_a_new_file_has_the_bytes_and_nothing_is_beside_it(tmp_path: Path, force
 
 
 def test_a_file_that_is_there_stays_without_force(tmp_path: Path) -> None:
-    """An existing file is refused before anything is written, and the hint names the option."""
+    """An existing file is refused before anything is written, and the hint names what replaces it."""
     target = tmp_path / "a"
     target.write_bytes(OLD)
     with pytest.raises(ParamtoolError, match="already exists") as caught:
         write_file(target, NEW)
-    assert (caught.value.status, caught.value.hint) == (2, "--force replaces it")
+    assert (caught.value.status, caught.value.hint) == (2, "a Target with force=True replaces it")
     assert target.read_bytes() == OLD
     assert _names(tmp_path) == ["a"]
 

@@ -347,3 +347,40 @@ def test_check_looks_the_same(arguments: str, golden: SnapshotAssertion, run: Ru
     """Expectations, kept and broken, are shown as they were last looked at."""
     result = run("check", *arguments.split())
     assert f"{result.stdout}{result.stderr}exit status {result.status}\n" == golden
+
+
+FIRST_LINES = {
+    "file": "net.py",
+    "files": "w.pt ddp.pt model.yaml nope.pt broken.yaml",
+    "tree of files": "w.pt model.yaml --format tree",
+    "prefix": "inspect model.yaml --weights ddp.pt",
+    "prefix of a diff": "diff ddp.pt model.yaml",
+    "blocks": "inspect model.yaml --weights blocks.pt",
+    "errors": "broken.yaml",
+    "factory": "net.py:fails",
+    "word": "stats w.pt",
+    "nothing saved": "init model.yaml -p weight --zeros",
+}
+
+
+@pytest.mark.parametrize("what", FIRST_LINES)
+def test_the_first_minute_looks_the_same(
+    what: str, golden: SnapshotAssertion, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What people type first: a file, a module of their own, a checkpoint that nearly fits."""
+    monkeypatch.chdir(tmp_path)
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1))
+    blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(12))
+    torch.save({"state_dict": net.state_dict(), "epoch": 3}, "w.pt")
+    torch.save(nn.DataParallel(net).state_dict(), "ddp.pt")
+    torch.save(blocks.state_dict(), "blocks.pt")
+    Path("model.yaml").write_text("model: {Sequential: [{Linear: [4, 3]}, {Linear: [3, 1]}]}\n")
+    lines = [f"    - Linear: [4, x{i}]\n" for i in range(30)]
+    Path("broken.yaml").write_text("model:\n  Sequential:\n" + "".join(lines))
+    Path("net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, width, depth=2): ...\n"
+        "def make(): return nn.Linear(1, 1)\ndef fails() -> nn.Module:\n    raise ValueError('no size')\n"
+        "net = make()\n"
+    )
+    result = run(*FIRST_LINES[what].split())
+    assert f"exit status {result.status}\n{result.stderr}{result.stdout}" == golden

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 import paramtool
+from paramtool.audience import at_terminal
 from paramtool.errors import Bug, ParamtoolError
 from paramtool.operations.gradients import splits
 from paramtool.operations.gradients.backpropagation import gradients
@@ -129,7 +130,8 @@ def test_every_verdict_looks_at_every_element() -> None:
         "good": "ok", "unused": "none", "dead": "zero", "nan": "nan", "inf": "inf", "late_nan": "nan",
         "frozen": "none",
     }  # fmt: skip
-    assert report.totals.verdicts == {"none": 1, "zero": 1, "nan": 2, "inf": 1, "ok": 1}
+    counts = {"none": 1, "zero": 1, "nan": 2, "inf": 1, "vanishing": 0, "exploding": 0, "ok": 1}
+    assert report.totals.verdicts == counts
     assert report.totals.frozen == 1
     assert math.isnan(own(report, "nan").norm or 0)
     assert own(report, "inf").norm == math.inf
@@ -185,9 +187,9 @@ def test_a_sum_that_is_not_the_gradient_is_a_bug(monkeypatch: pytest.MonkeyPatch
     """Were a use lost, the check of every run would say so, as an error of the tool's own."""
     add = splits.Splits.add
 
-    def lose(self: Any, uses: Any, foreign: bool, watched: bool) -> None:
+    def lose(self: Any, uses: Any, *others: Any) -> None:
         uses[0].gradient *= 1.001
-        add(self, uses, foreign, watched)
+        add(self, uses, *others)
 
     monkeypatch.setattr(splits.Splits, "add", lose)
     layer = scalar()
@@ -509,7 +511,7 @@ def test_what_cannot_run_is_told_with_its_place(
     module: nn.Module, inputs: list[Tensor], message: str, hint: str | None
 ) -> None:
     """The module's path, what it got, torch's message on one line, and what to do."""
-    with pytest.raises(ParamtoolError) as caught:
+    with at_terminal(), pytest.raises(ParamtoolError) as caught:
         gradients(module, inputs, training=True)
     assert re.search(message, caught.value.message)
     assert caught.value.status == 2

@@ -28,8 +28,8 @@ from paramtool.language.catalog import shipped
 from paramtool.language.rules import read_recipe
 from paramtool.network import signatures
 from paramtool.operations.initialization.rule_application import initialize
-from paramtool.operations.initialization.rule_plan import find_initializer
 from paramtool.operations.listing.initializers import initializers
+from paramtool.operations.rules.plan import find_initializer
 from paramtool.place import Text
 from paramtool.records.initialization import InitializationRow
 from tests.conftest import CONFIGS, Run
@@ -260,7 +260,7 @@ def test_what_an_explanation_says_to_write_can_be_written(run: Run, name: str) -
     assert recipe.status == 0, recipe.stderr
     assert json.loads(recipe.stdout)["rows"] == json.loads(typed.stdout)["rows"]
     if name != "copy":
-        assert row["option"].split()[0] in run("init", "--help").stdout
+        assert row["option"].split()[0] in run("init", "--help-all").stdout
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion(run: Run) -> None:

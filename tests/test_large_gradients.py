@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool import gradients
-from paramtool.operations.gradients.magnitude import distance, inner, magnitude
+from paramtool.operations.gradients.magnitude import absolute_sum, distance, inner, magnitude
 from paramtool.operations.gradients.splits import Split
 
 
@@ -42,6 +42,16 @@ def test_products_of_large_and_small_are_finite() -> None:
     assert found.unit_norm == pytest.approx(math.sqrt(2))
     assert magnitude(double(-0.0)).abs_max == 0
     assert math.copysign(1, magnitude(double(-0.0)).abs_max) == 1
+
+
+def test_absolute_values_are_added_in_float64() -> None:
+    """Of what is expanded as well, of complex numbers, and of more than a block."""
+    assert absolute_sum(torch.tensor(-0.5).expand(3, 100_000)) == 150_000
+    assert absolute_sum(torch.tensor([[1.0], [-2.0]]).expand(2, 5)) == 15
+    assert absolute_sum(torch.tensor([3 + 4j, 0])) == 5
+    assert absolute_sum(torch.full((70_000,), -1.0).bfloat16()) == 70_000
+    assert absolute_sum(torch.empty(0)) == 0
+    assert math.isnan(absolute_sum(torch.tensor([1.0, math.nan])))
 
 
 class Twice(nn.Module):

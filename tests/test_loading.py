@@ -91,7 +91,9 @@ def test_a_prefix_is_pointed_out(tmp_path: Path) -> None:
         load(
             nn.Linear(1, 1), save({"module.weight": torch.ones(1, 1), "module.bias": torch.ones(1)}, tmp_path)
         )
-    assert str(caught.value).splitlines()[0].endswith("lacks 'weight' [1, 1]; it has 'module.weight'")
+    (only,) = caught.value.errors
+    assert only.message.endswith("differ from the model's by the prefix 'module.'")
+    assert only.hint == "--strip-prefix module. takes it off"
 
 
 def test_casts_and_what_is_not_finite_are_told(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_pages_are_those_of_today(request: pytest.FixtureRequest) -> None:
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_a_page_has_every_option_of_the_help(name: str, run: Run) -> None:
     """No option is lost between the two."""
-    text = run(name, "--help").stdout
+    text = run(name, "--help-all").stdout
     wanted = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.MULTILINE))
     assert "--help" in wanted
     assert wanted <= set(OPTION.findall(plain(f"paramtool-{name}.1")))

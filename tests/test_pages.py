@@ -139,6 +139,29 @@ def test_every_kind_of_model_is_opened(folder: Path, tools: Path) -> None:
         )
 
 
+def test_every_command_of_a_job_runs(folder: Path, tools: Path) -> None:
+    """What the jobs and hooks in docs/ci.md run ends with 0 after the page's own commands."""
+    text = PAGES["docs/ci.md"].read_text("utf-8")
+    blocks = [block["text"] for block in BLOCK.finditer(text) if block["language"] == "yaml"]
+    words = re.compile(r"^[ -]*(?:(?:run|entry): )?(paramtool (?!check$).*)$", re.MULTILINE)
+    commands = [command for block in blocks for command in words.findall(block)]
+    assert len(commands) == 4
+    printed(next(sessions(text))[1], folder, tools)
+    for command in commands:
+        output = printed(f"{command}; echo $?", folder, tools)
+        assert output.splitlines()[-1] == "0", (command, output)
+    assert 'errors="0"' in (folder / "parameters.xml").read_text("utf-8")
+
+
+def test_a_job_without_torch_installs_everything_else() -> None:
+    """The line in docs/ci.md names each dependency but torch, and paramtool without its dependencies."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8").partition("\ndependencies = [")[2].partition("]")[0]
+    needed = re.findall(r'"([a-z]+)', text)
+    assert needed[0] == "torch"
+    line = f"pip install {' '.join(needed[1:])} && pip install --no-deps paramtool\n"
+    assert PAGES["docs/ci.md"].read_text("utf-8").count(line) == 3
+
+
 def test_the_python_of_a_page_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python of each page runs as it stands, from its first block to its last."""
     monkeypatch.chdir(folder)
@@ -199,7 +222,7 @@ def test_the_readme_is_short() -> None:
 def test_every_command_has_a_page_with_its_help(command: str) -> None:
     """The page is in docs/commands, and shows what ``--help`` prints."""
     text = PAGES[f"docs/commands/{command}.md"].read_text("utf-8")
-    assert f"\n$ paramtool {command} --help\n" in text
+    assert f"\n$ paramtool {command} --help-all\n" in text or f"\n$ paramtool {command} --help\n" in text
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:

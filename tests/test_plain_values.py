@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.core import TyperGroup
 
 from paramtool.cli.command_group import SUMMARIES, load
-from paramtool.cli.plain_values import convert_plainly
+from paramtool.cli.plain_values import _in_plain_words, convert_plainly
 
 WORDS = st.one_of(
     st.text(max_size=6),
@@ -39,11 +39,12 @@ def parameters() -> list[tuple[Any, Any]]:
 
 
 def outcome(parameter: Any, value: object) -> object:
-    """Return what a parameter makes of a value, with its type, or the complaint."""
+    """Return what a parameter makes of a value, with its type, or the complaint in plain words."""
     context = typer.Context(TyperGroup(name="paramtool"))
     try:
         made = parameter.get_runtime_param().coerce(value, param=parameter, ctx=context)
     except typer.BadParameter as error:
+        error.message = _in_plain_words(error.message, value) or error.message
         return error.format_message()
     return type(made), repr(made)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from paramtool.operations.initialization.rule_application import initialize
 from paramtool.operations.initialization.weights_file import save
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
+from paramtool.signals import ENDINGS
 from paramtool.tensors import streams
 from tests.conftest import Run
 
@@ -169,9 +169,9 @@ def test_what_no_sketch_knows_is_written_from_memory(tmp_path: Path, run: Run) -
     assert found["a"].max() < 9
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_write_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
-    """Interrupted or terminated while it writes, the command ends with 130 and removes what it began."""
+@pytest.mark.parametrize("number", ENDINGS)
+def test_an_interrupted_write_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
+    """Interrupted or terminated while it writes, the command removes what it began and says which it was."""
     model, folder = tmp_path / "model.yaml", tmp_path / "out"
     folder.mkdir()
     model.write_text("model: {Linear: {in_features: 20000, out_features: 20000, bias: false}}")
@@ -194,7 +194,7 @@ def test_an_interrupted_write_leaves_nothing_behind(number: signal.Signals, tmp_
         time.sleep(0.01)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (130, "interrupted\n")
+    assert (process.returncode, told) == (128 + number, f"{ENDINGS[number]}\n")
     assert list(folder.iterdir()) == []
 
 

@@ -43,7 +43,7 @@ OF_SPECS = (
 OF_TORCH = (
     "torch", "paramtool.tensors", "paramtool.operations.gradients", "paramtool.operations.initialization",
 )  # fmt: skip
-HEAVY = ("pydantic", "rich.console", "rich.table", "paramtool.render.terminal")
+HEAVY = ("pydantic", "rich.console", "rich.table")
 NO_COMMAND = ("paramtool.models", "paramtool.files", "paramtool.operations", "paramtool.records")
 
 NEVER = (*OF_TORCH, *HEAVY, "paramtool.files.writing")
@@ -62,6 +62,10 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "inspect w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
     "inspect w.safetensors --pattern w --depth 1": (*SAFETENSORS, *NOT_FOR_NAMES),
     "inspect w.safetensors --json": (*SAFETENSORS, *NOT_FOR_NAMES),
+    "w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
+    "w.safetensors w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
+    "w.pt w.safetensors mlp.yaml s.json": (*NEVER, "numpy"),
+    "nets.py": (*NEVER, "numpy", *OF_OTHERS, *OF_JSON, *OF_PICKLES, *OF_SAFETENSORS),
     "shared w.safetensors --fail-on any": (*SAFETENSORS, *NOT_FOR_NAMES),
     "diff w.safetensors w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
     "check w.safetensors --parameters 8": (*SAFETENSORS, "numpy", "paramtool.structure"),
@@ -78,6 +82,8 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "shared mlp.yaml": SPEC,
     "check mlp.yaml --parameters 19": SPEC,
     "diff mlp.yaml mlp.yaml": SPEC,
+    "init mlp.yaml --dry-run": SPEC,
+    "init mlp.yaml --dry-run --pattern bias --zeros": SPEC,
     "inspect s.json": SNAPSHOT,
     "shared s.json": SNAPSHOT,
     "diff s.json s.json": SNAPSHOT,
@@ -86,6 +92,7 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "initializers": (*NEVER, "numpy", "yaml", "paramtool.models", "paramtool.files", "paramtool.structure"),
     "complete: inspect w.safetensors --module ": (*NEVER, *NOT_FOR_NAMES, *OF_PICKLES, *OF_SPECS),
     "complete: convert w.safetensors --module ": (*NEVER, *NOT_FOR_NAMES, *OF_PICKLES, *OF_SPECS),
+    "complete: w.safetensors --module ": (*NEVER, *NOT_FOR_NAMES, *OF_PICKLES, *OF_SPECS),
     "complete: inspect --type ": (*NEVER, *NOT_FOR_NAMES, "yaml", *OF_PICKLES),
 }  # fmt: skip
 """Each command, and the beginnings of what it may not load: a module of the name, or below it."""
@@ -113,6 +120,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = {"0.weight": torch.ones(3, 2), "0.bias": torch.ones(2)}
     save_file(weights, path / "w.safetensors")
     torch.save(weights, path / "w.pt")
+    (path / "nets.py").write_text("from torch import nn\nnet = nn.Linear(2, 2)\n")
     (path / "mlp.yaml").write_text((CONFIGS / "mlp.yaml").read_text())
     text = subprocess.run(
         [sys.executable, "-m", "paramtool", "inspect", "mlp.yaml", "--json"],
@@ -158,6 +166,12 @@ def test_readers_load_for_their_own_format(folder: Path, kind: str) -> None:
     _, names, _ = loaded(folder, f"inspect {kind}")
     needed = {"w.safetensors": OF_SAFETENSORS, "w.pt": (f"{READERS}pickled_file",), "s.json": OF_JSON}[kind]
     assert set(needed) <= set(names)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt", "mlp.yaml", "s.json"])
+def test_a_model_alone_costs_what_inspect_costs(folder: Path, name: str) -> None:
+    """`paramtool FILE` loads what `paramtool inspect FILE` loads, and prints the same."""
+    assert loaded(folder, name) == loaded(folder, f"inspect {name}")
 
 
 def test_forbidden_names_are_modules() -> None:

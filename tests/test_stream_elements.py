@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -197,23 +195,6 @@ def test_values_that_somebody_changed_in_memory_are_read_there() -> None:
     with torch.no_grad():
         model.network().module.get_parameter("0.bias").fill_(7)
     assert {row.name: row.mean for row in model.listing(stats=True).rows}["0.bias"] == 7
-
-
-def test_progress_is_told_of_every_byte() -> None:
-    """Of statistics, what is ahead is what is read."""
-    model = _open(CONFIGS / "mlp.yaml")
-    told: list[int | None] = []
-
-    @contextmanager
-    def progress(total: int | None) -> Iterator[Callable[[int], object]]:
-        done: list[int] = []
-        yield done.append
-        told.extend((total, sum(done)))
-
-    model.progress = progress
-    initialized(model).listing(stats=True)
-    model.listing(module="0", stats=True)
-    assert told == [76, 76, 60, 60]
 
 
 FACTORY = """

@@ -11,7 +11,6 @@ import json
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import safetensors.torch
 import torch
 
 from paramtool.cli import console
-from paramtool.cli.main import BUG, INTERRUPTED
+from paramtool.cli.main import BUG
 from tests.conftest import Run
 from tests.processes import COMMAND, environment, execute, watch
 
@@ -111,7 +110,7 @@ def test_our_own_bug_is_told_in_a_line(run: Run, monkeypatch: pytest.MonkeyPatch
     names: dict[str, object] = {}  # a frame of this file would be foreign code
     exec("def open_model(*_, **__):\n    raise LookupError('two\\nlines \\x1b[31m')", names)
     open_model = names["open_model"]
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.model_argument"), "open_model", open_model)
+    monkeypatch.setattr(importlib.import_module("paramtool.models.open"), "open_model", open_model)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout) == (BUG, "")
     assert re.fullmatch(
@@ -140,16 +139,18 @@ def test_debug_after_the_command_is_told_its_place(run: Run) -> None:
 @pytest.mark.parametrize("command", ["inspect", "init", "shared", "grad", "diff", "check", "initializers"])
 def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run) -> None:
     """A command refuses each format that its help has not, and completion offers what the help has."""
-    listed = re.search(r"--format <([\w|]+)>", run(command, "--help").stdout)
+    help = " ".join(run(command, "--help").stdout.split())
+    listed = re.search(r"--format FORMAT ([\w, ]+) or (\w+)\.", help)
     assert listed
+    formats = [*listed[1].split(", "), listed[2]]
     every = ["table", "tree", "json", "jsonl", "csv", "tsv", "markdown", "github", "junit"]
     refused = [
         each for each in every if f"{command} has no format {each};" in run(command, "x", "-f", each).stderr
     ]
-    assert [each for each in every if each not in refused] == listed[1].split("|")
+    assert [each for each in every if each not in refused] == formats
     words = {"COMP_WORDS": f"paramtool {command} --format ", "COMP_CWORD": "3"}
     offered = execute(env={"_PARAMTOOL_COMPLETE": "complete_bash", **words}).stdout
-    assert offered.split() == listed[1].split("|")
+    assert offered.split() == formats
 
 
 @pytest.mark.parametrize(
@@ -186,42 +187,9 @@ def test_memory_that_runs_out_is_no_bug(of_torch: bool, run: Run, monkeypatch: p
             torch.empty(2**50)
         raise MemoryError
 
-    monkeypatch.setattr(importlib.import_module("paramtool.cli.model_argument"), "open_model", open_model)
+    monkeypatch.setattr(importlib.import_module("paramtool.models.open"), "open_model", open_model)
     result = run("inspect", "good.yaml")
     assert (result.status, result.stdout, result.stderr) == (2, "", "error: out of memory\n")
-
-
-def test_an_interrupt_ends_quietly() -> None:
-    """Ctrl-C is status 130 and one word."""
-    process = subprocess.Popen(
-        [*COMMAND, "inspect"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment({"PARAMTOOL_MODEL": "-"}),
-    )
-    with process:
-        assert process.stderr is not None
-        assert process.stderr.readline() == b"note: MODEL is -, from $PARAMTOOL_MODEL\n"  # and now it reads
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read() == b"interrupted\n"
-    assert process.returncode == INTERRUPTED
-
-
-def test_an_interrupt_while_starting_ends_quietly() -> None:
-    """Ctrl-C before the command line is imported is the same: no traceback."""
-    code = (
-        "import os, signal, sys\n"
-        "class Interrupts:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'paramtool.cli.main':\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Interrupts())\n"
-        "from paramtool.__main__ import main\n"
-        "main()\n"
-    )
-    ended = execute(command=[sys.executable, "-c", code])
-    assert (ended.status, ended.stdout, ended.stderr) == (INTERRUPTED, "", "interrupted\n")
 
 
 # streams
@@ -308,10 +276,10 @@ def test_closed_streams_are_no_bug(redirection: str, status: int, stdout: str, s
 def test_a_write_error_is_told_apart_from_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a closed pipe is a quiet end; any other error of stdout is told."""
     monkeypatch.setattr(os, "dup2", lambda *_: None)
-    assert isinstance(
-        console._output_error(BrokenPipeError(errno.EPIPE, "Broken pipe")), console.OutputClosed
-    )
-    told = console._output_error(OSError(errno.EIO, "Input/output error"))
+    with Path(os.devnull).open("w") as stream:
+        closed = console._output_error(BrokenPipeError(errno.EPIPE, "Broken pipe"), stream)
+        told = console._output_error(OSError(errno.EIO, "Input/output error"), stream)
+    assert isinstance(closed, console.OutputClosed)
     assert str(told) == "error: cannot write to stdout: Input/output error"
 
 
@@ -536,13 +504,17 @@ def test_what_is_alike_is_said_once_where_a_table_is_too_wide(
     assert all(len(line) <= width for line in lines)
 
 
-def test_one_row_is_stacked_as_ever(folder: Path) -> None:
-    """Of a single row nothing is alike, and everything it says stays with it."""
-    (folder / "one.yaml").write_text("model: {Linear: {in_features: 4, out_features: 3, bias: false}}\n")
-    _, screen = at_a_terminal(50, "inspect", "one.yaml")
+def test_a_row_is_stacked_where_nothing_else_helps(folder: Path) -> None:
+    """On the narrowest terminal a row is on several lines, and everything it says stays with it."""
+    (folder / "one.yaml").write_text(
+        "model: {Module: {name_without_a_dot: {Linear: {in_features: 4, out_features: 3, bias: false}}}}\n"
+    )
+    _, screen = at_a_terminal(24, "inspect", "one.yaml")
     text = SGR.sub("", screen)
     assert "each line" not in text
-    assert "Linear  [3, 4]  float32  numel 12  48 B" in text
+    assert [line.strip() for line in text.splitlines()[:5]] == [
+        "name_without_a_dot.", "weight", "Linear  [3, 4]", "float32  numel 12", "48 B",
+    ]  # fmt: skip
 
 
 # torch
@@ -581,3 +553,22 @@ def test_torch_stays_out_of_what_needs_none(
     assert (ended.status, ended.torch) == (status, False)
     assert bool(ended.stdout) is (status == 0)
     assert bool(ended.stderr) is (status != 0)
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "typed", "package"),
+    [(100_000, "inspect w.safetensors --stats", "numpy"), (450_000, "grad good.yaml", "torch")],
+)
+def test_too_small_an_address_space_is_one_line(
+    kilobytes: int, typed: str, package: str, folder: Path
+) -> None:
+    """NumPy and torch would end the process themselves under ``ulimit -v``, with any status."""
+    safetensors.torch.save_file({"w": torch.zeros(2)}, folder / "w.safetensors")
+    line = f"ulimit -v {kilobytes}; exec {sys.executable} -m paramtool {typed}"
+    ended = execute(command=["bash", "-c", line], cwd=folder)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"error: loading {package} takes about [\d.]+ MB of address space; "
+        rf"'ulimit -v' allows [\d.]+ MB; raise it\n",
+        ended.stderr,
+    )

@@ -20,8 +20,8 @@ input: {shape: [2, 4], fill: rand}
 """
 UNFIT = [
     "error: unfit.pt lacks '0.bias' [3]",
-    "error: unfit.pt lacks '2.weight' [1, 3]",
     "error: unfit.pt lacks '2.bias' [1]",
+    "error: unfit.pt lacks '2.weight' [1, 3]",
     "error: unfit.pt has 'x' [1], which the model does not have",
 ]
 

@@ -66,11 +66,57 @@ def test_names_shapes_and_stored_values_need_no_torch(weights: str) -> None:
         ["check", weights, "--finite", "--parameters", "19"],
         ["convert", weights, "-o", weights.replace("w.", "c."), "--dtype", "float16"],
         ["convert", weights, "-o", weights.replace("w.safetensors", "c.pt")],
+        ["init", mlp, "--dry-run"],
+        ["init", gpt2, "-n", "-p", "weight", "--ndim", "2", "--kaiming-normal", "-o", f"{weights}.new"],
         ["initializers"],
         ["schema"],
     )
     assert [status for status, _, _ in results] == [0] * len(results), results
     assert json.loads(results[0][1])["totals"]["parameters"] == 19
+
+
+def test_snapshots_and_errors_need_no_torch(weights: str, tmp_path: Path) -> None:
+    """What CI asks: a snapshot against its spec, and models of which some cannot be checked."""
+    gpt2, mlp = str(CONFIGS / "gpt2.yaml"), str(CONFIGS / "mlp.yaml")
+    snapshot, bad = str(tmp_path / "gpt2.json"), str(tmp_path / "bad.yaml")
+    ((_, listed, _),) = hidden(["inspect", gpt2, "--buffers", "--json"])
+    Path(snapshot).write_text(listed)
+    Path(bad).write_text("model: {Liner: [4, 3]}\n")
+    results = hidden(
+        ["check", gpt2, "--same-as", snapshot, "--quiet"],
+        ["diff", snapshot, gpt2],
+        ["inspect", snapshot],
+        ["shared", snapshot],
+        ["check", snapshot, "--parameters", "124M", "--shared", "lm_head.weight,wte.weight"],
+        ["check", weights, "--same-as", mlp],
+    )
+    assert [status for status, _, _ in results] == [0] * len(results), results
+    assert results[0][1:] == ("", "")
+    ((status, out, err),) = hidden(
+        ["check", bad, mlp, weights, "--finite", "--parameters", "19", "-f", "jsonl"]
+    )
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (status, [row["holds"] for row in found]) == (2, [None, True, None, True, True])
+    assert found[0]["error"] == "unknown module 'Liner'; did you mean 'Linear'?"
+    message = "cannot check 'finite': this takes torch, which is not installed; pip install torch"
+    assert (found[2]["error"], message in err) == (message, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ("-n -p nothing --zeros", 1, "--pattern nothing matches no parameter"),
+        ("-n -p bias --xavier-normal", 2, "cannot fill '0.bias': Fan in and fan out can not be computed"),
+        ("-p bias --xavier-normal -o new", 2, "cannot fill '0.bias': Fan in and fan out can not be computed"),
+        ("-p weight --zeros -o {weights}", 2, "already exists; --force replaces it"),
+    ],
+)
+def test_complaints_about_a_plan_need_no_torch(weights: str, options: str, status: int, said: str) -> None:
+    """What stands against the rules or the target of a spec is reported before torch is asked for."""
+    typed = options.format(weights=weights).split()
+    ((found, out, err),) = hidden(["init", str(CONFIGS / "mlp.yaml"), *typed])
+    assert (found, out) == (status, "")
+    assert said in err
 
 
 @pytest.mark.parametrize("command", ["init --pattern . --zeros", "grad", "inspect --stats"])

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from paramtool.cli.examples import EXAMPLES
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "man"
 
@@ -52,8 +54,9 @@ def _page(path: str, command: Any, summaries: dict[str, str]) -> str:
     ]
     if is_group:
         lines += _section("COMMANDS", _items((f"paramtool {name}", text) for name, text in summaries.items()))
-    if command.epilog:
-        lines += _section("EXAMPLES", [".nf", *map(_line, command.epilog.splitlines()), ".fi"])
+    examples = EXAMPLES.get(path.removeprefix("paramtool "), ())
+    if examples:
+        lines += _section("EXAMPLES", [".nf", *map(_line, examples), ".fi"])
     lines += _section("EXIT STATUS", _items(_statuses()))
     lines += _section("ENVIRONMENT", _items(_VARIABLES))
     others = ["paramtool", *(f"paramtool-{name}" for name in summaries)]

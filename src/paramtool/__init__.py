@@ -27,11 +27,12 @@ command prints; `as_text` writes it in any `Format`.  What goes wrong is a `Para
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # nothing is imported here: ``python -m`` has not yet let go of the current folder
 if TYPE_CHECKING:
+    from typing import Any
+
     from paramtool.api.check import check
     from paramtool.api.convert import convert
     from paramtool.api.diff import diff

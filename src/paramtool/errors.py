@@ -9,6 +9,7 @@
     ├── UserCodeFailed      a constructor, a forward, a hook or a plugin raised
     ├── BadArgument         an argument of a function makes no sense; also a ValueError
     ├── CannotAnswer        this kind of model has no answer: a snapshot has no values
+    │   └── NoValues        … nor has this tensor: it is quantized, or compressed in its file
     ├── Problems            several errors at once, in `errors`
     │   └── Unmet           … expectations that do not hold: exit status 1
     └── Bug                 this package found itself wrong: exit status 3
@@ -19,10 +20,12 @@ Each has `message` (one line), `place` (file, line and column, or None), `hint` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from paramtool.place import Place
 
 Hint: TypeAlias = "str | Callable[[], str | None] | None"
@@ -46,15 +49,38 @@ class ParamtoolError(Exception):
         self.message = message
         self.place = place
         self._hint = hint
+        self.mend: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     @property
     def hint(self) -> str | None:
         return self._hint() if callable(self._hint) else self._hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what is set, not what the constructor was given: a hint may still have to be found."""
+        return _without_constructor, (type(self), self.args), {**self.__dict__, "_hint": self.hint}
+
+    def set_hint(self, hint: str) -> None:
+        """Put another hint in place of its own."""
+        self._hint = hint
+
+    def mended(self, typed: str | Sequence[str], meant: str | Sequence[str]) -> Self:
+        """Return the error itself, with the words that work in place of those that were typed.
+
+        The command line shows the whole line to type in place of the hint.
+        """
+        self.mend = tuple((each,) if isinstance(each, str) else tuple(each) for each in (typed, meant))  # type: ignore[assignment]
+        return self
+
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         hint = self.hint
         return f"{where}error: {self.message}{f'; {hint}' if hint else ''}"
+
+
+def _without_constructor(kind: type[ParamtoolError], arguments: tuple[Any, ...]) -> ParamtoolError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    return error
 
 
 class Problems(ParamtoolError):
@@ -97,7 +123,17 @@ class Unmet(Problems):
 
 
 class UserCodeFailed(ParamtoolError):
-    """Say that code which the user named raised: a constructor, a forward, a plugin."""
+    """Say that code which the user named raised: a constructor, a forward, a plugin.
+
+    Args:
+        module: the path of the module whose code it is; None if that is unknown.
+    """
+
+    def __init__(
+        self, message: str, place: Place | None = None, hint: Hint = None, module: str | None = None
+    ) -> None:
+        super().__init__(message, place, hint)
+        self.module = module
 
 
 class BadArgument(ParamtoolError, ValueError):
@@ -106,6 +142,10 @@ class BadArgument(ParamtoolError, ValueError):
 
 class CannotAnswer(ParamtoolError):
     """Say that a model of this kind has no answer, and which one would."""
+
+
+class NoValues(CannotAnswer):
+    """Say that the elements of a tensor cannot be read; those of others may be."""
 
 
 class Bug(ParamtoolError):
@@ -123,6 +163,8 @@ def first_line(error: object) -> str:
 def text_of(error: object) -> str:
     """Return the message of somebody else's error, or nothing where even that raises."""
     try:
+        if isinstance(error, ParamtoolError):
+            return error.message
         return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     except BaseException:
         return ""

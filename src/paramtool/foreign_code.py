@@ -7,29 +7,30 @@ a gate with status 0, nor a ``KeyboardInterrupt`` that nobody typed with 130.  W
 
 from __future__ import annotations
 
-import signal
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
-from types import CodeType, FrameType
-from typing import Any, NoReturn
+from types import CodeType
+from typing import Any
 
 from paramtool.errors import ParamtoolError, UserCodeFailed, text_of, told
+from paramtool.place import Place, Text
+from paramtool.signals import is_handled, received
 
 _LIBRARIES = ("torch", "numpy", "typer", "click", "rich", "yaml")
 """What we call ourselves: a frame of theirs alone says nothing about whose fault an error is."""
 
-_received: list[int] = []
-
-
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Handle SIGINT and SIGTERM: remember that there was one, and raise ``KeyboardInterrupt``."""
-    del frame
-    _received.append(number)
-    raise KeyboardInterrupt
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch
+    "Cannot allocate memory",  # the system
+    "std::bad_alloc",  # C++
+    "can't start new thread",  # Python: there is no room for its stack
+    "failed to map segment",  # the loader of libraries
+    "cannot allocate memory in static TLS",
+)
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -39,12 +40,19 @@ def is_interrupt(error: BaseException) -> bool:
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
-    return bool(_received) or signal.getsignal(signal.SIGTERM) is not interrupt
+    return received() is not None or not is_handled()
+
+
+def _end_if_told(error: BaseException | None = None) -> None:
+    """Raise ``KeyboardInterrupt`` again, where a signal came and somebody's code caught it."""
+    if received() is not None and is_handled():
+        raise KeyboardInterrupt from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` is Python's ``MemoryError``, or what torch says in its place."""
-    return isinstance(error, MemoryError) or "can't allocate memory" in text_of(error)
+    """Return whether `error` is Python's ``MemoryError``, or what others say in its place."""
+    known = isinstance(error, MemoryError) or any(each in text_of(error) for each in _OUT_OF_MEMORY)
+    return known or (error.__cause__ is not None and is_out_of_memory(error.__cause__))
 
 
 @contextmanager
@@ -59,14 +67,14 @@ def foreign_code(blame: str | Callable[[BaseException], ParamtoolError]) -> Iter
     """
     try:
         yield
-    except ParamtoolError:
-        raise
     except BaseException as error:
-        if is_interrupt(error):
+        if is_interrupt(error) or (isinstance(error, ParamtoolError) and not _is_theirs(error)):
             raise
+        _end_if_told(error)
         if isinstance(blame, str):
             raise UserCodeFailed(f"{blame} failed: {told(error)}") from error
         raise blame(error) from error
+    _end_if_told()
 
 
 @contextmanager
@@ -79,15 +87,29 @@ def foreign_frames() -> Iterator[None]:
     """
     try:
         yield
-    except ParamtoolError:
-        raise
     except BaseException as error:
+        if isinstance(error, ParamtoolError) and not _is_raised_by_them(error):
+            raise
         found = foreign_frame(error)
         ends = not isinstance(error, (Exception, KeyboardInterrupt))
         if is_interrupt(error) or is_out_of_memory(error) or (found is None and not ends):
             raise
         where = f"{found[0]} ({found[1]})" if found else "code of the model"
         raise UserCodeFailed(f"{where} failed: {told(error)}") from error
+
+
+def _is_theirs(error: ParamtoolError) -> bool:
+    """Return whether foreign code raised an error of our kind itself, or called our API and passed one on."""
+    api = str(Path(__file__).parent / "api")
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    return _is_raised_by_them(error) or any(_is_below(each, [api], False) for each in files)
+
+
+def _is_raised_by_them(error: ParamtoolError) -> bool:
+    last = None
+    for frame, _ in walk_tb(error.__traceback__):
+        last = frame.f_code.co_filename
+    return last is not None and not last.startswith("<") and not _is_below(last, _known_folders())
 
 
 def foreign_frame(error: BaseException) -> tuple[str, str] | None:
@@ -101,6 +123,33 @@ def foreign_frame(error: BaseException) -> tuple[str, str] | None:
     if last is None and error.__cause__ is not None:  # Python makes a RuntimeError of a StopIteration
         return foreign_frame(error.__cause__)
     return last
+
+
+def raised_at(error: BaseException) -> Place | None:
+    """Return the last line of the person's own code that `error` came through, not that of a package."""
+    known = _known_folders()
+    last = None
+    for frame, line in walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not _is_below(file, known) and "/site-packages/" not in file and Path(file).is_file():
+            last = file, line, 1
+    if isinstance(error, SyntaxError) and error.filename and error.lineno and Path(error.filename).is_file():
+        last = error.filename, error.lineno, error.offset or 1
+    if last is None:
+        return raised_at(error.__cause__) if error.__cause__ is not None else None
+    file, line, column = last
+    try:
+        text = Text(_from_here(file), Path(file).read_bytes().decode("utf-8", "replace"))
+    except OSError:
+        return None
+    written = text.lines[line - 1] if line <= len(text.lines) else ""
+    return Place(text, line, max(column, len(written) - len(written.lstrip()) + 1))
+
+
+def _from_here(file: str) -> str:
+    """Return a path as a person in the current folder would type it."""
+    here = f"{Path.cwd()}/"
+    return file.removeprefix(here)
 
 
 def owners(error: BaseException) -> Iterator[Any]:
@@ -124,8 +173,10 @@ def _known_folders() -> list[str]:
     return [ours, *(str(Path(file).parent) for file in files if file)]
 
 
-def _is_below(file: str, folders: list[str]) -> bool:
+def _is_below(file: str, folders: list[str], or_standard: bool = True) -> bool:
     if any(file.startswith(f"{folder}/") for folder in folders):
         return True
+    if not or_standard:
+        return False
     installed = "/site-packages/" in file or "/dist-packages/" in file
     return not installed and file.startswith(f"{sysconfig.get_path('stdlib')}/")

@@ -107,28 +107,3 @@ def below(name: str, module: str) -> str:
     '0.weight'
     """
     return name[len(prefix(module)) :]
-
-
-def without_prefix(names: Iterable[str], prefix: str) -> dict[str, str]:
-    """Return the names that begin with a prefix, and what is left of them.
-
-    The prefix may lack the dot that ends a module's path.  If no name begins with it, it is taken out
-    wherever it stands between dots, as ``_orig_mod`` in ``0._orig_mod.weight``.
-
-    >>> without_prefix(["module.0.weight", "step"], "module")
-    {'module.0.weight': '0.weight'}
-    """
-    known = list(names)
-    path = prefix if prefix.endswith(".") else f"{prefix}."
-    for start in dict.fromkeys((path, prefix)):
-        found = {each: each[len(start) :] for each in known if each.startswith(start) and each != start}
-        if found and start:
-            return found
-    inside = f".{path}"
-    return {each: _taken_out(each, inside) for each in known if path != "." and inside in each}
-
-
-def _taken_out(name: str, inside: str) -> str:
-    while inside in name:
-        name = name.replace(inside, ".")
-    return name

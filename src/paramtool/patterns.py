@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from time import monotonic
+from time import process_time
 
 from paramtool.errors import ParamtoolError
 from paramtool.place import Place
@@ -19,10 +19,10 @@ LONGEST = 1000
 """Characters of an expression; to compile one takes longer than to match it, and memory as well."""
 
 SECONDS = 1.5
-"""How long one selection may search; a catastrophic expression would search for years."""
+"""CPU seconds that one selection may search; a catastrophic expression would search for years."""
 
 SECONDS_OF_ALL = 6.0
-"""How long all of a run may, beyond what is usual: a spec may hold thousands that just do not run away."""
+"""CPU seconds for all of a run, beyond what is usual: a spec may hold thousands that just do not run away."""
 
 _USUAL = 3e-6
 """Seconds to search one name for one pattern, which no budget is charged for."""
@@ -71,14 +71,32 @@ def compile_pattern(pattern: str, place: Place | None = None, option: str | None
     except (re.error, OverflowError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         message = f"{given}{_quoted(pattern)} is not a regular expression: {reason}"
-        raise ParamtoolError(message, place, "escape special characters, e.g. '\\['") from error
+        glob = glob_of(pattern)
+        if glob is None:
+            raise ParamtoolError(message, place, "escape special characters, e.g. '\\['") from error
+        hint = f"a pattern is a regular expression; did you mean '{glob}'?"
+        raise ParamtoolError(message, place, hint).mended(pattern, glob) from error
+
+
+def glob_of(pattern: str) -> str | None:
+    r"""Return the regular expression for a pattern that is written as in a shell; None if it is not.
+
+    >>> glob_of("*.weight")
+    '\\.weight$'
+    """
+    if "*" not in pattern and "?" not in pattern:
+        return None
+    if not pattern.strip("*"):
+        return "."
+    body = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern.strip("*"))
+    return f"{'' if pattern.startswith('*') else '^'}{body}{'' if pattern.endswith('*') else '$'}"
 
 
 def matching(patterns: Iterable[re.Pattern[str]], names: Iterable[str]) -> set[str]:
     """Return the names in which any of the patterns is found.
 
     Raises:
-        ParamtoolError: after `SECONDS` seconds, if the platform has timers.
+        ParamtoolError: after `SECONDS` of CPU time, if the platform has timers.
     """
     patterns, names = list(patterns), list(names)
     which = ", ".join(_quoted(pattern.pattern) for pattern in patterns[:3])
@@ -126,6 +144,8 @@ def _quoted(pattern: str) -> str:
 def _time_limit(what: str, place: Place | None = None, usual: float = 0.0) -> Iterator[None]:
     """Interrupt what `re` does: it looks for signals on its way, on the main thread only.
 
+    The seconds are CPU time, so that a busy machine refuses no pattern.
+
     Args:
         what: the end of a sentence on the pattern.
         place: where the pattern is written.
@@ -144,12 +164,12 @@ def _time_limit(what: str, place: Place | None = None, usual: float = 0.0) -> It
 
     if seconds <= 0:
         stop()
-    before = signal.signal(signal.SIGALRM, stop)
-    began = monotonic()
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, stop)
+    began = process_time()
+    timer = signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        budget.left -= max(0.0, monotonic() - began - usual)
+        signal.setitimer(signal.ITIMER_VIRTUAL, *timer)
+        signal.signal(signal.SIGVTALRM, before)
+        budget.left -= max(0.0, process_time() - began - usual)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
+from paramtool.audience import worded
+
 LONGEST_WORD = 100  # difflib is quadratic in the length of the untrusted word
 MOST_WORDS = 1000  # and takes 40 µs for each word that it knows
 
@@ -40,7 +42,7 @@ def hint_of_module(path: str, modules: Sequence[str], names: Collection[str]) ->
         names: those of the tensors.
     """
     if path in names:
-        return f"it is a tensor; --pattern '^{path}$' lists it"
+        return f"it is a tensor; {worded('--pattern', 'the pattern')} '^{path}$' lists it"
     as_path = path.replace("[", ".").replace("]", "")
     for each in (as_path, as_path.partition(".")[2]):
         if each in modules and each:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paramtool.api.arguments import check_type
 from paramtool.api.open import open
 from paramtool.errors import BadArgument, ParamtoolError, Problems
 from paramtool.models.given import Openable
@@ -41,6 +42,10 @@ def check(
         Problems: with every expectation that a model of this kind cannot answer.
         ParamtoolError: if the model cannot be opened, built or read.
     """
+    check_type("expect", expect, (Mapping, list, tuple), "a mapping")
+    if not isinstance(expect, Mapping):
+        for each in expect:
+            check_type("each of expect", each, Expectation, "an Expectation")
     found = open(model, name=name)
     if not (expect or found.expectations or allow_none):
         raise BadArgument(f"nothing is expected of {found.name}", hint='e.g. {"parameters": "124M"}')

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from paramtool.api.arguments import check_flags, check_number
 from paramtool.api.open import open
 from paramtool.cores import available_cores
-from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
 from paramtool.operations.comparison.differences import differences
@@ -43,8 +43,9 @@ def diff(
         CannotAnswer: if values are asked for of a model without any.
         ParamtoolError: if a model cannot be opened or built.
     """
-    if atol < 0 or rtol < 0:
-        raise BadArgument(f"a tolerance must be 0 or more, got {min(atol, rtol)}")
+    check_flags(values=values)
+    check_number("atol", atol)
+    check_number("rtol", rtol)
     names = ("a" if not isinstance(a, str) else None, "b" if not isinstance(b, str) else None)
     was, now = open(a, name=names[0]), open(b, name=names[1])
     compared = None
@@ -56,7 +57,7 @@ def diff(
     load = Load(state, now.load_answer(state))
     if compared is None:
         return differences(a, b, load=load)
-    with now.progress(None) as advance, was.reading(advance), now.reading(advance):
+    with was.reading(), now.reading():
         return differences(a, b, compared, load=load)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from paramtool.api.arguments import check_flags, check_named, check_seed
 from paramtool.api.open import live
 from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
@@ -14,6 +15,10 @@ from paramtool.suggestion import suggest
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from paramtool.language.tree import TensorNode
+
+    Target = Tensor | TensorNode | Callable[[tuple[int, ...]], Tensor] | None
+
 
 def gradients(
     model: Openable,
@@ -21,6 +26,7 @@ def gradients(
     named: Mapping[str, Any] | None = None,
     *,
     loss: str | Callable[[Any], Tensor] | None = None,
+    target: Target = None,
     steps: int = 1,
     by_use: bool | None = None,
     layers: bool = False,
@@ -44,8 +50,12 @@ def gradients(
     Args:
         model: a spec, ``package.module:object``, a module or an open model.
         inputs, named: what it is called with; left out, the input that comes with the model.
-        loss: ``sum``, ``mean``, ``square`` or ``projection`` of every output that requires grad, or a
-            function of what the module returns; None for that of the model, else ``sum``.
+        loss: ``sum``, ``mean``, ``square`` or ``projection`` of every output that requires grad;
+            ``cross_entropy``, ``nll``, ``mse``, ``l1``, ``smooth_l1`` or ``bce_with_logits`` of the first
+            of them and the target; or a function of what the module returns.  None for that of the
+            model, else ``sum``.
+        target: what the loss compares the output with, or a function that makes it from its shape; None
+            to draw it from the seed.
         steps: passes, without zeroing in between; 1 or more.
         by_use: add a row for each use of each parameter; None for those with several uses.
         layers: add a row for each call of a module, with the std of its output and of the gradient there.
@@ -61,6 +71,11 @@ def gradients(
         ParamtoolError: if there is nothing to run or to differentiate.
         Bug: if the uses of a parameter do not add up to its gradient.
     """
+    check_named("named", named)
+    check_seed(seed)
+    check_flags(by_use=by_use, layers=layers, training=training, values=values)
+    if not (loss is None or isinstance(loss, str) or callable(loss)):
+        raise BadArgument(f"loss must be a name or a function, got {type(loss).__name__}")
     known = [each.value for each in LossFunction]
     if isinstance(loss, str) and loss not in known:
         hint = suggest(loss, known, f"use one of {', '.join(known)}")
@@ -71,8 +86,8 @@ def gradients(
         raise BadArgument(f"inputs is a list or tuple, got {type(inputs).__name__}", hint="e.g. [x]")
     found = live(model, name)
     options: dict[str, Any] = {
-        "loss": loss, "steps": steps, "by_use": by_use, "layers": layers, "training": training,
-        "values": values,
+        "loss": loss, "target": target, "steps": steps, "by_use": by_use, "layers": layers,
+        "training": training, "values": values,
     }  # fmt: skip
     if inputs is None and not named:
         return (found if seed is None else found.with_seed(seed)).gradients(**options)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from paramtool.api.arguments import check_flags, check_path, check_seed, check_type
 from paramtool.api.open import live
 from paramtool.api.target import Target
-from paramtool.errors import BadArgument
+from paramtool.audience import worded
+from paramtool.errors import BadArgument, ParamtoolError
 from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable
 from paramtool.models.torch_import import torch_import
 from paramtool.quantities import byte_size
 from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule
+from paramtool.structure.unsure import Unsure, require
+
+if TYPE_CHECKING:
+    from paramtool.operations.rules.outline import Outline, WrittenTarget
 
 RNGS = ("streams", "torch")
 
@@ -65,12 +73,8 @@ def initialize(
         ParamtoolError: if there are no values to change, the files cannot be written, or a plugin raises,
             changes the shape or leaves elements unfilled.
     """
-    if rng not in RNGS:
-        raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
-    given = () if rules is None else rules
-    if not isinstance(given, (list, tuple)) or not all(isinstance(each, Rule) for each in given):
-        hint = 'e.g. [paramtool.Rule("normal", {"std": 0.01}, pattern="weight")]'
-        raise BadArgument("rules is a list of Rule", hint=hint)
+    _check(rules, seed, rng, output)
+    check_flags(dry_run=dry_run, values=values, digests=digests)
     found = live(model, name)
     rules = found.rules if rules is None else rules
     if seed is None:
@@ -81,6 +85,11 @@ def initialize(
     target = Target(Path(output)) if isinstance(output, (str, PathLike)) else output
     if target is not None and not dry_run:
         return _write(found, rules, target, seed, rng, digests)
+    if dry_run and rng == "streams":
+        outline = found.outline()
+        if outline is not None:
+            with suppress(Unsure):
+                return _planned(found, outline, rules, target, seed)
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
         from paramtool.operations.initialization.rule_plan import rule_notes
@@ -97,14 +106,108 @@ def initialize(
         size = check_target(
             built.module, target.path, max_shard_size=target.max_shard_size, force=target.force
         )
-        found.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
+        found.note(
+            f"without {worded('--dry-run', 'dry_run=True')} this writes {byte_size(size)} to {target.path}"
+        )
     return report
+
+
+def _planned(
+    model: BuiltModel, outline: Outline, rules: Sequence[Rule], target: Target | None, seed: int
+) -> Initialization:
+    """Plan without torch.
+
+    Raises:
+        Unsure: if torch must be asked; nothing was reported then.
+    """
+    report = outline.report(rules, seed)
+    model.note(*outline.notes(rules))
+    if target is not None:
+        size = _check_target(outline, target)
+        model.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
+    return report
+
+
+def _write_outline(
+    model: BuiltModel, outline: Outline, rules: Sequence[Rule], target: Target, seed: int, digests: bool
+) -> Initialization:
+    """Write the weights of a spec that need not be built; all complaints come before torch is imported.
+
+    Raises:
+        Unsure: if the module must be built; nothing was reported or written then.
+    """
+    planned = _refused_or_planned(outline, rules, target)
+    replaced = {each.name for each in planned if each.steps and each.steps[0].replaces}
+    names = [row.name for row in outline.stored if row.name not in replaced and row.numel]
+    require(not outline.has_overlap, "tensors over common memory")
+    fills = model.fills(outline, names)
+    with torch_import():
+        from paramtool.operations.initialization.weights_file import save_outline
+    size = sum(row.nbytes or 0 for row in outline.stored)
+    with target.progress(size) as progress:
+        report = save_outline(
+            outline, planned, target.path, rules, fills=fills, seed=seed, digests=digests,
+            progress=progress, **target.options,
+        )  # fmt: skip
+    model.note(*outline.notes(rules))
+    return report
+
+
+def _refused_or_planned(outline: Outline, rules: Sequence[Rule], target: Target) -> Sequence[WrittenTarget]:
+    """Return the plan, or raise what is wrong with it or with the target.
+
+    Raises:
+        Unsure: if torch must be asked, or both are wrong: which is reported first depends on the module.
+    """
+    refused: list[ParamtoolError] = []
+    planned: Sequence[WrittenTarget] = ()
+    try:
+        planned = outline.plan(rules)
+    except ParamtoolError as error:
+        refused.append(error)
+    try:
+        _check_target(outline, target)
+    except ParamtoolError as error:
+        refused.append(error)
+    require(len(refused) < 2, "two complaints")
+    if refused:
+        raise refused[0]
+    return planned
+
+
+def _check_target(outline: Outline, target: Target) -> int:
+    """Refuse what writing would refuse of `target`, and return the bytes of the tensors."""
+    from paramtool.files.writing.weights import WeightsWriter
+
+    writer = WeightsWriter(
+        target.path, outline.entries, max_shard_size=target.max_shard_size, force=target.force
+    )
+    writer.check()
+    return writer.total_size
+
+
+def _check(rules: object, seed: object, rng: str, output: object) -> None:
+    """Refuse arguments that make no sense."""
+    check_seed(seed)
+    check_type("output", output, (str, PathLike, Target, type(None)), "a path or a Target")
+    if isinstance(output, (str, PathLike)):
+        check_path("output", output)
+    if rng not in RNGS:
+        raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
+    given = () if rules is None else rules
+    if not isinstance(given, (list, tuple)) or not all(isinstance(each, Rule) for each in given):
+        hint = 'e.g. [paramtool.Rule("normal", {"std": 0.01}, pattern="weight")]'
+        raise BadArgument("rules is a list of Rule", hint=hint)
 
 
 def _write(
     model: BuiltModel, rules: Sequence[Rule], target: Target, seed: int, rng: str, digests: bool
 ) -> Initialization:
     """Write the weights: straight to disk if every fill is known or stored, else from memory."""
+    outline = model.outline() if rng == "streams" else None
+    if outline is not None:
+        with suppress(Unsure):
+            return _write_outline(model, outline, rules, target, seed, digests)
     with torch_import():
         from paramtool.operations.initialization.rule_application import initialize as fill
         from paramtool.operations.initialization.rule_plan import rule_notes

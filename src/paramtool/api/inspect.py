@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paramtool.api.arguments import check_flags, check_text
 from paramtool.api.open import open
 from paramtool.models.given import Openable
 from paramtool.records.parameter import Listing
@@ -38,4 +39,6 @@ def inspect(
         CannotAnswer: if there are no statistics or values, as in a snapshot without them.
         ParamtoolError: if the model cannot be built, or has no such submodule.
     """
+    check_text("module", module)
+    check_flags(stats=stats, values=values)
     return open(model, name=name).listing(module=module, stats=stats, values=values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paramtool.api.arguments import check_flags, check_type
 from paramtool.api.open import open
 from paramtool.models.given import Openable
 from paramtool.operations.listing.selection import Selection
@@ -34,4 +35,6 @@ def shared(
         CannotAnswer: if values are asked for of a model without any.
         ParamtoolError: if the model cannot be opened or built.
     """
+    check_flags(by_value=by_value)
+    check_type("selection", selection, (Selection, type(None)), "a Selection")
     return share(open(model, name=name).layout(by_value=by_value), selection=selection)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.cores import available_cores
-from paramtool.models.model import Progress
+from paramtool.progress import Progress
 
 
 @dataclass(frozen=True)

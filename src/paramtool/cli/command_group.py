@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from paramtool.cli import console
 from paramtool.cli.command import Command
 from paramtool.cli.plain_values import convert_plainly
+from paramtool.cli.words import INSPECT, check_order, names_model, unknown_command
 
 SUMMARIES = {
     "inspect": "List the named parameters of MODEL.",
@@ -18,7 +21,7 @@ SUMMARIES = {
     "check": "Check MODEL against its expectations.",
     "init": "Initialize the parameters of MODEL with rules.",
     "convert": "Select, rename, cast, merge and shard checkpoints without their model.",
-    "grad": "Run MODEL forward and backward; show the gradients.",
+    "grad": "Show the gradient of every parameter, and of each use of it.",
     "initializers": "List every initializer, or explain one.",
     "schema": "Print the JSON Schema of specs.",
 }
@@ -37,9 +40,24 @@ class CommandGroup(TyperGroup):
         return convert_plainly(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Return the name, the whole command, and its own arguments."""
-        name, found, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name in SUMMARIES else found, rest
+        """Return the name, the whole command, and its own arguments; a MODEL alone is inspected.
+
+        Raises:
+            ParamtoolError: for a word that is neither, with the line to type.
+        """
+        word = args[0]
+        if word not in SUMMARIES:
+            if not names_model(word):
+                if ctx.resilient_parsing:  # of what a shell is to complete
+                    return None, None, args
+                raise unknown_command(args, SUMMARIES)
+            if not ctx.resilient_parsing:
+                check_order(args, SUMMARIES)
+            word, args = INSPECT, [INSPECT, *args]
+        elif len(args) == 1 and not ctx.resilient_parsing and Path(word).is_file():
+            console.note(f"{word} is the command; the file is ./{word}")
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load(word), rest
 
 
 def load(name: str) -> Any:

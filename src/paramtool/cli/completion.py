@@ -41,6 +41,20 @@ def sort_fields(incomplete: str) -> list[str]:
     return _beginning(incomplete, SORT_KEYS)
 
 
+def gradient_fields(incomplete: str) -> list[str]:
+    """Return the fields that gradients are sorted by."""
+    from paramtool.operations.listing.gradient_groups import SORT_KEYS
+
+    return _beginning(incomplete, SORT_KEYS)
+
+
+def totals(incomplete: str) -> list[str]:
+    """Return the fields that there is a total of."""
+    from paramtool.operations.listing.total import FIELDS
+
+    return _beginning(incomplete, FIELDS)
+
+
 def submodules(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the module names of MODEL, if it is a file that lists them without being built."""
     from paramtool.language.text import STDIN

@@ -10,13 +10,13 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from paramtool.cli.error_fold import fold_errors
+from paramtool.cli.progress import erase
+from paramtool.cli.typed_line import show_line
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.render.names import shown
 from paramtool.render.screen import Screen
-
-MOST_ERRORS = 50
-"""Errors of one file that are printed; more would bury the first."""
 
 
 class OutputClosed(Exception):
@@ -38,7 +38,22 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout = _Result(sys.stdout)
+    sys.stdout = _Result(_apart(sys.stdout))
+
+
+def _apart(stream: TextIO) -> TextIO:
+    """Give stdout a descriptor of its own: what C code or a child process writes to 1 goes to stderr."""
+    try:
+        if stream.fileno() != 1:
+            return stream
+        stream.flush()
+        own = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:
+        return stream
+    if hasattr(stream, "reconfigure"):  # it stays sys.__stdout__, and leads to stderr as well
+        stream.reconfigure(line_buffering=True)
+    return os.fdopen(own, "w", encoding=stream.encoding, errors="backslashreplace")
 
 
 class _Result:
@@ -53,21 +68,21 @@ class _Result:
         try:
             return self._stream.write(text)
         except OSError as error:
-            raise _output_error(error) from error
+            raise _output_error(error, self._stream) from error
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError as error:
-            raise _output_error(error) from error
+            raise _output_error(error, self._stream) from error
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
 
-def _output_error(error: OSError) -> Exception:
+def _output_error(error: OSError, stream: TextIO) -> Exception:
     # what is still in the buffer must not be tried again, and complained of, at exit
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if error.errno == errno.EPIPE:
         return OutputClosed()
     return ParamtoolError(f"cannot write to stdout: {error.strerror}")
@@ -102,34 +117,58 @@ def screen() -> Screen:
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     width = None
     if is_terminal:
-        from shutil import get_terminal_size
-
-        width = max(20, get_terminal_size().columns)
+        width = max(20, _columns(stdout))
     return Screen(width, (is_terminal or forced) and not plain, unicode)
+
+
+def _columns(terminal: TextIO) -> int:
+    """Return the width of a terminal; COLUMNS wins, as it does elsewhere."""
+    typed = os.environ.get("COLUMNS", "")
+    if typed.isascii() and typed.isdigit() and int(typed) > 0:
+        return int(typed)
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
 
 
 def write(pieces: Iterable[str]) -> None:
     """Write the result to stdout."""
+    erase()
     stdout = _results()
     for piece in pieces:
         stdout.write(piece)
     stdout.flush()
 
 
+_has_notes = True
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Keep notes to ourselves: nothing but errors goes to stderr."""
+    global _has_notes  # noqa: PLW0603 - a process has one stderr
+    before, _has_notes = _has_notes, False
+    try:
+        yield
+    finally:
+        _has_notes = before
+
+
 def note(text: str) -> None:
     """Write one line to stderr that is not an error."""
-    say(f"note: {text}")
+    if _has_notes:
+        say(f"note: {text}")
 
 
 def complain(error: ParamtoolError) -> None:
     """Print an error to stderr: its place, the line it is about, and a caret."""
+    show_line(error)
     errors = error.errors if isinstance(error, Problems) else [error]
-    for each in errors[:MOST_ERRORS]:
-        say(str(each))
-        if each.place is not None:
-            _show(each.place)
-    if len(errors) > MOST_ERRORS:
-        say(f"… and {len(errors) - MOST_ERRORS:,} more errors")
+    for text, place in fold_errors(errors):
+        say(text)
+        if place is not None:
+            _show(place)
 
 
 def _show(place: Place) -> None:
@@ -153,6 +192,7 @@ def _cells(text: str) -> int:
 
 def say(line: str) -> None:
     """Write one line to stderr, with every character harmless."""
+    erase()
     try:
         sys.stderr.write(f"{shown(line)}\n")
         sys.stderr.flush()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completion
+from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
+from paramtool.cli.panels import Panel
 from paramtool.errors import ParamtoolError
 
 RULES = "paramtool.conversion_rules"
@@ -19,42 +20,61 @@ RULES = "paramtool.conversion_rules"
 _SHORT = {"-p": "--pattern", "-m": "--module"}
 
 
-def _one(*names: str, metavar: str, help: str, offered: Callable[..., list[str]] | None = None) -> Any:
-    return Annotated[
-        list[str] | None, typer.Option(*names, metavar=metavar, help=help, autocompletion=offered)
-    ]
+def _one(
+    *names: str,
+    metavar: str,
+    help: str,
+    panel: Panel = panels.RESHAPE,
+    offered: Callable[..., list[str]] | None = None,
+) -> Any:
+    option = typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel, autocompletion=offered)
+    return Annotated[list[str] | None, option]
 
+
+_selector = partial(_one, panel=panels.SELECT)
+_rare_selector = partial(_one, panel=panels.rare(panels.SELECT))
 
 _SHOWN: dict[str, Any] = {
-    "pattern": _one("-p", "--pattern", metavar="REGEX", help="Keep names that match REGEX."),
-    "exclude": _one("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
-    "name": _one("--name", metavar="NAME", help="Keep the tensor of exactly this name."),
+    "pattern": _selector("-p", "--pattern", metavar="REGEX", help="Keep names that match REGEX."),
+    "exclude": _selector("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
+    "name": _rare_selector("--name", metavar="NAME", help="Keep the tensor of exactly this name."),
     "module": _one(
         "-m",
         "--module",
         metavar="PATH",
         help="Keep what is in a module.",
+        panel=panels.rare(panels.SELECT),
         offered=completion.submodules,
     ),
     "rename": _one(
         "--rename",
-        metavar="REGEX REPLACEMENT",
-        help="Replace what REGEX matches in each name; \\1 is its first group.",
+        metavar="REGEX NEW",
+        help="Replace what REGEX matches in names by NEW.",
     ),
     "rename_from": _one(
-        "--rename-from", metavar="A B", help="Rename as diff finds it: from the names of A to those of B."
+        "--rename-from",
+        metavar="A B",
+        help="Rename as diff finds it: from the names of A to those of B.",
+        panel=panels.rare(panels.RESHAPE),
     ),
-    "strip_prefix": _one(
-        "--strip-prefix", metavar="PREFIX", help="Remove PREFIX from the names that begin with it."
-    ),
+    "strip_prefix": _one("--strip-prefix", metavar="PREFIX", help="Take PREFIX off the names, e.g. module."),
     "dtype": _one(
         "--dtype",
         metavar="[REGEX=]DTYPE",
-        help="Cast floating-point tensors, or all that match REGEX; the last that applies counts.",
+        help="Cast floating-point tensors, or what REGEX matches.",
         offered=completion.dtypes,
     ),
-    "tie": _one("--tie", metavar="A B", help="Store two equal tensors as one."),
-    "untie": Annotated[bool, typer.Option("--untie", help="Store every name of a tied tensor by itself.")],
+    "tie": _one(
+        "--tie", metavar="A B", help="Store two equal tensors as one.", panel=panels.rare(panels.RESHAPE)
+    ),
+    "untie": Annotated[
+        bool,
+        typer.Option(
+            "--untie",
+            help="Store every name of a tied tensor by itself.",
+            rich_help_panel=panels.rare(panels.RESHAPE),
+        ),
+    ],
 }
 """Every option of a rule, as help and completion show it."""
 

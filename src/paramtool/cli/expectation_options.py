@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from paramtool.cli import panels
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.language import nodes
 from paramtool.language.catalog import Catalog
+from paramtool.language.dtype_words import torch_word
 from paramtool.language.expectations import KINDS, read_expectations
 from paramtool.language.nodes import Node, Scalar
 from paramtool.place import Place, Text
@@ -23,37 +25,76 @@ Parameters = Annotated[
     typer.Option(
         "--parameters",
         metavar="COUNT",
-        help="Number of elements in all parameters: 124M, max=124M, or digits.",
+        help="Elements in all parameters: 124M, max=124M, or digits.",
+        rich_help_panel=panels.EXPECT,
     ),
 ]
 Trainable = Annotated[
     list[str] | None,
-    typer.Option("--trainable", metavar="COUNT", help="Number of elements that require a gradient."),
+    typer.Option(
+        "--trainable",
+        metavar="COUNT",
+        help="Elements that require a gradient.",
+        rich_help_panel=panels.EXPECT,
+    ),
 ]
 Bytes = Annotated[
     list[str] | None,
-    typer.Option("--bytes", metavar="SIZE", help="Size of all parameters: 500MB, or max=476MiB."),
+    typer.Option(
+        "--bytes",
+        metavar="SIZE",
+        help="Size of all parameters: 500MB, or max=476MiB.",
+        rich_help_panel=panels.rare(panels.EXPECT),
+    ),
 ]
 Names = Annotated[
-    list[str] | None, typer.Option("--names", metavar="REGEX", help="Every name matches REGEX.")
+    list[str] | None,
+    typer.Option("--names", metavar="REGEX", help="Every name matches REGEX.", rich_help_panel=panels.EXPECT),
 ]
 Frozen = Annotated[
     list[str] | None,
-    typer.Option("--frozen", metavar="REGEX", help="Parameters that match REGEX require no gradient."),
+    typer.Option(
+        "--frozen",
+        metavar="REGEX",
+        help="Parameters that match REGEX require no gradient.",
+        rich_help_panel=panels.rare(panels.EXPECT),
+    ),
 ]
 Dtype = Annotated[
-    list[str] | None, typer.Option("--dtype", metavar="DTYPE", help="All parameters have this dtype.")
+    list[str] | None,
+    typer.Option(
+        "--dtype", metavar="DTYPE", help="All parameters have this dtype.", rich_help_panel=panels.EXPECT
+    ),
 ]
 Shared = Annotated[
     list[str] | None,
-    typer.Option("--shared", metavar="NAME,NAME", help="These are the same tensor, or overlap in memory."),
+    typer.Option(
+        "--shared",
+        metavar="NAME,NAME",
+        help="These are the same tensor, or overlap in memory.",
+        rich_help_panel=panels.EXPECT,
+    ),
 ]
 Distinct = Annotated[
-    list[str] | None, typer.Option("--distinct", metavar="NAME,NAME", help="No two of these share memory.")
+    list[str] | None,
+    typer.Option(
+        "--distinct",
+        metavar="NAME,NAME",
+        help="No two of these share memory.",
+        rich_help_panel=panels.rare(panels.EXPECT),
+    ),
 ]
-Finite = Annotated[bool, typer.Option("--finite", help="No parameter holds NaN or infinity.")]
+Finite = Annotated[
+    bool, typer.Option("--finite", help="No parameter holds NaN or infinity.", rich_help_panel=panels.EXPECT)
+]
 Init = Annotated[
-    list[str] | None, typer.Option("--init", metavar="complete", help="Rules fill every parameter.")
+    list[str] | None,
+    typer.Option(
+        "--init",
+        metavar="complete",
+        help="Rules fill every parameter.",
+        rich_help_panel=panels.rare(panels.EXPECT),
+    ),
 ]
 Gradients = Annotated[
     list[str] | None,
@@ -61,11 +102,17 @@ Gradients = Annotated[
         "--gradients",
         metavar="reach-all",
         help="A backward pass reaches every parameter that requires a gradient.",
+        rich_help_panel=panels.rare(panels.EXPECT),
     ),
 ]
 SameAs = Annotated[
     list[str] | None,
-    typer.Option("--same-as", metavar="MODEL", help="Nothing differs from this model, e.g. a snapshot."),
+    typer.Option(
+        "--same-as",
+        metavar="MODEL",
+        help="Nothing differs from this model, e.g. a snapshot.",
+        rich_help_panel=panels.EXPECT,
+    ),
 ]
 
 
@@ -107,6 +154,10 @@ def _word(given: str, text: Text) -> Scalar:
     return Scalar(text, 1, 1, given, given)
 
 
+def _dtype(given: str, text: Text) -> Scalar:
+    return _word(torch_word(given), text)
+
+
 def _yes(given: str, text: Text) -> Node:
     return Scalar(text, 1, 1, given, True)
 
@@ -135,5 +186,6 @@ _WRITTEN: dict[str, Callable[[str, Text], Node]] = {
     "size": _bounds,
     "[[name]]": _group,
     "bool": _yes,
+    "dtype": _dtype,
 }
 """How an option becomes a node, for kinds that are not a single word."""

@@ -12,11 +12,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from paramtool import __version__
-from paramtool.cli import console
-from paramtool.cli.command_group import CommandGroup
+from paramtool.audience import at_terminal
+from paramtool.cli import address_space, console
+from paramtool.cli.command_group import SUMMARIES, CommandGroup
+from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
-from paramtool.foreign_code import interrupt, is_out_of_memory
+from paramtool.foreign_code import is_out_of_memory
 from paramtool.patterns import one_budget
+from paramtool.signals import ENDINGS, handle, interrupt, received
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
 
@@ -24,6 +27,7 @@ app = typer.Typer(
     name="paramtool",
     cls=CommandGroup,
     help="Look at, initialize and compare the parameters of PyTorch networks.",
+    epilog="'paramtool COMMAND --help' has options and examples; more in docs/index.md",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -46,7 +50,10 @@ def paramtool(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Look at, initialize and compare the parameters of PyTorch networks."""
+    """Look at, initialize and compare the parameters of PyTorch networks.
+
+    paramtool MODEL is short for paramtool inspect MODEL.
+    """
     if context.invoked_subcommand is None:
         for line in context.get_help().splitlines():
             console.say(line)
@@ -56,32 +63,52 @@ def paramtool(
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
     # The records of a large model stay until the end; the collector would walk them again and again.
-    gc.set_threshold(100_000, 50, 100)
-    # a terminated write removes its temporary file, as an interrupted one does
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
+    gc.set_threshold(500_000, 50, 100)
     try:
-        console.prepare()
-        status = _run(sys.argv[1:])
-        sys.stdout.flush()
-    except (ParamtoolError, console.OutputClosed) as error:
-        status = _report(error)
+        handle(interrupt)  # a terminated write removes its temporary file, as an interrupted one does
+        sys.unraisablehook = _unraisable
+        status = _finish()
+    except SystemExit:  # how Typer ends the completion of a shell
+        raise
+    except BaseException as error:  # a signal in the last moment
+        os._exit(_report(error))
     # Skip the interpreter's own end: with torch loaded it takes longer than most commands.
     os._exit(status)
 
 
+def _finish() -> int:
+    try:
+        console.prepare()
+        address_space.guard()
+        status = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except (ParamtoolError, console.OutputClosed) as error:
+        return _report(error)
+    return status
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Leave out that a ``__del__`` was interrupted: the signal is remembered, and ends the command."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+
+
 def _run(arguments: list[str]) -> int:
     """Return the exit status; every error of every command is printed here."""
+    with typed(arguments):
+        return _guarded(arguments)
+
+
+def _guarded(arguments: list[str]) -> int:
     debug = arguments[:1] == ["--debug"]
     try:
-        with one_budget():
+        with one_budget(), at_terminal():
             status = app(arguments, prog_name="paramtool", standalone_mode=False)
-        if status == INTERRUPTED:  # typer makes this of a KeyboardInterrupt
-            console.say("interrupted")
+        if status == INTERRUPTED or received():  # typer makes 130 of a KeyboardInterrupt
+            return _interrupted()
         return status if isinstance(status, int) else DONE
     except (Exception, KeyboardInterrupt) as error:
-        if debug:
+        if debug and not received():
             import traceback
 
             for line in traceback.format_exc().splitlines():
@@ -89,7 +116,15 @@ def _run(arguments: list[str]) -> int:
         return _report(error)
 
 
+def _interrupted() -> int:
+    number = received() or signal.SIGINT
+    console.say(ENDINGS[number])
+    return 128 + number
+
+
 def _report(error: BaseException) -> int:
+    if received():  # whatever an interrupted import made of it
+        return _interrupted()
     if isinstance(error, console.OutputClosed):
         return DONE
     if isinstance(error, ParamtoolError):
@@ -98,22 +133,17 @@ def _report(error: BaseException) -> int:
     if isinstance(error, typer.TyperException):
         return _usage(error)
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        console.say("interrupted")
-        return INTERRUPTED
+        return _interrupted()
     if is_out_of_memory(error):
-        console.complain(ParamtoolError("out of memory"))
+        console.complain(ParamtoolError(address_space.reason()))
         return USAGE
     return _bug(error)
 
 
 def _usage(error: typer.TyperException) -> int:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "paramtool"
-    message = error.format_message().rstrip(".").replace("Value error, ", "")
-    hint = f"see '{command} --help'"
-    if getattr(error, "option_name", None) == "--debug":
-        hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
-    console.complain(ParamtoolError(message, hint=hint))
+    from paramtool.cli.usage import usage_error
+
+    console.complain(usage_error(error, SUMMARIES))
     return USAGE
 
 

@@ -1,4 +1,7 @@
-"""The model that a command is about, and what its options do to it."""
+"""The model that a command is about, and what its options do to it.
+
+Its imports wait until a command runs, so that ``--help`` does not.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
-from paramtool.cli.progress import progress_bar
-from paramtool.models.default import choose
-from paramtool.models.given import parse_overrides
-from paramtool.models.open import open_model, open_recipe, spec_catalog
-from paramtool.operations.listing.selection import Selection
-from paramtool.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
+    from paramtool.operations.listing.selection import Selection
     from paramtool.records.rule import Rule
 
 
@@ -26,27 +24,43 @@ def open_argument(
     inputs: Sequence[str] | None = None,
     *,
     are_optional: bool = False,
+    side: str = "",
 ) -> Model:
     """Return what MODEL names, with what ``--set``, ``--arg``, ``--seed`` and ``--input`` change in it.
 
     Inputs that `are_optional` are left out for a model that is never called, as one of two may be.
 
+    Of two models, `side` is what the options of the first end in, for messages.
+
     Raises:
         CannotOpen: if there is none, or it cannot be read.
         ParamtoolError: if an option is wrong.
     """
+    from paramtool.models.default import choose
+    from paramtool.models.given import parse_overrides
+    from paramtool.models.open import open_model, spec_catalog
+
     parsed = parse_overrides(overrides or ())
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
-    opened = open_model(choice.name, parsed, arguments or (), tell=console.note)
+    opened = open_model(choice.name, parsed, arguments or (), console.note, side)
     if inputs and (opened.is_buildable or not are_optional):
         from paramtool.language.option_inputs import read_inputs
 
         opened = opened.with_inputs(read_inputs(inputs, spec_catalog().dtypes))
-    opened = opened if seed is None else opened.with_seed(seed)
-    opened.progress = progress_bar
-    return opened
+    return opened if seed is None else opened.with_seed(seed)
+
+
+def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None) -> Model:
+    """Return the model with ``--weights`` loaded into it, with ``--strip-prefix`` taken off the names.
+
+    Raises:
+        ParamtoolError: if the model takes no weights, or no name has the prefix.
+    """
+    if weights is not None:
+        return opened.with_weights(weights, strip or ())
+    return opened.without_prefix(strip) if strip else opened
 
 
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:
@@ -55,6 +69,8 @@ def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[R
     Raises:
         CannotOpen: if the recipe cannot be read.
     """
+    from paramtool.models.open import open_recipe
+
     return [*model.rules, *(open_recipe(recipe) if recipe is not None else ()), *typed]
 
 
@@ -70,6 +86,9 @@ def selected_by(
     Raises:
         ParamtoolError: if a pattern is not a regular expression.
     """
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.patterns import compile_pattern
+
     return Selection(
         [compile_pattern(each, option="--pattern") for each in pattern or ()],
         [compile_pattern(each, option="--exclude") for each in exclude or ()],

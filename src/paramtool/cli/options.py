@@ -6,15 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completion
+from paramtool.cli import completion, panels
+from paramtool.cli.columns import refuse_columnless
+from paramtool.cli.panels import Panel
 from paramtool.errors import ParamtoolError
 from paramtool.language.limits import MAX_INTEGER
 from paramtool.render.formats import Format, formats_of, lacks
 
 
-def weights(help: str) -> Any:
+def weights(help: str, panel: Panel = panels.MODEL) -> Any:
     """Return the option for a checkpoint to load, with what it does for a command."""
-    return typer.Option("--weights", "-w", metavar="FILE", help=help)
+    return typer.Option("--weights", "-w", metavar="FILE", help=help, rich_help_panel=panel)
 
 
 def format_of(command: str) -> Any:
@@ -26,16 +28,19 @@ def format_of(command: str) -> Any:
         if format not in known:
             raise lacks(command, format)
         _refuse_two(context, format, context.params.get("json", False))
+        refuse_columnless(context.params.get("columns"), format)
         return format
 
     names = [each.value for each in known]
     return typer.Option(
         "--format",
         "-f",
-        metavar=f"<{'|'.join(names)}>",
+        metavar="FORMAT",
+        show_default=False,
         callback=agree,
+        rich_help_panel=panels.OUTPUT,
         autocompletion=lambda incomplete: [each for each in names if each.startswith(incomplete)],
-        help="Output format.",
+        help=f"{', '.join(names[:-1])} or {names[-1]}.",
     )
 
 
@@ -56,8 +61,17 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, a checkpoint, a snapshot, package.module:object, or - for stdin.  Default:"
-        " $PARAMTOOL_MODEL, else model.yaml here.",
+        help="A spec, a checkpoint, a snapshot, package.module:object, file.py:object, or - for stdin."
+        "  Default: $PARAMTOOL_MODEL, else model.yaml here.",
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="One or more: a spec, a checkpoint, a snapshot, package.module:object, file.py:object, or - for"
+        " stdin.  Default: $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
 Network = Annotated[
@@ -65,8 +79,8 @@ Network = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="A spec, package.module:object, or - for stdin.  Default: $PARAMTOOL_MODEL, else model.yaml"
-        " here.",
+        help="A spec, package.module:object, file.py:object, or - for stdin.  Default: $PARAMTOOL_MODEL,"
+        " else model.yaml here.",
     ),
 ]
 Input = Annotated[
@@ -75,26 +89,67 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="SIZE,…[,FILL]",
+        rich_help_panel=panels.rare(panels.MODEL),
         help="Input that gives lazy modules their shapes, e.g. 2,4; repeat it for several.",
     ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value in the spec by its dotted path."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a value in the spec by its dotted path.",
+        rich_help_panel=panels.rare(panels.MODEL),
+    ),
 ]
 Arg = Annotated[
     list[str] | None,
-    typer.Option("--arg", metavar="KEY=VALUE", help="An argument for package.module:object, as YAML."),
+    typer.Option(
+        "--arg",
+        metavar="KEY=VALUE",
+        help="An argument for a class or function, as YAML; 0=VALUE or a list by position.",
+        rich_help_panel=panels.rare(panels.MODEL),
+    ),
 ]
-Weights = Annotated[str | None, weights("Load a checkpoint into a spec or object.")]
-Json = Annotated[bool, typer.Option("--json", callback=_agree_too, help="Short for --format json.")]
+Weights = Annotated[
+    str | None, weights("Load a checkpoint into a spec or object.", panels.rare(panels.MODEL))
+]
+StripPrefix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strip-prefix",
+        metavar="PREFIX",
+        help="Take PREFIX off the names in --weights, or in MODEL if it is a checkpoint, e.g. module.",
+        rich_help_panel=panels.rare(panels.MODEL),
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        callback=_agree_too,
+        help="Short for --format json.",
+        rich_help_panel=panels.rare(panels.OUTPUT),
+    ),
+]
 Pattern = Annotated[
     list[str] | None,
-    typer.Option("--pattern", "-p", metavar="REGEX", help="Keep names that match REGEX."),
+    typer.Option(
+        "--pattern",
+        "-p",
+        metavar="REGEX",
+        help="Keep names that match REGEX.",
+        rich_help_panel=panels.SELECT,
+    ),
 ]
 Name = Annotated[
     list[str] | None,
-    typer.Option("--name", metavar="NAME", help="Keep the tensor of exactly this name."),
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Keep the tensor of exactly this name.",
+        rich_help_panel=panels.rare(panels.SELECT),
+    ),
 ]
 Module = Annotated[
     list[str] | None,
@@ -104,11 +159,17 @@ Module = Annotated[
         metavar="PATH",
         autocompletion=completion.submodules,
         help="Keep what is in a module.",
+        rich_help_panel=panels.SELECT,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="REGEX", help="Leave out names that match REGEX."),
+    typer.Option(
+        "--exclude",
+        metavar="REGEX",
+        help="Leave out names that match REGEX.",
+        rich_help_panel=panels.rare(panels.SELECT),
+    ),
 ]
 Type = Annotated[
     list[str] | None,
@@ -118,21 +179,35 @@ Type = Annotated[
         metavar="CLASS",
         autocompletion=completion.class_names,
         help="Keep tensors owned by modules of CLASS or a subclass.",
+        rich_help_panel=panels.rare(panels.SELECT),
     ),
 ]
 Plugin = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="FILE.py", help="Run a Python file and add its initializers."),
+    typer.Option(
+        "--plugin",
+        metavar="FILE.py",
+        help="Run a Python file and add its initializers.",
+        rich_help_panel=panels.rare(panels.INITIALIZERS),
+    ),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
-        "--recipe", metavar="FILE", help="Rules from a file, applied before those on the command line."
+        "--recipe",
+        metavar="FILE",
+        help="Rules from a file, applied before those on the command line.",
+        rich_help_panel=panels.rare(panels.INITIALIZERS),
     ),
 ]
 All = Annotated[
     bool,
-    typer.Option("--all", "-a", help="Show every numbered block, even if identical, instead of h.{0..11}."),
+    typer.Option(
+        "--all",
+        "-a",
+        help="Show every numbered block, even if identical, instead of h.{0..11}.",
+        rich_help_panel=panels.rare(panels.OUTPUT),
+    ),
 ]
 Seed = Annotated[
     int | None,
@@ -142,5 +217,6 @@ Seed = Annotated[
         max=MAX_INTEGER,
         metavar="N",
         help="Seed for the initial values.  Default: the seed in the spec, else 0.",
+        rich_help_panel=panels.rare(panels.MODEL),
     ),
 ]

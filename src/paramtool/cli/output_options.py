@@ -6,7 +6,12 @@ from pathlib import Path
 
 from paramtool.api.target import Target
 from paramtool.cli.progress import progress_bar
+from paramtool.cli.typed_line import instead, line
 from paramtool.errors import ParamtoolError
+
+SUFFIX = ".safetensors"
+OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".npz", ".gguf", ".onnx", ".h5")
+"""What the name of a file of another format ends in."""
 
 
 def read_target(
@@ -31,3 +36,22 @@ def read_target(
 
     size = read_size("--max-shard-size", max_shard_size, command)
     return Target(Path(output), size, force, jobs or 0, progress_bar)
+
+
+def check_suffix(output: str | None, max_shard_size: str | None) -> None:
+    """Refuse a name for one file that promises another format than safetensors.
+
+    Raises:
+        ParamtoolError: with the two ways out.
+    """
+    if output is None or max_shard_size is not None:
+        return
+    path = Path(output)
+    if path.suffix.lower() not in OTHERS:
+        return
+    safe = str(path.with_suffix(SUFFIX))
+    message = f"-o writes safetensors, but {output} ends in {path.suffix}"
+    hint = instead((output,), (safe,)) or f"e.g. -o {safe}"
+    if path.suffix.lower() in (".pt", ".pth", ".ckpt", ".bin"):
+        hint += f"; then, for a file of torch.save: {line(['convert', safe, '-o', output])}"
+    raise ParamtoolError(message, hint=hint)

@@ -19,8 +19,18 @@ from enum import Enum
 from functools import partial
 from typing import Any, get_args, get_origin
 
+import typer
+
 _DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 _UNREAD = object()
+_MESSAGES = (
+    ("valid integer", "expected an integer"),
+    ("valid number", "expected a number"),
+    (r"greater than or equal to (\S+)", "must be {} or more"),
+    (r"less than or equal to (\S+)", "must be {} or less"),
+    (r"greater than (\S+)", "must be more than {}"),
+)
+"""What pydantic says of numbers, and what it means."""
 
 
 def convert_plainly(parameters: list[Any]) -> list[Any]:
@@ -57,10 +67,27 @@ class _Plain:
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
         found = self._read(value)
-        return self._typers().coerce(value, param=param, ctx=ctx) if found is _UNREAD else found
+        if found is not _UNREAD:
+            return found
+        try:
+            return self._typers().coerce(value, param=param, ctx=ctx)
+        except typer.BadParameter as error:
+            message = _in_plain_words(error.message, value)
+            if message is None:
+                raise
+            raise typer.BadParameter(message, ctx=error.ctx, param=error.param) from error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._typers(), name)
+
+
+def _in_plain_words(message: str, value: Any) -> str | None:
+    """Return what pydantic means by a message on a number; None where it is about something else."""
+    for pattern, said in _MESSAGES:
+        match = re.search(pattern, message)
+        if match:
+            return f"{said.format(*match.groups())}, got {str(value)[:60]!r}"
+    return None
 
 
 def _reader(annotation: Any, info: Any) -> Callable[[Any], Any] | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from itertools import takewhile
 
 import numpy as np
 
+from paramtool import progress
 from paramtool.elements.casts import cast
 from paramtool.elements.digests import digest
 from paramtool.elements.distance import Distance
@@ -15,6 +17,7 @@ from paramtool.elements.dtypes import Array, bits
 from paramtool.elements.elements import CHUNK, Elements
 from paramtool.elements.scratch import Scratch
 from paramtool.elements.threads import run
+from paramtool.errors import NoValues
 from paramtool.records.difference import ValueChange
 
 
@@ -29,6 +32,9 @@ class ChangedValues:
         atol: absolute tolerance.
         rtol: relative tolerance.
         jobs: threads; no number depends on them.
+
+    Attributes:
+        left_out: why the elements of a tensor were not compared, by its name in B.
     """
 
     def __init__(
@@ -39,9 +45,10 @@ class ChangedValues:
         self._atol = atol
         self._rtol = rtol
         self._jobs = jobs
+        self.left_out: dict[str, str] = {}
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the SHA-256 of the named tensors of A and of B.
+        """Return the SHA-256 of the named tensors of A and of B, but of those without values.
 
         Raises:
             ParamtoolError: if elements cannot be read.
@@ -49,11 +56,18 @@ class ChangedValues:
         return self._digests(self._a, a), self._digests(self._b, b)
 
     def change(self, a: str, b: str) -> ValueChange | None:
-        """Return how far tensor `b` in B is from `a` in A, of the same shape; None if close.
+        """Return how far tensor `b` in B is from `a` in A, of the same shape; None if close, or left out.
 
         Raises:
             ParamtoolError: if elements cannot be read, or torch has no cast from one dtype to the other.
         """
+        try:
+            return self._change(a, b)
+        except NoValues as error:
+            self.left_out[b] = error.message
+            return None
+
+    def _change(self, a: str, b: str) -> ValueChange | None:
         if self._are_same(a, b):
             return None
         count = math.prod(self._b.shape(b))
@@ -101,10 +115,14 @@ class ChangedValues:
         found: dict[str, str] = {}
 
         def work(name: str) -> None:
-            found[name] = digest(elements.blocks(name))
+            with suppress(NoValues):
+                found[name] = digest(elements.blocks(name))
+            advance(math.prod(elements.shape(name)))
 
-        run(iter(names), work, self._jobs)
-        return {name: found[name] for name in names}
+        total = sum(math.prod(elements.shape(name)) for name in names)
+        with progress.work("digests", total) as advance:
+            run(iter(names), work, self._jobs)
+        return {name: found[name] for name in names if name in found}
 
 
 def _same_bytes(was: Array, now: Array) -> bool:

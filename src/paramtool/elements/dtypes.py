@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from paramtool.elements import eight_bits
 from paramtool.elements.scratch import Scratch
-from paramtool.errors import ParamtoolError
+from paramtool.errors import NoValues
 
 Array: TypeAlias = "NDArray[Any]"
 Widen: TypeAlias = "Callable[[Array, Scratch], Array]"
@@ -70,10 +70,10 @@ def dtype_of(name: str, tensor: str) -> Dtype:
         tensor: what has it, for the message.
 
     Raises:
-        ParamtoolError: if the values of such tensors cannot be read.
+        NoValues: if the values of such tensors cannot be read.
     """
     if name not in DTYPES:
-        raise ParamtoolError(f"cannot read the values of {tensor}: {name} is not supported")
+        raise NoValues(f"cannot read the values of {tensor}: {name} is not supported")
     return DTYPES[name]
 
 

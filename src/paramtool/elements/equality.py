@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from paramtool import progress
 from paramtool.elements.dtypes import bits, memory_of
 from paramtool.elements.elements import EDGE, Elements
 from paramtool.elements.threads import run
@@ -45,8 +46,11 @@ def equal_values(rows: Iterable[ParameterRow], elements: Elements, *, jobs: int 
 
     def work(row: ParameterRow) -> None:
         digests[row.name] = _digest(elements, row.name)
+        advance(row.numel or 0)
 
-    run((row for group in alike for row in group), work, jobs)
+    candidates = [row for group in alike for row in group]
+    with progress.work("equal values", sum(row.numel or 0 for row in candidates)) as advance:
+        run(iter(candidates), work, jobs)
     groups: list[tuple[str, ...]] = []
     for group in alike:
         by_digest: dict[str, list[str]] = {}

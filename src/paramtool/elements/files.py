@@ -14,7 +14,7 @@ from paramtool.elements.pieces import Pieces
 from paramtool.elements.repetition import refusal
 from paramtool.elements.scratch import Rooms
 from paramtool.elements.strided import Region, boxes, packed, row_major
-from paramtool.errors import ParamtoolError
+from paramtool.errors import NoValues, ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
 
 GATHERED = 1 << 20
@@ -96,7 +96,7 @@ class FileElements:
     def _readable(self, name: str) -> Stored:
         stored = self._tensors[name]
         if stored.missing is not None:
-            raise ParamtoolError(f"cannot read the values of '{name}' in {stored.path}: {stored.missing}")
+            raise NoValues(f"cannot read the values of '{name}' in {stored.path}: {stored.missing}")
         return stored
 
     def _blocks(self, stored: Stored, dtype: Dtype, start: int, stop: int) -> Iterator[Array]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from paramtool import progress
 from paramtool.elements.elements import CHUNK, Elements
 from paramtool.elements.statistics import Summary, chunk_summary, merged
 from paramtool.elements.tensor_text import printed_elements
@@ -56,11 +57,12 @@ def statistics_by_name(
     Raises:
         ParamtoolError: if elements cannot be read.
     """
+    names = list(dict.fromkeys(names))
     found: dict[str, dict[str, Any]] = {}
     parts: dict[str, dict[int, Summary]] = {}
 
     def tasks() -> Iterator[tuple[str, int]]:
-        for name in dict.fromkeys(names):
+        for name in names:
             parts[name] = {}
             for start in range(0, max(1, math.prod(elements.shape(name))), CHUNK):
                 yield name, start
@@ -70,8 +72,11 @@ def statistics_by_name(
         mine = parts[name]
         mine[start] = chunk_summary(elements, name, start)
         count = max(1, math.prod(elements.shape(name)))
+        advance(min(CHUNK, count - start))
         if len(mine) * CHUNK >= count and parts.pop(name, None) is not None:  # one thread alone gets it
             found[name] = merged([mine[each] for each in sorted(mine)])
 
-    run(tasks(), work, jobs)
+    total = sum(math.prod(elements.shape(name)) for name in names)
+    with progress.work("statistics", total) as advance:
+        run(tasks(), work, jobs)
     return found

@@ -18,10 +18,12 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from operator import mul
 from typing import ClassVar
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError
 
 METADATA = "__metadata__"
@@ -71,7 +73,7 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Return the bytes of its elements."""
         return math.prod(self.shape) * self.itemsize
@@ -148,6 +150,8 @@ def check(entries: Iterable[Entry]) -> None:
 
 def _fits(entry: Entry) -> bool:
     # the official reader multiplies from the left in 64 bits, and refuses what overflows on the way
+    if min(entry.shape, default=0) > 0:
+        return 8 * entry.nbytes < 2**64  # and so no product on the way is larger
     products = accumulate(entry.shape, mul, initial=1)
     return min(entry.shape, default=0) >= 0 and max(products) < 2**64 and 8 * entry.nbytes < 2**64
 
@@ -185,6 +189,6 @@ def _head(header: Mapping[str, object]) -> bytes:
     if len(encoded) > LONGEST_HEADER:
         raise ParamtoolError(
             f"the header needs {len(encoded):,} bytes, but the safetensors format allows {LONGEST_HEADER:,}",
-            hint="--max-shard-size spreads the tensors over several files",
+            hint=f"{worded('--max-shard-size', 'max_shard_size')} spreads the tensors over several files",
         )
     return len(encoded).to_bytes(8, "little") + encoded

@@ -16,5 +16,6 @@
 
 What a node must be is a type: `notation` writes types, `signature` names arguments, `arguments` matches
 them, `values` converts them.  `catalog` has torch's signatures, `limits` the bounds, `json_schema` the
-schema for editors.  `option_values` and `option_inputs` read what is typed in options as a spec has it.
+schema for editors.  `option_values` and `option_inputs` read what is typed in options as a spec has it;
+`dtype_words` knows ``bf16``.  `python_object` is ``file.py:object``, `python_source` what a file defines.
 """

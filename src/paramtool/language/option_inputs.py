@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence as Given
+from dataclasses import replace
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
+from paramtool.language.dtype_words import torch_word
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence
 from paramtool.language.option_values import read_value
 from paramtool.language.tensors import FILLS, read_tensor
@@ -16,27 +18,21 @@ from paramtool.place import Place, Text
 from paramtool.suggestion import suggest
 
 EXAMPLE = "e.g. 2,4 or 2,16,randint=1000"
+_TARGET_EXAMPLE = "e.g. labels.pt, randint=10, fill=0 or zeros"
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SIZE = re.compile(r"[0-9]+")
 
 
 def read_inputs(given: Given[str], dtypes: tuple[str, ...]) -> Inputs:
-    """Return the inputs that were typed, one an option.
-
-    Each is ``[NAME=]SIZE,…[,FILL][,dtype=DTYPE]`` with FILL one of rand (the default), randn, zeros,
-    ones, arange, ``randint=HIGH``, ``randint=LOW:HIGH`` and ``fill=NUMBER``; or what a spec has under
-    ``input``, such as ``{values: [[1.0]]}``.
+    """Return the inputs that were typed, one an option; see `read_input`.
 
     Raises:
-        ParamtoolError: at the option that is none of this.
+        ParamtoolError: at the option that is wrong.
     """
     positional: list[TensorNode] = []
     named: dict[str, TensorNode] = {}
     for each in given:
-        text = Text(f"--input {shorten(each)}", each, is_option=True)
-        match = _NAMED.fullmatch(each)
-        name, written = (match[1], match[2]) if match else (None, each)
-        tensor = read_tensor("input", _node(written.strip(), text), dtypes)
+        name, tensor = read_input(each, dtypes)
         if name is None:
             positional.append(tensor)
         elif name in named:
@@ -46,7 +42,37 @@ def read_inputs(given: Given[str], dtypes: tuple[str, ...]) -> Inputs:
     return Inputs(tuple(positional), named)
 
 
-def _node(written: str, text: Text) -> Node:
+def read_input(written: str, dtypes: tuple[str, ...]) -> tuple[str | None, TensorNode]:
+    """Return the name of an input, None if it comes by position, and its tensor.
+
+    It is ``[NAME=]SIZE,…[,FILL][,dtype=DTYPE]`` with FILL one of rand (the default), randn, zeros,
+    ones, arange, ``randint=HIGH``, ``randint=LOW:HIGH`` and ``fill=NUMBER``; or what a spec has under
+    ``input``, such as ``{values: [[1.0]]}``.
+
+    Raises:
+        ParamtoolError: if it is none of this.
+    """
+    text = Text(f"--input {shorten(written)}", written, is_option=True)
+    match = _NAMED.fullmatch(written)
+    name, tensor = (match[1], match[2]) if match else (None, written)
+    return name, read_tensor("input", _node(tensor.strip(), text), dtypes)
+
+
+def read_target(written: str, dtypes: tuple[str, ...]) -> TensorNode:
+    """Return the target that was typed, as an input is; a fill alone takes the shape that the loss needs.
+
+    Raises:
+        ParamtoolError: if it is none of this.
+    """
+    text = Text(f"--target {shorten(written)}", written, is_option=True)
+    fill = written.strip()
+    if fill[:1] in ("{", "[") or _SIZE.match(fill) or not fill:
+        return read_tensor("input", _node(fill, text, _TARGET_EXAMPLE), dtypes)
+    found = read_tensor("input", _node(f"0,{fill}", text, _TARGET_EXAMPLE), dtypes)
+    return replace(found, shape=None)
+
+
+def _node(written: str, text: Text, example: str = EXAMPLE) -> Node:
     """Write what was typed as the node that a spec has for it."""
     if written[:1] in ("{", "["):
         return read_value(written, Place(text, 1, 1))
@@ -55,13 +81,13 @@ def _node(written: str, text: Text) -> Node:
     tensor = Mapping(text, 1, 1)
     _put(tensor, "shape", Sequence(text, 1, 1, [_scalar(part, text) for part in sizes]))
     for part in parts[len(sizes) :]:
-        _option(tensor, part, text)
+        _option(tensor, part, text, example)
     if parts[: len(sizes)] != sizes or not sizes:
-        raise ParamtoolError("an input starts with its sizes", tensor.place, EXAMPLE)
+        raise ParamtoolError("an input starts with its sizes", tensor.place, example)
     return tensor
 
 
-def _option(tensor: Mapping, part: str, text: Text) -> None:
+def _option(tensor: Mapping, part: str, text: Text, example: str) -> None:
     """Read what may follow the sizes."""
     word, equals, value = part.partition("=")
     if word == "randint" and equals:
@@ -71,12 +97,12 @@ def _option(tensor: Mapping, part: str, text: Text) -> None:
             _put(tensor, "low", _scalar(low, text))
         _put(tensor, "high", _scalar(high, text))
     elif word in ("dtype", "fill") and value:
-        _put(tensor, word, _scalar(value, text))
+        _put(tensor, word, _scalar(torch_word(value) if word == "dtype" else value, text))
     elif word in FILLS and not equals:
         _put(tensor, "fill", _scalar(word, text))
     elif not _SIZE.fullmatch(word):
         known = [*FILLS, "dtype", "fill"]
-        hint = suggest(word, known, EXAMPLE) if word else EXAMPLE
+        hint = suggest(word, known, example) if word else example
         raise ParamtoolError(f"unknown '{shorten(part)}'", tensor.place, hint)
 
 

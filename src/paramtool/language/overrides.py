@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.language.dtype_words import torch_word
 from paramtool.language.limits import MAX_DEPTH
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe
 from paramtool.language.option_values import read_value
@@ -27,11 +29,13 @@ class Override:
         Raises:
             ParamtoolError: if it is not KEY=VALUE, or VALUE is not YAML.
         """
-        text = Text(f"--set {shorten(given)}", given, is_option=True)
+        text = Text(f"{worded('--set', 'set')} {shorten(given)}", given, is_option=True)
         place = Place(text, 1, 1)
         path, equals, value = given.partition("=")
         if not equals or not path or not all(path.split(".")):
             raise ParamtoolError("expected KEY=VALUE", place, "e.g. seed=1 or model.Linear.bias=false")
+        if path.rpartition(".")[2] == "dtype":
+            value = torch_word(value)
         return cls(path, read_value(value, place), place)
 
     def apply(self, root: Node) -> Node:

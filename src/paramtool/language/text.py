@@ -10,12 +10,13 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError
 from paramtool.language.limits import MAX_BYTES
 from paramtool.place import Text
+from paramtool.text_encoding import decode
 
 STDIN = "-"
 LARGEST_JSON = 1 << 26
 """Bytes of a snapshot, or of the index of a checkpoint's shards."""
 
-_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin")
+_NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin", ".ckpt", ".py")
 
 
 def read_text(name: str) -> Text:
@@ -34,11 +35,8 @@ def read_text(name: str) -> Text:
     if len(content) > largest:
         what = "a spec" if largest == MAX_BYTES else "JSON"
         raise ParamtoolError(f"{shown} is larger than {largest:,} bytes, the limit for {what}")
-    try:
-        return Text(shown, content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        hint = "give a checkpoint by name, not through a pipe" if name == STDIN else "is this a spec?"
-        raise ParamtoolError(f"{shown} is not UTF-8 text (byte {error.start})", hint=hint) from error
+    hint = "give a checkpoint by name, not through a pipe" if name == STDIN else "is this a spec?"
+    return Text(shown, decode(content, shown, hint))
 
 
 def _largest(start: bytes | bytearray) -> int:

@@ -18,7 +18,7 @@ from paramtool.language.arguments import HARDWARE
 LEFT_OUT = frozenset((*HARDWARE, "generator", "options"))
 """Arguments that choose hardware or take objects that plain data cannot write."""
 
-_VERSION = re.compile(r"^__version__ = '([^'+]+)", re.MULTILINE)
+_VERSION = re.compile(r"^__version__ = '([^']+)'", re.MULTILINE)
 _DTYPE = re.compile(r"^(\w+): dtype = ", re.MULTILINE)
 _ALIASES = frozenset(("float", "double", "half", "short", "int", "long", "cfloat", "cdouble", "chalf"))
 _UNWRITABLE = ("q", "bits")
@@ -34,6 +34,11 @@ class TorchSource:
     @cached_property
     def version(self) -> str:
         """The version without its local part, such as ``2.13.0``."""
+        return self.whole_version.partition("+")[0]
+
+    @cached_property
+    def whole_version(self) -> str:
+        """``torch.__version__``, such as ``2.13.0+cpu``."""
         found = _VERSION.search(self._text("version.py"))
         return found[1] if found else ""
 

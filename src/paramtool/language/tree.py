@@ -5,9 +5,9 @@ Nothing here is built or imported; `paramtool.network` turns a tree into an ``nn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from paramtool.place import Place
 
@@ -72,6 +72,7 @@ class TensorNode:
         values: the literal values, nested tuples; instead of `shape` and `fill`.
         requires_grad: None for torch's default (True for a Parameter, else False).
         dtype: None for the spec's own (int64 for ``randint``).
+        stored: returns the tensor, if a file holds it; `shape` and `dtype` are then the file's.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class TensorNode:
     requires_grad: bool | None = None
     persistent: bool = True
     dtype: str | None = None
+    stored: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

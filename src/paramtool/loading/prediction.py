@@ -29,7 +29,7 @@ def predicted(state: StateDict, rows: Iterable[ParameterRow], absent: Collection
     objects = [name for name in state.objects if name in expected]
     known = {*stored, *objects, *absent}
     lacking = [name for name in expected if name not in known]
-    kept = [name for name in lacking if _adds_itself(expected[name], state.version(parent(name)))]
+    kept = [name for name in lacking if _adds_itself(expected[name], state)]
     misfits = [
         Misfit(name, stored[name].shape, row.shape)
         for name, row in expected.items()
@@ -49,9 +49,11 @@ def not_a_tensor(name: str) -> str:
     return f"{name} is not a tensor"
 
 
-def _adds_itself(row: ParameterRow, version: int | None) -> bool:
-    """Return whether torch adds `row` to a state_dict that says `version` of its module."""
-    if last_part(row.name) != _SINCE_VERSION_2 or row.kind != "buffer" or (version or 0) >= 2:
+def _adds_itself(row: ParameterRow, state: StateDict) -> bool:
+    """Return whether torch adds `row` to `state`, by the version of its module there."""
+    if row.kind != "buffer" or last_part(row.name) != _SINCE_VERSION_2:
+        return False
+    if (state.version(parent(row.name)) or 0) >= 2:
         return False
     return not row.bases or is_norm(row.type, row.bases)
 

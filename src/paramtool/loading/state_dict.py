@@ -9,6 +9,7 @@ from typing import Any
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.loading.answer import Shape
 from paramtool.name_parts import is_below, parent
+from paramtool.records.constructor import built_at_once
 from paramtool.records.parameter import Listing, ParameterRow
 
 EXTRA_STATE = "_extra_state"
@@ -21,6 +22,7 @@ _NORMS = {_NORM, "SyncBatchNorm"}.union(
 """The classes of torch.nn whose version is 2; that of all others is 1."""
 
 
+@built_at_once
 @dataclass(frozen=True)
 class Entry:
     """One tensor under one key.
@@ -104,7 +106,7 @@ def of_checkpoint(checkpoint: Checkpoint, absent: Collection[str] = ()) -> State
         Entry(name, each.shape, each.dtype, each.name)
         for name, each in checkpoint.by_name.items()
         if each.persistent is not False and name not in absent
-        if not any(is_below(name, key) for key in extra)
+        if not (extra and any(is_below(name, key) for key in extra))
     )
     versions = checkpoint.versions or {
         path: 2 if is_norm(kind) else 1 for path, kind in checkpoint.modules.items()

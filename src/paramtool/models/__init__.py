@@ -5,10 +5,10 @@
                           ▼                       ▼
     model: Model, the questions that every kind answers or refuses
       ├── checkpoint  snapshot  state           read: no module, no forward
-      ├── folder                                several checkpoints, of which one must be named
+      ├── folder  python_file                   several checkpoints or modules, of which one must be named
       └── built: BuiltModel                     what becomes a live module answers by it
             ├── spec  python_object  module
-            └── Initialized, weights            … with rules run or a checkpoint loaded
+            └── initialized  weights  part      … with rules run, a checkpoint loaded, a wrapper taken off
 
 `listing`, `layout`, `elements` and `network` are the four questions; everything else asks these.
 Torch comes in through `torch_import`, when a question needs it.

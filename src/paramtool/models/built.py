@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paramtool.audience import worded
 from paramtool.cores import available_cores
-from paramtool.errors import ParamtoolError
-from paramtool.models.model import Model, ignore
+from paramtool.errors import ParamtoolError, UserCodeFailed
+from paramtool.language.tree import TensorNode
+from paramtool.models.model import Model
 from paramtool.models.torch_import import torch_import
 from paramtool.name_parts import prefix
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
     from paramtool.operations.initialization.stream_elements import StreamElements
+    from paramtool.operations.rules.outline import Outline
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
@@ -84,6 +87,18 @@ class BuiltModel(Model):
         """
         return None
 
+    def outline(self) -> Outline | None:
+        """Return what rules ask of the model, if that is certain without torch."""
+        return None
+
+    def fills(self, outline: Outline, names: Iterable[str]) -> dict[str, Fills]:
+        """Return what the constructors fill tensors with, by their first names; for a model with an outline.
+
+        Raises:
+            Unsure: if the whole model must be built to know it.
+        """
+        raise NotImplementedError
+
     def _may_stream(self) -> bool:
         """Return whether values may be made block by block; what is in memory may have been changed since."""
         return all(key is None for key in self._networks)
@@ -116,7 +131,7 @@ class BuiltModel(Model):
         return self._made[0]
 
     @contextmanager
-    def reading(self, advance: Callable[[int], object] = ignore) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Make values in one thread of torch for each of ours, and say afterwards what was seen in them."""
         made = self._streamed()
         if made is None:
@@ -124,13 +139,11 @@ class BuiltModel(Model):
             return
         with torch_import():
             from paramtool.tensors.one_thread import one_thread
-        made.advance = advance
         try:
             with one_thread():
                 yield
         finally:
             made.release()
-            made.advance = ignore
         self.note(*made.warnings())
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
@@ -148,8 +161,7 @@ class BuiltModel(Model):
 
         listed = parameters(part, model=self.name)
         lazy = [row.name for row in listed.rows if row.shape is None]
-        ahead = sum(row.nbytes or 0 for row in listed.rows if row.counted) if stats else None
-        with self.progress(ahead) as advance, self.reading(advance):
+        with self.reading():
             made = made.part(prefix(module)) if module else made
             return measured(listed, made, stats=stats, values=values, jobs=jobs, missing=lazy)
 
@@ -164,7 +176,7 @@ class BuiltModel(Model):
             return layout
         from paramtool.elements.equality import equal_values
 
-        with self.progress(None) as advance, self.reading(advance):
+        with self.reading():
             return layout.with_equal(equal_values(layout.readable, elements, jobs=available_cores()))
 
     def elements(self) -> Elements:
@@ -212,19 +224,40 @@ class BuiltModel(Model):
     def gradients(self, **options: Any) -> Gradients:
         """Run the module forward and backward on the inputs that come with it."""
         with torch_import():
-            from paramtool.network.spec_tensors import make_inputs
+            from paramtool.network.spec_tensors import make_inputs, make_target
             from paramtool.operations.gradients.backpropagation import gradients
             from paramtool.operations.gradients.refusals import check_forward
 
         self.prepare()
         check_forward(self.network(values=False).module)
         if self.inputs is None:
-            hint = "'input: {shape: [2, 4]}' in the spec, or --input 2,4"
+            typed = worded("--input 2,4", "inputs=[...]")
+            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
             raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
+        target = options.get("target")
+        if isinstance(target, TensorNode):
+            node, has_shape = target, target.stored is not None or target.values is not None
+            options["target"] = (
+                make_target(node, (), self.dtype, self.seed)
+                if has_shape or node.shape is not None
+                else lambda shape: make_target(node, shape, self.dtype, self.seed)
+            )
         module = self.network().module
-        return gradients(module, given.positional, given.named, seed=self.seed, model=self.name, **options)
+        try:
+            return gradients(
+                module, given.positional, given.named, seed=self.seed, model=self.name, **options
+            )
+        except UserCodeFailed as error:
+            self._point(error)
+            raise
+
+    def _point(self, error: UserCodeFailed) -> None:
+        """Give an error of a pass the line of the spec that its module stands on."""
+        places = self.places() if error.module is not None and error.place is None else None
+        if places is not None:
+            error.place = places.around(error.module or "")
 
     def initialized(self, rules: Sequence[Rule] | None = None) -> BuiltModel:
         """Return the model after its rules, which run once; itself if there are none."""
@@ -240,8 +273,26 @@ class BuiltModel(Model):
         """Return the model itself."""
         return self
 
-    def with_weights(self, name: str) -> Model:
+    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
         """Return the model with a checkpoint loaded into it, in place of the values that rules would fill."""
         from paramtool.models.weights import WithWeights
 
-        return WithWeights(self, name)
+        if not strip:
+            return WithWeights(self, name)
+        from paramtool.loading.prefix import NoPrefix
+        from paramtool.models.part import Part
+
+        try:
+            return WithWeights(self, name, strip)
+        except NoPrefix as error:
+            try:  # it may be the model that has the prefix
+                inside = Part(self, strip)
+            except NoPrefix:
+                raise error from None
+            return WithWeights(inside, name)
+
+    def without_prefix(self, strip: Sequence[str]) -> Model:
+        """Return the module inside that has all names, such as the one that ``torch.compile`` wraps."""
+        from paramtool.models.part import Part
+
+        return Part(self, strip)

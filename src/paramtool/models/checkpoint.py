@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.models.model import Model
@@ -84,7 +85,8 @@ class CheckpointModel(Model):
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
         """Refuse: a file of tensors says nothing of a forward."""
         del values, rng
-        hint = f"this takes a spec or package.module:object, with --weights {self.name}"
+        given = worded(f"--weights {self.name}", f"weights={self.name!r}")
+        hint = f"this takes a spec or package.module:object, with {given}"
         self._refuse("holds tensors but no module", hint)
 
     def state_dict(self) -> StateDict:
@@ -101,6 +103,12 @@ class CheckpointModel(Model):
     def module_paths(self) -> Iterable[str]:
         """Return the modules in the names."""
         return [each for each in self.checkpoint.modules if each] or modules_of(self.checkpoint.by_name)
+
+    def without_prefix(self, strip: Sequence[str]) -> CheckpointModel:
+        """Return the same tensors under shorter names."""
+        from paramtool.loading.prefix import without_prefix
+
+        return CheckpointModel(without_prefix(self.checkpoint, strip), self._tell)
 
     def verify(self) -> None:
         """Compare every file with the sums that were written in it; one without sums, with its own header."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -47,6 +47,10 @@ class FolderModel(Model):
             nbytes=sum(row.nbytes or 0 for row in rows),
         )
         return Report("checkpoints", self.name, tuple(rows), totals, COLUMNS)
+
+    def members(self) -> Sequence[str]:
+        """Return the paths of its checkpoints."""
+        return [str(self._error.folder / each.name) for each in self._error.candidates]
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Refuse, and say what to name."""

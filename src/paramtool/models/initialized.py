@@ -22,7 +22,7 @@ class Wrapped(BuiltModel):
     def __init__(self, inner: BuiltModel) -> None:
         super().__init__(inner.name, inner._tell)
         self.inner = inner
-        self.notes, self.progress = inner.notes, inner.progress
+        self.notes = inner.notes
         self.inputs, self.loss, self.dtype, self.seed = inner.inputs, inner.loss, inner.dtype, inner.seed
         self.expectations = inner.expectations
         self.places = inner.places  # type: ignore[method-assign]

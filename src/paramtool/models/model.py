@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from paramtool.audience import worded
 from paramtool.errors import CannotAnswer, ParamtoolError
 
 if TYPE_CHECKING:
@@ -18,19 +19,12 @@ if TYPE_CHECKING:
     from paramtool.operations.comparison.places import Places
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import ContentRow, Contents
+    from paramtool.records.definitions import Definitions
     from paramtool.records.expectation import Expectation
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
     from paramtool.records.rule import Rule
-
-
-Progress: TypeAlias = Callable[[int | None], AbstractContextManager[Callable[[int], object]]]
-"""Takes the bytes that are ahead, None if nobody knows; gives what to call with the bytes that are done."""
-
-
-def ignore(done: int) -> None:
-    """Take no notice of progress."""
 
 
 class Model:
@@ -41,6 +35,7 @@ class Model:
 
     Attributes:
         name: what it is called in messages and reports: the path that was given.
+        kind: what it is, for a table of several: ``spec``, ``snapshot``, ``Python``.
         is_buildable: whether it can become a live module, so that rules and weights may act on it.
         rules: the initialization that comes with it.
         inputs: what its forward is called with; None if nobody said.
@@ -50,10 +45,10 @@ class Model:
         expectations: its expectations.
         contents: what its files hold beside the tensors that are listed.
         notes: everything that was worth a word while it was opened, built or read.
-        progress: is told how far the reading of values is that takes long.
     """
 
     is_buildable: ClassVar[bool] = False
+    kind: ClassVar[str] = ""
 
     rules: tuple[Rule, ...] = ()
     inputs: Inputs | None = None
@@ -66,7 +61,6 @@ class Model:
     def __init__(self, name: str, tell: Callable[[str], object] | None = None) -> None:
         self.name = name
         self.notes: list[str] = []
-        self.progress: Progress = lambda _: nullcontext(ignore)
         self._tell = tell
         self._listings: dict[tuple[str | None, bool, bool], Listing] = {}
         self._representatives: Mapping[str, str] | None = None
@@ -128,13 +122,8 @@ class Model:
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
-    def reading(self, advance: Callable[[int], object] = ignore) -> AbstractContextManager[None]:
-        """Return what surrounds every reading of `elements`.
-
-        Args:
-            advance: is called with the bytes of each block that had to be made for it.
-        """
-        del advance
+    def reading(self) -> AbstractContextManager[None]:
+        """Return what surrounds every reading of `elements`."""
         return nullcontext()
 
     def network(self, *, values: bool = True, rng: str = "streams") -> Network:
@@ -188,14 +177,27 @@ class Model:
         self.network(values=False)
         raise NotImplementedError
 
-    def with_weights(self, name: str) -> Model:
-        """Return the model with the checkpoint `name` loaded into it.
+    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
+        """Return the model with the checkpoint `name` loaded into it, `strip` taken off its names.
 
         Raises:
-            ParamtoolError: for a model that is not built.
+            ParamtoolError: for a model that is not built, or if no name has such a prefix.
         """
-        del name
-        raise ParamtoolError(f"--weights loads into a spec or package.module:object; {self.name} is neither")
+        del name, strip
+        what = worded("--weights loads", "weights are loaded")
+        raise ParamtoolError(f"{what} into a spec or package.module:object; {self.name} is neither")
+
+    def without_prefix(self, strip: Sequence[str]) -> Model:
+        """Return the model with prefixes taken off its names.
+
+        Raises:
+            ParamtoolError: for a kind of model whose names are fixed, or if no name has such a prefix.
+        """
+        del strip
+        from paramtool.loading.prefix import NoPrefix
+
+        what = worded("--strip-prefix is", "prefixes are")
+        raise NoPrefix(f"{what} for checkpoints and modules; {self.name} is neither")
 
     def with_seed(self, seed: int) -> Model:
         """Return the model with initial values drawn from `seed`.
@@ -204,7 +206,8 @@ class Model:
             ParamtoolError: for a model that has values of its own.
         """
         del seed
-        raise ParamtoolError(f"--seed draws initial values, but {self.name} already has values")
+        what = worded("--seed", "a seed")
+        raise ParamtoolError(f"{what} draws initial values, but {self.name} already has values")
 
     def with_inputs(self, inputs: Inputs) -> Model:
         """Return the model, to be called with `inputs`.
@@ -255,15 +258,20 @@ class Model:
         Raises:
             CannotAnswer: for what is not a checkpoint.
         """
-        self._refuse("is not a checkpoint, which has contents", "without --contents its tensors are listed")
+        hint = worded("without --contents its tensors are listed", "listing() returns its tensors")
+        self._refuse("is not a checkpoint, which has contents", hint)
 
-    def overview(self, *, for_people: bool) -> Contents | Checkpoints | None:
+    def overview(self, *, for_people: bool) -> Contents | Checkpoints | Definitions | None:
         """Return what there is to see where no tensors can be listed; None where they can.
 
         Args:
             for_people: whether a person reads it; a program gets the fields that it asked for, if it can.
         """
         del for_people
+        return None
+
+    def members(self) -> Sequence[str] | None:
+        """Return the names of the models that this one only lists; None for a model of its own."""
         return None
 
     def verify(self) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paramtool.audience import worded
 from paramtool.errors import BrokenSpec, CannotOpen, ParamtoolError, Problems
 from paramtool.files.reading import formats
 from paramtool.files.reading.formats import path_and_key
@@ -34,14 +35,16 @@ def open_model(
     overrides: Sequence[Override] = (),
     arguments: Sequence[str] | Mapping[str, object] = (),
     tell: Callable[[str], object] | None = None,
+    side: str = "",
 ) -> Model:
     """Return the model that `name` is.
 
     Args:
-        name: a file, a folder, ``-`` for standard input, or ``package.module:object``.
+        name: a file, a folder, ``-`` for standard input, ``package.module:object`` or ``file.py:object``.
         overrides: what ``--set`` changes in a spec.
         arguments: what ``--arg`` gives to an object, each ``key=value``; or the values by their keys.
         tell: is called with each note, as soon as it is known.
+        side: what the names of the options end in, for messages: ``-a`` of ``--arg-a``.
 
     Raises:
         CannotOpen: for what cannot be read, or is of a format that is not read.
@@ -49,23 +52,39 @@ def open_model(
     """
     with _opening():
         form = Form.text if name == STDIN else recognize(name)
+        if form is Form.absent:
+            from paramtool.models.python_name import in_python
+
+            meant, form = in_python(name), Form.text
+            if meant is not None:
+                raise meant
         text = read_text(name) if form is Form.text else None
         document = _document(text) if text else None
         if arguments and form is not Form.object:
             what = document.form if document else "a spec" if text else _what(name, form)
-            raise ParamtoolError(f"--arg is for package.module:object, but {name} is {what}")
+            given = worded(f"--arg{side} is", "arguments are")
+            raise ParamtoolError(f"{given} for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
             if document:
                 _refuse_config(document, name)
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else _what(name, form)
-            raise ParamtoolError(f"--set changes a spec, but {name} is {what}")
+            raise ParamtoolError(f"{worded(f'--set{side}', 'set')} changes a spec, but {name} is {what}")
+        if form is Form.source:
+            from paramtool.models.python_file import PythonFileModel
+
+            return PythonFileModel(name, tell)
         if form is Form.object:
             from paramtool.language.python_object import read_object
             from paramtool.models.python_object import ObjectModel
 
-            return ObjectModel(read_object(name, arguments), tell)
+            wanted = read_object(name, arguments, f"--arg{side}")
+            if wanted.is_file:
+                from paramtool.language.python_source import check_file
+
+                check_file(wanted.module)
+            return ObjectModel(wanted, tell)
         if document and document.is_snapshot:
             return _snapshot(document, tell)
         return _of_files(name, document, tell)
@@ -95,7 +114,9 @@ def _opening() -> Iterator[None]:
     except Problems as error:
         raise BrokenSpec(error.errors) from error
     except ParamtoolError as error:
-        raise CannotOpen(error.message, error.place, error.hint) from error
+        opening = CannotOpen(error.message, error.place, error.hint)
+        opening.mend = error.mend
+        raise opening from error
 
 
 def open_checkpoint(name: str) -> Checkpoint:

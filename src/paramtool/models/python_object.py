@@ -23,6 +23,8 @@ class ObjectModel(BuiltModel):
     so does one that `init -o` asks for laws, if it has values that follow none.
     """
 
+    kind = "Python"
+
     def __init__(self, wanted: PythonObject, tell: Callable[[str], object] | None = None) -> None:
         super().__init__(wanted.name, tell)
         self.wanted = wanted

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class SnapshotModel(Model):
     """A listing that was kept, in a file or in memory."""
 
+    kind = "snapshot"
+
     def __init__(self, name: str, report: Listing, tell: Callable[[str], object] | None = None) -> None:
         super().__init__(name, tell)
         self.report = report

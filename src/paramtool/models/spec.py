@@ -18,16 +18,20 @@ from paramtool.operations.listing.snapshot import remembered
 from paramtool.place import Place
 from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing
-from paramtool.structure.unsure import Unsure
+from paramtool.structure.unsure import Unsure, require
 
 if TYPE_CHECKING:
     from paramtool.loading.answer import Answer
     from paramtool.loading.state_dict import StateDict
     from paramtool.network.construction import Network
+    from paramtool.operations.rules.outline import Outline
+    from paramtool.tensors.fills import Fills
 
 
 class SpecModel(BuiltModel):
     """What a model.yaml says; its errors were found when it was opened."""
+
+    kind = "spec"
 
     def __init__(self, spec: Spec, tell: Callable[[str], object] | None = None) -> None:
         super().__init__(spec.name, tell)
@@ -57,6 +61,15 @@ class SpecModel(BuiltModel):
             with suppress(Unsure):
                 return structure.layout(self.spec, self.name)
         return super().layout(by_value=by_value)
+
+    def outline(self) -> Outline | None:
+        """Return what a table of torch.nn says, if that is certain and nothing is built yet."""
+        from paramtool.operations.rules.outline import Outline
+
+        if not self._networks:
+            with suppress(Unsure):
+                return Outline(*structure.whole(self.spec, self.name))
+        return None
 
     def state_dict(self) -> StateDict:
         """Return what a table of torch.nn says, if that is certain."""
@@ -94,6 +107,27 @@ class SpecModel(BuiltModel):
             return None
         self.note(*built.notes)
         return Stream(built, fills=fills)
+
+    def fills(self, outline: Outline, names: Iterable[str]) -> dict[str, Fills]:
+        """Return what torch's constructors fill the tensors called `names` with, each call built once.
+
+        Raises:
+            Unsure: if the whole spec must be built to know it.
+        """
+        require(all(name in outline.sources for name in names), "a tensor that several calls make")
+        sources = {name: outline.sources[name] for name in names}
+        calls = {id(call): call for call, _ in sources.values()}
+        with torch_import():
+            from paramtool.network.construction import fills_of_calls
+            from paramtool.tensors.fills import Fills
+        known = fills_of_calls(list(calls.values()), self.dtype)
+        found = {}
+        for name, (call, local) in sources.items():
+            fills = known[id(call)].get(local)
+            if fills is None or fills.name != local:
+                raise Unsure("a fill that is not known")
+            found[name] = Fills(name, fills.steps)
+        return found
 
     def with_seed(self, seed: int) -> SpecModel:
         """Return the model with initial values drawn from `seed`."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from paramtool.errors import CannotAnswer
+from paramtool.signals import ENDINGS
 
 
 @contextmanager
@@ -45,8 +46,7 @@ def _late_signals() -> Iterator[None]:
         yield
         return
     caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in numbers}
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in ENDINGS}
     try:
         yield
     finally:

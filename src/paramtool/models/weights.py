@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,21 @@ class WithWeights(Wrapped):
     Args:
         inner: what the checkpoint is loaded into.
         weights: the name of the checkpoint.
+        strip: prefixes that are taken off its names.
 
     Raises:
-        ParamtoolError: if `weights` is not a checkpoint.
+        ParamtoolError: if `weights` is not a checkpoint, or no name has such a prefix.
     """
 
-    def __init__(self, inner: BuiltModel, weights: str) -> None:
+    def __init__(self, inner: BuiltModel, weights: str, strip: Sequence[str] = ()) -> None:
         from paramtool.models.open import open_checkpoint
 
         super().__init__(inner)
         self._checkpoint = open_checkpoint(weights)
+        if strip:
+            from paramtool.loading.prefix import without_prefix
+
+            self._checkpoint = without_prefix(self._checkpoint, strip)
         self.note(*self._checkpoint.notes)
 
     def _build(self, values: bool, rng: str) -> Network:
@@ -48,7 +54,7 @@ class WithWeights(Wrapped):
         built = self.inner.network(values=False)
         with torch_import():
             from paramtool.network.strict_load import LoadedValues
-            from paramtool.operations.initialization.shared_memory import has_overlap
+            from paramtool.operations.initialization.rule_plan import has_overlap
             from paramtool.operations.initialization.weights_file import is_plain
         if has_overlap(built.module) or (rules and not is_plain(built.module)):
             return None

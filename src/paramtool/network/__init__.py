@@ -3,6 +3,7 @@
     language.document.Spec           models.python_object.PythonObject
         ▼                                ▼
     construction                     python_object      structure, sketch or values
+        │                            python_import    … from its file or by its name
         ├─ builder                the tree of the spec, node by node
         │     spec_tensors          … its tensors, and the inputs of the model
         │     residual              … the one module that torch lacks

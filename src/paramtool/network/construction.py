@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -12,15 +12,18 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.language.document import Spec
+from paramtool.language.tree import Tree
 from paramtool.name_parts import prefix
 from paramtool.network.builder import Builder
-from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.fill_record import Recording
 from paramtool.network.free_memory import check_fits
 from paramtool.network.lazy_modules import settle
 from paramtool.network.meta_device import StructureOnly, default_dtype
 from paramtool.network.parameter_statements import freeze, tie
+from paramtool.network.sketch import Sketch
 from paramtool.place import Place
 from paramtool.suggestion import hint_of_module
+from paramtool.tensors.fills import Fills
 from paramtool.tensors.named_tensors import by_tensor, named_tensors
 
 
@@ -60,6 +63,21 @@ def sketch(spec: Spec) -> tuple[Network, Sketch]:
     recording = Sketch()
     with no_collection(), recording:
         return _build(spec, recording), recording
+
+
+def fills_of_calls(calls: Sequence[Tree], dtype: str | None) -> dict[int, dict[str, Fills]]:
+    """Return what the constructor of each call fills its tensors with, by the ids of the calls.
+
+    Args:
+        calls: nodes without modules or tensors as arguments, each of which is built once.
+        dtype: that of the spec.
+    """
+    recording, builder = Sketch(), Builder()
+    with no_collection(), recording, default_dtype(dtype):
+        modules = {id(each): builder.module(each) for each in calls}
+    if builder.problems:
+        raise Problems(builder.problems)
+    return {key: recording.fills_by_name(module) for key, module in modules.items()}
 
 
 def values(spec: Spec, rng: str = "streams") -> Network:

@@ -8,7 +8,6 @@ written, and where nobody used the values.  Everything else keeps the values tha
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +24,6 @@ from paramtool.errors import first_line
 from paramtool.foreign_code import is_out_of_memory
 from paramtool.network.filling_calls import is_literal, law_of_call, truncated_normal
 from paramtool.network.free_memory import OutOfMemory, check_fits
-from paramtool.network.meta_device import on_meta
 from paramtool.network.storage_record import StorageRecord, storage_number
 from paramtool.tensors import streams
 from paramtool.tensors.fills import Fill, Fills, run_fills
@@ -47,18 +45,6 @@ _READING = frozenset(
     )
 )  # fmt: skip
 """What returns values as something else than a tensor."""
-
-_IS_META = vars(torch._C.TensorBase)["is_meta"]
-
-_CPU_ANSWERS: Mapping[object, object] = {
-    vars(torch._C.TensorBase)["device"]: torch.device("cpu"),
-    vars(torch._C.TensorBase)["is_cpu"]: True,
-    _IS_META: False,
-}
-"""What a constructor hears where it asks a tensor for its device: there are values, as in Python."""
-
-_PICKLES = Tensor._reduce_ex_internal.__code__
-"""It reads the elements where no mode sees it."""
 
 _MOST_LITERAL = 1 << 20  # elements that are kept of a tensor written out
 
@@ -258,32 +244,6 @@ class _CallsOfCode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         return func(*args, **(kwargs or {}))
-
-
-class Sketch(Recording):
-    """Builds structure on the meta device, and knows what every tensor would have been filled with.
-
-    Memory does not grow with the model, so weights of any size can be written block by block.
-    """
-
-    def _run(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        asked = getattr(func, "__self__", None)
-        if asked in _CPU_ANSWERS and args[0].is_meta:
-            who = sys._getframe(2)  # above this and `__torch_function__`
-            if who.f_code is _PICKLES:
-                raise NotImplementedError("a tensor on the meta device has no values to pickle")
-            if str(who.f_globals.get("__name__", "")).partition(".")[0] != "torch":
-                return _CPU_ANSWERS[asked]  # whoever asks may leave out what values need
-            if asked is _IS_META:
-                self._record.forget(args[0])
-        return on_meta(func, args, kwargs)
-
-    def _literal(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor
-    ) -> Tensor:
-        del result
-        elements: Tensor = func(*args, **{**kwargs, "device": "cpu"})
-        return elements.detach()
 
 
 def _check_fits(tensor: Tensor) -> None:

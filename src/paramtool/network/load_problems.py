@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.formats import open_checkpoint
 from paramtool.loading.answer import Answer, Shape
+from paramtool.loading.prefix import difference
 from paramtool.suggestion import did_you_mean
 from paramtool.tensors.elements import torch_dtype
 from paramtool.tensors.named_tensors import dtype_name
@@ -38,6 +40,12 @@ def wrong(answer: Answer, targets: list[Target], checkpoint: Checkpoint) -> Iter
     unexpected = dict.fromkeys(answer.unexpected)
     missing = [name for name in answer.missing if name not in first or not first[name].found]
     missing = [name for name in missing if name not in first or first[name].names[0] == name]
+    empty = dict.fromkeys(name for target in targets if not target.found for name in target.names)
+    differing = _differing({**dict.fromkeys(missing), **empty}, unexpected, checkpoint)
+    if differing is not None:
+        yield differing.error
+        missing = [name for name in missing if name not in differing.missing]
+        unexpected = dict.fromkeys(name for name in unexpected if name not in differing.unexpected)
     for name in missing:
         shape = f" {_shape(first[name].tensor)}".rstrip() if name in first else ""
         message = f"{checkpoint.name} lacks '{shorten(name)}'{shape}"
@@ -51,6 +59,53 @@ def wrong(answer: Answer, targets: list[Target], checkpoint: Checkpoint) -> Iter
         yield ParamtoolError(f"'{shorten(each.name)}' is {shapes}")
     for other in answer.others:
         yield ParamtoolError(f"{checkpoint.name} does not load: {shorten(other, 300)}")
+
+
+@dataclass(frozen=True)
+class _Differing:
+    """One error for all names that differ by a prefix, and these names."""
+
+    error: ParamtoolError
+    missing: Collection[str]
+    unexpected: Collection[str]
+
+
+def _differing(
+    missing: Collection[str], unexpected: Collection[str], checkpoint: Checkpoint
+) -> _Differing | None:
+    """Find out whether a prefix is all that most names differ by, and say how to go on."""
+    found = difference(unexpected, missing)
+    if found is not None:
+        what = f"{_all_names(len(found.names), len(unexpected))} in {checkpoint.name} differ from the model's"
+        error = ParamtoolError(
+            f"{what} by {found.shown}", hint=f"{' '.join(found.options)} takes it off"
+        ).mended((), found.options)
+        key = _key(checkpoint, found.texts)
+        if key is not None:
+            error.mended(checkpoint.name, key)
+        return _Differing(error, set(found.names.values()), found.names)
+    found = difference(missing, unexpected)
+    if found is None:
+        return None
+    what = f"{_all_names(len(found.names), len(missing))} of the model differ from those in {checkpoint.name}"
+    hint = f"{' '.join(found.options)} loads it into the module inside"
+    error = ParamtoolError(f"{what} by {found.shown}", hint=hint).mended((), found.options)
+    return _Differing(error, found.names, set(found.names.values()))
+
+
+def _all_names(count: int, total: int) -> str:
+    return "the names" if count == total else f"{count:,} of {total:,} names"
+
+
+def _key(checkpoint: Checkpoint, texts: tuple[str, ...]) -> str | None:
+    """Return ``file.pt:key`` if the prefix is the key of a state_dict in the file."""
+    named = f"{checkpoint.name}:{texts[0].removesuffix('.')}"
+    try:
+        if len(texts) > 1 or ":" in checkpoint.name or not open_checkpoint(named).tensors:
+            return None
+    except ParamtoolError:
+        return None
+    return named
 
 
 def _misspelt(name: str, missing: list[str]) -> str | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 import io
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
+from paramtool.audience import worded
 from paramtool.errors import (
     BadArgument,
     CannotOpen,
@@ -24,15 +24,18 @@ from paramtool.errors import (
     shorten,
     told,
 )
-from paramtool.foreign_code import foreign_code
+from paramtool.foreign_code import foreign_code, raised_at
 from paramtool.language.python_object import PythonObject
+from paramtool.network import current_folder
 from paramtool.network.construction import Network, no_collection
-from paramtool.network.fill_record import Recording, Sketch
+from paramtool.network.fill_record import Recording
 from paramtool.network.lazy_modules import settle
 from paramtool.network.members import unseen
 from paramtool.network.meta_device import StructureOnly
 from paramtool.network.nesting import check_nesting
-from paramtool.suggestion import did_you_mean
+from paramtool.network.python_import import import_file
+from paramtool.network.sketch import Sketch
+from paramtool.suggestion import nearest
 
 _NOTHING = object()
 _after_import: dict[tuple[str, int], torch.Tensor] = {}
@@ -40,25 +43,33 @@ _after_import: dict[tuple[str, int], torch.Tensor] = {}
 
 
 def find_object(wanted: PythonObject) -> Any:
-    """Return the object itself: the current folder can be imported from, as with ``python -m``.
+    """Return the object itself: what is not installed is looked for in the current folder.
 
     Raises:
         ParamtoolError: if there is no such module or attribute, or importing it fails.
     """
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+    if not wanted.is_file:
+        current_folder.reach(wanted.module)
     foreign = foreign_code(lambda error: _not_imported(wanted, error))
     with foreign, _kept_from_stdout(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(wanted.seed)  # of modules that are built while they are imported
-        found: Any = importlib.import_module(wanted.module)
+        found: Any = (import_file if wanted.is_file else import_module)(wanted.module)
         _after_import.setdefault((wanted.module, wanted.seed), torch.get_rng_state())
         for part in wanted.path.split("."):
             known, found = found, getattr(found, part, _NOTHING)
             if found is _NOTHING:
-                hint = did_you_mean(part, [each for each in dir(known) if not each.startswith("_")])
-                raise CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
+                raise _no_such(wanted, part, [each for each in dir(known) if not each.startswith("_")])
     return found
+
+
+def _no_such(wanted: PythonObject, part: str, known: list[str]) -> CannotOpen:
+    near = nearest(part, known)
+    hint = f"did you mean '{near}'?" if near else current_folder.obstacle(wanted.module)
+    error = CannotOpen(f"{wanted.module} has no '{wanted.path}'", hint=hint)
+    if near is None or part not in wanted.path.split("."):
+        return error
+    path = ".".join(near if each == part else each for each in wanted.path.split("."))
+    return error.mended(wanted.name, f"{wanted.module}:{path}")
 
 
 def structure(wanted: PythonObject) -> Network:
@@ -129,26 +140,31 @@ def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | 
     found = find_object(wanted)
     if isinstance(found, nn.Module):
         return None
-    with contextlib.suppress(ParamtoolError), foreign_code(wanted.name), _silence(), mode:
-        built = found(**_arguments(wanted))
-        if isinstance(built, nn.Module):
-            return built
-    return None
+    heard, built = io.StringIO(), None
+    with contextlib.suppress(ParamtoolError), foreign_code(wanted.name), _held(heard), mode:
+        built = _call(found, wanted)
+    if not isinstance(built, nn.Module):
+        return None
+    sys.stderr.write(heard.getvalue())
+    return built
 
 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:
     if isinstance(found, nn.Module):
-        if wanted.arguments:
-            raise BadArgument(f"{wanted.name} is already a module and takes no --arg")
+        if wanted.arguments or wanted.positional:
+            raise BadArgument(
+                f"{wanted.name} is already a module and takes no {worded('--arg', 'arguments')}"
+            )
         return found, []
     if not callable(found):
         raise ParamtoolError(
             f"{wanted.name} is {_described(found)}, neither a module nor a function that makes one"
         )
     _check_arguments(found, wanted)
-    with foreign_code(wanted.name), _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
+    foreign = foreign_code(lambda error: _failed(wanted, error))
+    with foreign, _kept_from_stdout(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        made = found(**_arguments(wanted))
+        made = _call(found, wanted)
     if not isinstance(made, nn.Module):
         raise ParamtoolError(f"{wanted.name} made {_described(made)}, not a module")
     return made, list(dict.fromkeys(first_line(each.message) for each in caught))
@@ -161,20 +177,26 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
     except (TypeError, ValueError):
         return
     try:
-        signature.bind(**wanted.arguments)
+        signature.bind(*wanted.positional, **wanted.arguments)
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
         raise BadArgument(
-            f"{wanted.name}: {error}", hint=f"it is {shown}; pass arguments with --arg KEY=VALUE"
+            f"{wanted.name}: {error}",
+            hint=f"it is {shown}; pass arguments with {worded('--arg KEY=VALUE', 'arguments={...}')}",
         ) from error
 
 
-def _arguments(wanted: PythonObject) -> dict[str, Any]:
-    return {key: _as_dtype(value) for key, value in wanted.arguments.items()}
+def _call(found: Callable[..., Any], wanted: PythonObject) -> Any:
+    positional, named = _as_dtype(list(wanted.positional)), _as_dtype(wanted.arguments)
+    return found(*positional, **named)
 
 
 def _as_dtype(value: Any) -> Any:
-    """Return the dtype that a text such as ``torch.bfloat16`` names; anything else as it is."""
+    """Return the dtype that a text such as ``torch.bfloat16`` names, also inside lists; the rest as it is."""
+    if isinstance(value, list):
+        return [_as_dtype(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _as_dtype(each) for key, each in value.items()}
     if isinstance(value, str) and value.startswith("torch."):
         found = getattr(torch, value.removeprefix("torch."), None)
         return found if isinstance(found, torch.dtype) else value
@@ -189,10 +211,9 @@ def _kept_from_stdout() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hear nothing of an attempt: what works without values says it again with them."""
-    nowhere = io.StringIO()
-    prints = contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere)
+def _held(heard: io.StringIO) -> Iterator[None]:
+    """Hold back what an attempt prints: one that fails is repeated with values, and says it again."""
+    prints = contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard)
     with prints[0], prints[1], warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -201,9 +222,13 @@ def _silence() -> Iterator[None]:
 def _not_imported(wanted: PythonObject, error: BaseException) -> ParamtoolError:
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     if missing and (wanted.module == missing or wanted.module.startswith(f"{missing}.")):
-        hint = "it is neither installed nor in the current folder"
+        hint = current_folder.obstacle(missing) or "it is neither installed nor in the current folder"
         return CannotOpen(f"no module '{missing}' to import", hint=hint)
-    return UserCodeFailed(f"importing {wanted.module} failed: {told(error)}")
+    return UserCodeFailed(f"importing {wanted.module} failed: {told(error)}", raised_at(error))
+
+
+def _failed(wanted: PythonObject, error: BaseException) -> ParamtoolError:
+    return UserCodeFailed(f"{wanted.name} failed: {told(error)}", raised_at(error))
 
 
 def _described(value: Any) -> str:

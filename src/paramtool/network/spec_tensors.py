@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,9 @@ def make_tensor(node: TensorNode) -> torch.Tensor:
 
 
 def _filled(node: TensorNode, dtype: torch.dtype | None) -> torch.Tensor:
+    if node.stored is not None:
+        found: Tensor = node.stored()
+        return found if dtype is None else found.to(dtype)
     if node.values is not None:
         if node.kind == "Parameter":  # which must be floating point, though its values may look whole
             dtype = dtype or torch.get_default_dtype()
@@ -44,6 +48,8 @@ def _filled(node: TensorNode, dtype: torch.dtype | None) -> torch.Tensor:
 
 STREAM = ".input"
 """Names of the streams begin so; no parameter's name begins with a dot."""
+
+TARGET = ".target"
 
 _DRAWN = ("rand", "randn")
 
@@ -78,6 +84,19 @@ def make_inputs(inputs: Inputs, dtype: str | None = None, seed: int = 0) -> Argu
     return Arguments(positional, named)
 
 
+def make_target(node: TensorNode, shape: tuple[int, ...], dtype: str | None, seed: int) -> Tensor:
+    """Return the tensor of `node`, of `shape` if the node says none.
+
+    Raises:
+        ParamtoolError: if it does not fit in this machine's memory.
+    """
+    is_shaped = node.shape is not None or node.values is not None or node.stored is not None
+    node = node if is_shaped else replace(node, shape=shape)
+    check_fits("the elements of the target", _nbytes(node), node.place)
+    with torch.random.fork_rng(devices=[]), default_dtype(dtype):
+        return _make(node, seed, TARGET)
+
+
 def _nbytes(node: TensorNode) -> int:
     """Return about how many bytes it takes; literal values are as few as a spec is long."""
     return math.prod(node.shape or ()) * (getattr(torch, node.dtype).itemsize if node.dtype else 4)
@@ -85,7 +104,7 @@ def _nbytes(node: TensorNode) -> int:
 
 def _make(node: TensorNode, seed: int, name: str) -> Tensor:
     torch.set_rng_state(streams.stream(seed, name).get_state())
-    if node.values is not None or node.fill not in _DRAWN:
+    if node.stored is not None or node.values is not None or node.fill not in _DRAWN:
         return make_tensor(node)
     dtype = getattr(torch, node.dtype) if node.dtype else torch.get_default_dtype()
     if dtype.is_complex:

@@ -19,6 +19,10 @@ _SAMPLES = 64
 """Elements that are compared to find writes which torch does not see."""
 
 
+_LONGEST = 16
+"""Copies of copies that are remembered."""
+
+
 @dataclass
 class StorageState:
     """The history of one storage.
@@ -28,6 +32,7 @@ class StorageState:
         is_ours: whether it was allocated under our eyes and never handed out.
         fills: what filled it, from a whole fill on; None where that is not known.
         dtype: of the tensor that was filled.
+        copied_from: the storages that its elements came through, the first one first.
         sample: some elements as the last fill left them; None where they are not in this machine's memory.
     """
 
@@ -35,6 +40,7 @@ class StorageState:
     is_ours: bool
     fills: list[Fill] | None = None
     dtype: torch.dtype | None = None
+    copied_from: tuple[int, ...] = ()
     sample: bytes | None = None
 
 
@@ -69,7 +75,7 @@ class StorageRecord:
         if fill.random:
             self._drawn_in[id(fill)] = fill, storage_number(tensor)
         if is_whole(tensor) and fill.method not in ELEMENTWISE:
-            state.fills, state.dtype = [fill], tensor.dtype
+            state.fills, state.dtype, state.copied_from = [fill], tensor.dtype, ()
         elif state.fills is not None and state.dtype == tensor.dtype:
             state.fills.append(fill)
         else:
@@ -85,7 +91,9 @@ class StorageRecord:
             self.read(source)
             self.forget(target)
             return
+        key = storage_number(source)
         state.fills, state.dtype = list(fills), target.dtype
+        state.copied_from = (*self._states[key].copied_from, key)[-_LONGEST:]
         _take_sample(state, target)
 
     def forget(self, tensor: Tensor) -> None:
@@ -126,11 +134,13 @@ class StorageRecord:
         A copy has the draws of the storage that it was copied from, as long as that still has them.
         """
         own = storage_number(tensor)
-        for fill in self._states[own].fills or ():
+        state = self._states[own]
+        for fill in state.fills or ():
             if fill.random:
-                _, key = self._drawn_in[id(fill)]
-                if _holds(self._states[key].fills, fill):
-                    yield key
+                _, drawn_in = self._drawn_in[id(fill)]
+                yield from (
+                    key for key in (drawn_in, *state.copied_from) if _holds(self._states[key].fills, fill)
+                )
                 break
         yield own
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from paramtool.audience import worded
 from paramtool.errors import DoesNotLoad, ParamtoolError, UserCodeFailed, shorten, told
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.loading.state_dict import StateDict, of_checkpoint
@@ -71,7 +72,9 @@ class LoadedValues:
         self.targets = list(_targets(module, stored, loaded))
         if loaded.failure is not None and any(each.tensor.is_meta for each in self.targets):
             what = f"loading into {type(module).__name__} needs values: {loaded.failure}"
-            raise UserCodeFailed(what, hint="ask for --stats or --values")
+            raise UserCodeFailed(
+                what, hint=worded("ask for --stats or --values", "ask for stats=True or values=True")
+            )
         problems = [*lossy(self.targets, stored, checkpoint.name)]
         if loaded.failure is None:  # else its own code says so while it loads
             problems = [*wrong(loaded.answer, self.targets, checkpoint), *problems]

@@ -26,7 +26,7 @@ def definition(module: str, attribute: str) -> ast.FunctionDef | None:
     Neither the module nor the packages around it run.
     """
     try:
-        return of_spec(_spec(module), attribute)
+        return of_spec(spec_of(module), attribute)
     except (ImportError, KeyError, ValueError):  # a namespace package in a package
         return None
 
@@ -51,7 +51,7 @@ def _text(spec: ModuleSpec) -> str:
     return ""
 
 
-def _spec(module: str) -> ModuleSpec | None:
+def spec_of(module: str) -> ModuleSpec | None:
     """Return what ``import module`` would load, found without running its packages."""
     found, path = None, None
     parts = module.split(".")

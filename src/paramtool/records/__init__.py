@@ -14,5 +14,6 @@ column              what a field is as a column, on the field itself
   initializer       rows of `initializers`
 rule                one rule, wherever it was written
 constructor         a quick one, for records of which there are many
+moments             mean and std of several parts together
 layout, extent      where tensors are in memory, and the bytes they cover
 """

@@ -10,7 +10,7 @@ from paramtool.records.report import Report, Sums
 
 COLUMNS = ("name", "format", "tensors", "elements", "nbytes", "note")
 
-_NUMBER = column("number", unknown="?")
+_NUMBER = column("number", unknown="?", drop=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,9 @@ class CheckpointRow:
     """
 
     name: str = field(metadata=NAME)
-    format: str | None = field(default=None, metadata=column(unknown="?", tone="accent", labelled=False))
+    format: str | None = field(
+        default=None, metadata=column(unknown="?", drop=11, tone="accent", labelled=False)
+    )
     tensors: int | None = field(default=None, metadata=_NUMBER)
     elements: int | None = field(default=None, metadata=_NUMBER)
     nbytes: int | None = field(

@@ -21,7 +21,7 @@ Shown: TypeAlias = 'Literal["always", "filled", "known", "never"]'
 Tone: TypeAlias = 'Literal["", "accent", "quiet", "link", "good", "notable", "gone", "bad"]'
 Pooled: TypeAlias = """Literal[
     "same", "first", "never", "path", "paths", "numbered", "span", "sum", "any",
-    "mean", "std", "min", "max", "lowest", "highest",
+    "mean", "std", "min", "max", "lowest", "highest", "root",
 ]"""
 
 _KEY = "column"
@@ -41,9 +41,11 @@ class Column(NamedTuple):
             ``never`` in a table, which it would make too wide.
         usual: values that say nothing.
         unknown: what stands for None in a row of one name.
-        drop: the order in which a narrow terminal does without columns, from 1; equal ones go together.
+        drop: the order in which a narrow terminal does without columns, from 1; equal ones go together, and
+            from 10 on names are broken first.
         alike: the order in which columns that are the same in all rows go out of the table first, from 1.
-        wraps: whether long cells go on in the next line, as names do.
+        wraps: whether long cells go on in the next line, as names do after their dots.
+        of_whole: whether a cell is a part of the whole, so that a percent says something.
         labelled: whether a cell away from its header needs the header's name.
         implied: the cell that such a place leaves out.
         tone, tones: what a cell means to the eye: by its text, else `tone`.
@@ -52,7 +54,7 @@ class Column(NamedTuple):
             blocks.  ``numbered``: names that differ in their numbers alone, and are shown as one.
             ``span``: from the first to the last.  ``sum``: it must agree, and adds up.  ``mean``,
             ``std``, ``min``, ``max``: of all elements, None if one is unknown.  ``lowest``,
-            ``highest``: of the known ones, NaN if one is.
+            ``highest``: of the known ones, NaN if one is.  ``root``: of the sum of their squares.
         mean: the field of the mean, for a ``std``.
         name: of the field.
     """
@@ -64,6 +66,7 @@ class Column(NamedTuple):
     drop: int = 0
     alike: int = 0
     wraps: bool = False
+    of_whole: bool = False
     labelled: bool = True
     implied: str = ""
     tone: Tone = ""
@@ -76,6 +79,11 @@ class Column(NamedTuple):
     def is_numeric(self) -> bool:
         """Whether cells are set flush right."""
         return self.kind in ("number", "bytes", "times")
+
+    @property
+    def is_name(self) -> bool:
+        """Whether cells are names, which break after a dot and nowhere else."""
+        return self.kind in ("name", "path") or self.pooled == "path"
 
     @property
     def is_sortable(self) -> bool:
@@ -107,7 +115,7 @@ def columns_of(row: type[Any]) -> Mapping[str, Column]:
 
 def column_of(row: type[Any], name: str) -> Column:
     """Return what there is to know of one column; a property of the record is shown if it says something."""
-    return columns_of(row).get(name) or Column(shown="filled", name=name)
+    return columns_of(row).get(name) or Column(shown="filled", drop=10, name=name)
 
 
 def sort_keys(row: type[Any]) -> tuple[str, ...]:
@@ -116,15 +124,16 @@ def sort_keys(row: type[Any]) -> tuple[str, ...]:
 
 
 NAME = column("name", pooled="first")
-TYPE = column(shown="known", tone="accent", labelled=False)
-SHAPE = column(unknown="?", labelled=False)
-DTYPE = column(alike=3, tone="quiet", labelled=False)
-NUMEL = column("number", unknown="?", pooled="sum")
-NBYTES = column("bytes", unknown="?", tone="quiet", labelled=False, pooled="sum")
-REQUIRES_GRAD = column(shown="known", alike=1, implied="True", tone="notable", tones={"True": "quiet"})
-TIED_TO = column(shown="filled", tone="link", pooled="path")
+TYPE = column(shown="known", drop=2, tone="accent", labelled=False)
+SHAPE = column(unknown="?", drop=12, labelled=False)
+DTYPE = column(drop=3, alike=3, tone="quiet", labelled=False)
+NUMEL = column("number", unknown="?", drop=11, pooled="sum")
+NBYTES = column("bytes", unknown="?", drop=1, tone="quiet", labelled=False, pooled="sum")
+REQUIRES_GRAD = column(
+    shown="known", drop=4, alike=1, implied="True", tone="notable", tones={"True": "quiet"}
+)
+TIED_TO = column(shown="filled", drop=10, tone="link", pooled="path")
 KIND = column(labelled=False)
 COUNT = column("times", "filled", usual=(1,), tone="accent", labelled=False, pooled="sum")
-EXTRA = column(shown="filled")
 INTERNAL = column("internal")
 """What the same field of several records has in common."""

@@ -42,6 +42,6 @@ def built_at_once(record: Record) -> Record:
 
 def changed(record: Made, **changes: Any) -> Made:
     """Return a copy of a record that is `built_at_once`, with other values in fields that it has."""
-    copy = object.__new__(type(record))
-    copy.__dict__.update(record.__dict__, **changes)
+    copy = object.__new__(record.__class__)
+    object.__setattr__(copy, "__dict__", {**record.__dict__, **changes})
     return copy

@@ -32,7 +32,7 @@ class ContentRow:
     """
 
     name: str = field(metadata=NAME)
-    type: str = field(metadata=column(tone="accent", labelled=False))
+    type: str = field(metadata=column(drop=10, tone="accent", labelled=False))
     tensors: int = field(default=0, metadata=column("number", "filled", usual=(0,)))
     nbytes: int = field(
         default=0, metadata=column("bytes", "filled", usual=(0,), tone="quiet", labelled=False)

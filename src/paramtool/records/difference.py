@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from paramtool.place import Place
-from paramtool.records.column import COUNT, EXTRA, INTERNAL, NAME, TIED_TO, Tone, column
+from paramtool.records.column import COUNT, INTERNAL, NAME, TIED_TO, Tone, column
 from paramtool.records.constructor import built_at_once
 from paramtool.records.report import Report, Sums
 
@@ -23,6 +23,7 @@ CHANGES = (
 """What `change` can be."""
 
 _TONES: Mapping[str, Tone] = {"added": "good", "removed": "gone", "values": "accent"}
+_ASPECT = column(shown="filled", wraps=True)
 _LARGEST = column("number", "filled", pooled="highest")
 
 
@@ -69,14 +70,16 @@ class DifferenceRow:
 
     change: str = field(metadata=column(labelled=False, tone="notable", tones=_TONES))
     name: str = field(metadata=NAME)
-    was: Aspect = field(default=None, metadata=EXTRA)
-    now: Aspect = field(default=None, metadata=EXTRA)
+    was: Aspect = field(default=None, metadata=_ASPECT)
+    now: Aspect = field(default=None, metadata=_ASPECT)
     tied_to: str | None = field(default=None, metadata=TIED_TO)
-    because: str | None = field(default=None, metadata=EXTRA)
+    because: str | None = field(default=None, metadata=column(shown="filled", drop=4, wraps=True))
     differing: int | None = field(default=None, metadata=column("number", "filled", pooled="sum"))
     max_abs: float | None = field(default=None, metadata=_LARGEST)
-    relative_rms: float | None = field(default=None, metadata=_LARGEST)
-    cosine: float | None = field(default=None, metadata=column("number", "filled", pooled="lowest"))
+    relative_rms: float | None = field(
+        default=None, metadata=column("number", "filled", drop=3, pooled="highest")
+    )
+    cosine: float | None = field(default=None, metadata=column("number", "filled", drop=2, pooled="lowest"))
     count: int = field(default=1, metadata=COUNT)
     new_name: str | None = field(default=None, repr=False, metadata=INTERNAL)
     module: tuple[str, str] | None = field(default=None, repr=False, metadata=INTERNAL)
@@ -99,6 +102,7 @@ class DifferenceTotals(Sums):
         loads: whether ``b.load_state_dict(a.state_dict(), strict=True)`` works.
         reasons: why it does not, in torch's words.
         warnings: what it would do without a word.
+        uncompared: names of tensors whose elements could not be read, and so were not compared.
     """
 
     row = DifferenceRow
@@ -116,6 +120,7 @@ class DifferenceTotals(Sums):
     loads: bool
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+    uncompared: tuple[str, ...] = ()
 
 
 Differences: TypeAlias = Report[DifferenceRow, DifferenceTotals]

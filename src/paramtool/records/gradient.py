@@ -20,21 +20,27 @@ PARAMETER_COLUMNS: tuple[str, ...] = (
 LAYER_COLUMNS: tuple[str, ...] = ("module", "type", "call", "shape", "output_std", "gradient_std")
 ALL_COLUMNS: tuple[str, ...] = (
     "kind", "name", "tied", "shape", "dtype", "numel", "requires_grad", "uses", "module", "call",
-    *PARAMETER_COLUMNS[5:],
+    *PARAMETER_COLUMNS[5:], "sensitivity",
 )  # fmt: skip
 """For machines: parameters and their uses stand in one table, distinguished by `kind`."""
 
-VERDICTS = ("none", "zero", "nan", "inf", "ok")
+VERDICTS = ("none", "zero", "nan", "inf", "vanishing", "exploding", "ok")
 _TONES: Mapping[str, Tone] = {"ok": "good", "none": "notable", "zero": "notable"}
 
 
 class LossFunction(str, Enum):
-    """How one number is made of what a model returns, the output y."""
+    """How one number is made of what a model returns, the output y; those from the fifth on take a target."""
 
     sum = "sum"
     mean = "mean"
     square = "square"
     projection = "projection"
+    cross_entropy = "cross_entropy"
+    nll = "nll"
+    mse = "mse"
+    l1 = "l1"
+    smooth_l1 = "smooth_l1"
+    bce_with_logits = "bce_with_logits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +62,11 @@ class GradientRow:
         norm: the Euclidean one, in float64; NaN or infinite if an element is.
         abs_max: the largest absolute value.
         ratio: the norm by that of the parameter; None if that is 0.
-        verdict: ``none`` (not reached), ``zero``, ``nan``, ``inf`` or ``ok``; of all elements.
+        verdict: ``none`` (not reached), ``zero``, ``nan``, ``inf``, ``vanishing``, ``exploding`` or ``ok``;
+            of all elements.
         gradient: the elements, where there are few.
+        sensitivity: the norm by Σ |∂loss/∂output|; below 1e-6 the gradient of a weight vanishes, above 1e6
+            it explodes.  None if the outputs have no gradient.
         type: the class of a module.
         output_std, gradient_std: over the elements of a module's output, and of the loss's gradient there.
     """
@@ -75,11 +84,12 @@ class GradientRow:
     operation: str | None = field(default=None, metadata=column(shown="filled", drop=4))
     share: float | None = field(default=None, metadata=column("number", "filled"))
     cosine: float | None = field(default=None, metadata=column("number", "filled", drop=2))
-    norm: float | None = field(default=None, metadata=column("number"))
-    abs_max: float | None = field(default=None, metadata=column("number", drop=3))
-    ratio: float | None = field(default=None, metadata=column("number", drop=6))
+    norm: float | None = field(default=None, metadata=column("number", pooled="root"))
+    abs_max: float | None = field(default=None, metadata=column("number", drop=3, pooled="highest"))
+    ratio: float | None = field(default=None, metadata=column("number", drop=6, pooled="highest"))
     verdict: str | None = field(default=None, metadata=column(alike=2, tone="bad", tones=_TONES))
     gradient: Printed | None = field(default=None, metadata=column("elements", "filled", drop=7))
+    sensitivity: float | None = field(default=None, metadata=column("number", "filled", pooled="lowest"))
     type: str | None = field(
         default=None, metadata=column(shown="known", drop=10, tone="accent", labelled=False)
     )
@@ -127,6 +137,7 @@ class GradientTotals(Sums):
     """
 
     row = GradientRow
+    fold = "alone"
 
     loss: float
     loss_text: str

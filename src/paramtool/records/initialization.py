@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from paramtool.records.column import COUNT, EXTRA, NAME, column
+from paramtool.records.column import COUNT, NAME, column
+from paramtool.records.constructor import built_at_once
 from paramtool.records.parameter import Printed
 from paramtool.records.report import Report, Sums
 
@@ -24,6 +25,7 @@ NORM = "a norm layer"
 """The note of a tensor that belongs to one."""
 
 
+@built_at_once
 @dataclass(frozen=True, kw_only=True)
 class InitializationRow:
     """One tensor that rules touch.
@@ -49,9 +51,9 @@ class InitializationRow:
     shape: tuple[int, ...] = field(metadata=column(drop=7, labelled=False))
     dtype: str = field(metadata=column(drop=5, alike=3, tone="quiet", labelled=False))
     numel: int = field(metadata=column("number", pooled="sum"))
-    rule: str
-    skipped: str | None = field(default=None, metadata=EXTRA)
-    note: str | None = field(default=None, metadata=column(shown="filled", drop=6))
+    rule: str = field(metadata=column(wraps=True))
+    skipped: str | None = field(default=None, metadata=column(shown="filled", drop=7, wraps=True))
+    note: str | None = field(default=None, metadata=column(shown="filled", drop=6, wraps=True))
     mean_before: float | None = field(default=None, metadata=column("number", drop=1, pooled="mean"))
     std_before: float | None = field(
         default=None, metadata=column("number", drop=8, pooled="std", mean="mean_before")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from paramtool.records.column import COUNT, NAME
+from paramtool.records.column import COUNT, NAME, column
 from paramtool.records.report import Report, Sums
 
 LIST_COLUMNS = ("name", "arguments", "origin")
@@ -28,8 +28,8 @@ class InitializerRow:
     """
 
     name: str = field(metadata=NAME)
-    arguments: str
-    origin: str
+    arguments: str = field(metadata=column(wraps=True))
+    origin: str = field(metadata=column(drop=10, tone="quiet"))
     signature: str
     doc: str | None
     option: str | None

@@ -9,12 +9,10 @@ from typing import TypeAlias
 from paramtool.records.column import (
     COUNT,
     DTYPE,
-    EXTRA,
     INTERNAL,
     KIND,
     NAME,
     NBYTES,
-    NUMEL,
     REQUIRES_GRAD,
     SHAPE,
     TIED_TO,
@@ -31,6 +29,9 @@ COLUMNS = ("name", "type", "shape", "dtype", "numel", "nbytes", "requires_grad",
 KIND_COLUMNS = ("kind", "persistent")
 STATISTICS_COLUMNS = ("mean", "std", "min", "max", "norm", "zeros", "nan", "inf", "histogram")
 
+PARAMETER_KINDS = ("parameter", "stored")
+"""The kinds that are listed and counted as parameters: all that a checkpoint stores is."""
+
 MOST_PRINTED = 100
 """Elements of a tensor that is small enough to be printed whole."""
 
@@ -43,8 +44,8 @@ def listing_columns(stats: bool, values: bool) -> tuple[str, ...]:
 MOST_INLINE = 4
 """Elements of a tensor that fits into a cell."""
 
-_STATISTIC = column("number", pooled="first")
-_ALARM = column("number", tone="bad", tones={"0": "", "": ""}, pooled="first")
+_STATISTIC = column("number", pooled="never")
+_ALARM = column("number", drop=9, tone="bad", tones={"0": "", "": ""}, pooled="never")
 
 
 @dataclass(frozen=True)
@@ -86,23 +87,23 @@ class ParameterRow:
     type: str | None = field(metadata=TYPE)
     shape: tuple[int, ...] | None = field(metadata=SHAPE)
     dtype: str | None = field(metadata=DTYPE)
-    numel: int | None = field(metadata=NUMEL)
+    numel: int | None = field(metadata=column("number", unknown="?", drop=11, of_whole=True, pooled="sum"))
     nbytes: int | None = field(metadata=NBYTES)
     requires_grad: bool | None = field(metadata=REQUIRES_GRAD)
     tied_to: str | None = field(default=None, metadata=TIED_TO)
     kind: str = field(default="parameter", metadata=KIND)
-    persistent: bool | None = field(default=None, metadata=EXTRA)
+    persistent: bool | None = field(default=None, metadata=column(shown="filled", drop=4))
     count: int = field(default=1, metadata=COUNT)
     mean: float | None = field(default=None, metadata=_STATISTIC)
     std: float | None = field(default=None, metadata=_STATISTIC)
     min: float | None = field(default=None, metadata=_STATISTIC)
     max: float | None = field(default=None, metadata=_STATISTIC)
-    norm: float | None = field(default=None, metadata=_STATISTIC)
-    zeros: int | None = field(default=None, metadata=_STATISTIC)
+    norm: float | None = field(default=None, metadata=column("number", drop=6, pooled="never"))
+    zeros: int | None = field(default=None, metadata=column("number", drop=5, pooled="never"))
     nan: int | None = field(default=None, metadata=_ALARM)
     inf: int | None = field(default=None, metadata=_ALARM)
     histogram: tuple[int, ...] | None = field(
-        default=None, metadata=column("histogram", labelled=False, pooled="never")
+        default=None, metadata=column("histogram", drop=8, labelled=False, pooled="never")
     )
     values: Printed | None = field(default=None, metadata=column("elements", "never", pooled="never"))
     counted: bool = field(default=True, repr=False, metadata=INTERNAL)
@@ -116,7 +117,7 @@ class ParameterRow:
     @property
     def is_parameter(self) -> bool:
         """Whether it is listed and counted as a parameter: all that a checkpoint stores is."""
-        return self.kind in ("parameter", "stored")
+        return self.kind in PARAMETER_KINDS
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from paramtool.errors import BadArgument, shorten
+from paramtool.records.column import columns_of
+from paramtool.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from paramtool.records.contents import Origin
@@ -19,13 +23,14 @@ class Sums:
 
     Attributes:
         row: the type of the rows.
-        fold: what folds over numbered blocks: a ``block`` whole, each ``row`` by itself, or nothing.
+        fold: what folds over numbered blocks: a ``block`` whole, each ``row`` by itself, the rows
+            that stand ``alone``, without others below them, or nothing.
         people: the columns that people see, if these are not those that machines get.
         tells_of_none: whether the totals in words say that there are no rows, so that no empty table does.
     """
 
     row: ClassVar[type[Any]]
-    fold: ClassVar[Literal["block", "row", ""]] = ""
+    fold: ClassVar[Literal["block", "row", "alone", ""]] = ""
     people: ClassVar[tuple[str, ...]] = ()
     tells_of_none: ClassVar[bool] = False
 
@@ -49,6 +54,20 @@ class Part:
     caption: str | None = None
 
 
+@dataclass(frozen=True)
+class Others:
+    """What a report leaves out that shows the largest rows only.
+
+    Attributes:
+        names: how many it leaves out.
+        numel, nbytes: elements and bytes of their tensors, each counted once.
+    """
+
+    names: int
+    numel: int
+    nbytes: int
+
+
 @dataclass(frozen=True, repr=False)
 class Report(Generic[Row, Totals]):
     """What one command found out.
@@ -62,6 +81,8 @@ class Report(Generic[Row, Totals]):
         modules: the class name of every module by its path, for the tree and for folding.
         parts: a table for people each; none if all rows are in one, with `columns`.
         origin: the files that the rows were read from, if they are those of a checkpoint.
+        is_chosen: whether a person chose the columns, so that every format has these and no other.
+        others: what the totals are of beside the rows.
     """
 
     command: str
@@ -72,6 +93,8 @@ class Report(Generic[Row, Totals]):
     modules: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[Part, ...] = ()
     origin: Origin | None = field(default=None, repr=False)
+    is_chosen: bool = False
+    others: Others | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -91,10 +114,57 @@ class Report(Generic[Row, Totals]):
         formats = import_module("paramtool.render.formats")  # which stands above the records
         return str(formats.as_text(formats.folded(self)))
 
+    def with_columns(self, *names: str) -> Report[Row, Totals]:
+        """Return the report with these columns, in this order, in every format.
+
+        Raises:
+            BadArgument: for a column that there is not, or that is given twice.
+        """
+        check_columns(names, type(self.totals))
+        return replace(self, columns=names, is_chosen=True)
+
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return the columns of each row by their names, ready for a DataFrame."""
-        return [self.cells(row) for row in self.rows]
+        """Return the columns of each row by their names, ready for a DataFrame or ``json.dumps``."""
+        return [{name: _plain(value) for name, value in self.cells(row).items()} for row in self.rows]
 
     def cells(self, row: Row) -> dict[str, Any]:
         """Return the fields of `row` that were asked for, by name."""
         return {column: getattr(row, column) for column in self.columns}
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as JSON has it, with NaN and infinities as they are; printed values by their numbers."""
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return _plain(value.values) if hasattr(value, "values") else str(value)
+
+
+def column_names(totals: type[Sums]) -> list[str]:
+    """Return the names of all columns that a report with such totals can have."""
+    fields = [name for name, each in columns_of(totals.row).items() if each.kind != "internal"]
+    return list(dict.fromkeys([*fields, *totals.people]))
+
+
+def check_columns(names: Sequence[str], totals: type[Sums]) -> None:
+    """Check that these are columns of a report with such totals.
+
+    Raises:
+        BadArgument: for none, one that there is not, or one that is given twice.
+    """
+    known = column_names(totals)
+    listed = f"the columns are {', '.join(known)}"
+    if not names:
+        raise BadArgument("no columns", hint=listed)
+    for index, name in enumerate(names):
+        if name not in known:
+            near = did_you_mean(name, known)
+            hint = f"{near} {listed}" if near else listed
+            raise BadArgument(f"there is no column '{shorten(name)}'", hint=hint)
+        if name in names[:index]:
+            raise BadArgument(f"the column '{name}' appears twice")

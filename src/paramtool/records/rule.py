@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from paramtool.audience import worded
+from paramtool.errors import BadArgument
 from paramtool.place import Place
 
 SELECTORS = ("pattern", "name", "module", "exclude", "type", "ndim")
@@ -37,9 +40,37 @@ class Rule:
     name: str | None = None
     module: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no rule can have, wherever it was made.
+
+        Raises:
+            BadArgument: with the name of the attribute.
+        """
+        for name in ("initializer", "pattern", "exclude", "type", "name", "module"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (value is not None or name == "initializer"):
+                raise BadArgument(f"{name} of a Rule must be a string, got {_kind(value)}")
+        if self.ndim is not None and (isinstance(self.ndim, bool) or not isinstance(self.ndim, int)):
+            raise BadArgument(f"ndim of a Rule must be an integer, got {_kind(self.ndim)}")
+        if not isinstance(self.arguments, Mapping):
+            raise BadArgument(f"arguments of a Rule must be a mapping, got {_kind(self.arguments)}")
+        if not all(isinstance(each, str) for each in self.arguments):
+            raise BadArgument("the names in the arguments of a Rule must be strings")
+
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         arguments = ", ".join(f"{name}={_written(value)}" for name, value in self.arguments.items())
         return f"{self.initializer}({arguments})"
+
+    @property
+    def conditions(self) -> str:
+        """Write the conditions as the reader of a message does: as options, or ``pattern='weight'``."""
+        given = {name: getattr(self, name) for name in SELECTORS}
+        written = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
+        return worded(self.selector, f"a Rule with {written}" if written else "everything")
 
     @property
     def selector(self) -> str:
@@ -49,6 +80,10 @@ class Rule:
             " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
             or "everything"
         )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 def _written(value: object) -> object:

@@ -8,12 +8,10 @@ from typing import TypeAlias
 from paramtool.records.column import (
     COUNT,
     DTYPE,
-    EXTRA,
     INTERNAL,
     NAME,
     NBYTES,
     SHAPE,
-    TIED_TO,
     TYPE,
     column,
 )
@@ -24,7 +22,7 @@ SHARING_COLUMNS = (
     "start", "stop", "note",
 )  # fmt: skip
 
-_POSITION = column("number", "filled")
+_POSITION = column("number", "filled", drop=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +44,18 @@ class SharingRow:
     """
 
     group: int | str = field(metadata=column("number", pooled="span"))
-    sharing: str = field(metadata=column(labelled=False, tone="notable", tones={"tied": ""}))
+    sharing: str = field(metadata=column(drop=8, labelled=False, tone="notable", tones={"tied": ""}))
     name: str = field(metadata=NAME)
-    tied_to: str | None = field(metadata=TIED_TO)
-    kind: str = field(metadata=column(shown="filled", usual=("parameter", "stored"), labelled=False))
-    module: str | None = field(metadata=column("path", "filled", pooled="path"))
+    tied_to: str | None = field(metadata=column(shown="filled", tone="link", pooled="path"))
+    kind: str = field(metadata=column(shown="filled", usual=("parameter", "stored"), drop=4, labelled=False))
+    module: str | None = field(metadata=column("path", "filled", drop=6, pooled="path"))
     type: str | None = field(metadata=TYPE)
     shape: tuple[int, ...] | None = field(metadata=SHAPE)
     dtype: str | None = field(metadata=DTYPE)
     nbytes: int | None = field(metadata=NBYTES)
     start: int | None = field(default=None, metadata=_POSITION)
     stop: int | None = field(default=None, metadata=_POSITION)
-    note: str | None = field(default=None, metadata=EXTRA)
+    note: str | None = field(default=None, metadata=column(shown="filled", drop=11, wraps=True))
     count: int = field(default=1, metadata=COUNT)
     persistent: bool | None = field(default=None, repr=False, metadata=INTERNAL)
 

@@ -1,8 +1,9 @@
 """One Report in, text out: for people, for programs and for CI.
 
 formats             every format by its name; folds a report
-  table             sections, as plain lines or on a terminal
-    terminal        by rich: colours, wrapping; `fit` chooses the columns that a width has room for
+  table             sections, into a file or on a terminal
+    layout          lines and colours; `fit` chooses the columns that a width has room for, and
+                    `breaks` says where names and texts go on in the next line
   tree, leaves      the names as branches, and what a leaf says of its row
   markdown          sections, for a pull request
   machine           json, jsonl, csv, tsv
@@ -12,5 +13,6 @@ section, cells      the columns of a table, its cells, and one cell as text
 elements            tensors as torch prints them
 summary             the totals in sentences; `difference_text` has those of a diff
 blocks, fold        ``h.0`` … ``h.11`` as one row; `difference_fold` does so for a diff
-names, screen       a name that is harmless where it is shown, and what it is shown on
+bars                block characters
+names, screen       a name that is harmless where it is shown, and what it is shown on; `tones` are colours
 """

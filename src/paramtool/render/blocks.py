@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -26,6 +27,8 @@ class Named(Protocol):
 
 Row = TypeVar("Row", bound=Named)
 
+_NUMBERED_MODULE = re.compile(r"[0-9]\.")
+
 
 _NOTHING: dict[str, _Module] = {}
 """What is below a tensor, of which there are many."""
@@ -34,12 +37,9 @@ _NOTHING: dict[str, _Module] = {}
 class _Module:
     """A part of a name: the parts below it, and the row of the name that ends here."""
 
-    __slots__ = ("below", "index", "row")
-
-    def __init__(self) -> None:
-        self.below = _NOTHING
-        self.row: Any = None
-        self.index = 0
+    below: dict[str, _Module] = _NOTHING
+    row: Any = None
+    index = 0
 
     def at(self, parts: Sequence[str]) -> _Module:
         """Return the module of a path below, made where it is not there."""
@@ -75,9 +75,18 @@ def fold_blocks(rows: Iterable[Row]) -> list[Row]:
         return []
     identity = identity_of(type(rows[0]))
     modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
+    if not modules and _is_without_numbers(rows):
+        return rows
     lines = [line for root in _trees(rows) for line in _lines(root, "", modules, identity)]
     lines.sort(key=attrgetter("place"))
     return [changed(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
+
+
+def _is_without_numbers(rows: Sequence[Any]) -> bool:
+    """Return whether no name has a module with a number, and none of a kind appears twice."""
+    if any(map(_NUMBERED_MODULE.search, {row.name for row in rows})):
+        return False
+    return len({(getattr(row, "kind", ""), row.name) for row in rows}) == len(rows)
 
 
 def _trees(rows: Iterable[Any]) -> Iterable[_Module]:
@@ -98,7 +107,12 @@ def _trees(rows: Iterable[Any]) -> Iterable[_Module]:
             module = root.at(parts)
         else:
             module = holders[kind].get(holder) or _holder(holder, root, holders[kind])
-        leaf = module.below.get(last) or module.new(last)
+        below = module.below
+        leaf = below.get(last)
+        if leaf is None:
+            if below is _NOTHING:
+                below = module.below = {}
+            leaf = below[last] = _Module()
         leaf.row, leaf.index = row, index
     return roots.values()
 

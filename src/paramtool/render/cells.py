@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from paramtool.quantities import byte_size
-from paramtool.records.column import column_of
+from paramtool.records.column import Column, column_of
 from paramtool.records.parameter import Printed
 from paramtool.render.elements import inline
-from paramtool.render.names import COMMAND, shown, together
+from paramtool.render.names import COMMAND, are_plain, shown, together
 
 _JSON = json.JSONEncoder(allow_nan=False)
 
@@ -18,10 +21,40 @@ BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.:-=+*#"
 
 
+_FORMULA = re.compile(r"[\s\ufeff\u200b-\u200f\u2060]*[=+\-@＝＋－＠]|[\t\r\n]")
+"""What a spreadsheet runs, or may once it has dropped the blanks before it."""
+
+
 def for_people(row: Any, column: str, unicode: bool = True) -> str:
     """Return the cell of `row` as a table shows it."""
-    value = getattr(row, column)
-    facts = column_of(type(row), column)
+    return _cell(row, getattr(row, column), column_of(type(row), column), unicode)
+
+
+def column_for_people(rows: Sequence[Any], column: str, unicode: bool = True) -> list[str]:
+    """Return the cells of a column, as `for_people` writes each; what rows have in common is written once.
+
+    Args:
+        rows: of one type.
+        column: its name.
+        unicode: whether characters beyond ASCII come through.
+    """
+    values = list(map(attrgetter(column), rows))
+    facts = column_of(type(rows[0]), column) if rows else Column()
+    if facts.kind == "name" and set(map(type, values)) == {str} and are_plain(values):
+        return values
+    known: dict[int, str] = {}  # by identity: -0.0 equals 0.0 and True equals 1, but they look different
+    cells = []
+    for row, value in zip(rows, values, strict=True):
+        cell = known.get(id(value))
+        if cell is None:
+            cell = _cell(row, value, facts, unicode)
+            if value is not None:  # which depends on the row
+                known[id(value)] = cell
+        cells.append(cell)
+    return cells
+
+
+def _cell(row: Any, value: Any, facts: Column, unicode: bool) -> str:
     if value is None:
         return facts.unknown if row.count == 1 and not is_use(row) else ""
     if facts.kind == "path" and value == "":
@@ -87,7 +120,7 @@ def for_delimited(value: Any) -> str:
         return ""
     if isinstance(value, str):
         text = shown(value)
-        return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+        return f"'{text}" if _FORMULA.match(value) else text
     if type(value) is int:
         return str(value)
     plain = for_machines(value)

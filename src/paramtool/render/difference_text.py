@@ -53,6 +53,8 @@ def lines(totals: DifferenceTotals) -> list[str]:
         told = [f"{counted(totals.differences, 'difference')}: {classes}"]
     else:
         compared = "including values" if totals.values else "not counting values"
+        if totals.uncompared:
+            compared += f" except those of {counted(len(totals.uncompared), 'tensor')}"
         what = "in the selected part of" if totals.selected else "between"
         told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
     was, now = totals.parameters_was, totals.parameters_now

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from paramtool.records.gradient import GradientRow, GradientTotals
 
 
+_MOST_OUTPUT = 10
+"""Elements of an output that is printed beside gradients that are not."""
+
+
 def inline(value: Printed) -> str | None:
     """Return the elements as torch prints them, on one line; None if that is too long for a cell."""
     if _count(value.values) > MOST_INLINE:
@@ -40,7 +44,8 @@ def printed_blocks(report: Report[Any, Any]) -> Iterator[tuple[str, str | None]]
             yield _label(row), row.gradient.text
         above = row.gradient
     if report.command == "grad":
-        yield from _passes(report.totals)
+        printed = (row.gradient for row in report.rows if isinstance(row.gradient, Printed))
+        yield from _passes(report.totals, any(inline(each) is None for each in printed))
 
 
 def _label(row: GradientRow) -> str:
@@ -50,10 +55,10 @@ def _label(row: GradientRow) -> str:
     return f"gradient of {shown(row.name)}, by {shown(row.operation or '')}{where}, call {row.call}"
 
 
-def _passes(totals: GradientTotals) -> Iterator[tuple[str, str | None]]:
-    """Yield the output and the loss as a notebook shows them."""
+def _passes(totals: GradientTotals, is_whole: bool) -> Iterator[tuple[str, str | None]]:
+    """Yield the output and the loss as a notebook shows them; a longer output where gradients are whole."""
     for output in totals.outputs:
-        text = output.text
+        text = output.text if is_whole or _count(output.values) <= _MOST_OUTPUT else None
         made = f", grad_fn=<{output.grad_fn}>" if output.grad_fn and text is None else ""
         yield f"{shown(output.name)} {list(output.shape)} {output.dtype}{shown(made)}", text
     last = f", of pass {totals.steps} of {totals.steps}" if totals.steps > 1 else ""
@@ -62,5 +67,5 @@ def _passes(totals: GradientTotals) -> Iterator[tuple[str, str | None]]:
 
 def _count(values: Any) -> int:
     if values is None:
-        return MOST_INLINE + 1
+        return _MOST_OUTPUT + 1
     return sum(_count(each) for each in values) if isinstance(values, tuple) else 1

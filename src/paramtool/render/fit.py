@@ -1,20 +1,24 @@
-"""Which columns fit a terminal, and the text below the table for those that do not."""
+"""Which columns fit a terminal, and how wide they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-from rich.cells import cell_len
+from functools import cached_property
 
 from paramtool.records.column import Column
+from paramtool.render.breaks import least_width, two_line_width
+from paramtool.render.screen import widest, width_of
 from paramtool.render.section import lead_of
 
 GAP = 2
 """Spaces between columns."""
 
 NARROWEST = 20
-"""Columns that folded names and findings need."""
+"""Columns that names and texts of two lines get at least, if they have as many."""
+
+LEAST = 12
+"""Columns that they get where they have more lines."""
 
 
 @dataclass(frozen=True)
@@ -22,98 +26,139 @@ class Fitted:
     """A table that fits.
 
     Attributes:
-        columns, cells: those that are left.
-        alike: columns in which all rows had the same, and this.
-        left_out: columns that it does without.
+        shown: indices of the columns that are left.
+        widths: of these.
+        alike: indices of columns in which all rows have the same.
+        left_out: indices of columns that it does without.
+        breaks: whether some cell goes on in the next line.
     """
 
-    columns: list[Column]
-    cells: list[list[str]]
-    alike: list[tuple[Column, str]]
-    left_out: list[Column]
-
-    def fits(self, width: int, *, folded: bool) -> bool:
-        """Tell whether `width` has room for it, with names that fold over lines if `folded`."""
-        return sum(_widths(self.columns, self.cells, folded=folded)) <= width
+    shown: list[int]
+    widths: list[int]
+    alike: list[int]
+    left_out: list[int]
+    breaks: bool = False
 
 
-def fit(columns: Sequence[Column], cells: list[list[str]], width: int) -> Fitted | None:
-    """Return the table fitted to `width`; None if nothing helps.
+def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None) -> Fitted | None:
+    """Return the table fitted to `width`, None for no edge; None if nothing helps.
 
-    Where it is too wide, what is the same in every row goes out of it.  Where that is not enough it does
-    without columns that are missed least; and where that is not, names fold over lines as well.
+    Where it is too wide, what is the same in every row goes out of it; then the columns that are missed
+    least, one after the other.  Before one that is missed much, of `MAJOR`, names go on in the next line
+    after their dots, and texts after a space: in two lines, or in more where that is not enough.  The
+    name and one column more stay.
     """
-    whole = _without(columns, cells, width, ())
-    if whole.fits(width, folded=False):
-        return whole
-    candidates = sorted({each.drop for each in columns if each.drop})
-    for count in range(1, len(candidates) + 1):
-        if _without(columns, cells, width, candidates[:count]).fits(width, folded=False):
-            return _with_more(columns, cells, width, candidates[:count])
-    fewest = _without(columns, cells, width, candidates)
-    return fewest if fewest.fits(width, folded=True) else None
+    table = _Table(columns, cells)
+    everything = list(range(len(columns)))
+    if width is None:
+        return Fitted(everything, table.natural, [], [])
+    groups = sorted({each.drop for each in columns if each.drop})
+    minor = sum(group < MAJOR for group in groups)
+    stages = [(groups[:count], 1) for count in range(minor + 1)]
+    stages += [(groups[:count], 2) for count in range(minor, len(groups) + 1)]
+    stages += [(groups[:count], MANY) for count in range(minor, len(groups) + 1)]
+    for dropped, lines in stages:
+        if table.without(dropped, width, lines) is not None:
+            found = table.with_more(dropped, width, lines)
+            if found is not None and len(found.shown) > min(1, len(columns) - 1):
+                return found
+    return None
 
 
-def _with_more(columns: Sequence[Column], cells: list[list[str]], width: int, left_out: list[int]) -> Fitted:
-    """Put back of what was left out whatever fits beside the rest, what is missed most first."""
-    for group in reversed(left_out):
-        fewer = [each for each in left_out if each != group]
-        if _without(columns, cells, width, fewer).fits(width, folded=False):
-            left_out = fewer
-    return _without(columns, cells, width, left_out)
+MAJOR = 10
+"""From this `Column.drop` on names are broken first."""
+
+MANY = 3
+"""Lines of a cell, or more."""
 
 
-def _without(columns: Sequence[Column], cells: list[list[str]], width: int, groups: Sequence[int]) -> Fitted:
-    """Leave the columns that drop with these groups out, but say once what is the same in every row."""
-    kept = [index for index, column in enumerate(columns) if column.drop not in groups]
-    fewer = [[row[index] for index in kept] for row in cells]
-    names, rows, alike = _without_what_is_alike([columns[index] for index in kept], fewer, width)
-    same = [column for column in _same_in_all(columns, cells) if column.drop in groups]
-    alike += [(column, cells[0][columns.index(column)]) for column in same]
-    left = [column for column in columns if column.drop in groups and column not in same]
-    return Fitted(names, rows, alike, left)
+class _Table:
+    """The widths of a table's columns."""
 
+    def __init__(self, columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+        self._columns = columns
+        self._cells = cells
+        self._lead = lead_of(columns)
+        self._known: dict[int, list[int]] = {}
+        self.natural = [
+            widest([column.name, *(row[index] for row in cells)]) for index, column in enumerate(columns)
+        ]
 
-def _without_what_is_alike(
-    columns: Sequence[Column], cells: list[list[str]], width: int
-) -> tuple[list[Column], list[list[str]], list[tuple[Column, str]]]:
-    """Take columns whose rows all say the same out of a table, if it fits then; return these apart."""
-    kept, rows = list(columns), cells
-    alike: list[tuple[Column, str]] = []
-    candidates = _same_in_all(columns, cells)
-    while sum(_widths(kept, rows, folded=False)) > width:
-        if not candidates:
-            return list(columns), cells, []
-        column = candidates.pop(0)
-        index = kept.index(column)
-        alike.append((column, rows[0][index]))
-        kept.pop(index)
-        rows = [[*row[:index], *row[index + 1 :]] for row in rows]
-    return kept, rows, alike
+    def without(self, dropped: Collection[int], width: int, lines: int) -> Fitted | None:
+        """Return what is left without the columns of some groups, if it fits.
 
+        What is the same in every row is said once below, also of a column that is left out.
 
-def _same_in_all(columns: Sequence[Column], cells: list[list[str]]) -> list[Column]:
-    """Return the columns in which all rows, of several, have the same; those that say least come first."""
-    if len(cells) < 2:
-        return []
-    lead = lead_of(columns)
-    found = [
-        column
-        for index, column in enumerate(columns)
-        if index != lead and cells[0][index] and all(row[index] == cells[0][index] for row in cells)
-    ]
-    first = sorted((column for column in found if column.alike), key=lambda column: column.alike)
-    return [*first, *(column for column in reversed(found) if not column.alike)]
+        Args:
+            dropped: values of `Column.drop`.
+            width: of the terminal.
+            lines: that a cell may take: 1, 2 or `MANY`.
+        """
+        shown = [index for index, column in enumerate(self._columns) if column.drop not in dropped]
+        out = [index for index, column in enumerate(self._columns) if column.drop in dropped]
+        alike = [index for index in self._same if index in out]
+        for index in (None, *(each for each in self._same if each not in out)):
+            if index is not None:
+                shown.remove(index)
+                alike.append(index)
+            widths = self._shared_out(shown, width, lines)
+            if widths is not None:
+                left_out = [each for each in out if each not in alike]
+                breaks = widths != [self.natural[each] for each in shown]
+                return Fitted(shown, widths, alike, left_out, breaks)
+        return None
 
+    def with_more(self, dropped: Sequence[int], width: int, lines: int) -> Fitted | None:
+        """Put back of what was left out whatever fits beside the rest, what is missed most first."""
+        left = list(dropped)
+        for group in reversed([each for each in dropped if each >= MAJOR or lines == 1]):
+            fewer = [each for each in left if each != group]
+            if self.without(fewer, width, lines) is not None:
+                left = fewer
+        return self.without(left, width, lines)
 
-def _widths(columns: Sequence[Column], cells: list[list[str]], *, folded: bool) -> list[int]:
-    """Return the width of each column with its gap; of those that fold the least, if `folded`."""
-    rows = [[each.name for each in columns], *cells]
-    widths = [max(cell_len(row[index]) for row in rows) + GAP for index in range(len(columns))]
-    if not folded:
+    def _shared_out(self, shown: Sequence[int], width: int, lines: int) -> list[int] | None:
+        """Return the widths in which columns fit, the widest made narrower first; None if they do not."""
+        widths = [self.natural[index] for index in shown]
+        over = sum(widths) + GAP * (len(shown) - 1) - width
+        if over <= 0:
+            return widths
+        least = [self._least(lines)[index] for index in shown]
+        if sum(widths) - sum(least) < over:
+            return None
+        while over > 0:
+            at = max((at for at in range(len(shown)) if widths[at] > least[at]), key=lambda at: widths[at])
+            widths[at] -= 1
+            over -= 1
         return widths
-    lead = lead_of(columns)
-    return [
-        min(each, NARROWEST) if index == lead or columns[index].wraps else each
-        for index, each in enumerate(widths)
-    ]
+
+    def _least(self, lines: int) -> list[int]:
+        """Return the widths with all breaks that there may be."""
+        if lines not in self._known:
+            self._known[lines] = [self._least_of(index, lines) for index in range(len(self._columns))]
+        return self._known[lines]
+
+    def _least_of(self, index: int, lines: int) -> int:
+        column, natural = self._columns[index], self.natural[index]
+        may_break = column.wraps or column.kind == "bar" or column.is_name or index == self._lead
+        narrowest = 0 if column.kind == "bar" else LEAST if lines == MANY else NARROWEST
+        if lines == 1 or natural <= narrowest or not may_break:
+            return natural
+        measure = least_width if lines == MANY else two_line_width
+        cells = (measure(column, row[index]) for row in self._cells)
+        return max(narrowest, width_of(column.name), *cells)
+
+    @cached_property
+    def _same(self) -> list[int]:
+        """The columns in which all rows, of several, have the same; those that say least come first."""
+        if len(self._cells) < 2:
+            return []
+        first = self._cells[0]
+        found = [
+            index
+            for index in range(len(self._columns))
+            if index != self._lead and first[index] and all(row[index] == first[index] for row in self._cells)
+        ]
+        ranked = [index for index in found if self._columns[index].alike]
+        ranked.sort(key=lambda index: self._columns[index].alike)
+        return [*ranked, *(index for index in reversed(found) if not self._columns[index].alike)]

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from paramtool.name_parts import folded as folded_names
 from paramtool.records.column import Column, columns_of
 from paramtool.records.constructor import changed
+from paramtool.records.moments import pooled_mean, pooled_std
 
 Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
 
@@ -87,9 +88,9 @@ def _pooled(column: Column, rows: Sequence[Any]) -> Any:
         return None
     values = [getattr(row, column.name) for row in rows]
     if column.pooled == "mean":
-        return _mean([row.numel for row in rows], values)
+        return pooled_mean([row.numel for row in rows], values)
     if column.pooled == "std":
-        return _std([row.numel for row in rows], [getattr(row, column.mean) for row in rows], values)
+        return pooled_std([row.numel for row in rows], [getattr(row, column.mean) for row in rows], values)
     return _OF_VALUES[column.pooled](values)
 
 
@@ -146,29 +147,10 @@ def _worst(choose: Callable[[list[float]], float]) -> Callable[[Sequence[float |
     return chosen
 
 
-def _mean(counts: Sequence[int], means: Sequence[float | None]) -> float | None:
-    """Return the mean of all elements; None if that of a part is not known."""
-    known = [mean for mean in means if mean is not None]
-    if len(known) < len(means) or not sum(counts):
-        return None
-    return sum(count * mean for count, mean in zip(counts, known, strict=True)) / sum(counts)
-
-
-def _std(counts: Sequence[int], means: Sequence[float | None], stds: Sequence[float | None]) -> float | None:
-    """Return the std of all elements, with Bessel's correction; None if it is not known.
-
-    The squares within the parts and those between their means add up.  A part of one element has no
-    std and no squares.
-    """
-    mean, total = _mean(counts, means), sum(counts)
-    if mean is None or total < 2:
-        return None
-    squares = 0.0
-    for count, part, std in zip(counts, means, stds, strict=True):
-        if part is None or (std is None and count > 1):
-            return None
-        squares += (count - 1) * (std or 0.0) ** 2 + count * (part - mean) ** 2
-    return math.sqrt(squares / (total - 1))
+def _root(numbers: Sequence[float | None]) -> float | None:
+    """Return the norm of vectors with these norms as one vector; None if one is not known."""
+    known = [number for number in numbers if number is not None]
+    return math.hypot(*known) if known and len(known) == len(numbers) else None
 
 
 _ALL_OR_NONE = ("mean", "std", "min", "max")
@@ -182,6 +164,7 @@ _OF_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "min": _if_known(min),
     "numbered": _as_one,
     "paths": _joined,
+    "root": _root,
     "span": _span,
     "sum": _sum,
 }

@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Any
 
 from paramtool.errors import BadArgument, ParamtoolError, shorten
-from paramtool.records.column import column_of
 from paramtool.records.report import Report
 from paramtool.render.screen import A_FILE, Screen
 
@@ -31,11 +30,16 @@ FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
+COLUMNLESS = (Format.tree, *FOR_CI)
+"""What has lines of its own."""
+
 _OF_SOME = {
-    Format.tree: ("inspect", "contents", "checkpoints", "init", "shared", "grad", "diff"),
+    Format.tree: (
+        "inspect", "contents", "checkpoints", "definitions", "models", "init", "shared", "grad", "diff",
+    ),
     Format.github: ("diff", "check"),
     Format.junit: ("check",),
-}
+}  # fmt: skip
 """The formats that only some commands have, and these commands."""
 
 
@@ -46,8 +50,10 @@ def formats_of(command: str | None) -> list[Format]:
 
 def lacks(command: str | None, format: Format) -> ParamtoolError:
     """Return the error for a format that `command` does not have, and those that it has."""
-    hint = f"use one of {', '.join(each.value for each in formats_of(command))}"
-    return ParamtoolError(f"{command} has no format {format.value}", hint=hint)
+    known = formats_of(command)
+    hint = f"use one of {', '.join(each.value for each in known)}"
+    error = ParamtoolError(f"{command} has no format {format.value}", hint=hint)
+    return error.mended(format.value, Format.table.value) if format is Format.tree else error
 
 
 def render(
@@ -61,13 +67,15 @@ def render(
         screen: what the text will be shown on; by default a file that takes everything.
 
     Raises:
-        ValueError: if `format` is none of them.
+        BadArgument: if `format` is none of them, or `report` is not one.
         ParamtoolError: if a report of this command has no such format.
     """
+    if not isinstance(report, Report):
+        raise BadArgument(f"expected a report, got {type(report).__name__}")
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
-    if format in FOR_PEOPLE and report.totals.people:
+    if format in FOR_PEOPLE and report.totals.people and not report.is_chosen:
         model = ("model",) if report.model is None else ()  # of several models
         report = replace(report, columns=(*model, *report.totals.people))
     if format is Format.table:
@@ -124,6 +132,8 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
 
     A report with statistics or values comes back as it is: no two blocks agree in these.
     """
+    from paramtool.records.column import column_of
+
     totals = report.totals
     if not totals.fold or any(column_of(totals.row, each).pooled == "never" for each in report.columns):
         return report
@@ -131,6 +141,11 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
         from paramtool.render.difference_fold import fold_differences
 
         return replace(report, rows=tuple(fold_differences(report.rows)))
+    if totals.fold == "alone":
+        from paramtool.render.gradient_fold import fold_gradients
+
+        rows = fold_gradients(report.rows)
+        return report if rows is report.rows else replace(report, rows=tuple(rows))
     from paramtool.render.blocks import fold_blocks
 
     return replace(report, rows=tuple(fold_blocks(report.rows)))

@@ -6,26 +6,47 @@ actions/toolkit, packages/core/src/command.ts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import singledispatch
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import cache, singledispatch
+from typing import Any, TypeAlias
 
+from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.expectation import ExpectationRow
 from paramtool.records.report import Report
 from paramtool.render.difference_text import sentence, verdict
 from paramtool.render.names import shown
+from paramtool.render.repository import repository_path
 from paramtool.render.summary import summary
+
+MOST_ERRORS = 50
+"""Errors that end a command and have an annotation each."""
+
+Locate: TypeAlias = Callable[[str], str]
+"""Returns where a file is in its repository."""
 
 
 def github(report: Report[Any, Any]) -> Iterator[str]:
     """Yield an annotation for each row that has something against it, and the totals."""
+    locate = cache(repository_path)  # of many rows, few files
     for row in report.rows:
-        yield from _annotations(row)
+        yield from _annotations(row, locate)
     if isinstance(report.totals, DifferenceTotals):
         yield from _judged(report.totals)
     yield from (f"{line}\n" for line in summary(report))
+
+
+def error_annotations(error: ParamtoolError, command: str) -> Iterator[str]:
+    """Yield an annotation for each error that ended `command`, and how many more there are."""
+    errors = error.errors if isinstance(error, Problems) else [error]
+    title = f"paramtool {command}"
+    for each in errors[:MOST_ERRORS]:
+        option = f"{each.place}: " if each.place is not None and each.place.text.is_option else ""
+        message = f"{option}{each.message}{f'; {each.hint}' if each.hint else ''}"
+        yield annotation("error", message, *_where(each.place, repository_path), title)
+    if len(errors) > MOST_ERRORS:
+        yield annotation("error", f"… and {len(errors) - MOST_ERRORS:,} more errors", title=title)
 
 
 def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
@@ -51,14 +72,14 @@ def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
 
 
 @singledispatch
-def _annotations(row: Any) -> Iterator[str]:
-    raise TypeError(f"no annotation for {type(row).__name__}")
+def _annotations(row: Any, locate: Locate) -> Iterator[str]:
+    raise TypeError(f"no annotation for {type(row).__name__}, {locate=}")
 
 
 @_annotations.register
-def _(row: DifferenceRow) -> Iterator[str]:
+def _(row: DifferenceRow, locate: Locate) -> Iterator[str]:
     level = "error" if row.breaks else "warning"
-    yield annotation(level, sentence(row), *_where(row.place), f"paramtool diff: {row.change}")
+    yield annotation(level, sentence(row), *_where(row.place, locate), f"paramtool diff: {row.change}")
 
 
 def _judged(totals: DifferenceTotals) -> Iterator[str]:
@@ -71,18 +92,19 @@ def _judged(totals: DifferenceTotals) -> Iterator[str]:
         )
 
 
-def _where(place: Place | None) -> tuple[str | None, int | None, int | None]:
+def _where(place: Place | None, locate: Locate) -> tuple[str | None, int | None, int | None]:
     if place is None or place.text.is_option:
         return None, None, None
-    return place.text.name, place.line, place.column
+    return locate(place.text.name), place.line, place.column
 
 
 @_annotations.register
-def _(row: ExpectationRow) -> Iterator[str]:
+def _(row: ExpectationRow, locate: Locate) -> Iterator[str]:
     if not row.holds:
-        about = f"{row.model}: " if row.file is None and row.model else ""
-        message = f"{about}{row.name}: expected {row.expected}, found: {row.found}"
-        file = shown(row.file) if row.file is not None else None
+        message = row.error or f"{row.name}: expected {row.expected}, found: {row.found}"
+        if row.file is None and row.model and not (row.error and row.model in row.error):
+            message = f"{row.model}: {message}"
+        file = shown(locate(row.file)) if row.file is not None else None
         yield annotation("error", shown(message), file, row.line, row.column, "paramtool check")
 
 

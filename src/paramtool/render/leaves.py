@@ -9,15 +9,19 @@ from typing import Any
 
 from paramtool.quantities import byte_size, counted
 from paramtool.records.checkpoints import CheckpointRow, CheckpointTotals
+from paramtool.records.column import column_of
 from paramtool.records.contents import ContentRow, ContentTotals
+from paramtool.records.definitions import DefinitionRow, DefinitionTotals
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.gradient import GradientRow, GradientTotals
 from paramtool.records.initialization import InitializationRow, InitializationTotals
+from paramtool.records.models import ModelRow, ModelTotals
 from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
 from paramtool.records.sharing import SharingRow, SharingTotals
 from paramtool.render.cells import for_people
 from paramtool.render.names import parts_of, shown, together
 from paramtool.render.summary import noun_of
+from paramtool.render.tones import Toned
 
 _BESIDE = {"tied": "with", "untied": "from"}
 """Changes that need a word before the other name."""
@@ -51,6 +55,13 @@ def _(row: CheckpointRow) -> Sequence[str]:
     return [row.name]
 
 
+@path_of.register(DefinitionRow)
+@path_of.register(ModelRow)
+def _(row: DefinitionRow | ModelRow) -> Sequence[str]:
+    """Return the name, which is in no module."""
+    return [row.name]
+
+
 @path_of.register
 def _(row: SharingRow) -> Sequence[str]:
     """Return a place in its group: the names of one tensor are often far apart in the modules."""
@@ -66,31 +77,31 @@ def leaf(row: Any, unicode: bool) -> Iterator[str]:
 @leaf.register
 def _(row: ParameterRow, unicode: bool) -> Iterator[str]:
     if row.shape is not None or row.count == 1:
-        yield for_people(row, "shape")
+        yield _cell(row, "shape")
     else:
         noun = "parameter" if row.kind == "parameter" else "element"
         names = counted(row.count, "name")
         yield f"{shown(row.type or 'module')} of {names}, {counted(row.numel or 0, noun)}"
-    yield row.dtype or ""
+    yield _cell(row, "dtype", unicode) if row.dtype else ""
     if not row.is_parameter:
         yield "buffer" if row.kind == "buffer" else "plain tensor"
     elif row.requires_grad is False:
-        yield "frozen"
+        yield Toned("frozen", "notable")
     if row.shape is not None:
-        yield for_people(row, "count", unicode)
+        yield _cell(row, "count", unicode)
     if row.tied_to:
-        yield f"= {shown(row.tied_to)}"
+        yield Toned(f"= {shown(row.tied_to)}", "link")
     if row.mean is not None or row.norm is not None:
         numbers = (_with_key(row, key, unicode) for key in STATISTICS_COLUMNS)
-        yield f"({', '.join(each for each in numbers if each)})"
+        yield Toned(f"({', '.join(each for each in numbers if each)})", "quiet")
 
 
 @leaf.register
 def _(row: InitializationRow, unicode: bool) -> Iterator[str]:
     """Yield the rule, then before → after of the moments, and what the law expects beside them."""
-    yield for_people(row, "shape")
-    yield for_people(row, "count", unicode)
-    yield for_people(row, "rule", unicode)
+    yield _cell(row, "shape")
+    yield _cell(row, "count", unicode)
+    yield _cell(row, "rule", unicode)
     yield f"instead of {for_people(row, 'skipped', unicode)}" if row.skipped else ""
     for key in ("mean", "std"):
         before, after = (for_people(row, each, unicode) for each in (f"{key}_before", key))
@@ -99,72 +110,93 @@ def _(row: InitializationRow, unicode: bool) -> Iterator[str]:
             yield f"{key} {f'{before} {_arrow(unicode)} ' if before else ''}{after}"
         if expected and (key == "std" or not after):
             yield f"(expected {expected})" if after else f"expected {key} {expected}"
-    yield for_people(row, "note", unicode)
+    yield _cell(row, "note", unicode)
 
 
 @leaf.register
 def _(row: ContentRow, unicode: bool) -> Iterator[str]:
-    yield for_people(row, "type", unicode) if row.kind == "part" else "metadata"
+    yield _cell(row, "type", unicode) if row.kind == "part" else "metadata"
     if row.tensors:
         yield counted(row.tensors, "tensor")
-    yield for_people(row, "nbytes", unicode) if row.nbytes else ""
+    yield _cell(row, "nbytes", unicode) if row.nbytes else ""
     yield f"= {for_people(row, 'value', unicode)}" if row.value is not None else ""
 
 
 @leaf.register
 def _(row: CheckpointRow, unicode: bool) -> Iterator[str]:
     if row.format is not None:
-        yield for_people(row, "format", unicode)
+        yield _cell(row, "format", unicode)
         yield f"{counted(row.elements or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
-        yield for_people(row, "nbytes", unicode)
-    yield for_people(row, "note", unicode)
+        yield _cell(row, "nbytes", unicode)
+    yield _cell(row, "note", unicode)
+
+
+@leaf.register
+def _(row: ModelRow, unicode: bool) -> Iterator[str]:
+    if row.error is None:
+        yield for_people(row, "format", unicode)
+        yield f"{counted(row.numel or 0, 'element')} in {counted(row.tensors or 0, 'tensor')}"
+        for column in ("nbytes", "dtypes", "beside"):
+            yield for_people(row, column, unicode)
+    yield for_people(row, "error", unicode)
+
+
+@leaf.register
+def _(row: DefinitionRow, unicode: bool) -> Iterator[str]:
+    yield for_people(row, "kind", unicode)
+    yield for_people(row, "command", unicode)
 
 
 @leaf.register
 def _(row: SharingRow, unicode: bool) -> Iterator[str]:
-    yield for_people(row, "count", unicode)
-    yield for_people(row, "type", unicode)
+    yield _cell(row, "count", unicode)
+    yield _cell(row, "type", unicode)
     yield "" if row.kind in ("parameter", "stored") else row.kind
     if row.sharing != "tied":
-        yield from (for_people(row, key, unicode) for key in ("shape", "dtype"))
+        yield from (_cell(row, key, unicode) for key in ("shape", "dtype"))
     if row.start is not None:
         dash = "–" if unicode else "-"
         yield f"bytes {for_people(row, 'start')}{dash}{for_people(row, 'stop')}"
-    yield f"= {for_people(row, 'tied_to', unicode)}" if row.tied_to and row.sharing != "tied" else ""
+    yield (
+        Toned(f"= {for_people(row, 'tied_to', unicode)}", "link")
+        if row.tied_to and row.sharing != "tied"
+        else ""
+    )
     yield f"one module with {for_people(row, 'module', unicode)}" if row.module else ""
-    yield for_people(row, "note", unicode)
+    yield _cell(row, "note", unicode)
 
 
 @leaf.register
 def _(row: GradientRow, unicode: bool) -> Iterator[str]:
     if row.kind == "module":
-        yield for_people(row, "shape")
+        yield _cell(row, "shape")
         yield from (_with_key(row, key, unicode) for key in ("output_std", "gradient_std"))
         return
     if row.kind == "use":
-        yield for_people(row, "operation", unicode)
+        yield _cell(row, "operation", unicode)
         yield from (_with_key(row, key, unicode) for key in ("share", "cosine"))
     else:
-        yield for_people(row, "shape")
-        yield f"tied: {shown(together(row.tied))}" if row.tied else ""
-        yield "frozen" if row.requires_grad is False else ""
+        yield _cell(row, "shape")
+        yield Toned(f"tied: {shown(together(row.tied))}", "link") if row.tied else ""
+        yield Toned("frozen", "notable") if row.requires_grad is False else ""
         yield "" if row.uses is None else counted(row.uses, "use")
     yield from (_with_key(row, key, unicode) for key in ("norm", "abs_max", "ratio"))
-    yield for_people(row, "verdict", unicode)
-    yield for_people(row, "gradient", unicode)
+    yield _cell(row, "verdict", unicode)
+    yield _cell(row, "gradient", unicode)
 
 
 @leaf.register
 def _(row: DifferenceRow, unicode: bool) -> Iterator[str]:
-    yield for_people(row, "count", unicode)
+    yield _cell(row, "count", unicode)
     was, now = for_people(row, "was", unicode), for_people(row, "now", unicode)
     change = f"{was} {_arrow(unicode)} {now}" if was and now else was or now
     if row.change in _BESIDE:
         change = f"{_BESIDE[row.change]} {change}"
     elif row.change == "renamed":  # the old name is the branch that this stands on
         change = f"{_arrow(unicode)} {now}"
-    yield f"{row.change} {change}".rstrip()
-    yield f"= {for_people(row, 'tied_to', unicode)}" if row.tied_to else ""
+    tone = column_of(DifferenceRow, "change").tone_of(row.change)
+    yield Toned(f"{row.change} {change}".rstrip(), tone)
+    yield Toned(f"= {for_people(row, 'tied_to', unicode)}", "link") if row.tied_to else ""
     yield f"({for_people(row, 'because', unicode)})" if row.because else ""
     for key in ("differing", "max_abs", "relative_rms", "cosine"):
         yield _with_key(row, key, unicode)
@@ -201,6 +233,16 @@ def _(_totals: CheckpointTotals, rows: Sequence[CheckpointRow], _is_all: bool) -
 
 
 @below.register
+def _(_totals: ModelTotals, rows: Sequence[ModelRow], _is_all: bool) -> str:
+    return counted(len(rows), "model")
+
+
+@below.register
+def _(_totals: DefinitionTotals, rows: Sequence[DefinitionRow], _is_all: bool) -> str:
+    return counted(len(rows), "definition")
+
+
+@below.register
 def _(_totals: InitializationTotals, rows: Sequence[InitializationRow], _is_all: bool) -> str:
     return counted(sum(row.numel for row in rows), "parameter")
 
@@ -229,6 +271,11 @@ def _(totals: SharingTotals, rows: Sequence[SharingRow], is_all: bool) -> str:
 @below.register
 def _(_totals: DifferenceTotals, rows: Sequence[DifferenceRow], _is_all: bool) -> str:
     return counted(sum(row.count for row in rows), "difference")
+
+
+def _cell(row: Any, key: str, unicode: bool = True) -> str:
+    text = for_people(row, key, unicode)
+    return Toned(text, column_of(type(row), key).tone_of(text))
 
 
 def _with_key(row: Any, key: str, unicode: bool) -> str:

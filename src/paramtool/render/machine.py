@@ -17,17 +17,19 @@ from paramtool.render.cells import for_delimited, for_machines, json_text
 def json_document(report: Report[Any, Any]) -> Iterator[str]:
     """Yield one JSON object, one line per row, so that two of them compare line by line.
 
-    That of `inspect` is a snapshot: it has all that is known of each row, whatever columns are shown.
+    That of `inspect` is a snapshot: it has all that is known of each row, unless columns were chosen.
     """
     command, model = json_text(report.command), json_text(report.model)
     yield f'{{"schema": {SCHEMA}, "command": {command}, "model": {model},\n'
     yield '"rows": ['
     separator = "\n"
     is_snapshot = isinstance(report.totals, ParameterTotals)
-    for line in json_lines(_complete(report) if is_snapshot else report):
+    for line in json_lines(_complete(report) if is_snapshot and not report.is_chosen else report):
         yield separator + line.rstrip("\n")
         separator = ",\n"
     yield f'\n],\n"totals": {json_text(for_machines(asdict(report.totals)))}'
+    if report.others is not None:
+        yield f',\n"others": {json_text(asdict(report.others))}'
     if is_snapshot:
         bases = {row.type: row.bases for row in report.rows if row.type and row.bases}
         yield f',\n"modules": {json_text(dict(report.modules))},\n"bases": {json_text(bases)}'

@@ -67,6 +67,12 @@ def shown(text: str) -> str:
     return COMMAND.sub(r"\\x23#", text) if "##" in text else text
 
 
+def are_plain(names: Sequence[str]) -> bool:
+    """Return whether `shown` surely leaves all of these names as they are, at one look."""
+    text = "".join(names)
+    return text.isascii() and text.isprintable() and "::" not in text and "##" not in text
+
+
 def together(names: Sequence[str]) -> str:
     """Return names one after the other; those that differ in one running number as ``{3..7}.weight``."""
     parts = list(zip(*(name.split(".") for name in names), strict=False))

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from paramtool.records.checkpoints import CheckpointTotals
     from paramtool.records.contents import ContentTotals
     from paramtool.records.conversion import ConversionTotals
+    from paramtool.records.definitions import DefinitionTotals
     from paramtool.records.difference import DifferenceTotals
     from paramtool.records.expectation import ExpectationTotals
     from paramtool.records.gradient import GradientTotals
     from paramtool.records.initialization import InitializationTotals
     from paramtool.records.initializer import InitializerTotals
+    from paramtool.records.models import ModelTotals
     from paramtool.records.parameter import ParameterTotals
     from paramtool.records.sharing import SharedModule, SharingTotals
 
@@ -31,6 +33,12 @@ MOST_PATHS = 4
 def summary(report: Report[Any, Any]) -> list[str]:
     """Return the lines below a table: the totals, and how many names are folded into how many lines."""
     lines = _SENTENCES[type(report.totals).__name__](report.totals)
+    if report.others is not None:
+        others = report.others
+        lines.append(
+            f"{counted(others.names, 'other name')} with {counted(others.numel, 'element')},"
+            f" {byte_size(others.nbytes)}"
+        )
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
         is_diff = report.command == "diff"
@@ -75,6 +83,18 @@ def _checkpoints(totals: CheckpointTotals) -> list[str]:
     if unread:
         lines[0] += f"; {unread:,} not opened"
     return lines
+
+
+def _models(totals: ModelTotals) -> list[str]:
+    elements = f"{counted(totals.numel, 'element')} in {counted(totals.tensors, 'tensor')}"
+    lines = [f"{counted(totals.models, 'model')}: {elements}, {byte_size(totals.nbytes)}"]
+    if totals.failed:
+        lines[0] += f"; {totals.failed:,} cannot be listed"
+    return lines
+
+
+def _definitions(totals: DefinitionTotals) -> list[str]:
+    return [f"{counted(totals.definitions, 'definition')} of modules; the file was not run"]
 
 
 def _initialization(totals: InitializationTotals) -> list[str]:
@@ -165,7 +185,9 @@ def _expectations(totals: ExpectationTotals) -> list[str]:
     outcome = f"{totals.broken:,} broken" if totals.broken else "all kept"
     if totals.broken and totals.kept:
         outcome = f"{totals.kept:,} kept, {outcome}"
-    return [f"{counted(totals.expectations, 'expectation')}: {outcome}"]
+    found = [f"{counted(totals.expectations, 'expectation')}: {outcome}"]
+    failed = [f"{counted(totals.failed, 'model')} cannot be checked"] if totals.failed else []
+    return ["; ".join([*(found if totals.expectations or not failed else ()), *failed])]
 
 
 def noun_of(totals: ParameterTotals) -> str:
@@ -177,6 +199,8 @@ _SENTENCES: dict[str, Callable[[Any], list[str]]] = {
     "ParameterTotals": _parameters,
     "CheckpointTotals": _checkpoints,
     "ContentTotals": _contents,
+    "DefinitionTotals": _definitions,
+    "ModelTotals": _models,
     "InitializationTotals": _initialization,
     "ConversionTotals": _conversion,
     "GradientTotals": _gradients,

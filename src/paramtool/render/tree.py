@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.cells import cell_len
-
 from paramtool.records.difference import DifferenceTotals
 from paramtool.records.report import Report
+from paramtool.render.breaks import wrapped
 from paramtool.render.cells import for_text
 from paramtool.render.elements import value_lines
 from paramtool.render.leaves import below, leaf, path_of
 from paramtool.render.names import first_of
-from paramtool.render.screen import Screen
+from paramtool.render.screen import Screen, width_of
 from paramtool.render.summary import summary
+from paramtool.render.tones import Toned, painted, plain, toned
 
 
 @dataclass
@@ -39,7 +39,8 @@ def tree(report: Report[Any, Any], screen: Screen) -> Iterator[str]:
     yield from _lines(root, "", "", report, screen)
     yield "\n"
     yield from value_lines(report)
-    yield from (f"{line}\n" for line in summary(report))
+    for line in summary(report):
+        yield from (f"{each}\n" for each in ([line] if screen.width is None else wrapped(line, screen.width)))
 
 
 def _grow(root: _Branch, row: Any) -> None:
@@ -56,7 +57,7 @@ def _root_name(report: Report[Any, Any], screen: Screen) -> str:
     if isinstance(totals, DifferenceTotals):
         arrow = "→" if screen.unicode else "->"
         return f"{for_text(totals.a, screen.unicode)} {arrow} {for_text(totals.b, screen.unicode)}"
-    return for_text(report.modules.get("") or report.model or "", screen.unicode)
+    return for_text(report.modules.get("") or report.model or report.command, screen.unicode)
 
 
 def _lines(
@@ -68,10 +69,10 @@ def _lines(
         remaining -= 1
         deeper = indent + (pipe if remaining else "    ")
         parts = _label(name, inner, path + name, report, screen)
-        first, *more = _wrapped(parts, screen.width, cell_len(deeper))
-        yield f"{indent}{fork if remaining else last}{first}\n"
-        for line in more:
-            yield f"{deeper}{pipe if inner.inner else '    '}{line}\n"
+        first, *more = _wrapped(parts, screen, width_of(deeper))
+        yield toned(indent + (fork if remaining else last), "quiet", screen.color) + f"{first}\n"
+        below_it = toned(deeper + (pipe if inner.inner else "    "), "quiet", screen.color)
+        yield from (f"{below_it}{line}\n" for line in more)
         yield from _lines(inner, deeper, f"{path}{name}.", report, screen)
 
 
@@ -81,22 +82,27 @@ def _label(name: str, branch: _Branch, path: str, report: Report[Any, Any], scre
     if not branch.own:
         kind = report.modules.get(first_of(path))
         subtotal = below(report.totals, branch.rows, False)
-        title += f": {for_text(kind, screen.unicode)}" if kind else ""
-        return [title, f"({subtotal})"] if subtotal else [title]
+        if kind:
+            title += f": {painted(Toned(for_text(kind, screen.unicode), 'accent'), screen.color)}"
+        return [title, Toned(f"({subtotal})", "quiet")] if subtotal else [title]
     parts = [title]
     for number, row in enumerate(branch.own):
-        parts[-1] += ";" if number else ""
+        if number:
+            last = parts[-1]
+            parts[-1] = Toned(f"{last};", last.tone) if isinstance(last, Toned) else f"{last};"
         parts += [part for part in leaf(row, screen.unicode) if part]
     return parts
 
 
-def _wrapped(parts: Sequence[str], width: int | None, indent: int) -> list[str]:
+def _wrapped(parts: Sequence[str], screen: Screen, indent: int) -> list[str]:
     """Return `parts` on as many lines as the screen needs, of which those after the first stand deeper."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        room = None if width is None else width - indent - (4 if len(lines) > 1 else 0)
-        if room is not None and cell_len(lines[-1]) + 2 + cell_len(part) > room:
-            lines.append(part)
-        else:
-            lines[-1] += f"  {part}"
+    lines, used = [""], 0
+    for part in parts:
+        width = width_of(plain(part))
+        room = None if screen.width is None else screen.width - indent - (4 if len(lines) > 1 else 0)
+        if used and room is not None and used + 2 + width > room:
+            lines.append("")
+            used = 0
+        lines[-1] += ("  " if used else "") + painted(part, screen.color)
+        used += width + (2 if used else 0)
     return lines

@@ -16,7 +16,7 @@ Never a second opinion: `Unsure` is raised unless torch would build exactly this
 warning.  A property test compares every class of the table with torch.
 """
 
-from paramtool.structure.reports import layout, listing, places
+from paramtool.structure.reports import layout, listing, places, whole
 from paramtool.structure.unsure import Unsure
 
-__all__ = ["Unsure", "layout", "listing", "places"]
+__all__ = ["Unsure", "layout", "listing", "places", "whole"]

@@ -21,7 +21,7 @@ from paramtool.language.tree import (
     bottom,
 )
 from paramtool.structure.facts import check_torch, shipped_facts
-from paramtool.structure.modules import Module, Slot, Tensor, again
+from paramtool.structure.modules import Module, Slot, Tensor, again, walk
 from paramtool.structure.table import make
 from paramtool.structure.unsure import Unsure, require
 from paramtool.structure.written_tensors import as_parameter, make_tensor
@@ -133,6 +133,9 @@ class _Assembler:
         arguments = {name: self._value(value) for name, value in node.arguments.items()}
         module = make(node.type, arguments, self._dtype)
         if not any(isinstance(each, (Module, Tensor)) for each in arguments.values()):
+            for prefix, part in walk(module):
+                for slot, tensor in zip(part.slots, part.tensors, strict=True):
+                    tensor.source = node, prefix + slot.name
             self._calls[id(node)] = again(module)
         return module
 

@@ -30,6 +30,8 @@ def _prelu(layer: Layer, num_parameters: int) -> None:
 def _embedding(layer: Layer, num_embeddings: int, embedding_dim: int, padding_idx: int | None) -> None:
     inside = padding_idx is None or -num_embeddings <= padding_idx < num_embeddings
     require(inside, "a padding_idx outside")
+    if padding_idx is not None:
+        layer.module.padding_idx = padding_idx if padding_idx >= 0 else num_embeddings + padding_idx
     layer.parameter("weight", num_embeddings, embedding_dim)
 
 

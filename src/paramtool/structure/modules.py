@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from paramtool.language.tree import Tree
 from paramtool.place import Place
 from paramtool.structure.unsure import require
 
@@ -17,6 +18,9 @@ _DEEPEST_COPY = 20
 """Levels that ``copy.deepcopy`` is sure to copy: it takes six frames for each, and Python has 1,000."""
 
 
+Source: TypeAlias = "tuple[Tree, str]"
+
+
 class Tensor:
     """One tensor; two names are tied exactly if they have the same object.
 
@@ -24,9 +28,10 @@ class Tensor:
         shape, dtype, requires_grad: torch's; the dtype without ``torch.``.
         memory: the tensor whose memory it is over; None for its own.
         place: its node in the spec; None if torch made it.
+        source: the node whose call, without modules or tensors, makes it, and its name in what that makes.
     """
 
-    __slots__ = ("dtype", "memory", "place", "requires_grad", "shape")
+    __slots__ = ("dtype", "memory", "place", "requires_grad", "shape", "source")
 
     def __init__(
         self, shape: tuple[int, ...], dtype: str, requires_grad: bool, memory: Tensor | None = None
@@ -36,6 +41,7 @@ class Tensor:
         self.requires_grad = requires_grad
         self.memory = memory
         self.place: Place | None = None
+        self.source: Source | None = None
 
 
 class Slot(NamedTuple):
@@ -60,10 +66,11 @@ class Module:
         slots, tensors: its own tensors, side by side, in torch's order.
         children: its submodules by name.
         is_quiet_layer: whether a TransformerEncoder takes it as a layer without a warning.
+        padding_idx: the row of an embedding's weight that gets no gradient.
         place: its node in the spec; None if torch made it.
     """
 
-    __slots__ = ("bases", "children", "is_quiet_layer", "place", "slots", "tensors", "type")
+    __slots__ = ("bases", "children", "is_quiet_layer", "padding_idx", "place", "slots", "tensors", "type")
 
     def __init__(self, kind: str, bases: tuple[str, ...]) -> None:
         self.type = kind
@@ -72,6 +79,7 @@ class Module:
         self.tensors: list[Tensor] = []
         self.children: dict[str, Module] = {}
         self.is_quiet_layer = False
+        self.padding_idx: int | None = None
         self.place: Place | None = None
 
     def add(self, slot: Slot, tensor: Tensor) -> None:
@@ -102,10 +110,16 @@ def again(module: Module) -> Module:
     """Return new modules and tensors like those of `module`, in which nothing is shared or written down."""
     new = Module(module.type, module.bases)
     new.slots = module.slots
-    new.is_quiet_layer = module.is_quiet_layer
-    new.tensors = [Tensor(each.shape, each.dtype, each.requires_grad) for each in module.tensors]
+    new.is_quiet_layer, new.padding_idx = module.is_quiet_layer, module.padding_idx
+    new.tensors = [_again(each) for each in module.tensors]
     if module.children:
         new.children = {name: again(child) for name, child in module.children.items()}
+    return new
+
+
+def _again(tensor: Tensor) -> Tensor:
+    new = Tensor(tensor.shape, tensor.dtype, tensor.requires_grad)
+    new.source = tensor.source
     return new
 
 
@@ -126,7 +140,7 @@ class _Copy:
         require(depth < _DEEPEST_COPY, "a deep copy")
         copy = self._modules[id(module)] = Module(module.type, module.bases)
         copy.slots = module.slots
-        copy.is_quiet_layer = module.is_quiet_layer
+        copy.is_quiet_layer, copy.padding_idx = module.is_quiet_layer, module.padding_idx
         copy.tensors = [self._tensor(tensor) for tensor in module.tensors]
         if module.children:
             copy.children = {name: self.of(child, depth + 1) for name, child in module.children.items()}

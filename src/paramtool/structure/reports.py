@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import NamedTuple
 
 from paramtool.language.document import Spec
 from paramtool.place import Place
@@ -14,7 +15,7 @@ from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
 from paramtool.structure.assembly import assemble
 from paramtool.structure.facts import shipped_facts
-from paramtool.structure.modules import Module, Slot, Tensor, walk
+from paramtool.structure.modules import Module, Slot, Source, Tensor, walk
 from paramtool.structure.statements import apply
 
 
@@ -41,11 +42,34 @@ def layout(spec: Spec, name: str | None = None) -> Layout:
     Raises:
         Unsure: if torch might build something else, warn or refuse.
     """
+    return _layout(_modules(spec), name or spec.name)[0]
+
+
+class Whole(NamedTuple):
+    """All that the table says of a spec.
+
+    Attributes:
+        layout: every name, and which of them share memory.
+        padding: the row of an embedding's weight that gets no gradient, by each of its names.
+        sources: what makes each tensor, by its first name, where that is the call of one class.
+    """
+
+    layout: Layout
+    padding: dict[str, int]
+    sources: dict[str, Source]
+
+
+def whole(spec: Spec, name: str) -> Whole:
+    """Return all that the table says of `spec`, which is called `name` in reports.
+
+    Raises:
+        Unsure: if torch might build something else, warn or refuse.
+    """
     modules = _modules(spec)
-    listed, tensors = _listing(modules, name or spec.name)
-    first: dict[int, str] = {}
-    paths = {prefix[:-1]: first.setdefault(id(each), prefix[:-1]) for prefix, each in modules}
-    return Layout(listed, {each: _extent(tensor) for each, tensor in tensors.items()}, paths)
+    layout, tensors = _layout(modules, name)
+    rows = {f"{prefix}weight": each.padding_idx for prefix, each in modules if each.padding_idx is not None}
+    sources = {name: each.source for name, each in tensors.items() if each.source is not None}
+    return Whole(layout, rows, sources)
 
 
 def places(spec: Spec) -> dict[str, Place]:
@@ -71,6 +95,13 @@ def _modules(spec: Spec) -> list[tuple[str, Module]]:
     module = assemble(spec)
     apply(module, spec)
     return list(walk(module))
+
+
+def _layout(modules: list[tuple[str, Module]], name: str) -> tuple[Layout, dict[str, Tensor]]:
+    listed, tensors = _listing(modules, name)
+    first: dict[int, str] = {}
+    paths = {prefix[:-1]: first.setdefault(id(each), prefix[:-1]) for prefix, each in modules}
+    return Layout(listed, {each: _extent(tensor) for each, tensor in tensors.items()}, paths), tensors
 
 
 def _listing(modules: list[tuple[str, Module]], name: str) -> tuple[Listing, dict[str, Tensor]]:

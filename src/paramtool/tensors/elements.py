@@ -13,7 +13,7 @@ from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.elements.elements import BLOCK, outline_indexes
 from paramtool.elements.files import FileElements
 from paramtool.elements.strided import boxes, packed
-from paramtool.errors import ParamtoolError
+from paramtool.errors import NoValues, ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of, tensor_of
@@ -25,7 +25,7 @@ class TensorElements:
     """The elements of live tensors by name."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = {name: tensor.detach() for name, tensor in tensors.items()}
+        self._tensors = {name: each.detach() for name, each in tensors.items() if isinstance(each, Tensor)}
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.
@@ -62,7 +62,7 @@ class TensorElements:
         tensor = self._tensors[name]
         lack = lack_of_values(tensor)
         if lack:
-            raise ParamtoolError(f"'{name}' {lack}" if name else f"a tensor {lack}")
+            raise NoValues(f"'{name}' {lack}" if name else f"a tensor {lack}")
         return dense(tensor)
 
     def outline(self, name: str) -> Array:
@@ -103,6 +103,22 @@ class StoredTensors:
         """
         dtype = torch_dtype(self._stored[name])
         return (tensor_of(block, dtype) for block in self._elements.blocks(name, start, stop))
+
+
+def whole(checkpoint: Checkpoint, stored: Stored) -> Tensor:
+    """Return a tensor of a checkpoint, all of it in memory; without values on the meta device.
+
+    Raises:
+        ParamtoolError: if the elements cannot be read, or torch does not have the dtype.
+    """
+    found = torch.empty(stored.shape, dtype=torch_dtype(stored))
+    if found.is_meta:
+        return found
+    place = 0
+    for block in StoredTensors(checkpoint).blocks(stored.name):
+        found.view(-1)[place : place + block.numel()] = block
+        place += block.numel()
+    return found
 
 
 def torch_dtype(stored: Stored) -> torch.dtype:

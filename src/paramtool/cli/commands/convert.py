@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.conversion_options import RULES, with_rules
 from paramtool.cli.output_options import read_target
 from paramtool.errors import ParamtoolError, shorten
@@ -19,6 +21,9 @@ class Prefer(str, Enum):
 
     first = "first"
     last = "last"
+
+
+_rare: Any = partial(typer.Option, rich_help_panel=panels.rare(panels.OUTPUT))
 
 
 @with_rules
@@ -38,52 +43,81 @@ def convert(
             "--output",
             "-o",
             metavar="PATH",
-            help="Write x.safetensors, a file of torch.save (.pt, .pth, .ckpt, .bin), or a folder.",
+            help="Write x.safetensors, x.pt or a folder of files.",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show the plan, but write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", "-n", help="Show the plan, but write nothing.", rich_help_panel=panels.OUTPUT
+        ),
     ] = False,
     prefer: Annotated[
         Prefer | None,
-        typer.Option("--prefer", help="Which of several sources wins where two have one name."),
+        typer.Option(
+            "--prefer",
+            help="Which of several sources wins where two have one name.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
+        ),
     ] = None,
     metadata: Annotated[
         list[str] | None,
-        typer.Option("--metadata", metavar="KEY=VALUE", help="Add a text to the header."),
+        typer.Option(
+            "--metadata",
+            metavar="KEY=VALUE",
+            help="Add a text to the header.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
+        ),
     ] = None,
     no_metadata: Annotated[
-        bool, typer.Option("--no-metadata", help="Leave out the texts in the headers of the sources.")
+        bool,
+        typer.Option(
+            "--no-metadata",
+            help="Leave out the texts in the headers of the sources.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
+        ),
     ] = False,
     max_shard_size: Annotated[
         str | None,
         typer.Option(
-            "--max-shard-size", metavar="SIZE", help="Write files of at most SIZE to a folder, e.g. 5GB."
+            "--max-shard-size",
+            metavar="SIZE",
+            help="Write files of at most SIZE, e.g. 5GB, to a folder.",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace PATH if it exists.")] = False,
-    digests: Annotated[bool, typer.Option("--digests", help="Add the SHA-256 of each tensor.")] = False,
+    force: Annotated[
+        bool,
+        _rare("--force", help="Replace PATH if it exists."),
+    ] = False,
+    digests: Annotated[
+        bool,
+        _rare("--digests", help="Add the SHA-256 of each tensor."),
+    ] = False,
     fail_on: Annotated[
         str | None,
         typer.Option(
             "--fail-on",
-            metavar="overflow,underflow,nan",
-            help="Exit status 1, and write nothing, if any element does that.",
+            metavar="LOSS,…",
+            help="Write nothing at any overflow, underflow or nan.",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of threads.")
+        int | None,
+        _rare("--jobs", "-j", min=1, metavar="N", help="Number of threads."),
     ] = None,
+    columns: Columns = None,
     all: options.All = False,
     format: Annotated[Format, options.format_of("convert")] = Format.table,
     json: options.Json = False,
 ) -> None:
     """Select, rename, cast, merge and shard checkpoints without their model.
 
-    Rules act in the order typed: --pattern, --exclude, --name and --module select, --rename,
-    --rename-from and --strip-prefix rename, --dtype casts, --tie and --untie tie.  A rule that
-    matches nothing is an error.  Everything written is read back and compared; PATH is there whole
-    or not at all.
+    Rules act in the order typed.  They select (--pattern, --exclude, --name, --module), rename (--rename,
+    --rename-from, --strip-prefix), cast (--dtype) and tie (--tie, --untie).  A rule that matches nothing is
+    an error.  Everything written is read back and compared; PATH is there whole or not at all.
     """
     from paramtool.api.convert import convert as run
 
@@ -112,7 +146,7 @@ def convert(
     )
     if format in FOR_PEOPLE and not all:
         report = folded(report)
-    console.write(render(report, format, console.screen()))
+    console.write(render(with_columns(report, columns), format, console.screen()))
 
 
 def _texts(written: list[str] | tuple[()]) -> dict[str, str]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import console, options
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by
-from paramtool.errors import ParamtoolError
+from paramtool.cli.typed_line import instead
+from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
+from paramtool.records.difference import VALUE_COLUMNS
 from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
+
+if TYPE_CHECKING:
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.records.difference import Differences
 
 
 def diff(
@@ -37,29 +45,86 @@ def diff(
     exclude: options.Exclude = None,
     values: Annotated[
         bool,
-        typer.Option("--values", help="Compare values too; for a spec, those that init would set."),
+        typer.Option(
+            "--values",
+            help="Compare values too; for a spec, those that init would set.",
+            rich_help_panel=panels.COMPARE,
+        ),
     ] = False,
     atol: Annotated[
         float | None,
-        typer.Option("--atol", min=0, metavar="X", help="Absolute tolerance for --values.  Default: 0."),
+        typer.Option(
+            "--atol",
+            min=0,
+            metavar="X",
+            help="Absolute tolerance for --values.  Default: 0.",
+            rich_help_panel=panels.COMPARE,
+        ),
     ] = None,
     rtol: Annotated[
         float | None,
-        typer.Option("--rtol", min=0, metavar="X", help="Relative tolerance for --values.  Default: 0."),
+        typer.Option(
+            "--rtol",
+            min=0,
+            metavar="X",
+            help="Relative tolerance for --values.  Default: 0.",
+            rich_help_panel=panels.COMPARE,
+        ),
     ] = None,
     weights: Annotated[
         str | None,
-        options.weights("With --values: load a checkpoint into B, or into A if B is not a spec or object."),
+        options.weights(
+            "With --values: load a checkpoint into B, or into A if B is not a spec or object.",
+            panels.rare(panels.COMPARE),
+        ),
     ] = None,
+    columns: Columns = None,
     all: options.All = False,
+    strip_prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strip-prefix",
+            metavar="PREFIX",
+            help="Take PREFIX off the names in A, or in B if no name in A has it, e.g. module.",
+            rich_help_panel=panels.rare(panels.COMPARE),
+        ),
+    ] = None,
     set: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value in B, a spec, by its dotted path."),
+        typer.Option(
+            "--set",
+            "--set-b",
+            metavar="KEY=VALUE",
+            help="Override a value in B, a spec, by its dotted path.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
+    ] = None,
+    set_a: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-a",
+            metavar="KEY=VALUE",
+            help="Override a value in A, a spec.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
     ] = None,
     arg: Annotated[
         list[str] | None,
         typer.Option(
-            "--arg", metavar="KEY=VALUE", help="An argument for B, a package.module:object, as YAML."
+            "--arg",
+            "--arg-b",
+            metavar="KEY=VALUE",
+            help="An argument for B, a class or function, as YAML.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
+    ] = None,
+    arg_a: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arg-a",
+            metavar="KEY=VALUE",
+            help="An argument for A, a class or function.",
+            rich_help_panel=panels.rare(panels.MODEL),
         ),
     ] = None,
     input: options.Input = None,
@@ -72,34 +137,60 @@ def diff(
     Exit status 0 if they are the same, 1 if they differ or A does not load.
     """
     from paramtool.api.diff import diff as compare
-    from paramtool.operations.comparison.difference_selection import choose_differences
     from paramtool.operations.comparison.places import placed
 
     format = Format.json if json else format
     _check(a, b, values, atol, rtol, weights)
+    _check_columns(columns, values)
     selection = selected_by(pattern, exclude, None, name, module)
-    was = open_argument(a, inputs=input, are_optional=True)
+    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
+    was, now = _stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
             each.prepare()
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
+    _tell_of_prefix(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
     if selection:
-        names = [row.name for listed in (listed_a, listed_b) for row in listed.rows]
-        for note in selection.notes(dict.fromkeys(names)):
-            console.note(note)
-        report = choose_differences(report, names, selection)
+        report = _selected(
+            report, selection, [row.name for each in (listed_a, listed_b) for row in each.rows]
+        )
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)
+    report = with_columns(report, columns)
     is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     fails = not report.totals.loads and not report.totals.selected
+    _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
     if report.rows or fails:
         raise typer.Exit(1)
+
+
+def _selected(report: Differences, selection: Selection, names: Sequence[str]) -> Differences:
+    from paramtool.operations.comparison.difference_selection import choose_differences
+
+    for note in selection.notes(dict.fromkeys(names)):
+        console.note(note)
+    return choose_differences(report, names, selection)
+
+
+def _tell_of_what_is_uncompared(names: Sequence[str], *, is_answer: bool) -> None:
+    """Say whose values were not compared; without another difference there is no answer.
+
+    Raises:
+        CannotAnswer: since the values that were not read may differ.
+    """
+    if not names:
+        return
+    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+    message = f"the values of '{names[0]}'{more} cannot be read, so they are not compared"
+    if not is_answer:
+        raise CannotAnswer(message, hint="--exclude leaves tensors out")
+    console.note(message)
 
 
 def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
@@ -118,6 +209,41 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
     raise ParamtoolError(message)
 
 
+def _stripped(a: Model, b: Model, strip: Sequence[str] | None) -> tuple[Model, Model]:
+    """Return both models, with the prefix taken off the names of the one that has it.
+
+    Raises:
+        NoPrefix: if neither has it.
+    """
+    if not strip:
+        return a, b
+    from paramtool.loading.prefix import NoPrefix
+
+    try:
+        return a.without_prefix(strip), b
+    except NoPrefix as error:
+        try:
+            return a, b.without_prefix(strip)
+        except NoPrefix:
+            raise error from None
+
+
+def _tell_of_prefix(a: Model, b: Model) -> None:
+    """Say so if the names of one differ from those of the other by a prefix, with the line to type."""
+    old, new = ({row.name: None for row in each.listing().rows} for each in (a, b))
+    removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
+    if not (removed and added):
+        return
+    from paramtool.loading.prefix import difference
+
+    for longer, shorter, names, which in ((removed, added, old, "A"), (added, removed, new, "B")):
+        found = difference(longer, shorter)
+        if found is not None:
+            every = "all names" if len(found.names) == len(names) else f"{len(found.names):,} names"
+            console.note(f"{every} differ by {found.shown}, which {which} has; {instead((), found.options)}")
+            return
+
+
 def _check(
     a: str, b: str | None, values: bool, atol: float | None, rtol: float | None, weights: str | None
 ) -> None:
@@ -129,6 +255,14 @@ def _check(
         raise ParamtoolError(f"{option} requires --values")
     if not values and weights is not None:
         raise ParamtoolError("--weights requires --values")
+
+
+def _check_columns(columns: str | None, values: bool) -> None:
+    for each in split_columns(columns):
+        if each in VALUE_COLUMNS and not values:
+            raise ParamtoolError(
+                f"the column '{each}' is about values, which are not compared", hint="add --values"
+            )
 
 
 def _tell_of_what_is_left_out(*models: Model) -> None:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paramtool.api.gradients import gradients
-from paramtool.cli import console, options
-from paramtool.cli.model_argument import all_rules, open_argument
-from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
-from paramtool.errors import ParamtoolError, Unmet
+from paramtool.cli import completion, console, options, panels
+from paramtool.cli.columns import Columns, with_columns
+from paramtool.cli.failures import Failures
+from paramtool.cli.model_argument import all_rules, open_argument, with_weights
+from paramtool.cli.rule_options import RULES, with_rule_options
+from paramtool.cli.typed_rules import Narrowing, read_rules, without_narrowing
+from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
-from paramtool.language.option_inputs import read_inputs
 from paramtool.models.open import spec_catalog
+from paramtool.models.tensor_file import read_inputs, read_target
 from paramtool.models.torch_import import torch_import
-from paramtool.records.gradient import GradientRow, LossFunction
-from paramtool.render.formats import Format, render
-from paramtool.render.names import shown
-from paramtool.suggestion import did_you_mean
+from paramtool.patterns import compile_pattern
+from paramtool.records.gradient import LossFunction
+from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
-FAILURES = {
-    "none": ("none",),
-    "zero": ("zero",),
-    "nan": ("nan",),
-    "inf": ("inf",),
-    "nonfinite": ("nan", "inf"),
-}
-MOST_NAMED = 5
-"""Parameters that a failure names one by one."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from paramtool.operations.listing.selection import Selection
+    from paramtool.records.gradient import Gradients
 
 
-@with_rule_options
+@partial(with_rule_options, are_rare=True)
 def grad(
     context: typer.Context,
     model: options.Network = None,
@@ -41,8 +40,9 @@ def grad(
         typer.Option(
             "--input",
             "-i",
-            metavar="SIZE,…[,FILL]",
-            help="An input to the model, e.g. 2,4 or 2,16,randint=1000; repeat for several.",
+            metavar="SIZE,…|FILE",
+            help="An input: 2,4 or 2,16,randint=1000, or a .pt, .safetensors or .npz file.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     loss: Annotated[
@@ -50,13 +50,29 @@ def grad(
         typer.Option(
             "--loss",
             "-l",
-            help="Computed from the output y: Σy, its mean, Σy², or Σr·y with a fixed random r.",
+            metavar="LOSS",
+            help="Computed from the output y: sum, mean, square (Σy²) or projection (Σr·y with a fixed"
+            " random r); from y and a target: cross_entropy, nll, mse, l1, smooth_l1, bce_with_logits.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="FILE|FILL",
+            help="What a loss compares y with; by default it is drawn from the seed.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
     steps: Annotated[
         int,
         typer.Option(
-            "--steps", min=1, metavar="N", help="Passes to run, without zeroing gradients in between."
+            "--steps",
+            min=1,
+            metavar="N",
+            help="Passes to run, without zeroing gradients in between.",
+            rich_help_panel=panels.rare(panels.INPUT_AND_LOSS),
         ),
     ] = 1,
     by_use: Annotated[
@@ -64,62 +80,121 @@ def grad(
         typer.Option(
             "--by-use/--no-by-use",
             show_default=False,
-            help="Split every gradient by use, or none.  Default: only for parameters with several uses,"
-            " such as tied ones.",
+            help="Split each gradient by use, or none; by default those of several uses.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Add the std of each output and of its gradient.")
+        bool,
+        typer.Option(
+            "--layers",
+            help="Add the std of each output and of its gradient.",
+            rich_help_panel=panels.GRADIENTS,
+        ),
     ] = False,
     training: Annotated[
-        bool, typer.Option("--train/--eval", help="Run in training or evaluation mode.")
+        bool,
+        typer.Option(
+            "--train/--eval",
+            help="The mode of the modules.",
+            rich_help_panel=panels.INPUT_AND_LOSS,
+        ),
     ] = True,
     fail_on: Annotated[
         str | None,
         typer.Option(
             "--fail-on",
-            metavar="VERDICTS",
-            help="Exit status 1 if any of none,zero,nan,inf,nonfinite is found.",
+            metavar="VERDICT,…",
+            help="Exit status 1 if a parameter has one, or meets a condition: vanishing,'ratio<1e-6'.",
+            rich_help_panel=panels.GRADIENTS,
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="REGEX",
+            help="Show the parameters that match REGEX; --pattern starts a rule instead.",
+            rich_help_panel=panels.SELECT,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="FIELD",
+            autocompletion=completion.gradient_fields,
+            help="Sort by a column: largest first, or A to Z.",
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = None,
+    reverse: Annotated[
+        bool,
+        typer.Option("--reverse", help="Reverse the order.", rich_help_panel=panels.rare(panels.OUTPUT)),
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth",
+            "-d",
+            min=1,
+            metavar="N",
+            help="Fold names deeper than N parts into one line.",
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = None,
+    all: options.All = False,
     values: Annotated[
         bool | None,
         typer.Option(
             "--values/--no-values",
             show_default=False,
             help="Print small gradients in full.  Default: if all together are small.",
+            rich_help_panel=panels.rare(panels.GRADIENTS),
         ),
     ] = None,
+    columns: Columns = None,
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     seed: options.Seed = None,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     format: Annotated[Format, options.format_of("grad")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Run MODEL forward and backward; show the gradients.
+    """Show the gradient of every parameter, and of each use of it.
 
-    A gradient is split into what each use of the parameter added to it.  The input and the loss come
-    from the spec or from options.  First the parameters are filled as in paramtool init: by the
-    spec's init or by --weights, then by --recipe, then by rules on the command line.
+    MODEL runs forward and backward once, with its own input and loss or those typed here, after --weights
+    and the rules of init.
+
+    ratio is the norm of the gradient divided by that of the parameter.  uses counts the operations that
+    take the parameter; a use's share is the part of the gradient that it added; shares add up to 1.
+
+    verdict: none (not reached), zero, nan, inf, vanishing, exploding, or ok.  A gradient vanishes or
+    explodes if its norm, divided by the sum of |gradient| over the outputs, is below 1e-6 or above 1e6.
     """
     format = Format.json if json else format
-    failures = _failures(fail_on)
+    failures = Failures.read(fail_on, by_use=by_use, layers=layers)
+    arrange = _arrangement(sort, reverse, depth, by_use, layers, values)
+    typed, narrowing = without_narrowing(context.meta[RULES])
+    selection = _selection(only, narrowing)
+    dtypes = spec_catalog().dtypes
+    wanted = None if target is None else read_target(target, dtypes)
     if plugin:
         with torch_import():
             context.with_resource(offers.from_files(plugin))
     opened = open_argument(model, set, seed, arg)
     opened.check_buildable()
     if input:  # which lazy modules take their shapes from as well
-        opened = opened.with_inputs(read_inputs(input, spec_catalog().dtypes))
-    if weights is not None:
-        opened = opened.with_weights(weights)
-    rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
+        opened = opened.with_inputs(read_inputs(input, dtypes))
+    opened = with_weights(opened, weights, strip_prefix)
+    rules = read_rules(typed, spec_catalog(), hint="e.g. --pattern weight --normal 0.01; --only narrows rows")
     report = gradients(
-        opened.initialized(rules),
+        opened.initialized(all_rules(opened, recipe, rules)),
         loss=loss and loss.value,
+        target=wanted,
         steps=steps,
         by_use=by_use,
         layers=layers,
@@ -128,28 +203,41 @@ def grad(
     )
     for text in report.totals.notes:
         console.note(text)
-    console.write(render(report, format, console.screen()))
-    _judge(report.rows, failures)
+    report, narrowed = arrange(report, selection, format in FOR_PEOPLE and not all)
+    console.write(render(with_columns(narrowed, columns), format, console.screen()))
+    failures.judge(report.rows)
 
 
-def _failures(given: str | None) -> frozenset[str]:
-    """Return the verdicts that are failures."""
-    found: set[str] = set()
-    for word in (each.strip() for each in given.split(",")) if given is not None else ():
-        if word not in FAILURES:
-            known = f"use any of {', '.join(FAILURES)}"
-            hint = did_you_mean(word, FAILURES) or known
-            raise ParamtoolError(f"--fail-on: unknown verdict '{word}'", hint=hint)
-        found.update(FAILURES[word])
-    return frozenset(found)
+def _arrangement(
+    sort: str | None, reverse: bool, depth: int | None, by_use: bool | None, layers: bool, values: bool | None
+) -> Callable[[Gradients, Selection, bool], tuple[Gradients, Gradients]]:
+    """Return the function that gives what is selected, and how it is shown; refuse wrong options at once."""
+    from paramtool.operations.listing import gradient_groups
+
+    if sort is not None:
+        gradient_groups.check_sort(sort, by_use=by_use, layers=layers)
+    if depth is not None and (by_use or values):
+        raise ParamtoolError("--depth folds parameters together, so it cannot show --by-use or --values")
+
+    def arrange(report: Gradients, selection: Selection, folds: bool) -> tuple[Gradients, Gradients]:
+        selected = gradient_groups.select(report, selection)
+        found = selected if depth is None else gradient_groups.fold_depth(selected, depth)
+        found = folded(found) if folds else found
+        if sort is not None:
+            return selected, replace(found, rows=tuple(gradient_groups.sort(found.rows, sort, reverse)))
+        if reverse:
+            groups = list(gradient_groups.groups(found.rows))[::-1]
+            return selected, replace(found, rows=tuple(row for group in groups for row in group))
+        return selected, found
+
+    return arrange
 
 
-def _judge(rows: Iterable[GradientRow], failures: frozenset[str]) -> None:
-    """Raise if a trainable parameter has a failing verdict."""
-    failed = [
-        row for row in rows if row.kind == "parameter" and row.requires_grad and row.verdict in failures
-    ]
-    if failed:
-        named = ", ".join(f"'{shown(row.name)}' ({row.verdict})" for row in failed[:MOST_NAMED])
-        more = f" and {len(failed) - MOST_NAMED:,} more" if len(failed) > MOST_NAMED else ""
-        raise Unmet([ParamtoolError(f"--fail-on: {named}{more}")])
+def _selection(only: Sequence[str] | None, narrowing: Narrowing) -> Selection:
+    from paramtool.operations.listing.selection import Selection
+
+    return Selection(
+        [compile_pattern(each, option="--only") for each in only or ()],
+        names=narrowing.names,
+        modules=narrowing.modules,
+    )

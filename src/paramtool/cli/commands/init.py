@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from paramtool.api.initialize import initialize
-from paramtool.cli import console, options
-from paramtool.cli.model_argument import all_rules, open_argument
-from paramtool.cli.output_options import read_target
-from paramtool.cli.rule_options import RULES, read_rules, with_rule_options
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, split_columns, with_columns
+from paramtool.cli.model_argument import all_rules, open_argument, with_weights
+from paramtool.cli.output_options import check_suffix, read_target
+from paramtool.cli.rule_hints import mend_dimensions
+from paramtool.cli.rule_options import RULES, with_rule_options
+from paramtool.cli.typed_rules import read_rules
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog
@@ -35,18 +38,29 @@ def init(
     recipe: options.Recipe = None,
     plugin: options.Plugin = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show the plan, but fill nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", "-n", help="Show the plan, but fill nothing.", rich_help_panel=panels.OUTPUT
+        ),
     ] = False,
     seed: options.Seed = None,
     rng: Annotated[
         Rng,
         typer.Option(
-            "--rng", help="One random stream per name, or torch's global generator, as in a plain loop."
+            "--rng",
+            help="One random stream per name, or torch's global generator, as in a plain loop.",
+            rich_help_panel=panels.rare(panels.INITIALIZERS),
         ),
     ] = Rng.streams,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Write safetensors to PATH, block by block."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Write safetensors to PATH, block by block.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
     max_shard_size: Annotated[
         str | None,
@@ -54,9 +68,15 @@ def init(
             "--max-shard-size",
             metavar="SIZE",
             help="With -o: make PATH a folder of files of at most SIZE, e.g. 5GB.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="With -o: replace PATH if it exists.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="With -o: replace PATH if it exists.", rich_help_panel=panels.rare(panels.OUTPUT)
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -65,13 +85,19 @@ def init(
             min=1,
             metavar="N",
             help="With -o: number of threads; it does not change the values.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
         ),
     ] = None,
     values: Annotated[
-        bool, typer.Option("--values", help="Print the values afterwards, as torch does.")
+        bool,
+        typer.Option(
+            "--values", help="Print the values afterwards, as torch does.", rich_help_panel=panels.OUTPUT
+        ),
     ] = False,
+    columns: Columns = None,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -86,37 +112,52 @@ def init(
     any other rule --output writes the weights as MODEL has them; convert needs no MODEL.
     """
     format = Format.json if json else format
+    values = values or "values" in split_columns(columns)
     target = read_target(output, max_shard_size, force, jobs)
-    if values and target:
-        raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
-    if values and dry_run:
-        raise ParamtoolError("--values cannot be used with --dry-run, which fills nothing")
+    check_suffix(output, max_shard_size)
+    _check_values(values, output, dry_run)
     if plugin:
         with torch_import():
             context.with_resource(offers.from_files(plugin))
     opened = open_argument(model, set, seed, arg, input)
     opened.check_buildable()
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     rules = all_rules(opened, recipe, read_rules(context.meta[RULES], spec_catalog()))
     if not rules and not (weights is not None and target):
         hint = "e.g. --pattern weight --normal 0.01, or init: in the spec"
         raise ParamtoolError("no rules", hint="-o FILE writes the weights as they are" if weights else hint)
-    report = initialize(
-        opened,
-        rules,
-        rng=rng.value,
-        dry_run=dry_run,
-        values=values,
-        digests=format is Format.json,
-        output=target,
-    )
+    try:
+        report = initialize(
+            opened,
+            rules,
+            rng=rng.value,
+            dry_run=dry_run,
+            values=values,
+            digests=format is Format.json or "sha256" in split_columns(columns),
+            output=target,
+        )
+    except ParamtoolError as error:
+        mend_dimensions(error, opened, context.meta[RULES])
+        raise
     _warn_of_norms(report)
     if format in FOR_PEOPLE and not all:
         report = folded(report)
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
-    console.write(render(report, format, console.screen()))
+    console.write(render(with_columns(report, columns), format, console.screen()))
+    _tell_of_loss(is_saved=target is not None or dry_run)
+
+
+def _check_values(values: bool, output: str | None, dry_run: bool) -> None:
+    if values and output:
+        raise ParamtoolError("--values cannot be used with --output, which keeps no values in memory")
+    if values and dry_run:
+        raise ParamtoolError("--values cannot be used with --dry-run, which fills nothing")
+
+
+def _tell_of_loss(*, is_saved: bool) -> None:
+    if not is_saved:
+        console.note("nothing was saved; -o FILE.safetensors saves the values")
 
 
 def _warn_of_norms(report: Initialization) -> None:

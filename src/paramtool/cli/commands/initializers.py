@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from paramtool.cli import completion, console, options
+from paramtool.cli.columns import Columns, with_columns
 from paramtool.operations.listing import initializers as listing
 from paramtool.render.explanation import explanation
 from paramtool.render.formats import Format, render
@@ -23,6 +24,7 @@ def initializers(
         ),
     ] = None,
     plugin: options.Plugin = None,
+    columns: Columns = None,
     format: Annotated[Format, options.format_of("initializers")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -32,5 +34,7 @@ def initializers(
     """
     format = Format.json if json else format
     report = listing.initializers(name, files=plugin or ())
-    for_people = name is not None and format is Format.table
-    console.write(explanation(report) if for_people else render(report, format, console.screen()))
+    if name is not None and format is Format.table and columns is None:
+        console.write(explanation(report))
+    else:
+        console.write(render(with_columns(report, columns), format, console.screen()))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import completion, console, options
-from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli import completion, console, options, panels
+from paramtool.cli.columns import Columns, split_columns, with_columns
+from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
+from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.records.parameter import (
-    KIND_COLUMNS,
-    STATISTICS_COLUMNS,
-    Listing,
-)
+from paramtool.quantities import counted
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
@@ -23,13 +21,18 @@ if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import Contents
+    from paramtool.records.definitions import Definitions
+    from paramtool.records.parameter import Listing
+
+_OF_ONE = ("--module", "--stats", "--values", "--depth", "--weights", "--columns", "--top", "--total")
+"""Options that several models do not have, beside those that change a model."""
 
 MOST_NOTES = 5
 """Plain tensors that are pointed out one by one."""
 
 
 def inspect(
-    model: options.Model = None,
+    models: options.Models = None,
     pattern: options.Pattern = None,
     name: options.Name = None,
     exclude: options.Exclude = None,
@@ -42,30 +45,42 @@ def inspect(
             metavar="PATH",
             autocompletion=completion.submodules,
             help="List one submodule, with names relative to it.",
+            rich_help_panel=panels.SELECT,
         ),
     ] = None,
     buffers: Annotated[
         bool,
         typer.Option(
-            "--buffers", "-b", help="Also list buffers and plain tensors, which are not parameters."
+            "--buffers",
+            "-b",
+            help="List buffers and plain tensors too.",
+            rich_help_panel=panels.SELECT,
         ),
     ] = False,
-    values: Annotated[bool, typer.Option("--values", help="Print the values, as torch does.")] = False,
     stats: Annotated[
         bool,
-        typer.Option("--stats", help="Add mean, std, min, max, norm, zeros, NaN, infinities, histogram."),
-    ] = False,
-    contents: Annotated[
-        bool,
-        typer.Option("--contents", help="Show what else a checkpoint holds: optimizer, epoch, metadata."),
-    ] = False,
-    verify: Annotated[
-        bool,
         typer.Option(
-            "--verify", help="First verify the checksums of a checkpoint, or its sizes and offsets."
+            "--stats",
+            help="Add mean, std, min, max, norm, zeros, histogram.",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = False,
-    seed: options.Seed = None,
+    values: Annotated[
+        bool,
+        typer.Option("--values", help="Print the values, as torch does.", rich_help_panel=panels.OUTPUT),
+    ] = False,
+    columns: Columns = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth",
+            "-d",
+            min=1,
+            metavar="N",
+            help="Fold names deeper than N parts into one line.",
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
@@ -73,15 +88,35 @@ def inspect(
             metavar="FIELD",
             autocompletion=completion.sort_fields,
             help="Sort by a column: largest first, or A to Z.",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
-    depth: Annotated[
-        int | None,
-        typer.Option("--depth", "-d", min=1, metavar="N", help="Fold names with more than N parts."),
-    ] = None,
+    reverse: Annotated[
+        bool,
+        typer.Option("--reverse", help="Reverse the order.", rich_help_panel=panels.rare(panels.OUTPUT)),
+    ] = False,
+    top: Top = None,
+    total: Total = None,
+    contents: Annotated[
+        bool,
+        typer.Option(
+            "--contents",
+            help="Show what else a checkpoint holds.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
+        ),
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="First verify the checksums of a checkpoint, or its sizes and offsets.",
+            rich_help_panel=panels.rare(panels.MODEL),
+        ),
+    ] = False,
+    seed: options.Seed = None,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -90,47 +125,108 @@ def inspect(
 ) -> None:
     """List the named parameters of MODEL.
 
-    A tensor with several names has one line for each, but counts once in the totals.
+    A tensor with several names has one line for each, but counts once in the totals.  Several MODELs have
+    a line of totals each; if one cannot be listed, its line says why and the exit status is 2.
     """
-    from paramtool.operations.listing.selection import sort as sorted_rows
+    from paramtool.records.parameter import STATISTICS_COLUMNS
 
+    chosen = split_columns(columns)
+    stats = stats or any(each in STATISTICS_COLUMNS for each in chosen)
+    values = values or "values" in chosen
     selection = selected_by(pattern, exclude, type, name)
-    _check(sort, depth, stats, values)
+    if models is None or len(models) == 1:
+        _check(sort, depth, stats, values)
     asked: dict[str, object] = {
         "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
         "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
-        "--weights": weights,
+        "--weights": weights, "--columns": columns, "--top": top, "--total": total,
     }  # fmt: skip
+    if models is not None and len(models) > 1:
+        more = {
+            **{option: value for option, value in asked.items() if option in _OF_ONE},
+            "--buffers": buffers, "--contents": contents, "--verify": verify, "--seed": seed is not None,
+            "--strip-prefix": strip_prefix, "--set": set, "--arg": arg, "--input": input,
+        }  # fmt: skip
+        _list_several(models, selection, more, sort, reverse, Format.json if json else format)
+        return
+    model = models[0] if models else None
     opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     format = Format.json if json else format
+    check_total(total, format, {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth})
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
         console.write(render(beside, format, console.screen()))
         return
     report = opened.listing(module=module, stats=stats, values=values)
-    if type and report.rows and not any(row.type for row in report.rows):
-        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    _check_classes(opened, report, type)
     _tell_of_plain_tensors(report, module)
     report = _arranged(report, selection, buffers, depth)
-    if format in FOR_PEOPLE and not all:
-        report = folded(report)
+    if total is not None:
+        console.write([_one_number(report, total)])
+        return
+    report = _ordered(folded(report) if format in FOR_PEOPLE and not all else report, sort, reverse, top)
+    console.write(render(with_columns(report, columns), format, console.screen()))
+
+
+inspect.command_class = ListingCommand  # type: ignore[attr-defined]
+
+
+def _check_classes(opened: Model, report: Listing, type: Sequence[str] | None) -> None:
+    if type and report.rows and not any(row.type for row in report.rows):
+        raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+
+
+def _one_number(report: Listing, field: str) -> str:
+    from paramtool.operations.listing.total import total
+
+    if report.totals.uninitialized:
+        console.note(f"{counted(report.totals.uninitialized, 'tensor')} uninitialized, not in the total")
+    return f"{total(report.rows, field)}\n"
+
+
+def _ordered(report: Listing, sort: str | None, reverse: bool, top: int | None) -> Listing:
+    if top is not None:
+        from paramtool.operations.listing.largest import largest
+
+        return largest(report, top, sort, reverse)
     if sort is not None:
-        report = replace(report, rows=tuple(sorted_rows(report.rows, sort, reverse)))
-    elif reverse:
-        report = replace(report, rows=report.rows[::-1])
+        from paramtool.operations.listing.selection import sort as sorted_rows
+
+        return replace(report, rows=tuple(sorted_rows(report.rows, sort, reverse)))
+    return replace(report, rows=report.rows[::-1]) if reverse else report
+
+
+def _list_several(
+    models: Sequence[str],
+    selection: Selection,
+    asked: Mapping[str, object],
+    sort: str | None,
+    reverse: bool,
+    format: Format,
+) -> None:
+    """Write a line for each model.
+
+    Raises:
+        typer.Exit: with 2 if one cannot be listed.
+    """
+    from paramtool.cli.several_models import list_models, sort_models
+
+    report = sort_models(list_models(models, selection, asked), sort, reverse=reverse)
     console.write(render(report, format, console.screen()))
+    if report.totals.failed:
+        raise typer.Exit(2)
 
 
 def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
     """Refuse options that contradict each other before anything is built."""
     from paramtool.operations.listing.selection import check_sort
+    from paramtool.records.parameter import STATISTICS_COLUMNS
 
-    if depth is not None and (stats or values):
-        raise ParamtoolError("--depth folds tensors together, so it cannot show --stats or --values")
+    if depth is not None and values:
+        raise ParamtoolError("--depth folds tensors together, so it cannot show --values")
     if sort is not None:
         check_sort(sort)
     if sort in STATISTICS_COLUMNS and not stats:
@@ -139,7 +235,7 @@ def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> No
 
 def _beside(
     opened: Model, contents: bool, asked: Sequence[str], format: Format
-) -> Contents | Checkpoints | None:
+) -> Contents | Checkpoints | Definitions | None:
     """Return what is shown instead of tensors: if it was asked for, or there are none and nothing was."""
     if contents and asked:
         raise ParamtoolError(f"--contents shows no tensors, and {asked[0]} is about these")
@@ -162,15 +258,11 @@ def _tell_of_plain_tensors(report: Listing, module: str | None) -> None:
         console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
 
 
-def _arranged(
-    report: Listing,
-    selection: Selection,
-    buffers: bool,
-    depth: int | None,
-) -> Listing:
+def _arranged(report: Listing, selection: Selection, buffers: bool, depth: int | None) -> Listing:
     """Select the rows and fold deep ones; the totals are those of what was selected."""
     from paramtool.operations.listing import depth as depths
     from paramtool.operations.listing import selection as selections
+    from paramtool.records.parameter import KIND_COLUMNS
     from paramtool.records.totals import totals
 
     listed = [row for row in report.rows if buffers or row.is_parameter]
@@ -186,7 +278,7 @@ def _arranged(
         columns = (*columns[:2], *KIND_COLUMNS, *columns[2:])
     if depth is not None:
         kept = depths.fold_depth(kept, depth, report.modules)
-        columns = (columns[0], "count", *columns[1:])
+        columns = (columns[0], "count", *(each for each in columns[1:] if each != "histogram"))
     return replace(report, rows=tuple(kept), totals=sums, columns=columns)
 
 

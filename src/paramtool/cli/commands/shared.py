@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from paramtool.cli import console, options
-from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli import console, options, panels
+from paramtool.cli.columns import Columns, with_columns
+from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -30,15 +31,25 @@ def shared(
     type: options.Type = None,
     by_value: Annotated[
         bool,
-        typer.Option("--by-value", help="Also group tensors that share nothing but have the same bytes."),
+        typer.Option(
+            "--by-value",
+            help="Also group tensors that share nothing but have the same bytes.",
+            rich_help_panel=panels.SELECT,
+        ),
     ] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="Exit status 1 if any group is listed, or any aliased one."),
+        typer.Option(
+            "--fail-on",
+            help="Exit status 1 if any group is listed, or any aliased one.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
+    columns: Columns = None,
     seed: options.Seed = None,
     all: options.All = False,
     weights: options.Weights = None,
+    strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
@@ -57,13 +68,13 @@ def shared(
     format = Format.json if json else format
     selection = selected_by(pattern, exclude, type, name, module)
     opened = open_argument(model, set, seed, arg, input)
-    if weights is not None:
-        opened = opened.with_weights(weights)
+    opened = with_weights(opened, weights, strip_prefix)
     layout = opened.layout(by_value=by_value)
     report = share(layout, selection=selection)
     for note in selection.notes(row.name for row in layout.listed.rows):
         console.note(note)
     is_folded = format in FOR_PEOPLE and not all
+    report = with_columns(report, columns)
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     sharing = opened.representatives() if opened.expectations else {}
     broken = [*unmet(opened.expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]

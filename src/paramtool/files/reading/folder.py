@@ -159,6 +159,18 @@ def _file(folder: Path, name: str) -> ContentRow:
 
 
 def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
+    if not names:
+        return ParamtoolError(f"{folder} is an empty folder")
+    pieces = [each for each in names if each.endswith(".distcp")]
+    if pieces:
+        return ParamtoolError(
+            f"{folder} has {shorten(pieces[0])} but no {DISTRIBUTED}, which says what is in it",
+            hint=f"copy {DISTRIBUTED} there too; its name begins with a dot, so 'cp *' leaves it out",
+        )
+    snapshots = _snapshots(folder, names)
+    if snapshots:
+        hint = f"name a snapshot, e.g. {snapshots[0]}"
+        return ParamtoolError(f"{folder} is a part of Hugging Face's cache", hint=hint)
     beside = [each for each in names if _BESIDE.fullmatch(each)]
     if "config.json" in names or "params.json" in names:
         config = "config.json" if "config.json" in names else "params.json"
@@ -172,8 +184,23 @@ def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
             f"{folder} holds no model, only {', '.join(beside[:5])}",
             hint=f"name one to see it, e.g. {folder / beside[0]}",
         )
-    hint = f"is it one of {', '.join(inside)}?" if inside else None
-    return ParamtoolError(f"cannot read {folder}: it is a folder, without a {WHOLE} or {INDEX}", hint=hint)
+    return ParamtoolError(
+        f"cannot read {folder}: it is a folder, without a {WHOLE} or {INDEX}",
+        hint=f"is it one of {', '.join(inside)}?" if inside else None,
+    )
+
+
+def _snapshots(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return snapshots in Hugging Face's cache, from any level above ``snapshots/<commit>``."""
+    if "snapshots" in names and "blobs" in names:
+        pattern = "snapshots/*"
+    elif any(each.startswith("models--") for each in names):
+        pattern = "models--*/snapshots/*"
+    elif "hub" in names:
+        pattern = "hub/models--*/snapshots/*"
+    else:
+        return []
+    return sorted(islice((each for each in folder.glob(pattern) if each.is_dir()), 100))
 
 
 def _folders(folder: Path, names: Iterable[str]) -> list[str]:

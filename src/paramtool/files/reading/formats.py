@@ -103,6 +103,7 @@ _BY_SIGNATURE = (
     (re.compile(re.escape(signatures.NUMPY)), ARRAY),
     (re.compile(b"|".join(map(re.escape, signatures.GGUF))), GGUF),
     (re.compile(b"\x80[\x02-\x05]"), PICKLED),
+    (re.compile(rb"L119547037146038801333356L?\n\."), PICKLED),  # torch before 1.6, protocols 0 and 1
 )
 _BY_SUFFIX = {".safetensors": SAFETENSORS, ".pkl": PICKLED, ".pickle": PICKLED}
 """What is taken for its name's format though it does not begin like it, so that its error is told."""
@@ -268,13 +269,11 @@ def read_json(path: Path) -> Document | None:
         ParamtoolError: if the file cannot be read, or is larger than 64 MB or not in UTF-8.
     """
     from paramtool.files.reading.json_document import read_document
+    from paramtool.text_encoding import decode
 
     with opened(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > LARGEST_INDEX:
             raise ParamtoolError(f"{path} is larger than {LARGEST_INDEX:,} bytes, the limit for JSON")
         content = read_bytes(descriptor, path, 0, size)
-    try:
-        return read_document(Text(str(path), content.decode("utf-8-sig")))
-    except UnicodeDecodeError as error:
-        raise ParamtoolError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    return read_document(Text(str(path), decode(content, str(path))))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from paramtool.files.reading.checkpoint import read_bytes
-from paramtool.files.reading.pickled_values import Broken, Bytes, Object
+from paramtool.files.reading.pickled_values import Broken, Bytes, EndsEarly, Object
 
 _WINDOW = 1 << 18
 _LONG = 1 << 16
@@ -58,7 +58,7 @@ class PickleBytes:
         start = self.position
         size = min(max(count, _WINDOW), self._end - start)
         if size < count:
-            raise Broken
+            raise EndsEarly
         self.window, self._base, self.at = self._span.read(start, size), start, 0
 
     def take(self, count: int) -> bytes:
@@ -72,7 +72,7 @@ class PickleBytes:
     def skip(self, count: int) -> None:
         """Leave out `count` bytes."""
         if self.position + count > self._end:
-            raise Broken
+            raise EndsEarly
         if self.at + count <= len(self.window):
             self.at += count
         else:
@@ -89,6 +89,8 @@ class PickleBytes:
         if end < 0:
             self.refill(min(_LONGEST_LINE, self._end - self.position))
             end = self.window.find(b"\n", self.at)
+        if end < 0 and self._end - self.position <= _LONGEST_LINE:
+            raise EndsEarly
         if not 0 <= end - self.at <= _LONGEST_LINE:
             raise Broken
         line, self.at = self.window[self.at : end], end + 1

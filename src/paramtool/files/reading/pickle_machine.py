@@ -8,6 +8,7 @@ that torch.save writes, and an opaque object for anything else.
 from __future__ import annotations
 
 import gc
+import os
 import struct
 from typing import Any
 
@@ -15,7 +16,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickle_opcodes import OPCODES
 from paramtool.files.reading.pickle_stack import Load, PickleStack
-from paramtool.files.reading.pickled_values import Broken, Storage
+from paramtool.files.reading.pickled_values import Broken, EndsEarly, Storage
 
 MOST_STEPS = 16_000_000
 """Opcodes of a pickle in a small file, where one that makes a container counts as `CONTAINER`.
@@ -49,6 +50,10 @@ def read_pickle(
     gc.disable()  # which would look at all that was made, again and again
     try:
         return _run(machine, most), machine.position
+    except EndsEarly as error:
+        is_last = span.end >= os.fstat(span.descriptor).st_size  # else an archive has it whole
+        message = "its pickle ends too early; the file was cut off" if is_last else "its pickle is broken"
+        raise ParamtoolError(message) from error
     except (Broken, LookupError, struct.error, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise ParamtoolError("its pickle is broken") from error
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 from paramtool.files.reading.pickle_stack import CONTAINER, decimal
 from paramtool.files.reading.pickle_stack import PickleStack as Stack
-from paramtool.files.reading.pickled_values import Members, Object
+from paramtool.files.reading.pickled_values import Members
 
 _U8, _U16, _U32, _U64 = (struct.Struct(each) for each in ("<B", "<H", "<I", "<Q"))
 _I32, _F64 = struct.Struct("<i"), struct.Struct(">d")
@@ -86,10 +86,6 @@ def _read_unicode(machine: Stack) -> str:
     return codecs.raw_unicode_escape_decode(machine.line())[0]  # which imports no codec
 
 
-def _persistent_line(machine: Stack) -> Object:
-    return Object("persistent id", (machine.line().decode("utf-8", "replace"),))
-
-
 OPCODES: dict[int, _Step] = {
     ord(code): step
     for code, step in {
@@ -104,7 +100,7 @@ OPCODES: dict[int, _Step] = {
         "X": _text(_U32), "\x8c": _text(_U8), "\x8d": _text(_U64), "V": _push(_read_unicode),
         "U": _bytes(_U8), "T": _bytes(_U32), "S": Stack.text_string,
         "C": _bytes(_U8), "B": _bytes(_U32), "\x8e": _bytes(_U64), "\x96": _bytes(_U64),
-        "Q": Stack.binpersid, "P": _push(_persistent_line),
+        "Q": Stack.binpersid, "P": Stack.persid,
         "h": _get(_byte), "j": _get(_word), "g": _get(_typed), "q": _put(_byte), "r": _put(_word),
         "p": _put(_typed), "\x94": Stack.memoize,
         "N": _constant(None), "\x88": _constant(True), "\x89": _constant(False), ")": _constant(()),

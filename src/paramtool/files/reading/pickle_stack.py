@@ -10,7 +10,7 @@ from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.pickle_bytes import PickleBytes, Span
 from paramtool.files.reading.pickled_calls import called, made
 from paramtool.files.reading.pickled_globals import OLD_MODULES
-from paramtool.files.reading.pickled_storages import persistent
+from paramtool.files.reading.pickled_storages import persistent, written
 from paramtool.files.reading.pickled_values import (
     Broken,
     KnownDict,
@@ -189,7 +189,12 @@ class PickleStack(PickleBytes):
             raise Broken
 
     def binpersid(self) -> None:
-        found = persistent(self.stack.pop())
+        self._persistent(persistent(self.stack.pop()))
+
+    def persid(self) -> None:
+        self._persistent(written(self.line()))
+
+    def _persistent(self, found: Any) -> None:
         if isinstance(found, Storage):
             self._storages.setdefault(found.key, found)
         self.stack.append(found)

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import checkpoint, pickled_tree, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
 from paramtool.files.reading.contents import MOST_PARTS, parts
@@ -26,6 +26,11 @@ _MOST_ENTRIES = 1 << 25
 _BYTES_A_NAME = 512
 _MOST_NAMES = 1 << 21
 _MOST_TOLD = 3
+_MODELS = (
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+    "pytorch_model.bin.index.json", "adapter_model.safetensors", "adapter_model.bin",
+)  # fmt: skip
+"""What Hugging Face's Trainer calls the model that it writes beside its optimizer.pt."""
 
 
 def read_pickled(
@@ -85,7 +90,7 @@ class _Opened:
         contents = [*self._parts(chosen), *(self._constants() if key is None else ()), *_remarks(chosen)]
         return Checkpoint(
             self._name, tensors, names, format=self._archive.format,
-            modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors)),
+            modules=chosen.modules, contents=tuple(contents), notes=tuple(self._notes(chosen, tensors, key)),
             versions=chosen.versions, objects=tuple(chosen.objects),
         )  # fmt: skip
 
@@ -110,12 +115,17 @@ class _Opened:
             return None
         return read_bytes(self._descriptor, self._path, stored.position, stored.nbytes)
 
-    def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...]) -> list[str]:
+    def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...], key: str | None) -> list[str]:
         notes = []
         if chosen.others:
             more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
             notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, e.g. {one}")
+        elif key is None and len(chosen.path) > 1:
+            notes.append(f"this is '{'.'.join(chosen.path)}' in {self._path.name}")
+        notes.extend(_same_name(*each) for each in chosen.same_names[:_MOST_TOLD])
+        if chosen.is_optimizer and not chosen.path:
+            notes.append(_no_model(self._path))
         reasons: dict[str, list[str]] = {}
         for each in tensors:
             if each.missing is not None:
@@ -126,6 +136,17 @@ class _Opened:
         if len(chosen.rest) > MOST_PARTS:
             notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         return notes
+
+
+def _same_name(first: str, name: str) -> str:
+    return f"two tensors are named '{shorten(first)}' by their keys; the second is shown as '{shorten(name)}'"
+
+
+def _no_model(path: Path) -> str:
+    """Return the note on a file that a training script wrote beside the model's."""
+    near = next((each for each in _MODELS if (path.parent / each).is_file()), None)
+    there = f"'{near}' beside it" if near else "another file, such as model.safetensors"
+    return f"{path.name} holds the state of an optimizer, one entry per parameter; the model is in {there}"
 
 
 def _remarks(chosen: Chosen) -> list[ContentRow]:

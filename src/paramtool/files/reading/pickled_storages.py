@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from paramtool.files.reading.pickled_globals import STORAGES
 from paramtool.files.reading.pickled_values import Broken, Name, Object, Storage
+
+_PRINTED = re.compile(
+    r"\('storage', <class '(?P<kind>[\w.]{1,80})'>, '(?P<key>[^'\\]{1,80})', "
+    r"'(?P<device>[\w:.]{1,40})', (?P<numel>[0-9]{1,18})(, None)?\)"
+)
 
 
 def persistent(identity: Any) -> Any:
@@ -20,6 +26,17 @@ def persistent(identity: Any) -> Any:
     if kind == "module" and isinstance(identity, tuple) and len(identity) > 1:
         return identity[1]
     return Object("persistent id", (identity,))
+
+
+def written(identity: bytes) -> Any:
+    """Return what stands for a persistent id of protocol 0, where a tuple stands as Python prints it.
+
+    torch writes such files and cannot read them.
+    """
+    match = _PRINTED.fullmatch(identity.decode("utf-8", "replace"))
+    if match is None or match["kind"] not in STORAGES:
+        return Object("persistent id", (identity.decode("utf-8", "replace"),))
+    return Storage(STORAGES[match["kind"]], match["key"], int(match["numel"]), 0, match["device"])
 
 
 def _storage(identity: tuple[Any, ...]) -> Storage:

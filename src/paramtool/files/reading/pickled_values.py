@@ -13,6 +13,10 @@ class Broken(Exception):
     """Raised if the pickle is not a valid one."""
 
 
+class EndsEarly(Broken):
+    """Raised if the bytes end inside of the pickle."""
+
+
 @dataclass(frozen=True)
 class Name:
     """What stands for a class or function: the words it goes by."""

@@ -50,6 +50,8 @@ _BY_NAME = {
     ".keras": "in the Keras format",
     ".nemo": "a NeMo archive",
 }
+_PIECE = ".distcp"
+_OTHERS = (".safetensors", ".pkl", ".pickle", _PIECE)
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pt2")
 
 
@@ -59,9 +61,16 @@ def check_readable(path: Path, head: bytes) -> None:
     Raises:
         ParamtoolError: with what it is, and what to do instead.
     """
+    if not head and path.suffix in (*_BY_NAME, *_PICKLED, *_OTHERS):
+        raise ParamtoolError(
+            f"{path} is empty: it has 0 bytes", hint="was the download or the save broken off?"
+        )
     for signature, what, hint in _SIGNATURES:
         if re.match(signature, head, re.DOTALL):
             raise ParamtoolError(f"{path} is {what}", hint=hint)
+    if path.suffix == _PIECE:
+        hint = f"name its folder, which must have the file {DISTRIBUTED}"
+        raise ParamtoolError(f"{path} is one piece of a distributed checkpoint", hint=hint)
     if path.suffix in _BY_NAME:
         hint = "paramtool reads specs, safetensors and what torch.save writes"
         raise ParamtoolError(f"{path} is {_BY_NAME[path.suffix]}", hint=hint)

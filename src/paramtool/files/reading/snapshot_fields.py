@@ -23,7 +23,8 @@ def mapping(
 def field(given: Mapping[str, Any], key: str, check: Callable[[Any], bool], what: str, where: str) -> Any:
     """Return the field `key`; raises ParamtoolError where it is missing or `check` refuses it."""
     if key not in given:
-        raise ParamtoolError(f"{where} lacks '{key}'")
+        hint = "a snapshot has every column, so write it without --columns" if "row " in where else None
+        raise ParamtoolError(f"{where} lacks '{key}'", hint=hint)
     if not check(given[key]):
         raise ParamtoolError(f"{where}: '{key}' must be {what}, got {shown(given[key])}")
     return given[key]

@@ -40,6 +40,8 @@ class Chosen:
         attributes: paths in `rest` of the plain attributes of modules.
         others: paths of other state_dicts that might have been meant.
         versions: of modules by their paths, as ``_metadata`` has them.
+        is_optimizer: whether there is the state of an optimizer, and no model.
+        same_names: names that several tensors have by their keys, each with what stands for a later one.
         objects: keys beside the tensors whose values are not tensors, nor dicts of a model in parts.
     """
 
@@ -51,6 +53,8 @@ class Chosen:
     others: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
+    is_optimizer: bool = False
+    same_names: list[tuple[str, str]] = field(default_factory=list)
 
 
 class StateDicts:
@@ -152,11 +156,13 @@ class StateDicts:
             self._add(self._modules.find(node), found, path)
             return
         found.versions = self._versions(node)
+        found.is_optimizer = _is_optimizer(node)
         children = list(self._tree.children(node))
         holders = {key: value for key, value in children if self._tree.holds(value)}
         aside = {key for key, value in holders.items() if not keep_aside and self._is_aside(key, value)}
         if len(aside) == len(holders):  # the state of an optimizer, and nothing else
             aside = set()
+            found.is_optimizer = any(map(_is_optimizer, holders.values()))
         for key, value in children:
             if key in aside or key not in holders:
                 found.rest.append((_join(path, key), value))
@@ -210,8 +216,12 @@ class StateDicts:
         found.attributes.update(name for name, _ in rest)
 
     def _put(self, name: str, leaf: Leaf, found: Chosen) -> None:
-        if name in found.leaves:
-            raise ParamtoolError(f"two of its tensors are named '{shorten(name)}'")
+        if name in found.leaves:  # ``a.b`` beside ``b`` in the dict ``a``
+            first, number = name, 2
+            while name in found.leaves:
+                self._tree.spend(1)
+                name, number = f"{first} ({number})", number + 1
+            found.same_names.append((first, name))
         if len(found.leaves) >= self._most:
             raise ParamtoolError(f"it has more than {self._most:,} tensors")
         self._tree.spend(len(name) >> 8)

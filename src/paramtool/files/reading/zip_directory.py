@@ -137,8 +137,12 @@ def _find_directory(descriptor: int, path: Path, base: int, size: int) -> tuple[
     at = tail.rfind(b"PK\x05\x06")
     if at < 0:
         raise ValueError("it ends without a directory; it was cut off")
+    if at + _END.size > len(tail):
+        raise ValueError("it was cut off in the record at its end")
     _, disk, first_disk, here, count, length, start, comment = _END.unpack_from(tail, at)
-    if at + _END.size + comment != len(tail):
+    if at + _END.size + comment > len(tail):
+        raise ValueError("it was cut off in the comment at its end")
+    if at + _END.size + comment < len(tail):
         raise ValueError("bytes follow its directory")
     end = tail_start + at
     if at >= _LOCATOR.size and tail[at - _LOCATOR.size :][:4] == b"PK\x06\x07":

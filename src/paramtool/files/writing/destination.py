@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError
 from paramtool.quantities import byte_size
 
@@ -68,7 +69,9 @@ def destination(target: Path, *, force: bool) -> Destination:
 
 def already_there(target: Path) -> ParamtoolError:
     """Return the error for a file that is there and is to stay."""
-    return ParamtoolError(f"{target} already exists", hint="--force replaces it")
+    return ParamtoolError(
+        f"{target} already exists", hint=worded("--force replaces it", "a Target with force=True replaces it")
+    )
 
 
 def check_space(target: Path, folder: Path, size: int) -> None:

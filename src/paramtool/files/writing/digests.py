@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from paramtool.files.writing.joined_checksums import joined
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _AT_ONCE = 1 << 20
+
+Place: TypeAlias = "tuple[str, int, int, int]"
+"""The name of a tensor, the open file, and where in it the tensor begins and ends."""
 
 
 class Piece(NamedTuple):
@@ -49,13 +52,11 @@ class Checksums:
             found = joined(found, piece.checksum, piece.size)
         return found
 
-    def digests(
-        self, places: Iterable[tuple[str, int, int]], jobs: int, *, sha256: bool = True
-    ) -> dict[str, str]:
+    def digests(self, places: Iterable[Place], jobs: int, *, sha256: bool = True) -> dict[str, str]:
         """Return the SHA-256 of every tensor as it is on the disk, in hexadecimal digits.
 
         Args:
-            places: the name, the open file, and where in it the tensor begins.
+            places: the name, the open file, and where in it the tensor begins and ends.
             jobs: threads.
             sha256: without, the bytes are only compared, and the digests are empty.
 
@@ -64,23 +65,54 @@ class Checksums:
             OSError: if a file cannot be read.
         """
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            waiting = {
-                name: pool.submit(self._digest, name, file, begin, sha256) for name, file, begin in places
-            }
-            return {name: each.result() for name, each in waiting.items()}
+            waiting = [pool.submit(self._digests, run, sha256) for run in _runs(places)]
+            return {name: digest for each in waiting for name, digest in each.result()}
+
+    def _digests(self, run: Sequence[Place], sha256: bool) -> list[tuple[str, str]]:
+        """Return the names and digests of tensors: of one, or of small ones that are read together."""
+        if len(run) == 1:
+            name, file, begin, _ = run[0]
+            return [(name, self._digest(name, file, begin, sha256))]
+        _, file, first, _ = run[0]
+        data = memoryview(os.pread(file, run[-1][3] - first, first))
+        return [
+            (name, self._digest_of(name, data[begin - first : end - first], sha256))
+            for name, _, begin, end in run
+        ]
+
+    def _digest_of(self, name: str, data: memoryview, sha256: bool) -> str:
+        for piece in self._pieces.get(name, ()):
+            _compare(name, zlib.crc32(data[piece.start : piece.start + piece.size]), piece)
+        return hashlib.sha256(data).hexdigest() if sha256 else ""
 
     def _digest(self, name: str, file: int, begin: int, sha256: bool) -> str:
         digest = hashlib.sha256() if sha256 else None
         take = digest.update if digest else _pass_over
         for piece in sorted(self._pieces.get(name, ())):
-            found = _read(file, begin + piece.start, piece.size, take)
-            if found != piece.checksum:
-                raise ValueError(f"the bytes read back for '{name}' differ from those written")
+            _compare(name, _read(file, begin + piece.start, piece.size, take), piece)
         return digest.hexdigest() if digest else ""
 
 
 def _pass_over(_: bytes) -> None:
     """Take bytes of which nothing else is to be known."""
+
+
+def _compare(name: str, found: int, piece: Piece) -> None:
+    if found != piece.checksum:
+        raise ValueError(f"the bytes read back for '{name}' differ from those written")
+
+
+def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
+    """Yield tensors that are read in one go: one, or small ones that lie one after the other."""
+    run: list[Place] = []
+    for each in places:
+        _, file, _, end = each
+        if run and (run[-1][1] != file or run[-1][3] != each[2] or end - run[0][2] > _AT_ONCE):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
 
 
 def _read(file: int, position: int, size: int, take: Callable[[bytes], object]) -> int:

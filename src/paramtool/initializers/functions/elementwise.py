@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from torch import Tensor, nn
+from paramtool.initializers.functions.laws import Law, fans, gain_of
 
-from paramtool.initializers.functions.laws import Law, fans
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Maker = TypeVar("Maker")
 
@@ -171,7 +172,7 @@ def _kaiming(shape: Sequence[int], a: float, mode: str, nonlinearity: Any) -> tu
     fan = fans(shape)[0 if mode == "fan_in" else 1]
     if fan == 0:
         raise ValueError(f"its {mode} is 0")
-    return nn.init.calculate_gain(nonlinearity, a) / math.sqrt(fan), f"{mode} {fan}"
+    return gain_of(nonlinearity, a) / math.sqrt(fan), f"{mode} {fan}"
 
 
 def _noted(made: Law, note: str) -> Law:

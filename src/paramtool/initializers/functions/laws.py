@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
-Draw = Callable[[Tensor, "torch.Generator | None"], object]
+Draw: TypeAlias = "Callable[[Tensor, torch.Generator | None], object]"
 
 
 @dataclass(frozen=True)
@@ -54,5 +57,35 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     Raises:
         ValueError: for fewer than two dimensions, in torch's words.
     """
-    fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(torch.empty(*shape, device="meta"))
-    return int(fan_in), int(fan_out)
+    if len(shape) < 2:
+        message = "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"
+        raise ValueError(message)
+    field = math.prod(shape[2:])
+    return shape[1] * field, shape[0] * field
+
+
+_GAINS = {
+    **dict.fromkeys(
+        (
+            "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+            "conv_transpose3d", "sigmoid",
+        ),
+        1.0,
+    ),
+    "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4,
+}  # fmt: skip
+
+
+def gain_of(nonlinearity: Any, slope: float) -> float:
+    """Return the gain of a nonlinearity, as ``torch.nn.init.calculate_gain`` does.
+
+    Raises:
+        ValueError: for one that is unknown, in torch's words.
+    """
+    if isinstance(nonlinearity, str) and nonlinearity in _GAINS:
+        return _GAINS[nonlinearity]
+    if nonlinearity == "leaky_relu" and type(slope) in (int, float):
+        return math.sqrt(2.0 / (1 + slope**2))
+    from torch import nn
+
+    return nn.init.calculate_gain(nonlinearity, slope)

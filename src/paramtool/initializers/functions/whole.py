@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -49,12 +50,16 @@ def _can_be_sparse(shape: Sequence[int], sparsity: float, std: float = 0.01) -> 
 @after(_is_matrix)
 def eye(tensor: Tensor) -> None:
     """Fill a matrix with ones on the diagonal and zeros elsewhere."""
+    from torch import nn
+
     nn.init.eye_(tensor)
 
 
 @after(_is_convolution)
 def dirac(tensor: Tensor, groups: int = 1) -> None:
     """Fill a convolution's weight so that it passes its input on, channel by channel."""
+    from torch import nn
+
     nn.init.dirac_(tensor, groups)
 
 
@@ -65,6 +70,8 @@ def orthogonal(tensor: Tensor, gain: float = 1.0, *, generator: torch.Generator)
     Source: Saxe, McClelland, Ganguli 2013, "Exact solutions to the nonlinear dynamics of learning in
     deep linear neural networks".  Its last bits may depend on the number of threads.
     """
+    from torch import nn
+
     nn.init.orthogonal_(tensor, gain, generator=generator)
 
 
@@ -74,6 +81,9 @@ def sparse(tensor: Tensor, sparsity: float, std: float = 0.01, *, generator: tor
 
     Source: Martens 2010, "Deep learning via Hessian-free optimization".
     """
+    import torch
+    from torch import nn
+
     # torch draws the places of the zeros from the global generator
     state = torch.get_rng_state()
     torch.set_rng_state(generator.get_state())

@@ -125,11 +125,11 @@ TABLE = (
     ),
     _torch(
         "kaiming_uniform", *_KAIMING,
-        option=Option("[A]", "He et al. 2015, uniform; A is the slope of a leaky ReLU.", True),
+        option=Option("[A]", "He et al. 2015, uniform; A: slope of a leaky ReLU.", True),
     ),
     _torch(
         "kaiming_normal", *_KAIMING,
-        option=Option("[A]", "He et al. 2015, normal; A is the slope of a leaky ReLU.", True),
+        option=Option("[A]", "He et al. 2015, normal; A: slope of a leaky ReLU.", True),
     ),
     _torch(
         "orthogonal", "gain: float = 1",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from paramtool.errors import NothingMatched
 from paramtool.operations.comparison.differences import count_changes
-from paramtool.operations.listing.selection import Selection, unknown_module, unknown_name
+from paramtool.operations.listing.selection import Selection, absent_module, unknown_module, unknown_name
 from paramtool.patterns import matching
 from paramtool.records.difference import DifferenceRow, Differences
 
@@ -31,10 +31,17 @@ def choose_differences(report: Differences, names: Iterable[str], selection: Sel
     if not kept - dropped:
         hint = unknown_name(selection.names, known) or unknown_module(selection.modules, known)
         if hint:
-            raise NothingMatched("no name matches the selection", hint=hint)
+            message = absent_module(selection.modules, known) or "no name matches the selection"
+            raise NothingMatched(message, hint=hint)
         raise NothingMatched("no name matches the selection", hint=f"there are {len(known):,} names")
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)
-    totals = replace(report.totals, differences=len(rows), changes=count_changes(rows), selected=True)
+    totals = replace(
+        report.totals,
+        differences=len(rows),
+        changes=count_changes(rows),
+        selected=True,
+        uncompared=tuple(each for each in report.totals.uncompared if each in kept - dropped),
+    )
     return replace(report, rows=rows, totals=totals)
 
 

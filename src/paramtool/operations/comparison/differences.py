@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
+from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
-from paramtool.operations.comparison.whole_modules import with_modules
+from paramtool.operations.comparison.whole_modules import whole_modules
 from paramtool.records.constructor import changed
 from paramtool.records.difference import (
     CHANGES,
@@ -27,6 +29,10 @@ from paramtool.records.report import Report
 
 class ValueComparison(Protocol):
     """Compares the elements of two models."""
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Why the elements of a tensor were not compared, by its name in B."""
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return what is equal for tensors of A and of B exactly when their elements are."""
@@ -71,8 +77,11 @@ def differences(
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
-    found = with_modules(_in_order(rows_a, rows_b, pairs, values), rows_a, rows_b)
-    rows = tuple(changed(row, breaks=True) if _breaks(row, verdict) else row for row in found)
+    total = sum(pair.now.numel or 0 for pair in pairs.values() if pair.now.tied_to is None)
+    with progress.work("comparison", total if values else None) as advance:
+        found = list(_in_order(rows_a, rows_b, pairs, values, advance))
+    modules = whole_modules(found, rows_a, rows_b)
+    rows = tuple(_judged(row, modules.get((row.change, row.name)), verdict) for row in found)
     totals = DifferenceTotals(
         a=a.model or "A",
         b=b.model or "B",
@@ -85,6 +94,7 @@ def differences(
         loads=verdict.loads,
         reasons=verdict.reasons,
         warnings=verdict.warnings,
+        uncompared=tuple(values.left_out) if values is not None else (),
     )
     columns = (*COLUMNS, *(VALUE_COLUMNS if values is not None else ()))
     return Report("diff", totals.b, rows, totals, columns)
@@ -96,9 +106,15 @@ def count_changes(rows: Iterable[DifferenceRow]) -> dict[str, int]:
     return {change: counts[change] for change in CHANGES if counts[change]}
 
 
-def _breaks(row: DifferenceRow, verdict: Verdict) -> bool:
-    aspects = ("removed", "added", "renamed", "reshaped", "kind", "persistence")
-    return row.change in aspects and not verdict.breaking.isdisjoint((row.name, row.new_name or row.name))
+_BREAKING = ("removed", "added", "renamed", "reshaped", "kind", "persistence")
+"""The changes over which a load can fail."""
+
+
+def _judged(row: DifferenceRow, module: tuple[str, str] | None, verdict: Verdict) -> DifferenceRow:
+    """Return `row` with the module that it is part of, if any, and with whether a load fails over it."""
+    breaking = verdict.breaking
+    breaks = row.change in _BREAKING and (row.name in breaking or (row.new_name or row.name) in breaking)
+    return changed(row, module=module, breaks=breaks) if breaks or module is not None else row
 
 
 def left_out(report: Listing) -> set[str]:
@@ -180,6 +196,7 @@ def _in_order(
     b: Mapping[str, ParameterRow],
     pairs: Mapping[str, Pair],
     values: ValueComparison | None,
+    advance: progress.Advance,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
     ties: dict[str, list[DifferenceRow]] = {}
@@ -191,12 +208,16 @@ def _in_order(
             yield DifferenceRow(change="removed", name=name, was=_described(row), tied_to=row.tied_to)
             continue
         pair = pairs[name]
-        yield from _of_name(pair)
+        if pair.because is not None or _differs_in_kind(pair):
+            yield from _of_name(pair)
         tensor = (pair.was.tensor, pair.now.tensor)
         if tensor not in seen:  # once, however many names it has
             seen.add(tensor)
-            yield from _of_tensor(pair, values)
-        yield from ties.get(name, ())
+            if values is not None or _ASPECTS(pair.was) != _ASPECTS(pair.now):
+                yield from _of_tensor(pair, values)
+            advance(pair.now.numel or 0)
+        if ties:
+            yield from ties.get(name, ())
     kept = {pair.now.name for pair in pairs.values()}
     for name, row in b.items():
         if name not in kept:
@@ -208,6 +229,14 @@ def _described(row: ParameterRow) -> str:
     shape = "uninitialized" if row.shape is None else str(list(row.shape))
     kind = {"buffer": " buffer", "tensor": " plain tensor"}.get(row.kind, "")
     return f"{shape} {row.dtype}{kind}{', not persistent' if row.persistent is False else ''}"
+
+
+_ASPECTS = attrgetter("shape", "dtype", "kind", "requires_grad")
+
+
+def _differs_in_kind(pair: Pair) -> bool:
+    was, now = pair.was, pair.now
+    return was.kind != now.kind or was.persistent != now.persistent
 
 
 def _of_pair(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
@@ -245,8 +274,10 @@ def _differ(was: object, now: object) -> bool:
     return was != now and was is not None and now is not None
 
 
-def _untied(pairs: Iterable[Pair]) -> Iterator[DifferenceRow]:
+def _untied(pairs: Collection[Pair]) -> Iterator[DifferenceRow]:
     """Yield a row for each further tensor that names of one tensor of A are in B."""
+    if all(pair.was.tied_to is None for pair in pairs):
+        return
     groups: dict[str, dict[str, Pair]] = {}
     for pair in pairs:
         groups.setdefault(pair.was.tensor, {}).setdefault(pair.now.tensor, pair)
@@ -255,8 +286,10 @@ def _untied(pairs: Iterable[Pair]) -> Iterator[DifferenceRow]:
             yield _of_pair(pair, "untied", was=first.was.name)
 
 
-def _tied(pairs: Iterable[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
+def _tied(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
     """Yield a row for each further tensor of A that one tensor of B was."""
+    if all(pair.now.tied_to is None for pair in pairs):
+        return
     order = {name: index for index, name in enumerate(b)}
     groups: dict[str, dict[str, Pair]] = {}
     for pair in sorted(pairs, key=lambda pair: order[pair.now.name]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
+from operator import attrgetter
 from typing import TypeAlias, TypeVar
 
 from paramtool.name_parts import MOST_PARTS, parts
@@ -19,25 +20,54 @@ class NameNode:
 
     Attributes:
         path: the name down to here.
+        around: the module that it is in; None for the root.
         below: the nodes below, by their part of the name.
-        key: what a tensor that ends here must agree in with its counterpart; None for a module.
+        key: the number of what a tensor that ends here must agree in with its counterpart; None for a module.
         signature: equal for two nodes exactly when all names and keys below them are.
+        is_paired: whether it has its counterpart.
+        is_whole: whether neither it nor anything below it has one.
+        is_spent: whether it was paired with all that is below it.
     """
 
-    __slots__ = ("below", "key", "path", "signature")
+    below: NameNodes = {}  # noqa: RUF012 - of a tensor, of which there are many; `add` makes another
+    signature = 0
+    is_paired = False
+    is_whole = True
+    is_spent = False
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, around: NameNode | None = None, key: int | None = None) -> None:
         self.path = path
-        self.below: NameNodes = {}
-        self.key: Hashable | None = None
-        self.signature = 0
+        self.around = around
+        self.key = key
 
-    def inside(self, part: str) -> NameNode:
-        """Return the node of a part below, made where it is not there."""
+    def inside(self, part: str, path: str | None = None) -> NameNode:
+        """Return the node of a part below, made where it is not there.
+
+        Args:
+            part: of the name.
+            path: of the node, where it is at hand.
+        """
         node = self.below.get(part)
         if node is None:
-            node = self.below[part] = NameNode(f"{self.path}.{part}" if self.path else part)
+            if path is None:
+                path = f"{self.path}.{part}" if self.path else part
+            node = NameNode(path, self)
+            self.add(part, node)
         return node
+
+    def add(self, part: str, node: NameNode) -> None:
+        """Put a node below."""
+        if not self.below:
+            self.below = {}
+        self.below[part] = node
+
+    def pair(self) -> None:
+        """Note that it has its counterpart."""
+        self.is_paired = True
+        node: NameNode | None = self
+        while node is not None and node.is_whole:
+            node.is_whole = False
+            node = node.around
 
     def chain(self) -> list[NameNode]:
         """Return this module and those below it, as long as each is the only thing in the one before."""
@@ -49,21 +79,46 @@ class NameNode:
             chain.append(only)
         return chain
 
-    def leaves(self, relative: str = "") -> Iterator[tuple[str, NameNode]]:
-        """Yield every tensor at or below this node, by its name relative to it."""
-        if self.key is not None:
-            yield relative, self
-        for part, node in self.below.items():
-            yield from node.leaves(f"{relative}.{part}")
+    def leaves(self) -> list[tuple[str, NameNode]]:
+        """Return every tensor at or below this node, by its name relative to it, in no order."""
+        return _leaves(self, lambda _: False)
+
+    def open_leaves(self) -> list[tuple[str, NameNode]]:
+        """Return those of the `leaves` that have no counterpart."""
+        return [(name, leaf) for name, leaf in _leaves(self, attrgetter("is_spent")) if not leaf.is_paired]
+
+
+def _leaves(node: NameNode, is_closed: Callable[[NameNode], bool]) -> list[tuple[str, NameNode]]:
+    found: list[tuple[str, NameNode]] = []
+    left = [("", node)]
+    while left:
+        relative, node = left.pop()
+        if is_closed(node):
+            continue
+        if node.key is not None:
+            found.append((relative, node))
+        for part, inner in node.below.items():
+            if inner.below:
+                left.append((f"{relative}.{part}", inner))
+            else:
+                found.append((f"{relative}.{part}", inner))
+    return found
+
+
+_Numbers: TypeAlias = "dict[tuple[int | None, frozenset[tuple[str, int]] | tuple[str, int]], int]"
 
 
 def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNodes, NameNodes]:
     """Return the names of two sides, each with its key, as nodes whose signatures compare."""
-    numbers: dict[Hashable, int] = {}
-    return _tree(a, numbers), _tree(b, numbers)
+    keys: dict[Hashable, int] = {}
+    numbers: _Numbers = {}
+    roots = _tree(a, keys), _tree(b, keys)
+    for root in roots:
+        _sign(root, numbers)
+    return roots[0].below, roots[1].below
 
 
-def _tree(names: Mapping[str, Hashable], numbers: dict[Hashable, int]) -> NameNodes:
+def _tree(names: Mapping[str, Hashable], keys: dict[Hashable, int]) -> NameNode:
     root = NameNode("")
     modules: dict[str, NameNode] = {}
     for name, key in names.items():
@@ -77,35 +132,63 @@ def _tree(names: Mapping[str, Hashable], numbers: dict[Hashable, int]) -> NameNo
                 node = node.inside(part)
         else:
             node = modules.get(module) or _module(module, root, modules)
-        node.inside(last).key = key
-    _sign(root, numbers)
-    return root.below
+        number = keys.setdefault(key, len(keys))
+        known = node.below.get(last)
+        if known is None:
+            node.add(last, NameNode(name, node, number))
+        else:
+            known.key = number
+    return root
 
 
 def _module(path: str, root: NameNode, known: dict[str, NameNode]) -> NameNode:
     """Return the node of a path; many names are in one module, and many modules in one other."""
     around, dot, last = path.rpartition(".")
     node = (known.get(around) or _module(around, root, known)) if dot else root
-    found = known[path] = node.inside(last)
+    found = known[path] = node.inside(last, path)
     return found
 
 
-def _sign(node: NameNode, numbers: dict[Hashable, int]) -> int:
-    below = _NOTHING
-    if node.below:
-        below = frozenset([(part, _sign(each, numbers)) for part, each in node.below.items()])
+def _sign(node: NameNode, numbers: _Numbers) -> None:
+    for each in node.below.values():
+        if each.below:
+            _sign(each, numbers)
+        else:
+            each.signature = numbers.setdefault((each.key, _NOTHING), len(numbers))
+    if len(node.below) == 1:  # as of many modules, a Linear without a bias for example
+        ((part, each),) = node.below.items()
+        node.signature = numbers.setdefault((node.key, (part, each.signature)), len(numbers))
+        return
+    below = frozenset([(part, each.signature) for part, each in node.below.items()])
     node.signature = numbers.setdefault((node.key, below), len(numbers))
-    return node.signature
 
 
-def descendants(nodes: Iterable[NameNode]) -> Iterator[tuple[NameNode, str, NameNode]]:
-    """Yield each node below `nodes` after the node that it is in and its part, the highest nodes first."""
+def namesakes(nodes: Iterable[NameNode], names: Collection[str]) -> Iterator[tuple[NameNode, str, NameNode]]:
+    """Yield each node below `nodes` whose part of the name is one of `names`, the highest nodes first.
+
+    It comes after the node that it is in and its part.
+    """
+    known: dict[int, bool] = {}
     level = list(nodes)
     while level:
+        level = [node for node in level if _has_namesake(node, names, known)]
         for node in level:
             for part, inner in node.below.items():
-                yield node, part, inner
-        level = [inner for node in level for inner in node.below.values()]
+                if part in names:
+                    yield node, part, inner
+        level = [inner for node in level for inner in node.below.values() if inner.below]
+
+
+def _has_namesake(node: NameNode, names: Collection[str], known: dict[int, bool]) -> bool:
+    """Return whether something below has one of the names: nodes of one signature have the same below."""
+    if not node.below:
+        return False
+    found = known.get(node.signature)
+    if found is None:
+        inner = node.below.values()
+        found = any(part in names for part in node.below)
+        found = known[node.signature] = found or any(_has_namesake(each, names, known) for each in inner)
+    return found
 
 
 Item = TypeVar("Item")

@@ -24,6 +24,14 @@ class Places:
     ties: Mapping[str, Place]
     frozen: tuple[tuple[str, Place], ...]
 
+    def around(self, path: str) -> Place | None:
+        """Return where the module at `path` is written, or the nearest one around it."""
+        return _nearest(path, self.in_file(), {})
+
+    def in_file(self) -> Mapping[str, Place]:
+        """Return what is written in the file: an option has no line."""
+        return {path: place for path, place in self.written.items() if not place.text.is_option}
+
 
 def placed(report: Differences, places: Places, *, whole: bool = False) -> Differences:
     """Return `report` with the places of its differences in the spec that is B.
@@ -38,7 +46,7 @@ def placed(report: Differences, places: Places, *, whole: bool = False) -> Diffe
         whole: point at a module that differs as a whole, and not at what is in it.
     """
     moved = _moved_modules(report.rows)
-    written = {path: place for path, place in places.written.items() if not place.text.is_option}
+    written = places.in_file()
     statements = _statements(report.rows, places)
     rows = tuple(
         replace(

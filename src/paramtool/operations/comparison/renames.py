@@ -8,18 +8,18 @@ which look all the same, stay in their places.  What is ambiguous is left alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from paramtool.name_parts import last_part
 from paramtool.operations.comparison.name_tree import (
     NameNode,
     NameNodes,
     Score,
-    descendants,
     mutually_best,
     name_likeness,
+    namesakes,
     trees,
 )
 
@@ -31,6 +31,9 @@ LEAST_IN_COMMON = 0.5
 
 MOST_COMPARISONS = 500_000
 """Pairs that are compared one by one, about a second; beyond that only unique or ordered ones are found."""
+
+MOST_KEPT = 500_000
+"""Counts that are kept of modules which may come again, about 50 MB."""
 
 GROUNDS = ("end of the name", "place", "a similar name", "order")
 """What two names have in common besides shape and dtype, the strongest first."""
@@ -59,7 +62,7 @@ def pair_names(removed: Mapping[str, Hashable], added: Mapping[str, Hashable]) -
     walk.align(*trees(removed, added), END)
     rest_a = {name: key for name, key in removed.items() if name not in walk.found}
     rest_b = {name: key for name, key in added.items() if name not in walk.taken}
-    for part, because in ((last_part, SAME_PART), (_no_part, ONLY_ONES)):
+    for part, because in ((last_part, SAME_PART), (_no_part, ONLY_ONES)) if rest_a and rest_b else ():
         for was, now in _only_ones(rest_a, rest_b, part):
             if was not in walk.found and now not in walk.taken:
                 walk.take(was, now, because)
@@ -89,7 +92,8 @@ class _Walk:
     def __init__(self) -> None:
         self.found: dict[str, tuple[str, str]] = {}
         self.taken: set[str] = set()
-        self._done: set[int] = set()
+        self._known: dict[tuple[int, int], Counter[Hashable]] = {}
+        self._room = MOST_KEPT
         self._left = MOST_COMPARISONS
 
     def take(self, was: str, now: str, because: str) -> None:
@@ -111,16 +115,37 @@ class _Walk:
                 step(rest_a, rest_b, ground)
 
     def _open(self, nodes: NameNodes) -> NameNodes:
-        return {part: node for part, node in nodes.items() if id(node) not in self._done}
+        return {part: node for part, node in nodes.items() if not node.is_paired}
 
     def _pair(self, a: NameNode, b: NameNode, ground: int) -> None:
-        if id(a) in self._done or id(b) in self._done:
+        if a.is_paired or b.is_paired:
             return
-        self._done |= {id(a), id(b)}
+        if a.signature == b.signature and a.is_whole and b.is_whole:
+            self._pair_whole(a, b, ground)
+            return
+        a.pair()
+        b.pair()
         if a.key is not None and a.key == b.key:
             self.take(a.path, b.path, f"same shape, dtype and {GROUNDS[ground]}")
         if a.below and b.below:
             self.align(a.below, b.below, ground)
+
+    def _pair_whole(self, a: NameNode, b: NameNode, ground: int) -> None:
+        """Pair two nodes that have the same below, none of which is paired: what `align` would come to."""
+        because = f"same shape, dtype and {GROUNDS[ground]}"
+        a.pair()
+        b.pair()
+        a.is_spent = b.is_spent = True
+        left = [(a, b)]
+        while left:
+            one, other = left.pop()
+            one.is_paired = other.is_paired = True
+            one.is_whole = other.is_whole = False
+            if one.key is not None:
+                self.take(one.path, other.path, because)
+            if one.below:
+                others = other.below
+                left += [(node, others[part]) for part, node in one.below.items()]
 
     def _can_compare(self, count: int) -> bool:
         self._left -= count
@@ -130,8 +155,8 @@ class _Walk:
         """Pair what has another module around it, or one less: ``wte`` and ``transformer.wte``."""
         if not self._can_compare(MOST_NAMESAKES * (len(a) + len(b))):
             return
-        moves = [*_moves(a, b)]
-        moves += [_Move(move.other, move.one, move.order) for move in _moves(b, a)]
+        moves = [*_moves(a, b, self._all_contents)]
+        moves += [_Move(move.other, move.one, move.order) for move in _moves(b, a, self._all_contents)]
         for move in sorted(moves, key=lambda move: move.order):
             self._pair(move.one, move.other, ground)
 
@@ -151,7 +176,7 @@ class _Walk:
         if self._can_compare(len(a) * len(b)):
             for one, other in mutually_best(a, b, _by_name):
                 self._pair(one, other, max(ground, SIMILAR))
-        rest_a, rest_b = ([node for node in each if id(node) not in self._done] for each in (a, b))
+        rest_a, rest_b = ([node for node in each if not node.is_paired] for each in (a, b))
         if len(rest_a) == len(rest_b):
             for one, other in zip(rest_a, rest_b, strict=True):
                 self._pair(one, other, max(ground, ORDER))
@@ -161,7 +186,7 @@ class _Walk:
         for level in range(3):
             rest_a, rest_b = ([each.chain()[-1] for each in self._open(side).values()] for side in (a, b))
             rest_a, rest_b = ([node for node in side if node.below] for side in (rest_a, rest_b))
-            if not self._can_compare(len(rest_a) * len(rest_b)):
+            if not (rest_a and rest_b and self._can_compare(len(rest_a) * len(rest_b))):
                 return
             counts = {id(node): self._contents(node, level) for node in (*rest_a, *rest_b)}
             for one, other in mutually_best(rest_a, rest_b, partial(_by_contents, counts)):
@@ -169,12 +194,47 @@ class _Walk:
 
     def _contents(self, node: NameNode, level: int) -> Counter[Hashable]:
         """Count the tensors in a module that have no counterpart yet, by what a level looks at."""
-        open_leaves = ((name, leaf) for name, leaf in node.leaves() if id(leaf) not in self._done)
-        if level == 0:
-            return Counter((name, leaf.key) for name, leaf in open_leaves)
-        if level == 1:
-            return Counter((last_part(name), leaf.key) for name, leaf in open_leaves)
-        return Counter(leaf.key for _, leaf in open_leaves)
+        if node.is_whole:
+            return self._all_contents(node, level)
+        return _count(node.open_leaves(), level)
+
+    def _all_contents(self, node: NameNode, level: int) -> Counter[Hashable]:
+        """Count the tensors in a module; modules of one signature have the same."""
+        found = self._known.get((node.signature, level))
+        if found is None:
+            found = _coarser(self._all_contents(node, 0), level) if level else _count(node.leaves(), 0)
+            self._room -= len(found)
+            if self._room < 0:
+                self._known.clear()
+                self._room = MOST_KEPT
+            self._known[node.signature, level] = found
+        return found
+
+
+def _count(leaves: Iterable[tuple[str, NameNode]], level: int) -> Counter[Hashable]:
+    if level == 0:
+        return Counter((name, leaf.key) for name, leaf in leaves)
+    if level == 1:
+        return Counter((last_part(name), leaf.key) for name, leaf in leaves)
+    return Counter(leaf.key for _, leaf in leaves)
+
+
+def _coarser(contents: Counter[Hashable], level: int) -> Counter[Hashable]:
+    """Return what a later level makes of the names and keys that the first one counts."""
+    found: dict[Hashable, int] = {}
+    named: Any = contents
+    for (name, key), count in named.items():
+        what = (last_part(name), key) if level == 1 else key
+        found[what] = found.get(what, 0) + count
+    return Counter(found)
+
+
+def _in_common(first: Counter[Hashable], second: Counter[Hashable]) -> int:
+    """Return how many elements two counts have in common."""
+    if first is second:
+        return first.total()
+    less, more = sorted((first, second), key=len)
+    return sum(min(count, more.get(each, 0)) for each, count in less.items())
 
 
 def _by_name(one: NameNode, other: NameNode) -> Score | None:
@@ -185,7 +245,7 @@ def _by_name(one: NameNode, other: NameNode) -> Score | None:
 def _by_contents(counts: Mapping[int, Counter[Hashable]], one: NameNode, other: NameNode) -> Score | None:
     first, second = counts[id(one)], counts[id(other)]
     everything = first.total() + second.total()
-    part = 2 * (first & second).total() / everything if everything else 0.0
+    part = 2 * _in_common(first, second) / everything if everything else 0.0
     if part < LEAST_IN_COMMON:
         return None
     return part, name_likeness(last_part(one.path), last_part(other.path))
@@ -199,18 +259,20 @@ class _Move(NamedTuple):
     order: tuple[int, str]
 
 
-def _moves(top: NameNodes, others: NameNodes) -> Iterator[_Move]:
+def _moves(
+    top: NameNodes, others: NameNodes, contents: Callable[[NameNode, int], Counter[Hashable]]
+) -> Iterator[_Move]:
     """Yield each node of `top` with its namesake deeper in `others`, in the module that has most of them."""
-    namesakes: dict[str, list[tuple[NameNode, NameNode]]] = {part: [] for part in top}
-    for around, part, node in descendants(others.values()):
-        if part in namesakes and len(namesakes[part]) < MOST_NAMESAKES:
-            namesakes[part].append((around, node))
+    deeper: dict[str, list[tuple[NameNode, NameNode]]] = {part: [] for part in top}
+    for around, part, node in namesakes(others.values(), top):
+        if len(deeper[part]) < MOST_NAMESAKES:
+            deeper[part].append((around, node))
     votes: Counter[str] = Counter()
     likely: dict[str, list[tuple[NameNode, NameNode]]] = {}
-    for part, found in namesakes.items():
-        own = Counter((name, leaf.key) for name, leaf in top[part].leaves()) if found else Counter()
+    for part, found in deeper.items():
+        own = contents(top[part], 0) if found else Counter()
         for around, node in found:
-            shared = (own & Counter((name, leaf.key) for name, leaf in node.leaves())).total()
+            shared = _in_common(own, contents(node, 0))
             if shared >= LEAST_IN_COMMON * own.total():
                 votes[around.path] += shared
                 likely.setdefault(part, []).append((around, node))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
-from paramtool.name_parts import modules_around
-from paramtool.records.constructor import changed as with_fields
+from paramtool.name_parts import MOST_PARTS, modules_around, parent, parts
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import ParameterRow
+
+Modules: TypeAlias = "dict[tuple[str, str], tuple[str, str]]"
 
 _OF_TENSORS = ("retyped", "frozen", "unfrozen")
 
 
-def with_modules(
-    rows: Iterable[DifferenceRow], a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow]
-) -> list[DifferenceRow]:
-    """Return `rows`, each with the largest module whose difference it is part of, if any.
+def whole_modules(
+    rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow]
+) -> Modules:
+    """Return the largest module whose difference a row is part of, old and new path, by change and name.
 
     A module was renamed where every name in it was, and each ends as it did.  It was retyped or frozen
     where every tensor in it was that had that dtype, or was trainable.
@@ -25,21 +27,13 @@ def with_modules(
         rows: the differences between A and B.
         a, b: the names of A and of B.
     """
-    rows = list(rows)
     renamed = _renamed([row for row in rows if row.change == "renamed"], a, b)
-    changed = _changed([row for row in rows if row.change in _OF_TENSORS], a)
-    modules = {"renamed": renamed, **dict.fromkeys(_OF_TENSORS, changed)}
-    return [_with_module(row, modules.get(row.change, {}).get((row.change, row.name))) for row in rows]
+    return renamed | _changed([row for row in rows if row.change in _OF_TENSORS], a)
 
 
-def _with_module(row: DifferenceRow, module: tuple[str, str] | None) -> DifferenceRow:
-    return row if module is None else with_fields(row, module=module)
-
-
-_Found = dict[tuple[str, str], tuple[str, str]]
-
-
-def _renamed(rows: Sequence[DifferenceRow], a: Iterable[str], b: Iterable[str]) -> _Found:
+def _renamed(rows: Sequence[DifferenceRow], a: Iterable[str], b: Iterable[str]) -> Modules:
+    if not rows:
+        return {}
     groups: dict[tuple[str, str], list[DifferenceRow]] = {}
     for row in rows:
         groups.setdefault(_differing_ends(row.name, row.new_name or ""), []).append(row)
@@ -53,14 +47,14 @@ def _renamed(rows: Sequence[DifferenceRow], a: Iterable[str], b: Iterable[str]) 
 
 def _differing_ends(was: str, now: str) -> tuple[str, str]:
     """Return the parts before the ending that both names share."""
-    parts, others = was.split("."), now.split(".")
-    while parts and others and parts[-1] == others[-1]:
-        parts.pop()
+    own, others = was.split("."), now.split(".")
+    while own and others and own[-1] == others[-1]:
+        own.pop()
         others.pop()
-    return ".".join(parts), ".".join(others)
+    return ".".join(own), ".".join(others)
 
 
-def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> _Found:
+def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> Modules:
     if not rows:
         return {}
     before = {change: _sizes_before(change, a.values()) for change in _OF_TENSORS}
@@ -91,10 +85,19 @@ def _before(change: str, row: ParameterRow) -> Hashable:
 
 
 def _sizes(names: Iterable[str]) -> Counter[str]:
-    """Count the names in each module."""
-    inside = Counter(name.rpartition(".")[:2] for name in names)  # many names are in one module
+    """Count the names in each module, no deeper than `MOST_PARTS`: each module adds to the one around it."""
+    levels: list[dict[str, int]] = [{} for _ in range(MOST_PARTS + 1)]
+    for (module, dot), count in Counter(name.rpartition(".")[:2] for name in names).items():
+        depth = module.count(".") + 1 if dot else 0
+        path = module if depth <= MOST_PARTS else ".".join(parts(module)[:MOST_PARTS])
+        level = levels[min(depth, MOST_PARTS)]
+        level[path] = level.get(path, 0) + count
+    for depth in range(MOST_PARTS, 0, -1):
+        above = levels[depth - 1]
+        for path, count in levels[depth].items():
+            around = parent(path)
+            above[around] = above.get(around, 0) + count
     sizes: Counter[str] = Counter()
-    for (module, dot), count in inside.items():
-        for path in modules_around(f"{module}{dot}_"):
-            sizes[path] += count
+    for level in levels:
+        sizes.update(level)
     return sizes

@@ -11,7 +11,7 @@ from typing import Protocol
 from paramtool.elements.casts import can_cast
 from paramtool.elements.dtypes import DTYPES
 from paramtool.errors import DoesNotMatch, NothingMatched, ParamtoolError
-from paramtool.name_parts import without_prefix
+from paramtool.loading.prefix import NoPrefix, all_stripped
 from paramtool.operations.conversion.items import Item, by_memory
 from paramtool.operations.listing.selection import Selection, unknown_module, unknown_name
 from paramtool.patterns import matching, replaced
@@ -137,9 +137,10 @@ class StripPrefix:
         """Rename; all names at once."""
         del are_equal
         names = [each.name for each in items]
-        found = without_prefix(names, self.prefix)
-        if not found:
-            raise NothingMatched(f"no name begins with '{self.prefix}'", hint=_first(names))
+        try:
+            found = all_stripped(names, [self.prefix])
+        except NoPrefix as error:
+            raise NothingMatched(error.message, hint=error.hint) from error
         _rename(items, found, self.written)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError, Problems
+from paramtool.errors import CannotAnswer, NothingMatched, ParamtoolError
+from paramtool.operations.expectations.failure import Unanswered
 from paramtool.operations.expectations.finding import Finding
 from paramtool.operations.expectations.sharing import SharedNames, expected_names, shared_names
 from paramtool.patterns import compile_pattern, matching
@@ -60,7 +61,7 @@ def check(
         differences: finds how a listing differs from the model of that name, a sentence for each.
 
     Raises:
-        Problems: with every expectation that the model cannot answer.
+        Unanswered: with every expectation that the model cannot answer, and the rows of the others.
     """
     rows = []
     problems: list[ParamtoolError] = []
@@ -77,14 +78,16 @@ def check(
             message = f"cannot check '{each.name}': {error.message}"
             problems.append(CannotAnswer(message, each.place, error.hint))
     if problems:
-        raise Problems(problems)
+        raise Unanswered(problems, rows)
     return Report("check", model.name, tuple(rows), sums(rows), MACHINE_COLUMNS)
 
 
 def sums(rows: Sequence[ExpectationRow]) -> ExpectationTotals:
-    """Return how many of `rows` hold."""
-    kept = sum(row.holds for row in rows)
-    return ExpectationTotals(expectations=len(rows), kept=kept, broken=len(rows) - kept)
+    """Return how many of `rows` hold, and how many models have an error instead."""
+    checked = [row for row in rows if row.error is None]
+    kept = sum(bool(row.holds) for row in checked)
+    failed = len({row.model for row in rows if row.error is not None})
+    return ExpectationTotals(expectations=len(checked), kept=kept, broken=len(checked) - kept, failed=failed)
 
 
 def _row(expectation: Expectation, finding: Finding, model: str | None) -> ExpectationRow:
@@ -182,9 +185,11 @@ def _finite(_: Expectation, model: Examined) -> Finding:
     if any(row.shape is None for row in rows):
         raise _lazy()
     lacking = [row.name for row in rows if row.nan is None or row.inf is None]
-    if lacking:
-        raise CannotAnswer(f"the values of '{lacking[0]}'{and_more(len(lacking) - 1)} cannot be read")
     wrong = {row.name: _amiss(row) for row in rows if row.nan or row.inf}
+    if lacking and not wrong:  # those that could not be looked at may not be
+        others = f"; the other {len(rows) - len(lacking):,} are finite" if len(lacking) < len(rows) else ""
+        message = f"the values of '{lacking[0]}'{and_more(len(lacking) - 1)} cannot be read{others}"
+        raise CannotAnswer(message)
     found = _all_but(list(wrong), len(rows), "finite")
     return (
         Finding(False, f"{found.found} ({next(iter(wrong.values()))})", found.names, found.value)
@@ -217,12 +222,8 @@ def _same_as(differences: Sequence[str]) -> Finding:
     if not differences:
         return Finding(True, "the same", value=0)
     noun = "difference" if len(differences) == 1 else "differences"
-    return Finding(
-        False,
-        f"{len(differences):,} {noun}: {_first(differences, '; ')}",
-        tuple(differences),
-        len(differences),
-    )
+    said = f"{len(differences):,} {noun}: {_first(differences, '; ')}"
+    return Finding(False, said, tuple(differences), len(differences))
 
 
 EXPECTATIONS: dict[str, Callable[[Expectation, Examined], Finding]] = {

@@ -105,6 +105,11 @@ def same_gradients(tensors: Iterable[Tensor]) -> Iterator[None]:
             each.grad = gradient
 
 
+def is_hooked(parameter: nn.Parameter) -> bool:
+    """Return whether a hook of the parameter's own may change its gradient, after the uses were added up."""
+    return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)
+
+
 def _place(tensor: Tensor) -> object:
     """Return what stays equal while a tensor lies over the same memory in the same way."""
     if tensor.is_nested or tensor.layout is not torch.strided:

@@ -11,12 +11,15 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import check_nesting, room_for
+from paramtool.operations.gradients.attributes import is_hooked
 from paramtool.operations.gradients.copy_on_write import CopyOnWrite
 from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.parameter_rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.passes import Loss, Passes
-from paramtool.operations.gradients.splits import REST, is_hooked
+from paramtool.operations.gradients.sensitivity import judged
+from paramtool.operations.gradients.splits import REST
+from paramtool.operations.gradients.targets import Target
 from paramtool.records.gradient import (
     ALL_COLUMNS,
     LAYER_COLUMNS,
@@ -38,6 +41,7 @@ def gradients(
     named: Mapping[str, Any] | None = None,
     *,
     loss: Loss = "sum",
+    target: Target = None,
     steps: int = 1,
     by_use: bool | None = None,
     layers: bool = False,
@@ -62,8 +66,11 @@ def gradients(
     Args:
         module: any module with values.
         inputs, named: what it is called with.
-        loss: ``sum``, ``mean``, ``square`` or ``projection`` of every output that requires grad (see
-            `paramtool.operations.gradients.losses`), or a function of what the module returns.
+        loss: ``sum``, ``mean``, ``square`` or ``projection`` of every output that requires grad;
+            ``cross_entropy`` or another that compares the first of them with a target (see
+            `paramtool.operations.gradients.losses`); or a function of what the module returns.
+        target: what the loss compares the output with, or a function that makes it from its shape; None
+            to draw it from the seed.
         steps: passes, without zeroing in between.
         by_use: add a row for each use of each parameter; None for those with several uses; False runs
             the passes without looking at uses at all.
@@ -71,7 +78,7 @@ def gradients(
         training: the mode; None leaves every module in its own.
         values: add the elements of gradients of at most 100; None if all gradients together are so
             few.  At most 4 are added always.
-        seed: of the projection's direction, and of dropout.
+        seed: of the projection's direction, of a target that is drawn, and of dropout.
         model: what to call the model in the report.
 
     Raises:
@@ -81,7 +88,8 @@ def gradients(
     levels = check_nesting(module)
     parameters = _parameters(module)
     _check(parameters)
-    passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, by_use is not False, layers)
+    splits = by_use is not False
+    passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, splits, layers, target)
     with room_for(levels), undisturbed(module, training, seed, (inputs, named)) as kept:
         is_training = module.training
         passes.run([each.parameter for each in parameters], steps, kept)
@@ -90,6 +98,7 @@ def gradients(
             values = sum(each.parameter.numel() for each in parameters) <= MOST_PRINTED
         most = MOST_PRINTED if values else MOST_INLINE
         rows = [row for each in parameters for row in gradient_rows(each, passes.splits, by_use, most)]
+    rows = judged(rows, passes.output_gradients.sum, vanishes=not passes.is_degenerate)
     totals = _totals(parameters, rows, passes, steps, is_training)
     shown = (
         PARAMETER_COLUMNS

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from paramtool.audience import worded
+from paramtool.errors import ParamtoolError
 from paramtool.operations.gradients.graph import last_operation, operation
 from paramtool.operations.gradients.magnitude import magnitude
+from paramtool.operations.gradients.targets import WITH_TARGET, Target, compare
 from paramtool.records.gradient import LossFunction
 from paramtool.tensors import streams
 from paramtool.tensors.nested_values import tensors
@@ -23,22 +26,47 @@ _HARDLY = 1e-5
 """Of the gradient that a normalization passes on: what rounding leaves in float32 is below."""
 
 
-def loss_of(function: str, outputs: Sequence[Tensor], seed: int) -> Tensor:
-    """Return the loss: the sum over `outputs` of one number of each.
+def loss_of(
+    function: str,
+    outputs: Sequence[Tensor],
+    seed: int,
+    target: Target = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Tensor:
+    """Return the loss: the sum over `outputs` of one number of each; with a target, that of the first.
 
     - ``sum``: Σ y
     - ``mean``: Σ y / n, over the n elements of the output
     - ``square``: Σ y²
     - ``projection``: Σ r·y, with r a direction of norm 1 that the seed decides
+    - ``cross_entropy``, ``nll``, ``mse``, ``l1``, ``smooth_l1``, ``bce_with_logits``: those of
+      ``torch.nn.functional``, against a target; see `paramtool.operations.gradients.targets.compare`
 
     A complex output counts as its real and imaginary parts.  Half precision is cast to float32 first.
 
     Args:
         function: the name of one.
         outputs: tensors that require grad.
-        seed: of the direction.
+        seed: of the direction, and of a target that is drawn.
+        target: what to compare the output with; None to draw it.
+        tell: is called with what there is to say about the target.
+
+    Raises:
+        ParamtoolError: for a target that does not fit the output, or that the loss does not take.
     """
-    reduce = _LOSSES[LossFunction(function)]
+    kind = LossFunction(function)
+    if kind in WITH_TARGET:
+        output = outputs[0] if outputs[0].is_complex() else _real(outputs[0])
+        compared = compare(kind, output, target, seed)
+        if compared.note:
+            tell(compared.note)
+        if len(outputs) > 1:
+            tell(f"{function} is of the first of {len(outputs)} outputs that require grad")
+        return compared.loss
+    if target is not None:
+        known = ", ".join(each.value for each in WITH_TARGET)
+        raise ParamtoolError(f"the loss {function} takes no target", hint=f"{known} do")
+    reduce = _LOSSES[kind]
     losses = [reduce(_real(each), seed, index) for index, each in enumerate(outputs)]
     total = losses[0]
     for each in losses[1:]:
@@ -88,9 +116,10 @@ class Degeneracy:
 
     def notes(self) -> list[str]:
         """Return what there is to say after the backward pass."""
+        remedy = worded("--loss projection", "loss='projection'")
         return [
             f"the {self._loss} of the output of {name} hardly depends on its input, so gradients before"
-            " it are about 0; --loss projection avoids this"
+            f" it are about 0; {remedy} avoids this"
             for name in dict.fromkeys(self._cancelled)
         ]
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias, overload
 
 import torch
 from torch import Tensor
+
+from paramtool.operations.gradients.scratch_file import TensorOnDisk
+
+Elements: TypeAlias = Tensor | TensorOnDisk
+"""A tensor, or the elements of one that `elements_of` gave, on disk."""
 
 BLOCK = 1 << 15
 """Elements that are read at once: as float64 they stay in the cache."""
@@ -64,9 +71,23 @@ def magnitude(tensor: Tensor) -> Magnitude:
     return Magnitude(norm, abs_max, "ok" if abs_max else "zero", unit)
 
 
-def inner(a: Tensor, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> float:
+def absolute_sum(tensor: Tensor) -> float:
+    """Return Σ |element|; what is expanded, as the gradient of a sum, is read once and counted as often."""
+    times = 1
+    for dimension, (size, step) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+        if step == 0 and size > 1:
+            tensor = tensor.narrow(dimension, 0, 1)
+            times *= size
+    flat = tensor.detach().reshape(-1)
+    flat = flat.abs() if flat.is_complex() else flat
+    buffer = torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
+    starts = range(0, flat.numel(), BLOCK)
+    return times * math.fsum(float(_block(flat, start, buffer).abs_().sum()) for start in starts)
+
+
+def inner(a: Elements, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> float:
     """Return ⟨a / unit_a, b / unit_b⟩ of two tensors of one shape; of complex ones the real part."""
-    first, second = _parts(a), _parts(b)
+    first, second = elements_of(a), elements_of(b)
     left = torch.empty(min(BLOCK, first.numel()), dtype=torch.float64)
     right = torch.empty_like(left)
     return math.fsum(
@@ -75,9 +96,9 @@ def inner(a: Tensor, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> flo
     )
 
 
-def distance(total: Tensor, parts: list[Tensor], unit: float = 1.0) -> float:
+def distance(total: Tensor, parts: Sequence[Elements], unit: float = 1.0) -> float:
     """Return ‖Σ parts - total‖ / unit, added up in float64."""
-    whole, pieces = _parts(total), [_parts(each) for each in parts]
+    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
     buffer = torch.empty(min(BLOCK, whole.numel()), dtype=torch.float64)
     squares = 0.0
     for start in range(0, whole.numel(), BLOCK):
@@ -89,6 +110,40 @@ def distance(total: Tensor, parts: list[Tensor], unit: float = 1.0) -> float:
     return math.sqrt(squares)
 
 
+def inner_and_distance(total: Tensor, parts: Sequence[Elements]) -> tuple[list[float], float]:
+    """Return what `inner` gives for each part and the total, and `distance`; each tensor is read once."""
+    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
+    size = min(BLOCK, whole.numel())
+    buffer, left, one = (torch.empty(size, dtype=torch.float64) for _ in range(3))
+    products: list[list[float]] = [[] for _ in pieces]
+    squares = 0.0
+    for start in range(0, whole.numel(), BLOCK):
+        block = _block(whole, start, buffer)
+        rest = _block(block, 0, left).neg_()
+        for piece, found in zip(pieces, products, strict=True):
+            added = _block(piece, start, one)
+            found.append(float(torch.dot(added, block)))
+            rest.add_(added)
+        squares += float(torch.linalg.vector_norm(rest)) ** 2
+    return [math.fsum(each) for each in products], math.sqrt(squares)
+
+
+@overload
+def elements_of(tensor: Tensor) -> Tensor: ...
+
+
+@overload
+def elements_of(tensor: TensorOnDisk) -> TensorOnDisk: ...
+
+
+def elements_of(tensor: Elements) -> Elements:
+    """Return the elements in a row, as real numbers; zeros that a sparse tensor leaves out included."""
+    if isinstance(tensor, TensorOnDisk):
+        return tensor
+    flat = tensor.detach().to_dense().reshape(-1)
+    return torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
+
+
 def _flat(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     if tensor.layout is not torch.strided:
@@ -96,13 +151,7 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1)
 
 
-def _parts(tensor: Tensor) -> Tensor:
-    """Return the elements as real numbers, zeros that a sparse tensor leaves out included."""
-    flat = tensor.detach().to_dense().reshape(-1)
-    return torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
-
-
-def _block(flat: Tensor, start: int, buffer: Tensor, unit: float = 1.0) -> Tensor:
+def _block(flat: Elements, start: int, buffer: Tensor, unit: float = 1.0) -> Tensor:
     source = flat[start : start + BLOCK]
     block = buffer[: source.numel()]
     block.copy_(source)

@@ -38,7 +38,8 @@ def gradient_rows(
         Bug: if the uses do not add up to the gradient.
     """
     parameter, gradient = each.parameter, each.parameter.grad
-    whole = None if gradient is None else magnitude(gradient)
+    known = splits.size(parameter) if splits is not None else None
+    whole = None if gradient is None else known or magnitude(gradient)
     weight_norm = None if whole is None else magnitude(parameter).norm
     uses = splits.of(parameter) if splits is not None else []
     count = len(uses)
@@ -69,7 +70,8 @@ def _use_row(
     weight_norm: float | None,
     most: int,
 ) -> GradientRow:
-    mine = whole if use.gradient is total else use.magnitude  # a parameter's only use is all there is
+    # a parameter's only use is all there is
+    mine = whole if use.gradient is total is not None else use.magnitude
     share, cosine = (None, None) if total is None or whole is None else use.against(total, whole)
     return GradientRow(
         kind="use",
@@ -87,9 +89,10 @@ def _sizes(
     gradient: Tensor | None, whole: Magnitude | None, weight_norm: float | None, most: int
 ) -> dict[str, Any]:
     """Return the columns that a parameter and a use of it have in common."""
-    if gradient is None or whole is None:
+    if whole is None:
         return {"verdict": "none"}
-    elements: Printed | None = printed(gradient.to_dense()) if gradient.numel() <= most else None
+    is_small = gradient is not None and gradient.numel() <= most
+    elements: Printed | None = printed(gradient.to_dense()) if gradient is not None and is_small else None
     return {
         "norm": whole.norm,
         "abs_max": whole.abs_max,

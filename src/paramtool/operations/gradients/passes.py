@@ -19,7 +19,9 @@ from paramtool.operations.gradients.calls import Calls
 from paramtool.operations.gradients.layers import Layers
 from paramtool.operations.gradients.losses import Degeneracy, loss_of
 from paramtool.operations.gradients.refusals import failed_backward, failed_forward, failed_loss
+from paramtool.operations.gradients.sensitivity import OutputGradients
 from paramtool.operations.gradients.splits import Splits
+from paramtool.operations.gradients.targets import Target
 from paramtool.operations.gradients.uses import Uses
 from paramtool.operations.gradients.views import Views
 from paramtool.records.gradient import Output
@@ -44,12 +46,16 @@ class Passes:
     seed: int
     by_use: bool
     with_layers: bool
+    target: Target = None
     splits: Splits | None = None
     layers: Layers | None = None
+    is_degenerate: bool = False
     value: float = 0.0
     text: str = ""
     outputs: tuple[Output, ...] = ()
     notes: list[str] = field(default_factory=list)
+    output_gradients: OutputGradients = field(default_factory=OutputGradients)
+    target_notes: list[str] = field(default_factory=list)
 
     @property
     def loss_name(self) -> str:
@@ -71,7 +77,9 @@ class Passes:
                 uses = Uses(learned, calls, every=steps > 1) if self.splits is not None else None
                 self._one(calls, uses)
                 if self.splits is not None and uses is not None:
-                    self.splits.add(uses.collect(), uses.foreign, uses.watched)
+                    found = uses.collect()
+                    self.splits.add(found, uses.foreign, uses.watched, uses.folds)
+        self.notes[:0] = dict.fromkeys(self.target_notes)
         self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
@@ -79,6 +87,9 @@ class Passes:
         with foreign_code(lambda error: failed_loss(self.loss_name, error)):
             loss = self._loss(output)
         degeneracy = Degeneracy(output, self.loss)
+        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
+        self.output_gradients.watch(tensors(output))
+        del output  # which may be large, and nothing of the backward pass needs
         if uses is not None:
             uses.prepare(loss)
         seen = Views(uses) if uses is not None else nullcontext()
@@ -86,8 +97,8 @@ class Passes:
         with foreign, seen, same_gradients(self._others(loss)):
             loss.backward()  # type: ignore[no-untyped-call]
         self.value, self.text = float(loss.detach()), str(loss)
-        self.outputs = tuple(_output(name, tensor) for name, tensor in placed_tensors(output, "output"))
         self.notes = degeneracy.notes()
+        self.is_degenerate = bool(self.notes)
 
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
         foreign = foreign_code(lambda error: failed_forward(error, calls.failed(error), self.module))
@@ -110,7 +121,7 @@ class Passes:
             message = "the output does not depend on a parameter that requires grad"
             hint = "none of what the model returns has a grad_fn"
             raise ParamtoolError(message, hint=hint)
-        return loss_of(self.loss, outputs, self.seed)
+        return loss_of(self.loss, outputs, self.seed, self.target, self.target_notes.append)
 
 
 def _output(name: str, tensor: Tensor) -> Output:

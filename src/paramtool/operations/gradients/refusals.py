@@ -8,27 +8,38 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten, text_of
 from paramtool.foreign_code import owners
 from paramtool.operations.gradients.calls import Failure, has_forward
 from paramtool.tensors.named_tensors import dtype_name
 
-_INTEGERS = "it takes integers: 'fill: randint' in the spec, or e.g. --input 2,4,randint=10"
+_INTEGERS = (
+    "it takes integers: 'fill: randint' in the spec, or e.g. --input 2,4,randint=10",
+    "it takes integers, e.g. torch.randint(10, (2, 4))",
+)
 _LONGEST = 300
 """Characters of a message of torch's."""
 
-_HINTS = (
-    ("maximum recursion depth", "its modules are not nested too deep: its forward calls itself"),
-    ("Expected more than 1 value per channel", "use a batch of 2 or more, or --eval"),
-    ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
-    (
-        "missing .* required positional argument",
-        "give an --input for each, in order, or by name, e.g. --input src=2,4",
-    ),
-    ("takes .* positional arguments? but|unexpected keyword argument", "leave out an input"),
-    ("'tuple' object|not tuple", "the module before it returned a tuple, as an LSTM does"),
-    ("same dtype|expected scalar type", "inputs have the spec's dtype; 'dtype' in the input sets another"),
+_BATCH = ("use a batch of 2 or more, or --eval", "use a batch of 2 or more, or training=False")
+_LACKING = (
+    "give an --input for each, in order, or by name, e.g. --input src=2,4",
+    "give inputs for all, in order, or by name in named={...}",
 )
+_DTYPE = (
+    "inputs have the spec's dtype; 'dtype' in the input sets another",
+    "give inputs of the parameters' dtype",
+)
+_HINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("maximum recursion depth", ("its modules are not nested too deep: its forward calls itself",)),
+    ("Expected more than 1 value per channel", _BATCH),
+    ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
+    ("missing .* required positional argument", _LACKING),
+    ("takes .* positional arguments? but|unexpected keyword argument", ("leave out an input",)),
+    ("'tuple' object|not tuple", ("the module before it returned a tuple, as an LSTM does",)),
+    ("same dtype|expected scalar type", _DTYPE),
+)
+"""What torch's message is like, and what to do: at the command line, and in Python if that differs."""
 
 
 def check_forward(module: nn.Module) -> None:
@@ -56,9 +67,8 @@ def failed_forward(error: BaseException, failure: Failure | None, root: nn.Modul
     )
     name += f" with {own}" if own else ""
     got = ", ".join(filter(None, (_described(each) for each in failure.arguments))) if failure else ""
-    return UserCodeFailed(
-        f"{name} fails{f' on {got}' if got else ''}: {_message(error)}", hint=_hint(error, module)
-    )
+    message = f"{name} fails{f' on {got}' if got else ''}: {_message(error)}"
+    return UserCodeFailed(message, hint=_hint(error, module), module=path)
 
 
 def _no_forward(name: str) -> ParamtoolError:
@@ -70,15 +80,16 @@ def failed_backward(error: BaseException, root: nn.Module) -> ParamtoolError:
     """Return the message for an `error` in the backward pass: the module whose code raised, if any did."""
     found = _came_through(error, root)
     at = f" at {_named(*found)}" if found else ""
-    return UserCodeFailed(f"the backward pass fails{at}: {_message(error)}")
+    path = found[0] if found else None
+    return UserCodeFailed(f"the backward pass fails{at}: {_message(error)}", module=path)
 
 
 def failed_switch(error: BaseException, root: nn.Module, training: bool) -> ParamtoolError:
     """Return the message for an `error` while the modules were set to training or evaluation."""
     path, module = _came_through(error, root) or ("", root)
-    hint = "--eval runs it without" if training else None
+    hint = worded("--eval runs it without", "training=False runs it without") if training else None
     message = f"{_named(path, module)} fails in train({training}): {_message(error)}"
-    return UserCodeFailed(message, hint=hint)
+    return UserCodeFailed(message, hint=hint, module=path)
 
 
 def _came_through(error: BaseException, root: nn.Module) -> tuple[str, nn.Module] | None:
@@ -107,8 +118,10 @@ def _message(error: BaseException) -> str:
 def _hint(error: BaseException, module: nn.Module) -> str | None:
     text = text_of(error)
     if "index out of range" in text and isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
-        return f"it has {module.num_embeddings:,} rows: use e.g. --input 2,4,randint={module.num_embeddings}"
-    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), None)
+        rows = module.num_embeddings
+        given = worded(f"--input 2,4,randint={rows}", f"torch.randint({rows}, (2, 4))")
+        return f"it has {rows:,} rows: use e.g. {given}"
+    return next((worded(hints[0], hints[-1]) for pattern, hints in _HINTS if re.search(pattern, text)), None)
 
 
 def _described(value: Any) -> str:

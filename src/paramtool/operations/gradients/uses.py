@@ -15,10 +15,14 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.autograd.graph import Node
+from torch.utils.hooks import RemovableHandle
 
 from paramtool.operations.gradients import graph
+from paramtool.operations.gradients.attributes import is_hooked
 from paramtool.operations.gradients.calls import Call, Calls
+from paramtool.operations.gradients.fold import LARGE, Fold, Room
 from paramtool.operations.gradients.function_mode import answers_itself
+from paramtool.operations.gradients.measure import Measure
 
 
 @dataclass
@@ -31,12 +35,14 @@ class Use:
         operation: torch's name.
         gradient: what the use added; None if nothing came back, and of a parameter's only use,
             which added all there is.
+        measure: what is left of a gradient that was measured and let go.
     """
 
     parameter: nn.Parameter
     call: Call
     operation: str
     gradient: Tensor | None = None
+    measure: Measure | None = None
 
 
 @dataclass
@@ -68,6 +74,10 @@ class Uses:
         """Whether a parameter's only use keeps its gradient as well: known before the backward pass."""
         self._calls = calls
         self._every = every
+        self.folds: list[Fold] = []
+        """The large parameters whose uses are measured and let go during the pass."""
+        self._room = Room(parameters)
+        self._handles: list[RemovableHandle] = []
         self._found: list[_Found] = []
         self._ours: set[Node] = set()
         self._prepared = 0
@@ -76,10 +86,10 @@ class Uses:
     def prepare(self, loss: Tensor) -> None:
         """Make the backward pass of `loss`, which is next, leave with each use what it added."""
         self._late = True
-        self.prepare_roots([loss])
+        self.prepare_roots([loss], is_last=True)
         self.watched = self._every or self.foreign
 
-    def prepare_roots(self, roots: Sequence[Tensor]) -> None:
+    def prepare_roots(self, roots: Sequence[Tensor], is_last: bool = False) -> None:
         """Make any backward pass that adds to the gradients leave with each use what it added."""
         nodes = graph.nodes(roots)
         # a function of Python, such as a checkpoint, may run a part of the forward pass again
@@ -87,7 +97,12 @@ class Uses:
         self._find_unseen(nodes)
         more = self._every or self.foreign
         counts = Counter(id(each.use.parameter) for each in self._found)
+        if is_last and not more:
+            self._fold()
+        folded = {id(each.parameter) for each in self.folds}
         for each in self._found:
+            if id(each.use.parameter) in folded:
+                continue
             if each.view is not None and (more or counts[id(each.use.parameter)] > 1):
                 each.view.retain_grad()
 
@@ -96,6 +111,11 @@ class Uses:
         for each in self._found:
             if each.view is not None and each.view.retains_grad:
                 each.use.gradient = each.view.grad
+        for handle in self._handles:
+            handle.remove()
+        self.folds = [each for each in self.folds if each.whole is not None]
+        for fold in self.folds:
+            fold.hand_on()
         # a checkpoint runs operations again to have their inputs, and hands no gradient to the copies
         found = [each for each in self._found if not each.late or each.use.gradient is not None]
         uses = [each.use for each in sorted(found, key=lambda each: each.sequence)]
@@ -107,6 +127,27 @@ class Uses:
         assert view.grad_fn is not None
         use = Use(parameter, self._calls.current, operation)
         self._found.append(_Found(use, view, view.grad_fn._sequence_nr(), self._late))
+
+    def _fold(self) -> None:
+        """Have the uses of large parameters measured as they come.
+
+        A hook of the parameter's own may write into a gradient that is only referred to.
+        """
+        found: dict[int, list[_Found]] = {}
+        for each in self._found:
+            if each.use.parameter.numel() >= LARGE:
+                found.setdefault(id(each.use.parameter), []).append(each)
+        for those in found.values():
+            parameter, views = those[0].use.parameter, [each.view for each in those]
+            node = _adding(parameter, views)
+            if len(those) < 2 or node is None or is_hooked(parameter):
+                continue
+            fold = Fold(parameter, [each.use for each in those], self._room)
+            for index, view in enumerate(views):
+                if view is not None:
+                    self._handles.append(view.register_hook(fold.taker(index)))  # type: ignore[no-untyped-call]
+            self._handles.append(node.register_hook(fold.close))
+            self.folds.append(fold)
 
     def _find_unseen(self, nodes: Sequence[Node]) -> None:
         """Watch the nodes that hand a gradient straight to a parameter and are not views of ours."""
@@ -124,6 +165,18 @@ class Uses:
                     self._found.append(_Found(use, None, node._sequence_nr()))
                     self._ours.add(node)
         self._prepared = len(self._found)
+
+
+def _adding(parameter: nn.Parameter, views: Sequence[Tensor | None]) -> Node | None:
+    """Return the node that adds to the parameter's gradient, if all of the views hand theirs to it."""
+    found = None
+    for view in views:
+        node = view.grad_fn if view is not None else None
+        following = node.next_functions[0][0] if node is not None and node.next_functions else None
+        if following is None or getattr(following, "variable", None) is not parameter:
+            return None
+        found = following
+    return found
 
 
 def _has_views(parameter: nn.Parameter) -> bool:

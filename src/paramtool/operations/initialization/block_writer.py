@@ -5,43 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
 
 from paramtool.elements.moments import Moments
-from paramtool.errors import ParamtoolError
-from paramtool.files.writing.weights import Entry, WeightsWriter
-from paramtool.operations.initialization.tensor_stream import PART, TensorStream
+from paramtool.elements.runs import moments_of_runs
+from paramtool.files.writing.weights import WeightsWriter
+from paramtool.operations.initialization import tensor_stream
+from paramtool.operations.initialization.stored_tensor import StoredTensor, look
 from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
-from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import as_bytes
-from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.scratch import Scratch
-
-
-@dataclass
-class StoredTensor(TensorStream):
-    """One tensor on its way to the disk.
-
-    Attributes:
-        moments: what is known of the elements that are written.
-    """
-
-    moments: Moments = field(default_factory=Moments)
-
-    @property
-    def entry(self) -> Entry:
-        if not is_strided(self.tensor):
-            kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
-            raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
-        lack = None if self.tensor.is_meta else lack_of_values(self.tensor)
-        if lack:
-            raise ParamtoolError(f"'{self.name}' {lack}")
-        return Entry(self.name, dtype_name(self.tensor), tuple(self.tensor.shape))
 
 
 def write_all(
@@ -52,7 +28,7 @@ def write_all(
     progress: Callable[[int], object],
 ) -> None:
     """Share the blocks of all tensors out to threads, each with its own two buffers."""
-    tasks = _tasks(saved)
+    tasks = _tasks(saved, writer)
     lock = threading.Lock()
     stopped = threading.Event()
 
@@ -63,6 +39,9 @@ def write_all(
                 task = next(tasks, None)
             if task is None:
                 return
+            if isinstance(task, list):
+                progress(_write_run(task, writer, seed, scratch, room))
+                continue
             each, numbers = task
             if numbers is None:
                 progress(_write_whole(each, writer, seed))
@@ -81,16 +60,49 @@ def write_all(
             stopped.set()
 
 
-def _tasks(saved: Sequence[StoredTensor]) -> Iterator[tuple[StoredTensor, range | None]]:
-    """Yield what one thread does at a time: blocks of a tensor in order, or all of it at once."""
+_Task: TypeAlias = "tuple[StoredTensor, range | None] | list[StoredTensor]"
+
+
+def _tasks(saved: Sequence[StoredTensor], writer: WeightsWriter) -> Iterator[_Task]:
+    """Yield what one thread does at a time: blocks of a tensor in order, all of it, or many small ones."""
+    run: list[StoredTensor] = []
+    size = 0
     for each in saved:
-        if each.is_whole:
+        numel, is_small = each.tensor.numel(), each.is_small
+        is_next = is_small and bool(run) and writer.are_neighbours(run[-1].name, each.name)
+        if run and not (is_next and size + numel <= tensor_stream.PART):
+            yield run
+            run, size = [], 0
+        if is_small:
+            run.append(each)
+            size += numel
+        elif each.is_whole:
             yield each, None
         elif each.is_read:
             yield each, range(each.count)
         else:
             for number in range(each.count):
                 yield each, range(number, number + 1)
+    if run:
+        yield run
+
+
+def _write_run(
+    run: Sequence[StoredTensor], writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch
+) -> int:
+    """Write tensors that lie one after the other in one file."""
+    sizes = [each.tensor.numel() for each in run]
+    whole = room.take(sum(sizes), torch.float32)
+    for each, part in zip(run, torch.split(whole, sizes), strict=True):
+        each.fill(part, 0, seed, scratch)
+    writer.write_run([each.name for each in run], as_bytes(whole))
+    measured = moments_of_runs(array_of(whole)[0], sizes)
+    for position, (each, part) in enumerate(zip(run, torch.split(whole, sizes), strict=True)):
+        if each.steps and measured is None:
+            look(each, part, each.moments)
+        elif each.steps and measured is not None:
+            each.measured = measured[position]
+    return whole.nbytes
 
 
 def _write_blocks(
@@ -107,7 +119,7 @@ def _write_blocks(
     moments = Moments()
     for part in each.parts(numbers, seed, scratch, room):
         writer.write(each.name, position, as_bytes(part))
-        _look(each, part, moments)
+        look(each, part, moments)
         position += part.nbytes
         yield part.nbytes
     with lock:
@@ -118,17 +130,6 @@ def _write_whole(each: StoredTensor, writer: WeightsWriter, seed: int) -> int:
     """Fill a tensor that some initializer must see as a whole, and write it."""
     whole = each.whole(seed)
     writer.write(each.name, 0, as_bytes(whole))
-    for part in torch.split(whole.view(-1), PART):
-        _look(each, part, each.moments)
+    for part in torch.split(whole.view(-1), tensor_stream.PART):
+        look(each, part, each.moments)
     return whole.nbytes
-
-
-def _look(each: StoredTensor, flat: Tensor, moments: Moments) -> None:
-    """Take the elements of a tensor that rules fill into `moments`."""
-    if not (each.steps and flat.is_floating_point()):
-        return
-    array, dtype = array_of(flat)
-    if flat.dtype == torch.float32:
-        moments.glance(array)
-    else:
-        moments.take(array, dtype)

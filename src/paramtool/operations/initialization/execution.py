@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
-from paramtool.operations.initialization.shared_memory import is_shared
-from paramtool.operations.initialization.steps import Step, failures, fill_whole, offer, run_law
-from paramtool.operations.initialization.targets import Target
+from paramtool.operations.initialization.steps import failures, fill_whole, run_law
+from paramtool.operations.initialization.targets import LiveTarget
+from paramtool.operations.rules.shared_memory import is_shared
+from paramtool.operations.rules.step import Step, offer
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
 from paramtool.tensors.scratch import Scratch
 
 
 def act(
-    rules: Sequence[Rule], targets: Sequence[Target], seed: int, rng: str, rng_state: Tensor | None
+    rules: Sequence[Rule], targets: Sequence[LiveTarget], seed: int, rng: str, rng_state: Tensor | None
 ) -> None:
     """Fill `targets`: one after the other, but rule by rule where they share memory.
 
@@ -46,7 +47,7 @@ def act(
             target.effective.assign(target.tensor.clone())
 
 
-def _fill_in_turn(target: Target, position: int, seed: int) -> None:
+def _fill_in_turn(target: LiveTarget, position: int, seed: int) -> None:
     """Run the step of one rule on a target that others change between its steps."""
     for number, step in enumerate(target.steps):
         if step.position == position:
@@ -55,7 +56,7 @@ def _fill_in_turn(target: Target, position: int, seed: int) -> None:
 
 
 @contextmanager
-def _assigned(target: Target) -> Iterator[None]:
+def _assigned(target: LiveTarget) -> Iterator[None]:
     """Take what is computed as it is now, and assign it afterwards."""
     if target.effective is None:
         yield
@@ -65,7 +66,7 @@ def _assigned(target: Target) -> Iterator[None]:
     target.effective.assign(target.tensor.clone())
 
 
-def fill_target(target: Target, result: Tensor, seed: int) -> None:
+def fill_target(target: LiveTarget, result: Tensor, seed: int) -> None:
     """Run the steps of a target on `result`, from the streams of its name."""
     with _contiguous(result) as tensor:
         for number, step in enumerate(target.steps):
@@ -98,7 +99,7 @@ def _fill_blocks(step: Step, tensor: Tensor, name: str, seed: int) -> None:
 
 def _act_as_torch(
     rules: Sequence[Rule],
-    targets: Sequence[Target],
+    targets: Sequence[LiveTarget],
     shared: Collection[str],
     seed: int,
     rng_state: Tensor | None,
@@ -116,7 +117,7 @@ def _act_as_torch(
                         _as_torch(steps.popleft(), target)
 
 
-def _as_torch(step: Step, target: Target) -> None:
+def _as_torch(step: Step, target: LiveTarget) -> None:
     function = getattr(nn.init, f"{step.rule.initializer}_", None)
     if function is None and step.law is not None:
         with _contiguous(target.tensor.detach()) as whole:

@@ -14,25 +14,23 @@ from torch.nn.parameter import is_lazy
 from paramtool.errors import ParamtoolError
 from paramtool.operations.initialization.execution import act, fill_target
 from paramtool.operations.initialization.rule_plan import plan
-from paramtool.operations.initialization.steps import Step
-from paramtool.operations.initialization.targets import Target
+from paramtool.operations.initialization.targets import LiveTarget
+from paramtool.operations.rules.rows import MOMENTS, plan_row, totals_of
+from paramtool.operations.rules.step import Step
 from paramtool.records.initialization import (
     PLAN_COLUMNS,
     RESULT_COLUMNS,
     Initialization,
     InitializationRow,
-    InitializationTotals,
 )
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import digest
-from paramtool.tensors.named_tensors import dtype_name, module_types
+from paramtool.tensors.named_tensors import module_types
 from paramtool.tensors.printed import printed
 from paramtool.tensors.statistics import statistics
-
-_MOMENTS = ("mean", "std", "min", "max")
 
 
 def initialize(
@@ -89,11 +87,11 @@ def initialize(
     columns = PLAN_COLUMNS if dry_run else RESULT_COLUMNS
     columns += ("sha256",) if digests and not dry_run else ()
     columns += ("values",) if values and not dry_run else ()
-    totals = totals_of(touched, len(targets), rules, seed, rng)
+    totals = totals_of(touched, len(targets), rules, seed, rng, str(torch.__version__))
     return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
 
 
-def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:
+def _rehearse(target: LiveTarget, seed: int, rng: str, dry_run: bool) -> None:
     """Refuse what has no values, what torch lacks for a dtype, and what a parametrization cannot represent.
 
     Raises:
@@ -119,7 +117,7 @@ def _rehearse(target: Target, seed: int, rng: str, dry_run: bool) -> None:
         raise ParamtoolError(f"{rule} cannot fill '{target.name}': {error}", rule.place) from error
 
 
-def _try_torch(step: Step, target: Target) -> None:
+def _try_torch(step: Step, target: LiveTarget) -> None:
     """Let torch's own function refuse the dtype: of ours, it draws in float32 and casts."""
     function = getattr(nn.init, f"{step.rule.initializer}_", None)
     if function is None or target.effective is not None:
@@ -129,51 +127,13 @@ def _try_torch(step: Step, target: Target) -> None:
         function(small, **step.arguments)
 
 
-def totals_of(
-    touched: Sequence[Target],
-    tensors: int,
-    rules: Sequence[Rule],
-    seed: int,
-    rng: str,
-) -> InitializationTotals:
-    """Return the totals of what rules do."""
-    return InitializationTotals(
-        tensors=len(touched),
-        parameters=sum(target.tensor.numel() for target in touched),
-        untouched=tensors - len(touched),
-        seed=seed,
-        rng=rng,
-        torch=torch.__version__,
-        rules=tuple(f"{rule.selector} {rule}" for rule in rules),
-    )
-
-
-def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> InitializationRow:
-    """Return the row of a target: what the rules do to it, and the statistics of the result."""
-    only = target.steps[0] if len(target.steps) == 1 else None
-    law = only.law if only and only.replaces and not target.is_overwritten else None
-    tensor = target.tensor
-    moments: dict[str, Any] = {key: (after or {}).get(key) for key in _MOMENTS}
-    return InitializationRow(
-        name=target.name,
-        names=target.names,
-        shape=tuple(tensor.shape),
-        dtype=dtype_name(tensor),
-        numel=tensor.numel(),
-        rule=", ".join(str(step.rule) for step in target.steps),
-        skipped=", ".join(str(step.rule) for step in target.skipped) or None,
-        note=target.note,
-        expected_mean=law.mean if law else None,
-        expected_std=law.std if law else None,
-        **moments,
-    )
-
-
-def _row(target: Target, before: Mapping[str, Any] | None, values: bool, digests: bool) -> InitializationRow:
+def _row(
+    target: LiveTarget, before: Mapping[str, Any] | None, values: bool, digests: bool
+) -> InitializationRow:
     if before is None:
         return plan_row(target)
     tensor = target.effective.current() if target.effective else target.tensor.detach()
-    moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in _MOMENTS}
+    moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in MOMENTS}
     return replace(
         plan_row(target, statistics(tensor)),
         **moments,

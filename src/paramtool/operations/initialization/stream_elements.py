@@ -16,8 +16,7 @@ from torch.nn.parameter import is_lazy
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.elements.elements import BLOCK, outline_indexes
 from paramtool.elements.strided import packed, row_major
-from paramtool.operations.initialization.rule_plan import plan
-from paramtool.operations.initialization.shared_memory import has_overlap
+from paramtool.operations.initialization.rule_plan import has_overlap, plan
 from paramtool.operations.initialization.tensor_stream import TensorStream
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
@@ -93,14 +92,12 @@ class StreamElements:
 
     Attributes:
         warnings: what there is to say after they were read.
-        advance: is called with the bytes of each block that was made.
     """
 
     def __init__(
         self, tensors: Mapping[str, TensorStream], seed: int, warnings: Callable[[], list[str]] = list
     ) -> None:
         self.warnings = warnings
-        self.advance: Callable[[int], object] = lambda _: None
         self._tensors = tensors
         self._seed = seed
         self._free: list[tuple[Scratch, Scratch]] = []
@@ -111,9 +108,7 @@ class StreamElements:
     def part(self, start: str) -> StreamElements:
         """Return those whose names begin with `start`, by the rest of their names."""
         names = [name for name in self._tensors if name.startswith(start)]
-        part = StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
-        part.advance = self.advance
-        return part
+        return StreamElements({name[len(start) :]: self._tensors[name] for name in names}, self._seed)
 
     def release(self) -> None:
         """Let go of the memory that is kept between reads."""
@@ -181,7 +176,6 @@ class StreamElements:
             else:
                 parts = each.parts(numbers, self._seed, scratch, room)
             for part in parts:
-                self.advance(part.nbytes)
                 yield first, array_of(part)[0]
                 first += part.numel()
 

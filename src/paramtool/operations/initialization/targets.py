@@ -1,105 +1,118 @@
-"""What rules act on: every tensor that the forward uses, once, under all of its names."""
+"""The targets of a live module."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paramtool.errors import UserCodeFailed, first_line
 from paramtool.foreign_code import foreign_code
-from paramtool.name_parts import last_part
 from paramtool.operations.initialization.parametrizations import Effective, effective_of, old_style
-from paramtool.operations.initialization.steps import Step
-from paramtool.quantities import and_more
-from paramtool.records.initialization import NORM
-from paramtool.tensors.named_tensors import NamedTensor, named_tensors
-
-_NORMS = ("LayerNorm", "GroupNorm", "RMSNorm", "_NormBase")
-_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+from paramtool.operations.rules.target import Owner, Target
+from paramtool.records.constructor import built_at_once
+from paramtool.tensors.named_tensors import NamedTensor, dtype_name, named_tensors
+from paramtool.tensors.scratch import drawn_in
 
 
-@dataclass(frozen=True)
-class Target:
-    """A tensor, its names, the steps that run on it in order, and those that do not.
+@built_at_once
+@dataclass(frozen=True, kw_only=True)
+class LiveTarget(Target):
+    """A tensor of a module.
 
     Attributes:
-        names: all of them, one for each owner; the first is that of the random stream and the table.  The
-            stored tensors that a parametrized one is computed from follow.
         tensor: the parameter; of a parametrized one a copy of what the forward uses.
-        owners: the module of each name.
         effective: how values are assigned where `tensor` is a copy.
-        refused: why no rule may fill it.
-        changes: what lies over the same memory, or parts of it, and changes with it.
-        changed_by: the targets whose fills change this one.
-        is_overwritten: whether one of those comes last.
-        is_covered: whether one of those replaces every element.
     """
 
-    names: tuple[str, ...]
     tensor: Tensor
-    owners: tuple[nn.Module, ...]
     effective: Effective | None = None
-    refused: str | None = None
-    steps: tuple[Step, ...] = ()
-    skipped: tuple[Step, ...] = ()
-    changes: tuple[str, ...] = ()
-    changed_by: tuple[str, ...] = ()
-    is_overwritten: bool = False
-    is_covered: bool = False
 
     @property
-    def is_touched(self) -> bool:
-        """Whether any rule changes it, its own or that of another tensor over its memory."""
-        return bool(self.steps or self.changed_by)
+    def is_computed(self) -> bool:  # type: ignore[override]
+        """Whether it is the copy of a parametrized one."""
+        return self.effective is not None
 
     @property
-    def name(self) -> str:
-        return self.names[0]
+    def shape(self) -> tuple[int, ...]:
+        """The sizes."""
+        return tuple(self.tensor.shape)
 
     @property
-    def note(self) -> str | None:
-        """Say what the initializers took from the shape, and what to beware of."""
-        notes = [step.law.note for step in self.steps if step.law and step.law.note]
-        if len(self.owners) > 1:
-            notes.append(f"tied: {self.names[1]}{and_more(len(self.owners) - 2)} too")
-        notes.extend(self._sharing)
-        if self.effective is not None and self.steps:
-            unsure = ", if that can represent it" if self.tensor.is_meta else ""  # without values to try
-            notes.append(f"assigned through {self.effective.parametrizations}{unsure}")
-        bases = {base.__name__ for owner in self.owners for base in type(owner).__mro__}
-        if bases & set(_NORMS) and self.tensor.ndim == 1 and self.steps:
-            notes.append(NORM)
-        for row in sorted(self._padding):
-            if any(step.touches(row, self.tensor.shape[-1]) and not step.keeps_zero for step in self.steps):
-                notes.append(f"row {row} is padding_idx, filled as well")
-        return "; ".join(notes) or None
+    def dtype(self) -> str:
+        """Torch's name of the dtype."""
+        return dtype_name(self.tensor)
 
     @property
-    def _sharing(self) -> list[str]:
-        if self.steps and self.changes:
-            return [f"shares memory with {_listed(self.changes)}, which changes too"]
-        if self.changed_by:
-            return [f"shares memory with {_listed(self.changed_by)}, and changes with it"]
-        return []
+    def ndim(self) -> int | None:
+        """The number of dimensions; None for a lazy tensor."""
+        return None if is_lazy(self.tensor) else self.tensor.ndim
 
     @property
-    def _padding(self) -> set[int]:
-        """The rows that get no gradient in embeddings, so their values stay."""
-        pairs = zip(self.names, self.owners, strict=False)
-        embeddings = [owner for name, owner in pairs if isinstance(owner, _EMBEDDINGS) and _is_weight(name)]
-        return {each.padding_idx for each in embeddings if each.padding_idx is not None}
+    def is_complex(self) -> bool:
+        """Whether its elements are complex numbers."""
+        return self.tensor.is_complex()
+
+    @property
+    def largest(self) -> float:
+        """The largest finite value of its dtype."""
+        return float(torch.finfo(self.tensor.dtype).max)
+
+    @property
+    def given(self) -> Tensor:
+        """The tensor itself."""
+        return self.tensor
+
+    @property
+    def given_dtype(self) -> torch.dtype:
+        """The dtype itself."""
+        return self.tensor.dtype
+
+    def check(self) -> None:
+        """Raise a ValueError if no rule may fill it."""
+        super().check()
+        tensor = self.tensor
+        if self.effective is not None:
+            self.effective.check_inverse()
+        if is_lazy(tensor):
+            raise ValueError("it is lazy and has no shape; give the spec an 'input'")
+        if tensor.layout == torch.strided and tensor.numel():
+            places = zip(tensor.shape, tensor.stride(), strict=True)
+            if any(size > 1 and not stride for size, stride in places):
+                raise ValueError("some of its elements share one place in memory, as after expand()")
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            raise ValueError(f"its dtype is {dtype_name(tensor)}, not floating point")
+
+    def try_law(self, law: Any) -> None:
+        """Let torch refuse the numbers of a law, which it draws one element by."""
+        dtype = drawn_in(self.tensor.dtype) if law.random else self.tensor.dtype
+        law.draw(torch.zeros(1, dtype=dtype), torch.Generator())
+
+    @property
+    def assigned(self) -> str | None:
+        """Say how values get into one that is computed."""
+        if self.effective is None:
+            return None
+        unsure = ", if that can represent it" if self.tensor.is_meta else ""  # without values to try
+        return f"assigned through {self.effective.parametrizations}{unsure}"
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{names[0]}{and_more(len(names) - 1)}"
+def owner_of(module: nn.Module) -> Owner:
+    """Return what rules ask about a module that has a parameter."""
+    padding = module.padding_idx if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else None
+    return Owner(_bases(type(module)), padding)  # type: ignore[arg-type]
 
 
-def _is_weight(name: str) -> bool:
-    return last_part(name) == "weight"
+@cache
+def _bases(kind: type) -> tuple[str, ...]:
+    return tuple(base.__name__ for base in kind.__mro__ if issubclass(base, nn.Module))
 
 
-def targets_of(module: nn.Module) -> list[Target]:
+def targets_of(module: nn.Module) -> list[LiveTarget]:
     """Return every tensor of `module` that a rule may fill, in the order of their first names.
 
     A tied parameter is one target.  So is a parametrized tensor: its first name is that of what the
@@ -117,7 +130,7 @@ def targets_of(module: nn.Module) -> list[Target]:
     return [_target(group, module, shared) for group in groups.values()]
 
 
-def _target(group: list[NamedTensor], module: nn.Module, shared: set[int]) -> Target:
+def _target(group: list[NamedTensor], module: nn.Module, shared: set[int]) -> LiveTarget:
     stored = tuple(each.name for each in group)
     tensor = group[0].tensor
     refused = next((reason for reason in map(old_style, group) if reason), None)
@@ -125,12 +138,14 @@ def _target(group: list[NamedTensor], module: nn.Module, shared: set[int]) -> Ta
         refused = "it is tied to a tensor that another one is computed from"
     computed = dict(filter(None, (effective_of(each, module) for each in group)))
     if not computed:
-        return Target(stored, tensor, tuple(each.owner for each in group), None, refused)
+        owners = tuple(owner_of(each.owner) for each in group)
+        return LiveTarget(names=stored, tensor=tensor, owners=owners, refused=refused)
     names = (*computed, *stored)
     effective = next(iter(computed.values()))
-    owners = tuple(each.owner for each in computed.values())
+    owners = tuple(owner_of(each.owner) for each in computed.values())
     try:
         with foreign_code(lambda error: UserCodeFailed(first_line(error))):
-            return Target(names, effective.current(), owners, effective, refused)
+            tensor = effective.current()
     except UserCodeFailed as error:
-        return Target(names, tensor, owners, effective, f"it cannot be computed: {error.message}")
+        refused = f"it cannot be computed: {error.message}"
+    return LiveTarget(names=names, tensor=tensor, owners=owners, effective=effective, refused=refused)

@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from paramtool.operations.initialization.steps import Step, fill_whole, runner
+from paramtool.operations.initialization.steps import fill_whole, runner
+from paramtool.operations.rules.step import Step
 from paramtool.tensors import streams
 from paramtool.tensors.fills import SMALLEST_PART, Filler, Fills, come_in_parts, filler
 from paramtool.tensors.scratch import Scratch
@@ -113,6 +114,10 @@ class TensorStream:
                     self._runner(step, number, seed, scratch)(block, number * streams.BLOCK)
         return whole
 
+    def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
+        """Give the whole block of that number its values."""
+        self._filled(self._fillers(number, seed, scratch), number * streams.BLOCK, block)
+
     def _read(self, numbers: range) -> Iterator[Tensor]:
         """Yield what the file holds in the blocks of random streams."""
         assert self.loaded is not None
@@ -142,7 +147,7 @@ class TensorStream:
         """Whether its values may be drawn part after part; see `fills.come_in_parts`."""
         is_made_so = self.is_replaced or self.fills is None or come_in_parts(self.fills, self.tensor.numel())
         laws = [step.law for step in self.steps]
-        return is_made_so and all(law and (law.in_parts or not law.random) for law in laws)
+        return is_made_so and all(law is not None and (law.in_parts or not law.random) for law in laws)
 
     def _fillers(self, number: int, seed: int, scratch: Scratch) -> list[Filler]:
         """Return what fills block `number`, in order, each with its own generator."""

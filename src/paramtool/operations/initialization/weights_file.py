@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.writing.weights import WeightsWriter
-from paramtool.operations.initialization.block_writer import StoredTensor, write_all
-from paramtool.operations.initialization.rule_application import plan_row, totals_of
-from paramtool.operations.initialization.rule_plan import plan
-from paramtool.operations.initialization.shared_memory import has_overlap
-from paramtool.operations.initialization.targets import Target
+from paramtool.files.writing.weights import Entry, WeightsWriter
+from paramtool.operations.initialization.block_writer import write_all
+from paramtool.operations.initialization.rule_plan import has_overlap, plan
+from paramtool.operations.initialization.stored_tensor import StoredTensor
+from paramtool.operations.initialization.targets import LiveTarget
+from paramtool.operations.rules.outline import Outline
+from paramtool.operations.rules.rows import plan_row, totals_of
+from paramtool.operations.rules.target import Target
+from paramtool.records.constructor import changed
 from paramtool.records.initialization import (
     SAVED_COLUMNS,
     Initialization,
@@ -76,29 +81,98 @@ def save(
     touched = [each for each in targets if each.is_touched]
     if any(each.effective for each in touched if each.steps):
         raise ValueError("a parametrized tensor is initialized before it is saved")
-    totals = done.totals if done else totals_of(touched, len(targets), rules, seed, "streams")
+    version = str(torch.__version__)
+    totals = done.totals if done else totals_of(touched, len(targets), rules, seed, "streams", version)
     saved, tied = _saved(module, targets, fills, loaded)
-    writer = WeightsWriter(
-        target,
-        [each.entry for each in saved],
-        metadata={**tied, **_metadata(totals)},
-        max_shard_size=max_shard_size,
-        force=force,
+    planned = done or Report(
+        "init", model or type(module).__name__, (), totals, SAVED_COLUMNS, module_types(module)
     )
+    entries = [each.entry for each in saved]
+    return _store(
+        saved, entries, tied, planned, target, () if done else touched, seed=seed, jobs=jobs,
+        digests=digests, max_shard_size=max_shard_size, force=force, progress=progress,
+    )  # fmt: skip
+
+
+def save_outline(
+    outline: Outline,
+    targets: Sequence[Target],
+    path: Path,
+    rules: Sequence[Rule],
+    *,
+    fills: Mapping[str, Fills],
+    seed: int = 0,
+    **options: Any,
+) -> Initialization:
+    """Write the tensors of a spec that nothing needs to build; otherwise as `save`.
+
+    Args:
+        outline: what the spec says of its tensors, of which none overlap.
+        targets: with their steps.
+        path: a file, or with `max_shard_size` a folder.
+        rules: those that made the steps.
+        fills: what the constructors filled tensors with, by their first names, where no rule replaces it.
+        seed: of every stream.
+        options: as of `save`.
+
+    Raises:
+        ParamtoolError: if the files cannot be written.
+    """
+    touched = [each for each in targets if each.is_touched]
+    totals = totals_of(touched, len(targets), rules, seed, "streams", str(torch.__version__))
+    listed = outline.listed
+    planned: Initialization = Report("init", listed.model, (), totals, SAVED_COLUMNS, listed.modules)
+    steps = {target.name: target.steps for target in targets}
+    like = _meta_tensors()
+    saved = [
+        StoredTensor(
+            row.name, like(row.shape or (), str(row.dtype)), fills.get(row.name), steps.get(row.name, ())
+        )
+        for row in outline.stored
+    ]
+    return _store(saved, outline.entries, outline.tied, planned, path, touched, seed=seed, **options)
+
+
+def _meta_tensors() -> Callable[[tuple[int, ...], str], Tensor]:
+    """Return what makes tensors without values, one of each shape and dtype."""
+
+    @cache
+    def like(shape: tuple[int, ...], dtype: str) -> Tensor:
+        return torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
+
+    return like
+
+
+def _store(
+    saved: Sequence[StoredTensor],
+    entries: Sequence[Entry],
+    tied: Mapping[str, str],
+    planned: Initialization,
+    target: Path,
+    touched: Sequence[Target],
+    *,
+    seed: int,
+    jobs: int,
+    digests: bool,
+    progress: Callable[[int], object],
+    **options: Any,
+) -> Initialization:
+    """Write what is `saved`, and report it; the rows are those of `planned` if nothing is `touched`."""
+    metadata = {**tied, **_metadata(planned.totals)}
+    writer = WeightsWriter(target, entries, metadata=metadata, **options)
     if digests:
         writer.read_elements(jobs)
     with writer, one_thread():
         write_all(saved, writer, seed, jobs, progress)
-    if done:
-        rows = done.rows
-    else:
+    rows = planned.rows
+    if touched:
         by_name = {each.name: each for each in saved}
-        rows = tuple(plan_row(each, by_name[each.name].moments.result()) for each in touched)
+        rows = tuple(plan_row(each, by_name[each.name].result()) for each in touched)
     if digests:  # an effective tensor is not in the file, and has its own
-        rows = tuple(replace(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
+        rows = tuple(changed(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
     columns = SAVED_COLUMNS + (("sha256",) if digests else ())
-    totals = replace(totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
-    return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
+    totals = replace(planned.totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
+    return replace(planned, rows=rows, totals=totals, columns=columns)
 
 
 def check_target(
@@ -124,7 +198,7 @@ def _metadata(totals: InitializationTotals) -> dict[str, str]:
 
 def _saved(
     module: nn.Module,
-    targets: Sequence[Target],
+    targets: Sequence[LiveTarget],
     fills: Mapping[str, Fills] | None,
     loaded: Callable[..., Iterator[Tensor]] | None = None,
 ) -> tuple[list[StoredTensor], dict[str, str]]:

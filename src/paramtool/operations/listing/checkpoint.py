@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from itertools import islice
+from operator import attrgetter
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
@@ -28,12 +29,9 @@ def stored(checkpoint: Checkpoint) -> Listing:
 
     What a checkpoint does not say is None: the class of the module, and ``requires_grad``.
     """
-    own = {each.name for each in checkpoint.tensors}
-    alike: dict[tuple[object, ...], ParameterRow] = {}  # a model has few shapes, and copies are quick
-    rows = count_once(
-        _row(name, each, None if name in own else each.name, alike)
-        for name, each in checkpoint.by_name.items()
-    )
+    rows = _rows(checkpoint)
+    if checkpoint.tied:
+        rows = count_once(rows)
     return Report(
         "inspect", checkpoint.name, tuple(rows), totals_of_counted(rows), COLUMNS,
         modules=checkpoint.modules, origin=origin_of(checkpoint),
@@ -66,14 +64,20 @@ def no_module(module: str, names: Iterable[str]) -> ParamtoolError:
     return ParamtoolError(f"no module '{module}'", hint=hint_of_module(module, list(paths), known))
 
 
-def _row(
-    name: str, each: Stored, tied_to: str | None, alike: dict[tuple[object, ...], ParameterRow]
-) -> ParameterRow:
-    key = (each.type, each.shape, each.dtype, each.nbytes, each.requires_grad, each.kind, each.persistent)
-    known = alike.get(key)
-    if known is None:
-        known = alike[key] = _first_row(each)
-    return changed(known, name=name, tied_to=tied_to)
+_FACTS = attrgetter("type", "shape", "dtype", "nbytes", "requires_grad", "kind", "persistent")
+
+
+def _rows(checkpoint: Checkpoint) -> list[ParameterRow]:
+    alike: dict[tuple[object, ...], ParameterRow] = {}  # a model has few shapes, and copies are quick
+    rows = []
+    for name, each in checkpoint.by_name.items():
+        key = _FACTS(each)
+        known = alike.get(key)
+        if known is None:
+            known = alike[key] = _first_row(each)
+        own = each.name
+        rows.append(changed(known, name=name, tied_to=None if name == own else own))
+    return rows
 
 
 def _first_row(each: Stored) -> ParameterRow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paramtool.errors import shorten
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.quantities import byte_size, counted
@@ -17,21 +19,32 @@ _PLAIN = frozenset(
 
 
 def told(checkpoint: Checkpoint) -> str | None:
-    """Return the sentence: what holds tensors first, the largest first of these; None where there is nothing.
+    """Return the sentence; None where there is nothing."""
+    words = named(checkpoint.contents)
+    return f"{told_of(checkpoint.name)}{words}" if words else None
+
+
+def told_of(name: str) -> str:
+    """Return the beginning of the sentence."""
+    return f"also in {name}: "
+
+
+def named(contents: Sequence[ContentRow]) -> str | None:
+    """Return the parts: what holds tensors first, the largest first of these; None where there is nothing.
 
     What plain attributes of modules hold is counted and not named.
     """
     parts = sorted(
-        (each for each in checkpoint.contents if not _is_attribute(each)),
+        (each for each in contents if not _is_attribute(each)),
         key=lambda each: (not _is_large(each), -each.nbytes if _is_large(each) else 0, each.name.count(".")),
     )
     words = [_words(each) for each in parts[:MOST_NAMED]]
     if len(parts) > MOST_NAMED:
         words.append(f"{len(parts) - MOST_NAMED:,} more")
-    attributes = sum(map(_is_attribute, checkpoint.contents))
+    attributes = sum(map(_is_attribute, contents))
     if attributes:
         words.append(counted(attributes, "attribute") + " of modules")
-    return f"also in {checkpoint.name}: {', '.join(words)}" if words else None
+    return ", ".join(words) or None
 
 
 def _is_attribute(part: ContentRow) -> bool:

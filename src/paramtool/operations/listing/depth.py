@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from paramtool.records.moments import pooled_mean, pooled_std
 from paramtool.records.parameter import ParameterRow
 
 T = TypeVar("T")
@@ -15,7 +17,9 @@ def fold_depth(rows: Iterable[ParameterRow], depth: int, modules: Mapping[str, s
     """Return a row for each name of at most `depth` parts, and one for each module that goes deeper.
 
     A module with a single tensor keeps that tensor's shape, under its own class.  A row of several adds
-    up the tensors that the totals count there, so the rows add up to the totals.
+    up the tensors that the totals count there, so the rows add up to the totals.  Its statistics are those
+    of all their elements together: mean and std as in `paramtool.records.moments`, the norm is the root
+    of the sum of the squared norms; there is no histogram, since the bins of two tensors differ.
 
     Args:
         rows: rows in any order; folded rows stand where their first name stood.
@@ -49,7 +53,27 @@ def _fold(name: str, group: list[ParameterRow], module_type: str | None) -> Para
         kind=group[0].kind,
         persistent=_common(row.persistent for row in group),
         count=len(group),
+        **_statistics(counted),
     )
+
+
+def _statistics(rows: Sequence[ParameterRow]) -> dict[str, Any]:
+    """Return the statistics of all elements together; nothing if those of a tensor are not known."""
+    if not rows or any(row.nan is None or row.inf is None or row.numel is None for row in rows):
+        return {}
+    counts = [(row.numel or 0) - (row.nan or 0) - (row.inf or 0) for row in rows]
+    means = [row.mean for row in rows]
+    mean = pooled_mean(counts, means)
+    lows, highs = [row.min for row in rows], [row.max for row in rows]
+    norms = [row.norm for row in rows if row.norm is not None]
+    return {
+        "mean": mean,
+        "std": pooled_std(counts, means, [row.std for row in rows]),
+        "min": None if mean is None else min(low for low in lows if low is not None),
+        "max": None if mean is None else max(high for high in highs if high is not None),
+        "norm": math.hypot(*norms) if norms else None,
+        **{key: sum(getattr(row, key) or 0 for row in rows) for key in ("zeros", "nan", "inf")},
+    }
 
 
 def _common(values: Iterable[T]) -> T | None:

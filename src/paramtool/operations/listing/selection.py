@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from paramtool.errors import NothingMatched, ParamtoolError
+from paramtool.audience import worded
+from paramtool.errors import BadArgument, NothingMatched, ParamtoolError
 from paramtool.name_parts import is_below, modules_of
 from paramtool.patterns import also_matched, matching
 from paramtool.quantities import and_more
@@ -36,6 +38,19 @@ class Selection:
     types: Sequence[str] = ()
     names: Sequence[str] = ()
     modules: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a sequence of the right things.
+
+        Raises:
+            BadArgument: with the name of the attribute.
+        """
+        kinds: dict[str, Any] = {"patterns": re.Pattern, "exclude": re.Pattern}
+        for name in ("patterns", "exclude", "types", "names", "modules"):
+            given, kind = getattr(self, name), kinds.get(name, str)
+            if not isinstance(given, (list, tuple)) or not all(isinstance(each, kind) for each in given):
+                what = "compiled patterns" if name in kinds else "strings"
+                raise BadArgument(f"{name} of a Selection must be a list of {what}")
 
     def __bool__(self) -> bool:
         return bool(self.patterns or self.exclude or self.types or self.names or self.modules)
@@ -71,7 +86,8 @@ def is_inside(name: str, modules: Iterable[str]) -> bool:
 def more_matched(pattern: str, name: str, others: Sequence[str]) -> str:
     """Return what there is to say of a `pattern` that is the `name` of one tensor and matches `others`."""
     more = f"{others[0]}{and_more(len(others) - 1)}"
-    return f"--pattern {pattern} also matches {more}; --name {name} selects that one alone"
+    said, exact = worded("--pattern", "the pattern"), worded("--name", "the name")
+    return f"{said} {pattern} also matches {more}; {exact} {name} selects that one alone"
 
 
 def select(rows: Iterable[ParameterRow], selection: Selection) -> list[ParameterRow]:
@@ -89,7 +105,11 @@ def select(rows: Iterable[ParameterRow], selection: Selection) -> list[Parameter
     if selection.types:
         kept = [row for row in kept if any(kind in row.bases for kind in selection.types)]
     if selection and not kept:
-        raise NothingMatched("no parameter matches the selection", hint=_hint(rows, selection))
+        known = [row.name for row in rows]
+        raise NothingMatched(
+            absent_module(selection.modules, known) or "no parameter matches the selection",
+            hint=_hint(rows, selection),
+        )
     return count_once(kept)
 
 
@@ -103,6 +123,12 @@ def unknown_module(modules: Iterable[str], known: Sequence[str]) -> str | None:
     """Return the nearest path of the first of `modules` that nothing is in."""
     first = next((path for path in modules if not any(is_inside(name, [path]) for name in known)), None)
     return None if first is None else hint_of_module(first, modules_of(known), known)
+
+
+def absent_module(modules: Iterable[str], known: Sequence[str]) -> str | None:
+    """Return the message for the first of `modules` that nothing is in; None if each has something."""
+    first = next((path for path in modules if not any(is_inside(name, [path]) for name in known)), None)
+    return None if first is None else f"no module '{first}'"
 
 
 def _hint(rows: list[ParameterRow], selection: Selection) -> str:

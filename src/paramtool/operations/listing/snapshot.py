@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from paramtool.audience import worded
 from paramtool.errors import CannotAnswer
 from paramtool.name_parts import below, is_below
 from paramtool.operations.listing.checkpoint import no_module
@@ -40,7 +41,8 @@ def remembered(
     wanted = {"statistics": (stats, "mean", "--stats"), "values": (values, "values", "--values")}
     for what, (is_wanted, column, option) in wanted.items():
         if is_wanted and report.rows and column not in report.columns:
-            raise CannotAnswer(f"the snapshot {name} has no {what}", hint=f"write it with {option} --json")
+            hint = worded(f"write it with {option} --json", f"make it with inspect(…, {option[2:]}=True)")
+            raise CannotAnswer(f"the snapshot {name} has no {what}", hint=hint)
     left_out = [*(() if stats else STATISTICS_COLUMNS), *(() if values else ("values",))]
     rows = count_once(replace(row, **dict.fromkeys(left_out)) for row in report.rows)  # type: ignore[arg-type]
     columns = listing_columns(stats, values)

@@ -5,30 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
+from typing import TypeVar
 
-from torch import nn
-
-from paramtool.operations.initialization.targets import Target
+from paramtool.operations.rules.target import Target
 from paramtool.operations.sharing.overlap import overlaps
 from paramtool.records.extent import Extent, covered
-from paramtool.tensors.extents import extent_of
-from paramtool.tensors.named_tensors import by_tensor, named_tensors, stored_tensors
+
+Some = TypeVar("Some", bound=Target)
 
 
-def has_overlap(module: nn.Module, *, stored: bool = True) -> bool:
-    """Return whether different tensors, those that are stored or all, lie over common memory."""
-    groups = stored_tensors(module) if stored else by_tensor(named_tensors(module))
-    extents = {names[0].name: extent_of(names[0].tensor) for names in groups}
-    return bool(overlaps({name: each for name, each in extents.items() if each is not None}).groups)
-
-
-def with_neighbours(module: nn.Module, targets: Sequence[Target]) -> list[Target]:
+def with_neighbours(parts: Mapping[str, Extent], targets: Sequence[Some]) -> list[Some]:
     """Return the targets, each with what its fills change and what fills of others do to it.
 
     What is assigned through a parametrization gets memory of its own, so that it changes no other tensor,
     and none changes it from then on.
+
+    Args:
+        parts: the memory of every tensor, by its first name.
+        targets: what rules fill.
     """
-    extents, near = _neighbours(module, targets)
+    extents, near = _neighbours(parts, targets)
     if not near:
         return list(targets)
     by_name = {target.name: target for target in targets}
@@ -36,12 +32,12 @@ def with_neighbours(module: nn.Module, targets: Sequence[Target]) -> list[Target
     found = []
     for target in targets:
         others = [by_name[name] for name in near.get(target.name, ()) if name in by_name]
-        changing = [other for other in others if other.effective is None and _comes_first(other, target)]
+        changing = [other for other in others if not other.is_computed and _comes_first(other, target)]
         last = max(((step.position, order[target.name]) for step in target.steps), default=(-1, -1))
         found.append(
             replace(
                 target,
-                changes=() if target.effective else near.get(target.name, ()),
+                changes=() if target.is_computed else near.get(target.name, ()),
                 changed_by=tuple(other.name for other in changing),
                 is_overwritten=any(
                     (step.position, order[other.name]) > last for other in changing for step in other.steps
@@ -65,27 +61,26 @@ def _comes_first(other: Target, target: Target) -> bool:
     """Return whether `other` is filled while the memory is still that of `target` too."""
     if not other.steps:
         return False
-    return target.effective is None or not target.steps or other.steps[0].position < target.steps[0].position
+    return not target.is_computed or not target.steps or other.steps[0].position < target.steps[0].position
 
 
 def _neighbours(
-    module: nn.Module, targets: Sequence[Target]
+    parts: Mapping[str, Extent], targets: Sequence[Target]
 ) -> tuple[dict[str, list[Extent]], dict[str, tuple[str, ...]]]:
     """Return the memory of targets and other tensors, and what overlaps with each target that rules fill.
 
     A target that is computed has the memory of what it is computed from.
     """
+    groups = overlaps(parts).groups
+    if not groups:
+        return {}, {}
     owners = {name: target.name for target in targets for name in target.names}
-    parts: dict[str, Extent] = {}
     extents: dict[str, list[Extent]] = {}
-    for named, *_ in by_tensor(named_tensors(module)):
-        extent = extent_of(named.tensor)
-        if extent is not None:
-            parts[named.name] = extent
-            extents.setdefault(owners.get(named.name, named.name), []).append(extent)
+    for name, extent in parts.items():
+        extents.setdefault(owners.get(name, name), []).append(extent)
     filled = {target.name for target in targets if target.steps}
     found: dict[str, dict[str, None]] = {}
-    for group in overlaps(parts).groups:
+    for group in groups:
         names = dict.fromkeys(owners.get(name, name) for name in group)
         for name, other in permutations(names, 2):
             if (name in filled or other in filled) and _overlap(extents[name], extents[other]):

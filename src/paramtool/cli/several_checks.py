@@ -1,0 +1,104 @@
+"""``paramtool check A B C``: what is wrong with one MODEL does not hide what is found in the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from paramtool.cli import console
+from paramtool.errors import Bug, ParamtoolError
+from paramtool.foreign_code import foreign_frames, is_out_of_memory
+from paramtool.language.text import STDIN
+from paramtool.models.default import choose
+from paramtool.models.given import parse_overrides
+from paramtool.models.open import spec_catalog
+from paramtool.operations.expectations.failure import Unanswered, failure_rows
+from paramtool.operations.expectations.findings import sums
+from paramtool.records.expectation import MACHINE_COLUMNS, ExpectationRow, Expectations
+from paramtool.records.report import Report
+
+
+class NothingExpected(ParamtoolError):
+    """Say that nothing is expected of a model."""
+
+
+def names_of(models: Sequence[str | None]) -> list[str]:
+    """Return what each MODEL is called if it cannot be opened; None is the default one.
+
+    Raises:
+        ParamtoolError: if there is no default, or stdin appears twice.
+    """
+    if models.count(STDIN) > 1:
+        raise ParamtoolError("stdin can be read only once, but - appears twice")
+    return ["<stdin>" if each == STDIN else choose(each).name for each in models]
+
+
+def check_options(overrides: Sequence[str] | None, inputs: Sequence[str] | None) -> None:
+    """Refuse what is wrong with ``--set`` and ``--input`` whatever the models are, before one is opened.
+
+    Raises:
+        ParamtoolError: for the first that is.
+    """
+    parse_overrides(overrides or ())
+    if inputs:
+        from paramtool.language.option_inputs import read_inputs
+
+        read_inputs(inputs, spec_catalog().dtypes)
+
+
+def check_each(names: Sequence[str], check_one: Callable[[int], Expectations]) -> Expectations:
+    """Return one report of all models; those that could not be checked have their errors in it.
+
+    The errors are printed as well; a hint that several of them have, once.
+
+    Args:
+        names: of the models.
+        check_one: checks the model of a number.
+
+    Raises:
+        Bug: if a check finds this tool wrong.
+    """
+    found = [_outcome(check_one, number) for number in range(len(names))]
+    errors = [each for each in found if isinstance(each, ParamtoolError)]
+    for each in _hinted_once(errors):
+        console.complain(each)
+    rows: list[ExpectationRow] = []
+    for name, outcome in zip(names, found, strict=True):
+        if isinstance(outcome, (Report, Unanswered)):
+            rows += outcome.rows
+        if isinstance(outcome, ParamtoolError):
+            rows += failure_rows(name, outcome)
+    return _together(names, rows)
+
+
+def without_errors(report: Expectations) -> Expectations:
+    """Return `report` without the errors, which stderr has with their places in the text."""
+    return replace(report, rows=tuple(row for row in report.rows if row.error is None))
+
+
+def _outcome(check_one: Callable[[int], Expectations], number: int) -> Expectations | ParamtoolError:
+    try:
+        with foreign_frames():
+            return check_one(number)
+    except Bug:
+        raise
+    except ParamtoolError as error:
+        return error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return ParamtoolError("out of memory")
+
+
+def _hinted_once(errors: Sequence[ParamtoolError]) -> Iterable[ParamtoolError]:
+    """Leave the hint that is the same for all models to the last of them."""
+    repeated = [each for each in errors if isinstance(each, NothingExpected)][:-1]
+    return [ParamtoolError(each.message) if each in repeated else each for each in errors]
+
+
+def _together(names: Sequence[str], rows: Sequence[ExpectationRow]) -> Expectations:
+    totals = sums(rows)
+    if len(names) == 1:
+        model = rows[0].model if rows else names[0]
+        return Report("check", model, tuple(rows), totals, MACHINE_COLUMNS)
+    return Report("check", None, tuple(rows), totals, MACHINE_COLUMNS)

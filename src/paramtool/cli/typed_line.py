@@ -1,0 +1,74 @@
+"""The line that was typed, and the one to type instead: hints are lines that work."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from paramtool.errors import ParamtoolError, Problems
+
+PROGRAM = "paramtool"
+
+_typed: ContextVar[tuple[str, ...]] = ContextVar("_typed", default=())
+
+
+@contextmanager
+def typed(arguments: Sequence[str]) -> Iterator[None]:
+    """Keep the arguments of a run for its hints."""
+    token = _typed.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
+def typed_words() -> tuple[str, ...]:
+    """Return the arguments of this run."""
+    return _typed.get()
+
+
+def instead(typed: Sequence[str], meant: Sequence[str]) -> str | None:
+    """Return ``type: LINE``, the line with the words `meant` in place of `typed`; of none, at its end.
+
+    None if they are not in the line.
+    """
+    words = mended(_typed.get(), typed, meant)
+    return None if words is None else f"type: {line(words)}"
+
+
+def line(arguments: Sequence[str]) -> str:
+    """Return arguments as they are typed in a shell."""
+    return shlex.join([PROGRAM, *arguments])
+
+
+def show_line(error: ParamtoolError) -> None:
+    """Put the whole line to type in place of the hint of an error that knows what was meant."""
+    for each in error.errors if isinstance(error, Problems) else (error,):
+        hint = None if each.mend is None else instead(*each.mend)
+        if hint is not None:
+            each.set_hint(hint)
+
+
+def mended(arguments: Sequence[str], typed: Sequence[str], meant: Sequence[str]) -> list[str] | None:
+    r"""Return the arguments with the words `meant` in place of `typed`; None if these are not there.
+
+    The first word may also be the value in ``--option=value`` or ``-ovalue``.
+
+    >>> mended(["inspect", "w.pt", "--pattern=*.bias"], ["*.bias"], [r"\.bias$"])
+    ['inspect', 'w.pt', '--pattern=\\.bias$']
+    """
+    words, count = list(arguments), len(typed)
+    if count == 0:
+        return [*words, *meant]
+    for at in range(len(words) - count + 1):
+        if words[at : at + count] == list(typed):
+            return [*words[:at], *meant, *words[at + count :]]
+    if count == len(meant) == 1:
+        for at, word in enumerate(words):
+            start = word[: len(word) - len(typed[0])]
+            is_value = word.endswith(typed[0]) and start.startswith("-")
+            if is_value and (start.endswith("=") or len(start) == 2):
+                return [*words[:at], f"{start}{meant[0]}", *words[at + 1 :]]
+    return None

@@ -1,0 +1,230 @@
+"""What was typed, and the line to type instead: every hinted line is run, and works."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from paramtool.cli.command_group import SUMMARIES
+from paramtool.cli.typed_line import mended
+from paramtool.cli.typed_rules import GAINS
+from paramtool.cli.words import OTHER_WORDS
+from tests.conftest import Run
+from tests.processes import environment, execute
+
+MODEL = "model: {Sequential: [{Conv2d: [3, 4, 3]}, {BatchNorm2d: 4}, {Linear: [3, 1]}]}\n"
+NETS = """
+from torch import nn
+def make(): return nn.Linear(2, 2)
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__(); self.layer = nn.Linear(width, width)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Write a spec, checkpoints with prefixes, and a package below src."""
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1))
+    state = net.state_dict()
+    (tmp_path / "model.yaml").write_text(MODEL)
+    (tmp_path / "small.yaml").write_text("model: {Sequential: [{Linear: [4, 3]}, {Linear: [3, 1]}]}\n")
+    (tmp_path / "typed_nets.py").write_text(NETS)
+    (tmp_path / "src" / "typed_lab").mkdir(parents=True)
+    (tmp_path / "src" / "typed_lab" / "__init__.py").touch()
+    (tmp_path / "src" / "typed_lab" / "net.py").write_text(NETS)
+    torch.save(state, tmp_path / "w.pt")
+    torch.save({f"module.{name}": each for name, each in state.items()}, tmp_path / "ddp.pt")
+    torch.save({name.replace(".", "._orig_mod."): each for name, each in state.items()}, tmp_path / "half.pt")
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    yield tmp_path
+    sys.path[:] = path
+    for name in [each for each in sys.modules if each.startswith("typed_")]:
+        del sys.modules[name]
+
+
+LINES = [
+    ("info w.pt", "inspect w.pt"),
+    ("ls w.pt", "inspect w.pt"),
+    ("summary model.yaml --all", "inspect model.yaml --all"),
+    ("tree w.pt", "inspect w.pt --format tree"),
+    ("stats w.pt", "inspect w.pt --stats"),
+    ("params model.yaml", "inspect model.yaml"),
+    ("compare w.pt w.pt", "diff w.pt w.pt"),
+    ("help inspect", "inspect --help"),
+    ("version", "--version"),
+    ("inspct w.pt", "inspect w.pt"),
+    ("--stats w.pt", "inspect --stats w.pt"),
+    ("--json inspect w.pt", "inspect --json w.pt"),
+    ("torch.nn.Flatten", "torch.nn:Flatten"),
+    ("inspect typed_lab.net.make", "inspect typed_lab.net:make"),
+    ("typed_nets", "typed_nets:make"),
+    ("inspect typed_lab.net", "inspect typed_lab.net:make"),
+    ("w.pt shared", "shared w.pt"),
+    ("typed_nets:mak", "typed_nets:make"),
+    ("shared typed_nets.py", "shared typed_nets.py:make"),
+    ("init typed_nets.py -p weight --zeros", "init typed_nets.py:make -p weight --zeros"),
+    ("small.yaml --weights ddp.pt", "small.yaml --weights ddp.pt --strip-prefix module."),
+    ("inspect small.yaml -w half.pt", "inspect small.yaml -w half.pt --strip-prefix _orig_mod."),
+    ("model.yaml --pattern '*.weight'", r"model.yaml --pattern '\.weight$'"),
+    ("model.yaml '--exclude=*.weight'", r"model.yaml '--exclude=\.weight$'"),
+    ("init model.yaml -p '*.bias' --zeros", r"init model.yaml -p '\.bias$' --zeros"),
+    (
+        "init model.yaml -p weight --ndim 2 --kaiming-normal relu",
+        "init model.yaml -p weight --ndim 2 --with kaiming_normal:nonlinearity=relu",
+    ),
+    (
+        "init model.yaml -p weight --ndim 2 --kaiming-normal=relu",
+        "init model.yaml -p weight --ndim 2 --with kaiming_normal:nonlinearity=relu",
+    ),
+    (
+        "init model.yaml -p weight --ndim 2 --kaiming-uniform fan_out relu",
+        "init model.yaml -p weight --ndim 2 --with kaiming_uniform:mode=fan_out,nonlinearity=relu",
+    ),
+    (
+        "init model.yaml -p weight --ndim 2 --xavier-normal tanh",
+        f"init model.yaml -p weight --ndim 2 --xavier-normal {5 / 3}",
+    ),
+    (
+        "init model.yaml -p weight --kaiming-normal",
+        "init model.yaml -p weight --ndim 2 --kaiming-normal -p weight --ndim 4 --kaiming-normal",
+    ),
+    (
+        "init small.yaml --pattern . --orthogonal 2 -p bias --zeros",
+        "init small.yaml --pattern . --ndim 2 --orthogonal 2 -p bias --zeros",
+    ),
+    ("init model.yaml -p . --zeros -o 'a b.npz'", "init model.yaml -p . --zeros -o 'a b.safetensors'"),
+    ("model.yaml --format html", "model.yaml --format markdown"),
+    ("model.yaml --format JSON", "model.yaml --format json"),
+    ("check model.yaml --parameters 124 --format tree", "check model.yaml --parameters 124 --format table"),
+    ("model.yaml --jsn", "model.yaml --json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "line"), LINES, ids=[typed for typed, _ in LINES])
+@pytest.mark.filterwarnings("ignore")
+def test_the_hinted_line_works(typed: str, line: str, run: Run) -> None:
+    """One error, which ends in the person's own line mended; that line does what was meant."""
+    result = run(*shlex.split(typed))
+    assert (result.status, result.stdout) == (2, "")
+    first = result.stderr.splitlines()[0]
+    assert "error: " in first
+    assert first.endswith(f"type: paramtool {line}")
+    again = run(*shlex.split(line))
+    assert (again.status, bool(again.stdout)) == (0, True), again.stderr
+
+
+def test_a_name_for_torchs_format_has_two_ways_out(run: Run, folder: Path) -> None:
+    """-o writes safetensors only: another name, or convert afterwards."""
+    result = run("init", "model.yaml", "-p", "weight", "--zeros", "-o", "x.pt")
+    line = "paramtool init model.yaml -p weight --zeros -o x.safetensors"
+    later = "then, for a file of torch.save: paramtool convert x.safetensors -o x.pt"
+    message = "-o writes safetensors, but x.pt ends in .pt"
+    assert (result.status, result.stderr) == (2, f"error: {message}; type: {line}; {later}\n")
+    assert not (folder / "x.pt").exists()
+
+
+def test_what_is_not_saved_is_said(run: Run) -> None:
+    """Values that are filled and forgotten are pointed out once, on stderr; a plan fills nothing."""
+    note = "note: nothing was saved; -o FILE.safetensors saves the values\n"
+    filled = ("init", "small.yaml", "-p", "weight", "--zeros")
+    assert run(*filled).stderr == note
+    assert run(*filled, "--dry-run").stderr == ""
+    assert run(*filled, "-o", "a.safetensors").stderr == ""
+
+
+def test_words_mean_commands_that_there_are() -> None:
+    """Other words name commands, and are none themselves."""
+    planned = {"convert"}  # offered once it is there
+    assert {meant[0] for meant in OTHER_WORDS.values()} <= set(SUMMARIES) | planned
+    assert not set(OTHER_WORDS) & set(SUMMARIES)
+
+
+def test_gains_are_torchs() -> None:
+    """The gain that a nonlinearity stands for is what torch calculates."""
+    assert {name: float(each) for name, each in GAINS.items()} == {
+        name: nn.init.calculate_gain(name)  # type: ignore[arg-type]
+        for name in GAINS
+    }
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "torch.bfloat16", "bfloat16"])
+def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
+    """--dtype, --set dtype= and an input take the short names too."""
+    spec = ("small.yaml", "--set", f"dtype={dtype}")
+    assert run("check", *spec, "--dtype", dtype).status == 0
+    assert run("grad", *spec, "--input", f"2,4,dtype={dtype}").status == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("model.yaml --seed abc", "--seed takes an integer, got 'abc'; see 'paramtool inspect --help'"),
+        ("model.yaml --depth=1.5", "--depth takes an integer, got '1.5'; see 'paramtool inspect --help'"),
+        ("diff w.pt w.pt --values --atol x", "--atol takes a number, got 'x'; see 'paramtool diff --help'"),
+        ("shared model.yaml --module X", "no module 'X'; there are 0, 1, 2"),
+        ("diff w.pt small.yaml --module X", "no module 'X'; there are 0, 1"),
+        ("nonsense", "no command 'nonsense'; see 'paramtool --help'"),
+        ("mode.yaml", "cannot read mode.yaml: No such file or directory; did you mean 'model.yaml'?"),
+        ("torch.nn", "torch.nn is a Python module; name an object in it, as torch.nn:NAME"),
+        ("test.pt", "cannot read test.pt: No such file or directory"),
+        ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
+    ],
+)
+def test_other_errors_are_a_line(typed: str, message: str, run: Run) -> None:
+    """What has no line to type says what is wrong."""
+    result = run(*typed.split())
+    assert (result.stdout, result.stderr) == ("", f"error: {message}\n")
+    assert result.status in (1, 2)
+
+
+def test_a_command_wins_over_a_file_of_its_name(run: Run, folder: Path) -> None:
+    """A file that is called like a command is named with its folder; a note says so."""
+    (folder / "schema").write_text(MODEL)
+    said = run("schema")
+    assert said.stderr == "note: schema is the command; the file is ./schema\n"
+    assert '"$schema"' in said.stdout
+    assert "6 tensors" in run("./schema").stdout
+    (folder / "summary").write_text(MODEL)
+    assert "6 tensors" in run("summary").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "meant", "expected"),
+    [
+        (["a", "b"], ["b"], ["c", "d"], ["a", "c", "d"]),
+        (["a", "--x=b"], ["b"], ["c"], ["a", "--x=c"]),
+        (["-xb"], ["b"], ["c"], ["-xc"]),
+        (["a"], [], ["c"], ["a", "c"]),
+        (["ab"], ["b"], ["c"], None),
+        (["--xb"], ["b"], ["c"], None),
+        (["a", "b"], ["a", "c"], ["d"], None),
+    ],
+)
+def test_words_are_mended(
+    words: list[str], typed: list[str], meant: list[str], expected: list[str] | None
+) -> None:
+    """Whole words are replaced, and the values of options; nothing else is."""
+    assert mended(words, typed, meant) == expected
+
+
+@pytest.mark.parametrize(
+    "typed", ["paramtool w.pt --for", "paramtool inspct w.pt --for", "paramtool schema "]
+)
+def test_completion_never_complains(typed: str, folder: Path) -> None:
+    """A shell that completes a line gets options of the implied command, or nothing; no note, no error."""
+    (folder / "schema").write_text(MODEL)
+    more = {
+        "_PARAMTOOL_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")),
+        "_TYPER_COMPLETE_ARGS": typed,
+    }  # fmt: skip
+    done = execute(cwd=folder, env=environment(more))
+    assert (done.status, done.stderr) == (0, "")
+    assert ("--format" in done.stdout.split()) == ("w.pt" in typed and "inspct" not in typed)
