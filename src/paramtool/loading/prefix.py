@@ -58,7 +58,7 @@ class Prefix:
 
 
 def difference(longer: Collection[str], shorter: Collection[str]) -> Prefix | None:
-    """Return what `longer` names have that makes them differ from `shorter` ones; None if most do not match.
+    """Return what `longer` names have that makes them differ from `shorter` ones; None if most of neither match.
 
     Args:
         longer: names that nothing matches.
@@ -76,7 +76,7 @@ def difference(longer: Collection[str], shorter: Collection[str]) -> Prefix | No
         if len(both) <= len(matched):
             break
         texts, matched = (*texts, *more), both
-    if not texts or 2 * len(matched) < len(longer):
+    if not texts or 2 * len(matched) < min(len(longer), len(known)):
         return None
     is_inside = not any(name.startswith(texts[0]) for name in longer)
     return Prefix(texts, is_inside, matched)
