@@ -128,7 +128,7 @@ def test_a_rule_that_matches_nothing_is_the_answer_no(options: str, message: str
         (r"--rename a \g<x>", r"the replacement '\g<x>' does not fit 'a': unknown group name 'x'"),
         ("--rename .* x", "the same name"),
         ("--rename ^step$ =", ""),
-        ("--dtype bf16", "there is no dtype 'bf16'; did you mean 'bfloat16'?"),
+        ("--dtype bfloat15", "there is no dtype 'bfloat15'; did you mean 'bfloat16'?"),
         ("--dtype int8", "--dtype .=int8 casts every tensor"),
         ("--dtype =int8", "the pattern is empty"),
         ("--dtype", "--dtype needs a value"),
@@ -213,3 +213,10 @@ def test_rename_from_takes_the_map_that_diff_finds(run: Run) -> None:
 def test_options_of_rules_are_taken_in_order(typed: str, rules: list[object], rest: list[str]) -> None:
     """All others stay."""
     assert split(typed.split()) == (rules, rest)
+
+
+@pytest.mark.parametrize("word", ["bf16", "torch.bfloat16", "BF16", "bfloat16"])
+def test_dtypes_have_other_words(word: str, run: Run) -> None:
+    """Those that every command takes."""
+    result = run("convert", "in.safetensors", "--dry-run", "--dtype", word, "--format", "csv")
+    assert (result.status, "bfloat16" in result.stdout) == (0, True)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from paramtool.elements.dtypes import DTYPES
 from paramtool.errors import BadArgument, NothingMatched, ParamtoolError, shorten
+from paramtool.language.dtype_words import torch_word
 from paramtool.operations.conversion.rules import (
     Cast,
     Rename,
@@ -113,9 +114,9 @@ def _strip_prefix(prefix: str) -> Rule:
 def _dtype(written: str) -> Rule:
     """Read ``bfloat16``, or ``REGEX=bfloat16``."""
     pattern, equals, word = written.rpartition("=")
-    dtype = word.strip().removeprefix("torch.")
+    dtype = torch_word(word)
     if dtype not in DTYPES:
-        hint = did_you_mean(_ALIASES.get(dtype, dtype), DTYPES) or "e.g. bfloat16, or 'norm=float32'"
+        hint = did_you_mean(dtype, DTYPES) or "e.g. bfloat16, or 'norm=float32'"
         raise ParamtoolError(f"--dtype {written}: there is no dtype '{shorten(dtype)}'", hint=hint)
     if not equals:
         if DTYPES[dtype].kind != "float":
@@ -130,11 +131,6 @@ def _dtype(written: str) -> Rule:
         )
     return Cast(dtype, compile_pattern(pattern, option="--dtype"))
 
-
-_ALIASES = {
-    "bf16": "bfloat16", "fp16": "float16", "f16": "float16", "half": "float16", "fp32": "float32",
-    "f32": "float32", "float": "float32", "double": "float64", "fp64": "float64", "fp8": "float8_e4m3fn",
-}  # fmt: skip
 
 _READERS: dict[str, Callable[..., Rule]] = {
     "rename": _rename,
