@@ -114,8 +114,8 @@ def test_memory_the_table_and_the_file_agree(
     for name, parameter in module.named_parameters(remove_duplicate=False):
         if not torch.equal(before[name], after[name]):
             assert name in rows, "changed, and not in the table"
-            assert rows[name].mean == pytest.approx(parameter.mean().item(), abs=1e-6)
-            assert rows[name].mean_before == pytest.approx(before[name].mean().item(), abs=1e-6)
+            assert rows[name].mean == pytest.approx(parameter.double().mean().item(), abs=1e-6)
+            assert rows[name].mean_before == pytest.approx(before[name].double().mean().item(), abs=1e-6)
     tensors = {id(parameter) for parameter in module.parameters()}
     assert report.totals.tensors + report.totals.untouched == len(tensors)
 

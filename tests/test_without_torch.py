@@ -82,6 +82,7 @@ def test_snapshots_and_errors_need_no_torch(weights: str, tmp_path: Path) -> Non
     ((_, listed, _),) = hidden(["inspect", gpt2, "--buffers", "--json"])
     Path(snapshot).write_text(listed)
     Path(bad).write_text("model: {Liner: [4, 3]}\n")
+    (tmp_path / "filled.yaml").write_text("model: {Linear: [4, 3]}\ninit: [{pattern: ., zeros: }]\n")
     results = hidden(
         ["check", gpt2, "--same-as", snapshot, "--quiet"],
         ["diff", snapshot, gpt2],
@@ -89,6 +90,7 @@ def test_snapshots_and_errors_need_no_torch(weights: str, tmp_path: Path) -> Non
         ["shared", snapshot],
         ["check", snapshot, "--parameters", "124M", "--shared", "lm_head.weight,wte.weight"],
         ["check", weights, "--same-as", mlp],
+        ["check", str(tmp_path / "filled.yaml"), "--init", "complete"],
     )
     assert [status for status, _, _ in results] == [0] * len(results), results
     assert results[0][1:] == ("", "")

@@ -58,7 +58,7 @@ class Prefix:
 
 
 def difference(longer: Collection[str], shorter: Collection[str]) -> Prefix | None:
-    """Return what makes `longer` names differ from `shorter` ones; None if most of neither match.
+    """Return what `longer` names have and `shorter` ones lack; None if most of neither match.
 
     Args:
         longer: names that nothing matches.

@@ -214,12 +214,7 @@ class BuiltModel(Model):
         module = self.network(values=False).module
         with torch_import():
             from paramtool.operations.initialization.rule_plan import plan
-        targets = plan(module, self.rules)
-        return [
-            each.name
-            for each in targets
-            if not (each.is_covered or any(step.replaces for step in each.steps))
-        ]
+        return [each.name for each in plan(module, self.rules) if not each.is_filled]
 
     def gradients(self, **options: Any) -> Gradients:
         """Run the module forward and backward on the inputs that come with it."""

@@ -71,6 +71,14 @@ class SpecModel(BuiltModel):
                 return Outline(*structure.whole(self.spec, self.name))
         return None
 
+    def unfilled(self) -> list[str]:
+        """Plan with what a table of torch.nn says, if that is certain."""
+        outline = self.outline()
+        with suppress(Unsure):
+            if outline is not None:
+                return [each.name for each in outline.plan(self.rules) if not each.is_filled]
+        return super().unfilled()
+
     def state_dict(self) -> StateDict:
         """Return what a table of torch.nn says, if that is certain."""
         if self._is_certain():

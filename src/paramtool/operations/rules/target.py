@@ -58,6 +58,11 @@ class Target:
     """Whether the stored tensors are others, from which a module computes it anew for each use."""
 
     @property
+    def is_filled(self) -> bool:
+        """Whether a rule decides every element, whatever was there before."""
+        return self.is_covered or any(step.replaces for step in self.steps)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The sizes."""
         raise NotImplementedError
