@@ -22,6 +22,7 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [README, *sorted(DOCS.rglob("*.md"))]}
 BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
+NAMED = re.compile(r"# ([\w-]+\.yaml)\n")
 NOT_RUN = ("pip ", "make ")
 WRITES = re.compile(r" -o | > ")  # and is followed by commands that read
 
@@ -92,6 +93,13 @@ def sessions(text: str) -> Iterator[tuple[str, str]]:
             yield block[0], command
 
 
+def write_named(text: str, folder: Path) -> None:
+    """Write each block of YAML whose first line is a comment with its file's name."""
+    for block in BLOCK.finditer(text):
+        if block["language"] == "yaml" and (name := NAMED.match(block["text"])):
+            (folder / name[1]).write_text(block["text"], "utf-8")
+
+
 @pytest.mark.parametrize(
     "page", [page for page, path in PAGES.items() if any(sessions(path.read_text("utf-8")))]
 )
@@ -100,6 +108,7 @@ def test_a_page_shows_what_the_commands_print(
 ) -> None:
     """Every command of a page prints what stands below it, in a folder of the page's own."""
     text = fresh = PAGES[page].read_text("utf-8")
+    write_named(text, folder)
     found = list(sessions(text))
     outputs = printed_by([each for _, each in found], folder, tools)
     for (block, command), output in zip(found, outputs, strict=True):
@@ -220,9 +229,9 @@ def test_the_readme_is_short() -> None:
 
 @pytest.mark.parametrize("command", SUMMARIES)
 def test_every_command_has_a_page_with_its_help(command: str) -> None:
-    """The page is in docs/commands, and shows what ``--help`` prints."""
+    """The page is in docs/commands, and explains every option: it shows what ``--help-all`` prints."""
     text = PAGES[f"docs/commands/{command}.md"].read_text("utf-8")
-    assert f"\n$ paramtool {command} --help-all\n" in text or f"\n$ paramtool {command} --help\n" in text
+    assert f"\n$ paramtool {command} --help-all\n" in text
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:

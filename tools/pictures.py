@@ -21,9 +21,9 @@ FOLDER = ROOT / "docs" / "pictures"
 
 COMMANDS = {
     "terminal": (
-        "paramtool inspect last.ckpt",
-        "paramtool init lab:Net --pattern . --normal 0.02 --pattern bias --zeros --dry-run",
-        "paramtool diff last.ckpt lab:Net --arg depth=3",
+        "paramtool last.ckpt",
+        "paramtool lab.py:Net --format tree",
+        "paramtool diff last.ckpt lab.py:Net --arg depth=3",
     ),
 }
 """What each picture shows, typed in a folder with the files of the docs."""
@@ -90,6 +90,7 @@ def picture(name: str, folder: Path, path: Sequence[Path] = ()) -> str:
         lines.append(Text.from_ansi(_screen(command, folder, path)))
         lines.append("\n\n")
     lines.rstrip()
+    lines.append("\n")
     width = max(len(line) for line in lines.plain.splitlines())
     with Path(os.devnull).open("w") as nowhere:
         console = Console(

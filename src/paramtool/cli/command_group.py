@@ -20,7 +20,7 @@ SUMMARIES = {
     "diff": "Show how B differs from A, and whether A loads into B.",
     "check": "Check MODEL against its expectations.",
     "init": "Initialize the parameters of MODEL with rules.",
-    "convert": "Select, rename, cast, merge and shard checkpoints without their model.",
+    "convert": "Select, rename, cast, merge and shard checkpoints.",
     "grad": "Show the gradient of every parameter, and of each use of it.",
     "initializers": "List every initializer, or explain one.",
     "schema": "Print the JSON Schema of specs.",

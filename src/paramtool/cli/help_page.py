@@ -85,8 +85,8 @@ def _end(command: str, rare: Sequence[Any], page: Page) -> Iterator[str]:
             yield ""
         yield f"{_bold(title, page)} {examples[0]}"
         yield from (f"{'':<{len(title)}} {each}" for each in examples[1:])
-    if rare:
-        names = " ".join(_long_name(each) for each in rare if not each.is_eager)
+    names = " ".join(_long_name(each) for each in rare if not each.is_eager)
+    if names:
         yield from _filled(f"Also: {names}", page.width, "", " " * 6)
     hint = "" if page.every else "--help-all explains every option; "
     yield from ("",) if page.every else ()
