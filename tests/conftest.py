@@ -58,8 +58,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
-    """Take interrupts, which a shell switches off for what it runs in the background."""
+    """Take interrupts, which a shell switches off for what it runs in the background, and nohup others."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

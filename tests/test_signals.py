@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from paramtool.signals import ENDINGS
 from tests.processes import COMMAND, environment, execute
 
 NETS = """
-import os, signal
+import os, signal, time, weakref
 from torch import nn
 
 def tell(swallow, number):
@@ -44,6 +45,12 @@ class Dying:
 def in_a_destructor(number):
     Dying(number)
     return nn.Linear(2, 1)
+
+def as_a_reference_dies(number):
+    watched = nn.Linear(2, 1)
+    reference = weakref.ref(watched, lambda _: tell("no", number))
+    del watched
+    time.sleep(1000)
 """
 
 
@@ -52,8 +59,9 @@ def ended_by(number: int) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("number", ENDINGS)
-def test_while_it_reads(number: int) -> None:
-    """Ctrl-C is status 130 and one word; SIGTERM is 143."""
+@pytest.mark.parametrize("moment", [0, 0.0001, 0.001, 0.2])
+def test_while_it_reads(number: int, moment: float) -> None:
+    """Ctrl-C is status 130 and one word; SIGTERM is 143: while it gets ready to read too."""
     process = subprocess.Popen(
         [*COMMAND, "inspect"],
         stdin=subprocess.PIPE,
@@ -64,6 +72,7 @@ def test_while_it_reads(number: int) -> None:
     with process:
         assert process.stderr is not None
         assert process.stderr.readline() == b"note: MODEL is -, from $PARAMTOOL_MODEL\n"  # and now it reads
+        time.sleep(moment)
         process.send_signal(number)
         assert process.stderr.read().decode() == ended_by(number)[2]
     assert process.returncode == 128 + number
@@ -95,6 +104,7 @@ def test_while_it_starts(number: int, moment: str) -> None:
         ("net swallow=raise", signal.SIGHUP),
         ("twice", signal.SIGTERM),
         ("in_a_destructor", signal.SIGTERM),
+        ("as_a_reference_dies", signal.SIGINT),
     ],
 )
 def test_in_code_of_the_model(made: str, number: int, tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ ENDINGS: dict[int, str] = {
 
 _received: list[int] = []
 
+_SOON = 0.001
+"""Seconds until a lost interrupt comes again."""
+
 
 def handle(handler: Callable[[int, FrameType | None], object]) -> None:
     """Install `handler`, but not for what is ignored: a shell says so in the background, ``nohup`` too."""
@@ -33,8 +36,22 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     A second signal must not break off the cleaning; it counts only where somebody's code went on after
     the first.
     """
-    del frame
     _received.append(number)
+    _raise_again(number, frame)
+
+
+def interrupt_again() -> None:
+    """Raise ``KeyboardInterrupt`` once more, in a moment and outside of what is running now.
+
+    For where the first was lost: Python drops what is raised in a ``__del__`` or in the callback of a
+    weak reference, as each ``import`` has one, and the process would go on as if nobody had said stop.
+    """
+    signal.signal(signal.SIGALRM, _raise_again)
+    signal.setitimer(signal.ITIMER_REAL, _SOON)
+
+
+def _raise_again(number: int, frame: FrameType | None) -> None:
+    del number, frame
     if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
         raise KeyboardInterrupt
 

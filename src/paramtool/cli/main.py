@@ -19,7 +19,7 @@ from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
 from paramtool.foreign_code import is_out_of_memory
 from paramtool.patterns import one_budget
-from paramtool.signals import ENDINGS, handle, interrupt, received
+from paramtool.signals import ENDINGS, handle, interrupt, interrupt_again, received
 
 DONE, USAGE, BUG, INTERRUPTED = 0, 2, 3, 130
 
@@ -88,8 +88,10 @@ def _finish() -> int:
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """Leave out that a ``__del__`` was interrupted: the signal is remembered, and ends the command."""
-    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+    """Where Python drops an interrupt, as in a ``__del__``, raise it again as soon as that is over."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        interrupt_again()
+    else:
         sys.__unraisablehook__(unraisable)
 
 

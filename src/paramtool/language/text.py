@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,9 @@ from paramtool.text_encoding import decode
 STDIN = "-"
 LARGEST_JSON = 1 << 26
 """Bytes of a snapshot, or of the index of a checkpoint's shards."""
+
+_MOMENT = 0.1
+"""Seconds after which a signal is seen at the latest."""
 
 _NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin", ".ckpt", ".py")
 
@@ -53,12 +57,27 @@ def _read_file(path: Path) -> bytes:
 def _read_stream(descriptor: int) -> bytes:
     """Read a file, or a pipe or a device, which may have no end, up to the limit and a byte more."""
     content = bytearray()
+    waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
     while len(content) <= _largest(content):
+        if waits:
+            _wait_for(descriptor)
         more = os.read(descriptor, min(MAX_BYTES, _largest(content) + 1 - len(content)))
         if not more:
             break
         content += more
     return bytes(content)
+
+
+def _wait_for(descriptor: int) -> None:
+    """Wait until there is something to read, or the end.
+
+    A signal that comes after Python looked for one, and before the system waits, does not end the wait:
+    Python would handle it after the next byte.  So it waits for a moment only, again and again.
+    """
+    from select import select
+
+    while not select([descriptor], [], [], _MOMENT)[0]:
+        pass
 
 
 def _nearby(name: str) -> str | None:

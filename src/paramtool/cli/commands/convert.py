@@ -113,7 +113,7 @@ def convert(
     format: Annotated[Format, options.format_of("convert")] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Select, rename, cast, merge and shard checkpoints without their model.
+    """Select, rename, cast, merge and shard checkpoints.
 
     Rules act in the order typed.  They select (--pattern, --exclude, --name, --module), rename (--rename,
     --rename-from, --strip-prefix), cast (--dtype) and tie (--tie, --untie).  A rule that matches nothing is
