@@ -380,7 +380,7 @@ def test_numbered_blocks_fold_with_their_old_names(run: Run) -> None:
 def test_a_plan_writes_nothing_and_reads_no_elements(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--dry-run`` says where it would go, and refuses what the run would refuse."""
     save_file({"a": torch.ones(1)}, "in.safetensors")
-    monkeypatch.setattr("paramtool.elements.files.read_into", None)
+    monkeypatch.setattr("paramtool.elements.files.opened", None)
     result = run("convert", "in.safetensors", "-o", "out.safetensors", "--dry-run")
     assert (result.status, Path("out.safetensors").exists()) == (0, False)
     assert result.stderr == "note: without --dry-run this writes 4 B to out.safetensors\n"

@@ -24,6 +24,7 @@ from paramtool.elements.strided import Region
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading import checkpoint, pickled_file, safetensors_header, sharded
 from paramtool.files.reading import safetensors as safetensors_file
+from paramtool.files.reading.open_file import OpenFile
 from paramtool.models.open import open_checkpoint
 from paramtool.operations.listing.checkpoint import stored
 from tests.conftest import Run
@@ -746,9 +747,9 @@ def test_an_index_of_many_links_to_one_shard_is_left_at_the_second(
     opened: list[Path] = []
     read = safetensors_file.read_open_file
 
-    def counting(descriptor: int, path: Path) -> Any:
-        opened.append(path)
-        return read(descriptor, path)
+    def counting(file: OpenFile) -> Any:
+        opened.append(file.path)
+        return read(file)
 
     monkeypatch.setattr(safetensors_file, "read_open_file", counting)
     for link in links:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.open_file import OpenFile
 from paramtool.files.reading.zip_directory import read_members
 from paramtool.files.safetensors_format import DTYPES, OTHER_SIZES, Entry
 from paramtool.files.torch_format import archive_layout
@@ -80,7 +81,7 @@ def test_more_than_four_gigabytes(tmp_path: Path) -> None:
             file.write(data)
     assert path.stat().st_size == layout.size
     with path.open("rb") as file:
-        members = read_members(file.fileno(), path)
+        members = read_members(OpenFile(path, file.fileno()))
     assert members["archive/data/0"].size == 5 * 2**30
     found = torch.load(path, weights_only=True, mmap=True)
     assert found["a"].shape == (5 * 2**30,)

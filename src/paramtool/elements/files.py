@@ -15,7 +15,8 @@ from paramtool.elements.repetition import refusal
 from paramtool.elements.scratch import Rooms
 from paramtool.elements.strided import Region, boxes, packed, row_major
 from paramtool.errors import NoValues, ParamtoolError
-from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_into
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.open_file import opened
 
 GATHERED = 1 << 20
 """Elements gathered at once if they lie apart in a file: each run of them costs a call."""
@@ -83,14 +84,14 @@ class FileElements:
         found = np.empty([len(each) for each in kept], dtype.held)
         flat = found.reshape(-1)
         step = 1
-        with opened(stored.path) as descriptor:
+        with opened(stored.path) as file:
             if kept and strides[-1] == 1 and len(kept[-1]) == stored.shape[-1]:
                 step, kept = stored.shape[-1], [*kept[:-1], [0]]  # short rows are read at once
             for number, index in enumerate(product(*kept)):
                 offset = sum(i * stride for i, stride in zip(index, strides, strict=True))
                 room = flat[number * step : (number + 1) * step]
                 position = stored.position + offset * dtype.itemsize
-                read_into(descriptor, stored.path, position, memory_of(room))
+                file.read_into(position, memory_of(room))
         return found
 
     def _readable(self, name: str) -> Stored:
@@ -100,11 +101,11 @@ class FileElements:
         return stored
 
     def _blocks(self, stored: Stored, dtype: Dtype, start: int, stop: int) -> Iterator[Array]:
-        with self._rooms.lent(self._block, dtype.held) as room, opened(stored.path) as descriptor:
+        with self._rooms.lent(self._block, dtype.held) as room, opened(stored.path) as file:
             for first in range(start, stop, self._block):
                 block = room[: min(self._block, stop - first)]
                 position = stored.position + first * dtype.itemsize
-                read_into(descriptor, stored.path, position, memory_of(block))
+                file.read_into(position, memory_of(block))
                 yield block
 
     def _packed(
@@ -117,12 +118,12 @@ class FileElements:
 def _strided_parts(stored: Stored, dtype: Dtype, start: int) -> Iterator[tuple[int, Array]]:
     """Yield the elements of a view that are apart in the file, gathered."""
     strides = stored.strides or ()
-    with opened(stored.path) as descriptor:
+    with opened(stored.path) as file:
 
         def read(offset: int, count: int) -> Array:
             span = np.empty(count, dtype.held)
             position = stored.position + offset * dtype.itemsize
-            read_into(descriptor, stored.path, position, memory_of(span))
+            file.read_into(position, memory_of(span))
             return span
 
         for box in boxes(stored.shape, GATHERED, start):

@@ -9,7 +9,8 @@ import numpy as np
 
 from paramtool.elements.dtypes import Array, Dtype, memory_of
 from paramtool.elements.strided import Box, Region, boxes, row_major
-from paramtool.files.reading.checkpoint import Piece, Stored, opened, read_into
+from paramtool.files.reading.checkpoint import Piece, Stored
+from paramtool.files.reading.open_file import opened
 
 
 class Pieces:
@@ -88,9 +89,9 @@ class Pieces:
 
     def _read(self, piece: Piece, offset: int, count: int) -> Array:
         span = np.empty(count, self._dtype.held)
-        with opened(piece.path) as descriptor:
+        with opened(piece.path) as file:
             position = piece.position + offset * self._dtype.itemsize
-            read_into(descriptor, piece.path, position, memory_of(span))
+            file.read_into(position, memory_of(span))
         return span
 
 

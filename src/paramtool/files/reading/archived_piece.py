@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.checkpoint import Piece, opened
+from paramtool.files.reading.checkpoint import Piece
+from paramtool.files.reading.open_file import opened
 from paramtool.files.reading.pickled_modules import Leaf
 from paramtool.files.reading.pickled_values import PickledTensor
 from paramtool.files.reading.stored_tensors import Places
@@ -24,8 +25,8 @@ def find_elements(piece: Piece, dtype: str) -> Piece:
     """
     if not piece.archive:
         return piece
-    with opened(piece.path) as descriptor:
-        archive = read_archive(descriptor, piece.path, piece.position, piece.archive)
+    with opened(piece.path) as file:
+        archive = read_archive(file, piece.position, piece.archive)
     tensor = archive.root
     where = f"{piece.path} has at byte {piece.position:,}"
     if not isinstance(tensor, PickledTensor):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -175,47 +172,3 @@ class SeveralCheckpoints(ParamtoolError):
         super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
         self.folder = folder
         self.candidates = tuple(candidates)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """Open a file of a checkpoint to read, and give its descriptor.
-
-    Raises:
-        ParamtoolError: if it cannot be opened, or is a folder, a device or a pipe.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ParamtoolError(f"cannot read {path}: {reason}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ParamtoolError(f"cannot read {path}: it is not a regular file")
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def read_into(descriptor: int, path: Path, position: int, room: memoryview) -> None:
-    """Fill `room` with the bytes of an open file from `position` on.
-
-    Raises:
-        ParamtoolError: if the file is too short or cannot be read.
-    """
-    while room.nbytes:
-        try:
-            count = os.preadv(descriptor, [room[: 1 << 30]], position)
-        except OSError as error:
-            raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
-        if not count:
-            raise ParamtoolError(f"{path} ends too early; it was cut off during reading")
-        position += count
-        room = room[count:]
-
-
-def read_bytes(descriptor: int, path: Path, position: int, size: int) -> bytes:
-    """Return `size` bytes of an open file from `position` on; raises as `read_into` does."""
-    room = bytearray(size)
-    read_into(descriptor, path, position, memoryview(room))
-    return bytes(room)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Piece, Stored, opened
+from paramtool.files.reading.checkpoint import Checkpoint, Piece, Stored
 from paramtool.files.reading.contents import described
 from paramtool.files.reading.distributed_metadata import Chunk, Entry, read_metadata
+from paramtool.files.reading.open_file import opened
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.sharded import plain_file
 from paramtool.files.reading.signatures import DISTRIBUTED
@@ -119,8 +120,8 @@ def _object(entry: Entry, files: _Files) -> tuple[str, str | None]:
         path, missing = files.place(entry.chunks[0])
         if missing is not None:
             return "object", None
-        with opened(path) as descriptor:
-            found = read_archive(descriptor, path, entry.chunks[0].position, entry.chunks[0].length)
+        with opened(path) as file:
+            found = read_archive(file, entry.chunks[0].position, entry.chunks[0].length)
     except (ParamtoolError, ValueError):  # nobody asked for this value
         return "object", None
     return described(found.root)

@@ -6,7 +6,6 @@ Its classes are those of ``torch.distributed.checkpoint.metadata``, pickled with
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, opened
+from paramtool.files.reading.checkpoint import MOST_NAMES
+from paramtool.files.reading.open_file import opened
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickle_machine import read_pickle
 from paramtool.files.reading.pickled_globals import DTYPES
@@ -95,12 +95,12 @@ def read_metadata(path: Path) -> list[Entry]:
     Raises:
         ParamtoolError: if it is not the metadata of a distributed checkpoint.
     """
-    with opened(path) as descriptor:
-        size = os.fstat(descriptor).st_size
+    with opened(path) as file:
+        size = file.size
         if size > LARGEST:
             raise ParamtoolError(f"{path} has {size:,} bytes; at most {LARGEST:,}")
         try:
-            root, _ = read_pickle(Span(descriptor, path, 0, size))
+            root, _ = read_pickle(Span(file, 0, size))
             return list(_entries(root))
         except (ParamtoolError, ValueError, KeyError, TypeError, AttributeError) as error:
             what = error.message if isinstance(error, ParamtoolError) else str(error)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened
+from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
 from paramtool.files.reading.json_guard import MOST_CHARACTERS, parse_object
+from paramtool.files.reading.open_file import OpenFile, opened
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_modules import Leaf
 from paramtool.files.reading.pickled_values import PickledTensor, Room, Storage
@@ -47,8 +48,8 @@ def read_exported(path: Path, key: str | None, name: str) -> Checkpoint:
     Raises:
         ParamtoolError: if the archive is broken, has no program, or none called `key`.
     """
-    with opened(path) as descriptor:
-        archive = _Archive(descriptor, path, read_members(descriptor, path))
+    with opened(path) as file:
+        archive = _Archive(file, read_members(file))
         try:
             programs = _programs(archive, key)
             found = [each for program in programs for each in archive.tensors(program, len(programs) > 1)]
@@ -67,12 +68,14 @@ def _programs(archive: _Archive, key: str | None) -> Sequence[str]:
         if each.startswith(start) and each.endswith(WEIGHTS)
     ]
     if not names:
-        raise ParamtoolError(f"{archive.path} holds no exported program, only what was compiled from one")
+        raise ParamtoolError(
+            f"{archive.file.path} holds no exported program, only what was compiled from one"
+        )
     if len(names) > _MOST_MODELS:
         raise ValueError(f"it has more than {_MOST_MODELS:,} programs")
     if key is not None and key not in names:
         raise ParamtoolError(
-            f"{archive.path} has no program '{shorten(key)}'", hint=f"it has {_listed(names)}"
+            f"{archive.file.path} has no program '{shorten(key)}'", hint=f"it has {_listed(names)}"
         )
     return names if key is None else [key]
 
@@ -84,8 +87,7 @@ def _listed(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Archive:
-    descriptor: int
-    path: Path
+    file: OpenFile
     members: Mapping[str, Member]
 
     @cached_property
@@ -102,7 +104,7 @@ class _Archive:
         if member.compressed or member.size > MOST_CHARACTERS:
             raise ValueError(f"{shorten(name)} is compressed or too large")
         try:
-            return parse_object(read_member(self.descriptor, self.path, member))
+            return parse_object(read_member(self.file, member))
         except ValueError as error:
             raise ValueError(f"{shorten(name)}: {error}") from error
 
@@ -170,7 +172,7 @@ class _Archive:
             missing=self._missing(entry, dtype, member),
         )  # fmt: skip
         room = Room(0 if member is None else member.position, size, tensor.missing)
-        return Places(self.path, {place: room}, self._is_big_endian).stored(name, Leaf(tensor))
+        return Places(self.file.path, {place: room}, self._is_big_endian).stored(name, Leaf(tensor))
 
     def _missing(self, entry: Mapping[str, Any], dtype: str, member: Member | None) -> str | None:
         if entry.get("use_pickle"):
@@ -188,9 +190,7 @@ class _Archive:
     @cached_property
     def _is_big_endian(self) -> bool:
         order = self.members.get(f"{self.root}byteorder")
-        return order is not None and (
-            order.size > 16 or read_member(self.descriptor, self.path, order) != b"little"
-        )
+        return order is not None and (order.size > 16 or read_member(self.file, order) != b"little")
 
 
 def _sizes(values: Any) -> tuple[int, ...]:

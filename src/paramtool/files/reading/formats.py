@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import signatures
-from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.open_file import opened
 from paramtool.files.reading.signatures import DISTRIBUTED, SHARDING, check_readable
 from paramtool.files.safetensors_format import LONGEST_HEADER
 from paramtool.name_parts import folded
@@ -228,8 +229,8 @@ def _of_archive(path: Path, head: bytes) -> Format:
 
     if first_member(head).endswith("/data.pkl"):
         return PICKLED
-    with opened(path) as descriptor:
-        names = read_members(descriptor, path).keys()
+    with opened(path) as file:
+        names = read_members(file).keys()
     if any(each.endswith("/data.pkl") for each in names) or not names:
         return PICKLED
     if any(each.rpartition("/")[2] == signatures.EXPORTED for each in names):
@@ -271,9 +272,9 @@ def read_json(path: Path) -> Document | None:
     from paramtool.files.reading.json_document import read_document
     from paramtool.text_encoding import decode
 
-    with opened(path) as descriptor:
-        size = os.fstat(descriptor).st_size
+    with opened(path) as file:
+        size = file.size
         if size > LARGEST_INDEX:
             raise ParamtoolError(f"{path} is larger than {LARGEST_INDEX:,} bytes, the limit for JSON")
-        content = read_bytes(descriptor, path, 0, size)
+        content = file.read(0, size)
     return read_document(Text(str(path), decode(content, str(path))))

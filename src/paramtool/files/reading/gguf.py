@@ -6,14 +6,14 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 from __future__ import annotations
 
 import math
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
 from paramtool.files.reading.gguf_types import ARRAY, NAMES, PLAIN, QUANTIZED, SCALARS, STRING
+from paramtool.files.reading.open_file import OpenFile, opened
 from paramtool.files.reading.signatures import GGUF
 from paramtool.records.contents import ContentRow
 
@@ -35,9 +35,9 @@ def read_gguf(path: Path, name: str) -> Checkpoint:
     Raises:
         ParamtoolError: if it is not a valid GGUF file of version 2 or 3.
     """
-    with opened(path) as descriptor:
+    with opened(path) as file:
         try:
-            return _read(_Cursor(descriptor, path, os.fstat(descriptor).st_size), name)
+            return _read(_Cursor(file), name)
         except (ValueError, struct.error) as error:
             raise ParamtoolError(f"{path} is not a valid GGUF file: {error}") from error
 
@@ -137,12 +137,12 @@ def _tensor(cursor: _Cursor) -> _Tensor:
 class _Cursor:
     """Goes through the header once, of which it holds a piece at a time."""
 
-    def __init__(self, descriptor: int, path: Path, size: int) -> None:
-        self.path = path
-        self.size = size
+    def __init__(self, file: OpenFile) -> None:
+        self.path = file.path
+        self.size = file.size
         self.at = 0
         self.order = "<"
-        self._descriptor = descriptor
+        self._file = file
         self._start = 0
         self._piece = b""
         self._items = 0
@@ -156,7 +156,7 @@ class _Cursor:
                 raise ValueError(what)
             length = min(max(count, _PIECE), self.size - self.at)
             self._start, begin = self.at, 0
-            self._piece = read_bytes(self._descriptor, self.path, self.at, length)
+            self._piece = self._file.read(self.at, length)
         self.at += count
         return self._piece[begin : begin + count]
 

@@ -6,7 +6,6 @@ The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.ht
 from __future__ import annotations
 
 import math
-import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
+from paramtool.files.reading.open_file import OpenFile, opened
 from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
 from paramtool.files.reading.signatures import ARRAY, NUMPY
 from paramtool.files.reading.zip_directory import Member, read_members
@@ -67,9 +67,9 @@ def read_array(path: Path, name: str) -> Checkpoint:
     Raises:
         ParamtoolError: if it is not a valid ``.npy`` file.
     """
-    with opened(path) as descriptor:
-        size = os.fstat(descriptor).st_size
-        head = _head(descriptor, path, 0, size)
+    with opened(path) as file:
+        size = file.size
+        head = _head(file, 0, size)
     try:
         found = _stored(path.stem, _describe(head), path, 0, size)
     except ValueError as error:
@@ -83,38 +83,40 @@ def read_arrays(path: Path, name: str) -> Checkpoint:
     Raises:
         ParamtoolError: if it is not a valid ``.npz`` file.
     """
-    with opened(path) as descriptor:
-        members = read_members(descriptor, path)
+    with opened(path) as file:
+        members = read_members(file)
         arrays = {each: member for each, member in members.items() if each.endswith(ARRAY)}
         if len(arrays) > MOST_NAMES:
             raise ParamtoolError(f"{path} has more than {MOST_NAMES:,} arrays")
-        tensors = tuple(_in_archive(descriptor, path, arrays))
+        tensors = tuple(_in_archive(file, arrays))
     others = (
         ContentRow(each, "file", nbytes=member.size) for each, member in members.items() if each not in arrays
     )
     return Checkpoint(name, tensors, format="NumPy archive", contents=tuple(others))
 
 
-def _in_archive(descriptor: int, path: Path, members: Mapping[str, Member]) -> Iterator[Stored]:
+def _in_archive(file: OpenFile, members: Mapping[str, Member]) -> Iterator[Stored]:
     for name, member in members.items():
-        head = _head(descriptor, path, member.position, member.size)
+        head = _head(file, member.position, member.size)
         try:
             if member.compressed:
                 found = _describe(zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, LONGEST_HEADER))
                 found = replace(found, is_fortran=False, missing=found.missing or "compressed in its archive")
-                yield _stored(name.removesuffix(ARRAY), found, path, member.position, None)
+                yield _stored(name.removesuffix(ARRAY), found, file.path, member.position, None)
             else:
-                yield _stored(name.removesuffix(ARRAY), _describe(head), path, member.position, member.size)
+                yield _stored(
+                    name.removesuffix(ARRAY), _describe(head), file.path, member.position, member.size
+                )
         except (ValueError, zlib.error) as error:
-            raise ParamtoolError(f"{path} has an invalid array '{shorten(name)}': {error}") from error
+            raise ParamtoolError(f"{file.path} has an invalid array '{shorten(name)}': {error}") from error
 
 
-def _head(descriptor: int, path: Path, position: int, size: int) -> bytes:
+def _head(file: OpenFile, position: int, size: int) -> bytes:
     """Return the first bytes of an array: few, unless its header needs more."""
-    head = read_bytes(descriptor, path, position, min(size, _USUAL_HEADER))
+    head = file.read(position, min(size, _USUAL_HEADER))
     if size <= len(head) or (head.startswith(NUMPY) and head.find(b"\n") > 0):
         return head
-    return read_bytes(descriptor, path, position, min(size, LONGEST_HEADER))
+    return file.read(position, min(size, LONGEST_HEADER))
 
 
 def _stored(name: str, found: _Described, path: Path, position: int, size: int | None) -> Stored:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from paramtool.files.reading.checkpoint import read_bytes
+from paramtool.files.reading.open_file import OpenFile
 from paramtool.files.reading.pickled_values import Broken, Bytes, EndsEarly, Object
 
 _WINDOW = 1 << 18
@@ -22,16 +21,15 @@ _LONGEST_NUMBER = 1 << 8
 
 
 class Span(NamedTuple):
-    """The bytes of an open file from `start` to `end`; `path` is what the file goes by."""
+    """The bytes of an open file from `start` to `end`."""
 
-    descriptor: int
-    path: Path
+    file: OpenFile
     start: int
     end: int
 
     def read(self, position: int, size: int) -> bytes:
         """Return bytes from a place on, counted in the file."""
-        return read_bytes(self.descriptor, self.path, position, size)
+        return self.file.read(position, size)
 
 
 class PickleBytes:

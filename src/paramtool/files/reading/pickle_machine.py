@@ -8,7 +8,6 @@ that torch.save writes, and an opaque object for anything else.
 from __future__ import annotations
 
 import gc
-import os
 import struct
 from typing import Any
 
@@ -51,7 +50,7 @@ def read_pickle(
     try:
         return _run(machine, most), machine.position
     except EndsEarly as error:
-        is_last = span.end >= os.fstat(span.descriptor).st_size  # else an archive has it whole
+        is_last = span.end >= span.file.size  # else an archive has it whole
         message = "its pickle ends too early; the file was cut off" if is_last else "its pickle is broken"
         raise ParamtoolError(message) from error
     except (Broken, LookupError, struct.error, TypeError, ValueError, RecursionError, OverflowError) as error:

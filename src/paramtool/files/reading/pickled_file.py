@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import checkpoint, pickled_tree, state_dict
-from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.files.reading.contents import MOST_PARTS, parts
+from paramtool.files.reading.open_file import OpenFile, opened
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickled_modules import Leaf, Modules
 from paramtool.files.reading.pickled_tree import Tree
@@ -48,13 +48,13 @@ def read_pickled(
     Raises:
         ParamtoolError: for what is broken, or holds no tensors and nothing else to show.
     """
-    with opened(path) as descriptor:
-        size = os.fstat(descriptor).st_size - base if size is None else size
-        is_zip = read_bytes(descriptor, path, base, min(2, size)) == b"PK"
-        span = Span(descriptor, path, base, base + size)
-        archive = read_archive(descriptor, path, base, size) if is_zip else _read_pickles(span)
+    with opened(path) as file:
+        size = file.size - base if size is None else size
+        is_zip = file.read(base, min(2, size)) == b"PK"
+        span = Span(file, base, base + size)
+        archive = read_archive(file, base, size) if is_zip else _read_pickles(span)
         try:
-            return _Opened(descriptor, path, size, archive, name or str(path)).checkpoint(key)
+            return _Opened(file, size, archive, name or str(path)).checkpoint(key)
         except ParamtoolError as error:
             raise ParamtoolError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -66,15 +66,15 @@ def _read_pickles(span: Span) -> Archive:
             return Archive(bare.root, bare.rooms, format="pickle")
         legacy = read_legacy(span)
     except ParamtoolError as error:
-        raise ParamtoolError(f"{span.path}: {error.message}", hint=error.hint) from error
+        raise ParamtoolError(f"{span.file.path}: {error.message}", hint=error.hint) from error
     return Archive(legacy.root, legacy.rooms, legacy.swapped, format="torch.save before 1.6")
 
 
 class _Opened:
-    def __init__(self, descriptor: int, path: Path, size: int, archive: Archive, name: str) -> None:
-        self._descriptor, self._path = descriptor, path
+    def __init__(self, file: OpenFile, size: int, archive: Archive, name: str) -> None:
+        self._file, self._path = file, file.path
         self._archive, self._name = archive, name
-        self._places = Places(path, archive.rooms, archive.swapped)
+        self._places = Places(file.path, archive.rooms, archive.swapped)
         entries = min(max(4 * pickled_tree.MOST_ENTRIES, size // _BYTES_AN_ENTRY), _MOST_ENTRIES)
         self._names = min(max(checkpoint.MOST_NAMES, size // _BYTES_A_NAME), _MOST_NAMES)
         self._tree = Tree(entries)
@@ -113,7 +113,7 @@ class _Opened:
             return None
         if stored.missing is not None or stored.nbytes > 16:
             return None
-        return read_bytes(self._descriptor, self._path, stored.position, stored.nbytes)
+        return self._file.read(stored.position, stored.nbytes)
 
     def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...], key: str | None) -> list[str]:
         notes = []

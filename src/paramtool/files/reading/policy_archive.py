@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.open_file import opened
 from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.signatures import POLICY
 from paramtool.files.reading.zip_directory import read_members
@@ -27,12 +28,12 @@ def read_policy(path: Path, key: str | None, name: str) -> Checkpoint:
     Raises:
         ParamtoolError: if the member is compressed, or is not what torch.save writes.
     """
-    with opened(path) as descriptor:
-        members = read_members(descriptor, path)
+    with opened(path) as file:
+        members = read_members(file)
         version = members.get(_VERSION)
         number = None
         if version is not None and not version.compressed and version.size < 100:
-            number = read_bytes(descriptor, path, version.position, version.size).decode("ascii", "replace")
+            number = file.read(version.position, version.size).decode("ascii", "replace")
     chosen = POLICY if key is None or f"{key}{_SUFFIX}" not in members else f"{key}{_SUFFIX}"
     member = members[chosen]
     if member.compressed:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Stored, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.open_file import OpenFile, opened
 from paramtool.files.reading.pickled_globals import VALUELESS
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
@@ -28,37 +28,38 @@ def read_safetensors(path: Path, name: str | None = None) -> Checkpoint:
     Raises:
         ParamtoolError: if it is not a valid safetensors file.
     """
-    with opened(path) as descriptor:
-        tensors, metadata = read_open_file(descriptor, path)
+    with opened(path) as file:
+        tensors, metadata = read_open_file(file)
     return Checkpoint(
         name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata, format="safetensors"
     )
 
 
-def read_open_file(descriptor: int, path: Path) -> tuple[list[Stored], dict[str, str]]:
-    """Return the tensors and the metadata of the open file `descriptor`, which goes by the name `path`.
+def read_open_file(file: OpenFile) -> tuple[list[Stored], dict[str, str]]:
+    """Return the tensors and the metadata of an open file.
 
     Raises:
         ParamtoolError: if it is not a valid safetensors file.
     """
+    invalid = f"{file.path} is not a valid safetensors file"
     try:
-        size = os.fstat(descriptor).st_size
+        size = file.size
         if size < 8:
             raise ValueError("it ends too early")
-        length = int.from_bytes(read_bytes(descriptor, path, 0, 8), "little")
+        length = int.from_bytes(file.read(0, 8), "little")
         if length > LONGEST_HEADER:
             raise ValueError(f"a header of {length:,} bytes; at most {LONGEST_HEADER:,}")
         if 8 + length > size:
             raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
-        found, metadata = parse_header(read_bytes(descriptor, path, 8, length).decode())
+        found, metadata = parse_header(file.read(8, length).decode())
         _check_data(found, size - 8 - length)
     except OSError as error:
-        raise ParamtoolError(f"cannot read {path}: {error.strerror}") from error
+        raise ParamtoolError(f"cannot read {file.path}: {error.strerror}") from error
     except UnicodeError as error:
-        raise ParamtoolError(f"{path} is not a valid safetensors file: its header is not UTF-8") from error
+        raise ParamtoolError(f"{invalid}: its header is not UTF-8") from error
     except ValueError as error:
-        raise ParamtoolError(f"{path} is not a valid safetensors file: {error}") from error
-    return _stored(found, path, 8 + length), metadata
+        raise ParamtoolError(f"{invalid}: {error}") from error
+    return _stored(found, file.path, 8 + length), metadata
 
 
 def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[str, str]:

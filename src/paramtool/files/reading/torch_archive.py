@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.open_file import OpenFile
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickle_machine import read_pickle
 from paramtool.files.reading.pickled_modules import Declared
@@ -41,29 +42,28 @@ class Archive:
     constant_rooms: Mapping[str, Room] = field(default_factory=dict)
 
 
-def read_archive(descriptor: int, path: Path, base: int = 0, size: int | None = None) -> Archive:
+def read_archive(file: OpenFile, base: int = 0, size: int | None = None) -> Archive:
     """Return what the archive holds, with nothing of it run.
 
     Args:
-        descriptor: the open file.
-        path: what it goes by.
+        file: the open file.
         base: the byte of the file at which the archive begins, if it is inside of another one.
         size: its bytes; by default all that the file has.
 
     Raises:
         ParamtoolError: for an archive that neither torch.save nor torch.jit.save wrote, or a broken one.
     """
-    members = read_members(descriptor, path, base, size)
-    root = _root(members, path)
+    members = read_members(file, base, size)
+    root = _root(members, file.path)
     is_script = any(name.startswith(f"{root}/code/") or name == f"{root}/constants.pkl" for name in members)
-    found = _unpickled(descriptor, path, members[f"{root}{_PICKLE}"])
-    swapped = _is_swapped(descriptor, path, members.get(f"{root}/byteorder"))
+    found = _unpickled(file, members[f"{root}{_PICKLE}"])
+    swapped = _is_swapped(file, members.get(f"{root}/byteorder"))
     rooms = _rooms(members, f"{root}/data/")
     if not is_script:
         return Archive(found, rooms, swapped)
-    declared = declared_classes(descriptor, path, members, root)
+    declared = declared_classes(file, members, root)
     member = members.get(f"{root}/constants.pkl")
-    constants = _unpickled(descriptor, path, member) if member is not None and not member.compressed else None
+    constants = _unpickled(file, member) if member is not None and not member.compressed else None
     inside = _rooms(members, f"{root}/constants/")
     return Archive(found, rooms, swapped, "TorchScript", declared, constants, inside)
 
@@ -80,16 +80,16 @@ def _root(members: Mapping[str, Member], path: Path) -> str:
     return roots[0]
 
 
-def _unpickled(descriptor: int, path: Path, member: Member) -> Any:
+def _unpickled(file: OpenFile, member: Member) -> Any:
     if member.compressed:
         raise ParamtoolError(
-            f"cannot read {path}: its pickle is compressed, and torch.save stores members as they are",
+            f"cannot read {file.path}: its pickle is compressed, and torch.save stores members as they are",
             hint=_SAVE_AGAIN,
         )
     try:
-        return read_pickle(Span(descriptor, path, member.position, member.position + member.size))[0]
+        return read_pickle(Span(file, member.position, member.position + member.size))[0]
     except ParamtoolError as error:
-        raise ParamtoolError(f"{path}: {error.message}", hint=error.hint) from error
+        raise ParamtoolError(f"{file.path}: {error.message}", hint=error.hint) from error
 
 
 def _rooms(members: Mapping[str, Member], start: str) -> dict[str, Room]:
@@ -102,10 +102,10 @@ def _rooms(members: Mapping[str, Member], start: str) -> dict[str, Room]:
     }
 
 
-def _is_swapped(descriptor: int, path: Path, member: Member | None) -> bool:
+def _is_swapped(file: OpenFile, member: Member | None) -> bool:
     if member is None:
         return False
-    order = read_member(descriptor, path, member) if member.size <= 16 and not member.compressed else b""
+    order = read_member(file, member) if member.size <= 16 and not member.compressed else b""
     if order not in (b"little", b"big"):
-        raise ParamtoolError(f"{path}: its byteorder is neither little nor big")
+        raise ParamtoolError(f"{file.path}: its byteorder is neither little nor big")
     return order == b"big"

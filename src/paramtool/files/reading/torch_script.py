@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.open_file import OpenFile
 from paramtool.files.reading.pickled_modules import Declared
 from paramtool.files.reading.zip_directory import Member, read_member
 
@@ -19,9 +19,7 @@ _LIST = re.compile(r"^  __(parameters|buffers)__ = \[([^\]\n]*)\]", re.MULTILINE
 _NAME = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-def declared_classes(
-    descriptor: int, path: Path, members: Mapping[str, Member], root: str
-) -> dict[str, Declared]:
+def declared_classes(file: OpenFile, members: Mapping[str, Member], root: str) -> dict[str, Declared]:
     """Return what each class in the code of the archive says about its attributes, by its full name.
 
     Raises:
@@ -33,7 +31,7 @@ def declared_classes(
     for name, member in members.items():
         if not (name.startswith(start) and name.endswith(".py")):
             continue
-        text = inflated(descriptor, path, member, left)
+        text = inflated(file, member, left)
         left -= len(text)
         module = name[len(start) : -len(".py")].replace("/", ".")
         for words, declared in _classes(text.decode("utf-8", "replace")):
@@ -51,22 +49,22 @@ def _declared(text: str) -> Declared:
     return Declared(lists.get("parameters", frozenset()), lists.get("buffers", frozenset()))
 
 
-def inflated(descriptor: int, path: Path, member: Member, most: int) -> bytes:
+def inflated(file: OpenFile, member: Member, most: int) -> bytes:
     """Return the bytes of a member that may be compressed, of which there may be `most`.
 
     Raises:
         ParamtoolError: if there are more, or they are broken.
     """
     if member.size > most:
-        raise ParamtoolError(f"{path}: {member.name} is too large")
-    content = read_member(descriptor, path, member)
+        raise ParamtoolError(f"{file.path}: {member.name} is too large")
+    content = read_member(file, member)
     if not member.compressed:
         return content
     expander = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         found = expander.decompress(content, most + 1)
     except zlib.error as error:
-        raise ParamtoolError(f"{path}: {member.name} is broken, or compressed in another way") from error
+        raise ParamtoolError(f"{file.path}: {member.name} is broken, or compressed in another way") from error
     if len(found) > most or not expander.eof:
-        raise ParamtoolError(f"{path}: {member.name} is too large, or broken")
+        raise ParamtoolError(f"{file.path}: {member.name} is too large, or broken")
     return found

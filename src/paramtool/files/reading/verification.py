@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.checkpoint import Checkpoint, Piece, opened, read_bytes
+from paramtool.files.reading.checkpoint import Checkpoint, Piece
 from paramtool.files.reading.formats import SAFETENSORS, recognize
+from paramtool.files.reading.open_file import opened
 from paramtool.files.reading.safetensors_check import check_file
 from paramtool.files.reading.zip_directory import has_its_sum, read_members
 from paramtool.quantities import counted
@@ -36,8 +37,8 @@ def _verify(path: Path, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
         places = {(each.position, each.archive) for each in chunks}
         _check_sums(path, sorted(places))
         return f"checksums of {counted(len(places), 'chunk')} in {path} match"
-    with opened(path) as descriptor:
-        is_zip = read_bytes(descriptor, path, 0, 2) == b"PK"
+    with opened(path) as file:
+        is_zip = file.read(0, 2) == b"PK"
     if is_zip:
         return f"checksums of all {_check_sums(path, [(0, None)]):,} members in {path} match"
     if recognize(path) is SAFETENSORS:
@@ -51,12 +52,12 @@ def _verify(path: Path, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
 
 def _check_sums(path: Path, places: Iterable[tuple[int, int | None]]) -> int:
     """Compare the members of the archives at `places` with their sums, and return how many there are."""
-    with opened(path) as descriptor:
+    with opened(path) as file:
         count, broken = 0, []
         for position, size in places:
-            members = read_members(descriptor, path, position, size)
+            members = read_members(file, position, size)
             count += len(members)
-            broken += [each.name for each in members.values() if not has_its_sum(descriptor, path, each)]
+            broken += [each.name for each in members.values() if not has_its_sum(file, each)]
     if broken:
         more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
         raise ParamtoolError(f"checksum mismatch in {path}: {broken[0]}{more}", hint=_COPY)

@@ -6,15 +6,13 @@ at their place.  The format: https://pkware.cachefly.net/webdocs/casestudies/APP
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import read_bytes, read_into
+from paramtool.files.reading.open_file import OpenFile
 
 LARGEST_EXPANDED = 1 << 34
 """Bytes that a compressed member may have been before; a small file may claim a thousand times its size."""
@@ -52,11 +50,11 @@ class _Entry:
     method: int
 
 
-def read_members(descriptor: int, path: Path, base: int = 0, size: int | None = None) -> dict[str, Member]:
-    """Return the members of the open archive `descriptor` by name, in the order of its directory.
+def read_members(file: OpenFile, base: int = 0, size: int | None = None) -> dict[str, Member]:
+    """Return the members of the open archive `file` by name, in the order of its directory.
 
     Args:
-        descriptor: the open file.
+        file: the open file.
         path: what it is called in messages.
         base: the byte of the file at which the archive begins, if it is inside of another one.
         size: its bytes; by default all that the file has.
@@ -65,15 +63,15 @@ def read_members(descriptor: int, path: Path, base: int = 0, size: int | None = 
         ParamtoolError: for what is no archive, or one with members that are encrypted, double or overlap.
     """
     try:
-        size = os.fstat(descriptor).st_size - base if size is None else size
-        start, length, count = _find_directory(descriptor, path, base, size)
-        directory = read_bytes(descriptor, path, base + start, length)
+        size = file.size - base if size is None else size
+        start, length, count = _find_directory(file, base, size)
+        directory = file.read(base + start, length)
         entries = list(_entries(directory))
         if len(entries) != count:
             raise ValueError(f"its directory has {len(entries):,} members, but claims {count:,}")
-        return _placed(entries, descriptor, path, base, start)
+        return _placed(entries, file, base, start)
     except (ValueError, struct.error) as error:
-        raise ParamtoolError(f"{path} is not a zip archive that paramtool can read: {error}") from error
+        raise ParamtoolError(f"{file.path} is not a zip archive that paramtool can read: {error}") from error
 
 
 def first_member(head: bytes) -> str:
@@ -84,56 +82,56 @@ def first_member(head: bytes) -> str:
     return head[_LOCAL.size : _LOCAL.size + size].decode("utf-8", "replace")
 
 
-def has_its_sum(descriptor: int, path: Path, member: Member) -> bool:
+def has_its_sum(file: OpenFile, member: Member) -> bool:
     """Tell whether the bytes of `member` have the CRC that was written with them."""
     found = 0
     try:
-        for part in (
-            _expanded(descriptor, path, member) if member.compressed else _pieces(descriptor, path, member)
-        ):
+        for part in _expanded(file, member) if member.compressed else _pieces(file, member):
             found = zlib.crc32(part, found)
     except zlib.error:
         return False
     return found == member.crc
 
 
-def _pieces(descriptor: int, path: Path, member: Member) -> Iterator[memoryview]:
+def _pieces(file: OpenFile, member: Member) -> Iterator[memoryview]:
     """Yield the bytes of `member`, in one room for all of them."""
     room = bytearray(min(_PIECE, member.size))
     for start in range(0, member.size, _PIECE):
         part = memoryview(room)[: min(_PIECE, member.size - start)]
-        read_into(descriptor, path, member.position + start, part)
+        file.read_into(member.position + start, part)
         yield part
 
 
-def _expanded(descriptor: int, path: Path, member: Member) -> Iterator[bytes]:
+def _expanded(file: OpenFile, member: Member) -> Iterator[bytes]:
     """Yield what `member` was before it was compressed, in bounded memory.
 
     Raises:
         ParamtoolError: where it would be more than `LARGEST_EXPANDED` bytes.
     """
     engine, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    for part in _pieces(descriptor, path, member):
+    for part in _pieces(file, member):
         waiting: bytes = bytes(part)
         while waiting:
             found = engine.decompress(waiting, _PIECE)
             total += len(found)
             if total > LARGEST_EXPANDED:
-                raise ParamtoolError(f"{shorten(member.name)} in {path} expands to too many bytes to verify")
+                raise ParamtoolError(
+                    f"{shorten(member.name)} in {file.path} expands to too many bytes to verify"
+                )
             yield found
             waiting = engine.unconsumed_tail
     yield engine.flush()
 
 
-def read_member(descriptor: int, path: Path, member: Member) -> bytes:
+def read_member(file: OpenFile, member: Member) -> bytes:
     """Return the bytes of `member`."""
-    return read_bytes(descriptor, path, member.position, member.size)
+    return file.read(member.position, member.size)
 
 
-def _find_directory(descriptor: int, path: Path, base: int, size: int) -> tuple[int, int, int]:
+def _find_directory(file: OpenFile, base: int, size: int) -> tuple[int, int, int]:
     """Return where the directory begins, its length, and how many members it has."""
     tail_start = max(0, size - _LONGEST_COMMENT - _END.size - _LOCATOR.size)
-    tail = read_bytes(descriptor, path, base + tail_start, size - tail_start)
+    tail = file.read(base + tail_start, size - tail_start)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0:
         raise ValueError("it ends without a directory; it was cut off")
@@ -149,7 +147,7 @@ def _find_directory(descriptor: int, path: Path, base: int, size: int) -> tuple[
         _, _, end, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
         if disks != 1 or end + _END_64.size > size:
             raise ValueError("its directory is not where it says")
-        record = _END_64.unpack(read_bytes(descriptor, path, base + end, _END_64.size))
+        record = _END_64.unpack(file.read(base + end, _END_64.size))
         signature, _, _, _, disk, first_disk, here, count, length, start = record
         if signature != b"PK\x06\x06":
             raise ValueError("its directory is not where it says")
@@ -196,7 +194,7 @@ def _in_64_bits(extra: bytes, *numbers: int) -> list[int]:
     raise ValueError("a member lacks its size")
 
 
-def _placed(entries: list[_Entry], descriptor: int, path: Path, base: int, end: int) -> dict[str, Member]:
+def _placed(entries: list[_Entry], file: OpenFile, base: int, end: int) -> dict[str, Member]:
     """Return the members, of which each lies behind the one before it."""
     places: dict[bytes, int] = {}
     free = 0
@@ -209,7 +207,7 @@ def _placed(entries: list[_Entry], descriptor: int, path: Path, base: int, end: 
         if each.offset > end:
             raise ValueError("its directory is broken")
         length = min(_LOCAL.size + len(each.name), end - each.offset)
-        head = read_bytes(descriptor, path, base + each.offset, length)
+        head = file.read(base + each.offset, length)
         signature, _, flags, method, *_, name_size, extra_size = _LOCAL.unpack_from(head)
         is_same = (
             signature == b"PK\x03\x04" and head[_LOCAL.size :] == each.name and name_size == len(each.name)

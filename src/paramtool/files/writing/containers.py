@@ -46,9 +46,10 @@ class Safetensors:
 
     def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
         """Return what the header says."""
+        from paramtool.files.reading.open_file import OpenFile
         from paramtool.files.reading.safetensors import read_open_file
 
-        return read_open_file(descriptor, path)[0]
+        return read_open_file(OpenFile(path, descriptor))[0]
 
     def expected(self, meant: Meant[T]) -> Meant[T]:
         """Return `meant`: every entry has one name."""
@@ -83,8 +84,9 @@ class TorchArchive:
     def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
         """Return what the pickle says."""
         from paramtool.files.reading.archived_state import read_state
+        from paramtool.files.reading.open_file import OpenFile
 
-        return read_state(descriptor, path)
+        return read_state(OpenFile(path, descriptor))
 
     def expected(self, meant: Meant[T]) -> Meant[T]:
         """Return what is meant under every name."""
