@@ -744,7 +744,7 @@ def test_an_index_of_many_links_to_one_shard_is_left_at_the_second(
     """10,000 links to one large header are not 10,000 headers to read, whether it has a tensor or none."""
     links = [f"{each:04}.safetensors" for each in range(100)]
     index = shards(tmp_path / "model", {f"w{link}": link for link in links} | {"x": links[0]}, real=["x"])
-    opened: list[Path] = []
+    opened: list[object] = []
     read = safetensors_file.read_open_file
 
     def counting(file: OpenFile) -> Any:

@@ -22,6 +22,7 @@ class Form(Enum):
     checkpoint = "a checkpoint"
     object = "a name in Python"
     source = "a Python file"
+    remote = "a checkpoint at a URL"
     absent = "not there"
 
 
@@ -33,6 +34,11 @@ def recognize(name: str) -> Form:
     Raises:
         ParamtoolError: for a file of a format that is known and not read, with what to do instead.
     """
+    if "://" in name:
+        from paramtool.files.remote.address import is_url
+
+        if is_url(name):
+            return Form.remote
     if ".py:" in name and _is_in_file(name):
         return Form.object
     path, _ = path_and_key(name)

@@ -87,14 +87,24 @@ def open_model(
             return ObjectModel(wanted, tell)
         if document and document.is_snapshot:
             return _snapshot(document, tell)
-        return _of_files(name, document, tell)
+        return _of_files(name, form, document, tell)
 
 
-def _of_files(name: str, document: Document | None, tell: Callable[[str], object] | None) -> Model:
+def _checkpoint(name: str, form: Form) -> Checkpoint:
+    if form is Form.remote:
+        from paramtool.files.remote.remote_checkpoint import open_remote
+
+        return open_remote(name)
+    return formats.open_checkpoint(name)
+
+
+def _of_files(
+    name: str, form: Form, document: Document | None, tell: Callable[[str], object] | None
+) -> Model:
     from paramtool.files.reading.checkpoint import SeveralCheckpoints
 
     try:
-        checkpoint = _of_index(document, name) if document else formats.open_checkpoint(name)
+        checkpoint = _of_index(document, name) if document else _checkpoint(name, form)
     except SeveralCheckpoints as error:
         from paramtool.models.folder import FolderModel
 
@@ -126,10 +136,11 @@ def open_checkpoint(name: str) -> Checkpoint:
         CannotOpen: if it is not a checkpoint.
     """
     with _opening():
-        if recognize(name) is Form.object:
+        form = recognize(name)
+        if form is Form.object:
             hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
             raise ParamtoolError(f"{name} is {Form.object.value}, not a checkpoint", hint=hint)
-        return formats.open_checkpoint(name)
+        return _checkpoint(name, form)
 
 
 def _document(text: Text) -> Document | None:
@@ -157,10 +168,11 @@ def _snapshot(document: Document, tell: Callable[[str], object] | None = None) -
 
 
 def _of_index(document: Document, name: str) -> Checkpoint:
-    from paramtool.files.reading.sharded import read_index
+    from paramtool.files.reading.sharded import in_folder, read_index
 
     document.check()
-    return read_index(Path(name), document.content, formats.open_file, name)
+    path = Path(name)
+    return read_index(path, document.content, in_folder(path.parent, formats.open_file), name)
 
 
 def _what(name: str, form: Form) -> str:

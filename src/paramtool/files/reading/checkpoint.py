@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.files.reading.open_file import Location
 from paramtool.name_parts import below, is_below
 from paramtool.quantities import byte_size
 from paramtool.records.constructor import built_at_once
@@ -35,7 +36,7 @@ class Piece:
 
     offsets: tuple[int, ...]
     shape: tuple[int, ...]
-    path: Path
+    path: Location
     position: int
     strides: tuple[int, ...] | None = None
     archive: int = 0
@@ -70,7 +71,7 @@ class Stored:
     dtype: str
     shape: tuple[int, ...]
     nbytes: int
-    path: Path
+    path: Location
     position: int
     strides: tuple[int, ...] | None = None
     storage: Hashable = None

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
 from paramtool.files.reading.json_guard import MOST_CHARACTERS, parse_object
-from paramtool.files.reading.open_file import OpenFile, opened
+from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_modules import Leaf
 from paramtool.files.reading.pickled_values import PickledTensor, Room, Storage
@@ -37,7 +36,7 @@ _DTYPES = {
 """The numbers of ``torch._export.serde.schema.ScalarType``, and torch's names."""
 
 
-def read_exported(path: Path, key: str | None, name: str) -> Checkpoint:
+def read_exported(path: Location, key: str | None, name: str) -> Checkpoint:
     """Return the parameters and buffers of the program in the archive at `path`.
 
     Args:

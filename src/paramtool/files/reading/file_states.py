@@ -11,9 +11,10 @@ from paramtool.files.reading.checkpoint import Checkpoint
 
 
 def files_of(checkpoint: Checkpoint) -> set[Path]:
-    """Return the files that hold elements of a checkpoint."""
-    pieces = {piece.path for each in checkpoint.tensors for piece in each.pieces}
-    return pieces | {each.path for each in checkpoint.tensors}
+    """Return the files here that hold elements of a checkpoint; one at a URL sees to itself."""
+    paths = {piece.path for each in checkpoint.tensors for piece in each.pieces}
+    paths.update(each.path for each in checkpoint.tensors)
+    return {each for each in paths if isinstance(each, Path)}
 
 
 def file_states(paths: Iterable[Path]) -> dict[Path, tuple[int, ...]]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import signatures
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.open_file import opened
+from paramtool.files.reading.open_file import Location, opened
 from paramtool.files.reading.signatures import DISTRIBUTED, SHARDING, check_readable
 from paramtool.files.safetensors_format import LONGEST_HEADER
 from paramtool.name_parts import folded
@@ -52,17 +52,17 @@ class Format:
     """
 
     name: str
-    read: Callable[[Path, str | None, str], Checkpoint]
+    read: Callable[[Location, str | None, str], Checkpoint]
     has_keys: bool = False
 
 
-def _of(place: str, has_keys: bool = False) -> Callable[[Path, str | None, str], Checkpoint]:
+def _of(place: str, has_keys: bool = False) -> Callable[[Location, str | None, str], Checkpoint]:
     """Return what reads by the function at ``file:function`` of this folder, loaded when it is called.
 
     A file takes one reader of ten, and all of them together take longer than it takes to read it.
     """
 
-    def read(path: Path, key: str | None, name: str) -> Checkpoint:
+    def read(path: Location, key: str | None, name: str) -> Checkpoint:
         file, _, function = place.partition(":")
         found: Any = getattr(import_module(f"{__package__}.{file}"), function)
         checkpoint: Checkpoint = found(path, key, name) if has_keys else found(path, name)
@@ -75,7 +75,7 @@ def _with_keys(name: str, place: str) -> Format:
     return Format(name, _of(place, True), True)
 
 
-def _read_safetensors(path: Path, _: str | None, name: str) -> Checkpoint:
+def _read_safetensors(path: Location, _: str | None, name: str) -> Checkpoint:
     found = _of("safetensors:read_safetensors")(path, None, name)
     if SHARDING not in found.metadata:
         return found
@@ -84,7 +84,7 @@ def _read_safetensors(path: Path, _: str | None, name: str) -> Checkpoint:
     return noted(found)
 
 
-def _read_folder(path: Path, key: str | None, name: str) -> Checkpoint:
+def _read_folder(path: Any, key: str | None, name: str) -> Checkpoint:
     from paramtool.files.reading.folder import read_folder
 
     return read_folder(path, key, name, _open_in_folder)
@@ -159,7 +159,7 @@ def read_checkpoint(path: Path, key: str | None, name: str) -> Checkpoint:
         raise ParamtoolError(f"{name} is not a checkpoint", hint=hint)
     if key is not None and not found.has_keys:
         raise ParamtoolError(f"cannot read {name}: {path} is {found.name}, without a '{shorten(key)}'")
-    return _with_reasons(found.read(path, key, name))
+    return with_reasons(found.read(path, key, name))
 
 
 def recognize(path: Path) -> Format | None:
@@ -177,6 +177,11 @@ def recognize(path: Path) -> Format | None:
             head = file.read(HEAD)
     except OSError:  # reported where it is read
         return None
+    return recognize_head(path, head)
+
+
+def recognize_head(path: Location, head: bytes) -> Format | None:
+    """Return what a file is that begins with `head`; raises as `recognize` does."""
     # first, because a header of 128 bytes begins like a pickle, with 80 00
     if int.from_bytes(head[:8], "little") <= LONGEST_HEADER and head[8:].lstrip(b" \t\r\n")[:1] == b"{":
         return SAFETENSORS
@@ -203,7 +208,7 @@ def open_file(path: Path) -> Checkpoint:
     return found.read(path, None, str(path))
 
 
-def _with_reasons(checkpoint: Checkpoint) -> Checkpoint:
+def with_reasons(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with a note on each reason for which tensors have no values."""
     if any(each.startswith(_WITHOUT) for each in checkpoint.notes):
         return checkpoint
@@ -223,7 +228,7 @@ def _open_in_folder(path: Path) -> Checkpoint:
     return _read_index(path, str(path)) if path.suffix == ".json" else open_file(path)
 
 
-def _of_archive(path: Path, head: bytes) -> Format:
+def _of_archive(path: Location, head: bytes) -> Format:
     """Return what a zip archive is; the first member of what torch.save writes says so already."""
     from paramtool.files.reading.zip_directory import first_member, read_members
 
@@ -252,18 +257,18 @@ def _begins_like_json(path: Path) -> bool:
         return False
 
 
-def _read_index(path: Path, name: str) -> Checkpoint:
+def _read_index(path: Any, name: str) -> Checkpoint:
     document = read_json(path)
     if document is None or not document.is_index:
         hint = "e.g. weights.safetensors, a .pt file, or a folder of shards"
         raise ParamtoolError(f"{name} is a spec, a snapshot or an index, not a checkpoint", hint=hint)
-    from paramtool.files.reading.sharded import read_index
+    from paramtool.files.reading.sharded import in_folder, read_index
 
     document.check()
-    return read_index(path, document.content, open_file, name)
+    return read_index(path, document.content, in_folder(path.parent, open_file), name)
 
 
-def read_json(path: Path) -> Document | None:
+def read_json(path: Location) -> Document | None:
     """Return the JSON object in the file at `path`; None for another text.
 
     Raises:

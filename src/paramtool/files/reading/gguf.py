@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
 from paramtool.files.reading.gguf_types import ARRAY, NAMES, PLAIN, QUANTIZED, SCALARS, STRING
-from paramtool.files.reading.open_file import OpenFile, opened
+from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.signatures import GGUF
 from paramtool.records.contents import ContentRow
 
@@ -29,7 +28,7 @@ _PIECE = 1 << 20
 _DEEPEST = 4
 
 
-def read_gguf(path: Path, name: str) -> Checkpoint:
+def read_gguf(path: Location, name: str) -> Checkpoint:
     """Return the tensors in the file at `path`, with sizes in torch's order, which is the other one.
 
     Raises:

@@ -10,11 +10,10 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
-from paramtool.files.reading.open_file import OpenFile, opened
+from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
 from paramtool.files.reading.signatures import ARRAY, NUMPY
 from paramtool.files.reading.zip_directory import Member, read_members
@@ -61,7 +60,7 @@ class _Described:
         return tuple(math.prod(self.shape[:dimension]) for dimension in range(len(self.shape)))
 
 
-def read_array(path: Path, name: str) -> Checkpoint:
+def read_array(path: Location, name: str) -> Checkpoint:
     """Return the array in the file at `path`, under the name of the file.
 
     Raises:
@@ -77,7 +76,7 @@ def read_array(path: Path, name: str) -> Checkpoint:
     return Checkpoint(name, (found,), format="NumPy")
 
 
-def read_arrays(path: Path, name: str) -> Checkpoint:
+def read_arrays(path: Location, name: str) -> Checkpoint:
     """Return the arrays in the archive at `path`; those that are compressed have no values.
 
     Raises:
@@ -119,7 +118,7 @@ def _head(file: OpenFile, position: int, size: int) -> bytes:
     return file.read(position, min(size, LONGEST_HEADER))
 
 
-def _stored(name: str, found: _Described, path: Path, position: int, size: int | None) -> Stored:
+def _stored(name: str, found: _Described, path: Location, position: int, size: int | None) -> Stored:
     """Return the tensor; `size` is how many bytes there are from `position` on, if that is known."""
     nbytes = math.prod(found.shape) * found.itemsize
     if size is not None and not found.itemsize:

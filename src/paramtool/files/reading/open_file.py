@@ -7,8 +7,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from paramtool.errors import ParamtoolError
+
+if TYPE_CHECKING:
+    from paramtool.files.remote.remote_file import RemoteFile
+
+Location: TypeAlias = "Path | RemoteFile"
+"""Where a file is: here, or at a URL that a person typed."""
 
 
 class OpenFile:
@@ -19,7 +26,7 @@ class OpenFile:
         size: its bytes when it was opened.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Location, descriptor: int) -> None:
         self.path = path
         self.size = os.fstat(descriptor).st_size
         self._descriptor = descriptor
@@ -48,12 +55,16 @@ class OpenFile:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[OpenFile]:
+def opened(path: Location) -> Iterator[OpenFile]:
     """Open a file of a checkpoint.
 
     Raises:
         ParamtoolError: if it cannot be opened, or is a folder, a device or a pipe.
     """
+    if not isinstance(path, Path):
+        with path.opened() as file:
+            yield file
+        return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

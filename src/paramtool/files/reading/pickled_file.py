@@ -9,7 +9,7 @@ from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading import checkpoint, pickled_tree, state_dict
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
 from paramtool.files.reading.contents import MOST_PARTS, parts
-from paramtool.files.reading.open_file import OpenFile, opened
+from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickled_modules import Leaf, Modules
 from paramtool.files.reading.pickled_tree import Tree
@@ -34,7 +34,7 @@ _MODELS = (
 
 
 def read_pickled(
-    path: Path, key: str | None = None, name: str | None = None, base: int = 0, size: int | None = None
+    path: Location, key: str | None = None, name: str | None = None, base: int = 0, size: int | None = None
 ) -> Checkpoint:
     """Return the tensors in a file that torch.save, torch.jit.save or pickle wrote.
 
@@ -142,9 +142,10 @@ def _same_name(first: str, name: str) -> str:
     return f"two tensors are named '{shorten(first)}' by their keys; the second is shown as '{shorten(name)}'"
 
 
-def _no_model(path: Path) -> str:
+def _no_model(path: Location) -> str:
     """Return the note on a file that a training script wrote beside the model's."""
-    near = next((each for each in _MODELS if (path.parent / each).is_file()), None)
+    folder = path.parent if isinstance(path, Path) else None
+    near = next((each for each in _MODELS if folder and (folder / each).is_file()), None)
     there = f"'{near}' beside it" if near else "another file, such as model.safetensors"
     return f"{path.name} holds the state of an optimizer, one entry per parameter; the model is in {there}"
 

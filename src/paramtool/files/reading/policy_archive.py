@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint
-from paramtool.files.reading.open_file import opened
+from paramtool.files.reading.open_file import Location, opened
 from paramtool.files.reading.pickled_file import read_pickled
 from paramtool.files.reading.signatures import POLICY
 from paramtool.files.reading.zip_directory import read_members
@@ -17,7 +16,7 @@ _VERSION = "_stable_baselines3_version"
 _SUFFIX = ".pth"
 
 
-def read_policy(path: Path, key: str | None, name: str) -> Checkpoint:
+def read_policy(path: Location, key: str | None, name: str) -> Checkpoint:
     """Return the policy in the archive at `path`; the other members are contents.
 
     Args:

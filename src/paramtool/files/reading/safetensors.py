@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Checkpoint, Stored
-from paramtool.files.reading.open_file import OpenFile, opened
+from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.pickled_globals import VALUELESS
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
@@ -18,7 +17,7 @@ OTHER_METADATA = ("format", "paramtool")
 """Keys of the metadata that stand for no tensor, whatever their values."""
 
 
-def read_safetensors(path: Path, name: str | None = None) -> Checkpoint:
+def read_safetensors(path: Location, name: str | None = None) -> Checkpoint:
     """Return what the file at `path` holds.
 
     Args:
@@ -75,7 +74,7 @@ def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[s
     }
 
 
-def _stored(found: Iterable[Described], path: Path, data: int) -> list[Stored]:
+def _stored(found: Iterable[Described], path: Location, data: int) -> list[Stored]:
     """Return the tensors of the file at `path`, whose data begin at the byte `data`."""
     alike: dict[tuple[str, tuple[int, ...]], Stored] = {}  # a model has few shapes, and copies are quick
     tensors = []

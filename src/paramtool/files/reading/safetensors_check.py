@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.files.reading.open_file import Location
 from paramtool.files.reading.safetensors import read_safetensors
 from paramtool.quantities import byte_size
 
@@ -17,10 +16,10 @@ def check_safetensors(checkpoint: Checkpoint) -> list[str]:
     """
     paths = {each.path for each in checkpoint.tensors}
     paths.update(piece.path for each in checkpoint.tensors for piece in each.pieces)
-    return [check_file(path) for path in sorted(paths)]
+    return [check_file(path) for path in sorted(paths, key=str)]
 
 
-def check_file(path: Path) -> str:
+def check_file(path: Location) -> str:
     """Return what could be checked of one file; raises as `check_safetensors` does."""
     found = read_safetensors(path)
     count = len(found.tensors)

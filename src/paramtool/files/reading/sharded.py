@@ -24,39 +24,41 @@ Open = Callable[[Path], Checkpoint]
 """Opens one file, whatever its form."""
 
 
-def read_index(path: Path, content: Mapping[str, Any], open_file: Open, name: str) -> Checkpoint:
+def read_index(
+    index: object, content: Mapping[str, Any], open_shard: Callable[[str], Checkpoint], name: str
+) -> Checkpoint:
     """Return the tensors of all shards of an index: shard by shard, each in its own order.
 
     Args:
-        path: the index.
+        index: what messages call it.
         content: what it says.
-        open_file: opens a shard.
+        open_shard: opens a shard by its name, which is not trusted.
         name: what to call the checkpoint.
 
     Raises:
         ParamtoolError: if a shard is not a regular file in the folder or is missing, or a tensor is in two
             shards, in none, or in one that the index does not say.
     """
-    files = _weight_map(path, content)
+    files = weight_map(index, content)
     found: dict[str, Stored] = {}
     of: dict[str, str] = {}
     tied: dict[str, str] = {}
     metadata: dict[str, str] = {}
     for shard in sorted(set(files.values())):
-        checkpoint = open_file(plain_file(path.parent, shard))
+        checkpoint = open_shard(shard)
         if not checkpoint.tensors:  # told now: thousands of links may lead to one such file
-            raise _wrong(path, f"{shard} has no tensor")
+            raise _wrong(index, f"{shard} has no tensor")
         for stored in checkpoint.tensors:
             if stored.name in of:
-                raise _wrong(path, f"'{shorten(stored.name)}' is in {of[stored.name]} and in {shard}")
+                raise _wrong(index, f"'{shorten(stored.name)}' is in {of[stored.name]} and in {shard}")
             if stored.name not in files:
-                raise _wrong(path, f"{shard} has '{shorten(stored.name)}', which the index does not name")
+                raise _wrong(index, f"{shard} has '{shorten(stored.name)}', which the index does not name")
             of[stored.name] = shard
             found[stored.name] = stored
         tied.update(checkpoint.tied)
         metadata.update(checkpoint.metadata)
     tied = {**tied, **tied_names(list(found.values()), metadata)}
-    _compare(path, files, of, tied)
+    _compare(index, files, of, tied)
     order = {each: number for number, each in enumerate(files)}
     tensors = sorted(found.values(), key=lambda each: order[each.name])
     tied = {key: first for key, first in tied.items() if key not in found}
@@ -97,6 +99,11 @@ def read_parts(parts: Iterable[tuple[str, Checkpoint]], name: str, is_prefixed: 
     return Checkpoint(name, tuple(found.values()), tied, metadata, format=f"shards, {kind}" if kind else "")
 
 
+def in_folder(folder: Path, open_file: Open) -> Callable[[str], Checkpoint]:
+    """Return what opens the files of a folder by their plain names."""
+    return lambda name: open_file(plain_file(folder, name))
+
+
 def plain_file(folder: Path, name: str) -> Path:
     """Return the path of the file `name` of `folder`, which may be a link to a file anywhere.
 
@@ -119,26 +126,31 @@ def plain_file(folder: Path, name: str) -> Path:
     return path
 
 
-def _weight_map(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
+def weight_map(index: object, content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names in an index and the file of each.
+
+    Raises:
+        ParamtoolError: if that is not a mapping of names to files, or has too many.
+    """
     files = content.get(WEIGHT_MAP)
     if not isinstance(files, dict) or not files:
-        raise _wrong(path, f"its '{WEIGHT_MAP}' is not a mapping of names to files")
+        raise _wrong(index, f"its '{WEIGHT_MAP}' is not a mapping of names to files")
     for name, file in files.items():
         if not isinstance(file, str):
-            raise _wrong(path, f"'{shorten(name)}' is in {shorten(json.dumps(file))}, which is not a file")
+            raise _wrong(index, f"'{shorten(name)}' is in {shorten(json.dumps(file))}, which is not a file")
     if len(set(files.values())) > MOST_FILES or len(files) > MOST_NAMES:
-        raise _wrong(path, f"it names more than {MOST_FILES:,} files or {MOST_NAMES:,} tensors")
+        raise _wrong(index, f"it names more than {MOST_FILES:,} files or {MOST_NAMES:,} tensors")
     return files
 
 
-def _compare(path: Path, files: Mapping[str, str], of: Mapping[str, str], tied: Mapping[str, str]) -> None:
+def _compare(index: object, files: Mapping[str, str], of: Mapping[str, str], tied: Mapping[str, str]) -> None:
     """See that each tensor that the index names is in the shard that it says."""
     for name, file in files.items():
         actual = of.get(tied.get(name, name))
         if actual != file:
             where = f"in {actual}" if actual else "in none of its files"
-            raise _wrong(path, f"'{shorten(name)}' should be in {shorten(file)}, but is {where}")
+            raise _wrong(index, f"'{shorten(name)}' should be in {shorten(file)}, but is {where}")
 
 
-def _wrong(path: Path, what: str) -> ParamtoolError:
-    return ParamtoolError(f"{path} does not fit its files: {what}")
+def _wrong(index: object, what: str) -> ParamtoolError:
+    return ParamtoolError(f"{index} does not fit its files: {what}")

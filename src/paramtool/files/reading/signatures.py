@@ -6,9 +6,9 @@ The marks stand here, apart from the readers, so that a file is recognized witho
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.open_file import Location
 
 GGUF = (b"GGUF", b"FUGG")
 """How a GGUF file begins; the second where a big-endian machine wrote the word as a number."""
@@ -55,7 +55,7 @@ _OTHERS = (".safetensors", ".pkl", ".pickle", _PIECE)
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pt2")
 
 
-def check_readable(path: Path, head: bytes) -> None:
+def check_readable(path: Location, head: bytes) -> None:
     """Raise for a file that begins with `head` and cannot be a checkpoint that is read.
 
     Raises:

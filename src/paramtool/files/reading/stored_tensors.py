@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.checkpoint import Stored
+from paramtool.files.reading.open_file import Location
 from paramtool.files.reading.pickled_globals import DTYPES
 from paramtool.files.reading.pickled_modules import Leaf
 from paramtool.files.reading.pickled_values import PickledTensor, Room, Storage
@@ -26,7 +26,7 @@ class Places:
         swapped: whether a big-endian machine wrote the file.
     """
 
-    def __init__(self, path: Path, rooms: Mapping[str, Room], swapped: bool = False) -> None:
+    def __init__(self, path: Location, rooms: Mapping[str, Room], swapped: bool = False) -> None:
         self._path = path
         self._rooms = rooms
         self._swapped = swapped

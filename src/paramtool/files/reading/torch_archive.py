@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.open_file import OpenFile
+from paramtool.files.reading.open_file import Location, OpenFile
 from paramtool.files.reading.pickle_bytes import Span
 from paramtool.files.reading.pickle_machine import read_pickle
 from paramtool.files.reading.pickled_modules import Declared
@@ -68,7 +67,7 @@ def read_archive(file: OpenFile, base: int = 0, size: int | None = None) -> Arch
     return Archive(found, rooms, swapped, "TorchScript", declared, constants, inside)
 
 
-def _root(members: Mapping[str, Member], path: Path) -> str:
+def _root(members: Mapping[str, Member], path: Location) -> str:
     """Return the folder in the archive that everything is in."""
     roots = [name.removesuffix(_PICKLE) for name in members if name.endswith(_PICKLE)]
     if not roots and any(name.rpartition("/")[2] == "model.json" for name in members):

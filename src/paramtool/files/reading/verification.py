@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.checkpoint import Checkpoint, Piece
-from paramtool.files.reading.formats import SAFETENSORS, recognize
-from paramtool.files.reading.open_file import opened
+from paramtool.files.reading.formats import HEAD, SAFETENSORS, recognize_head
+from paramtool.files.reading.open_file import Location, opened
 from paramtool.files.reading.safetensors_check import check_file
 from paramtool.files.reading.zip_directory import has_its_sum, read_members
 from paramtool.quantities import counted
@@ -23,7 +22,7 @@ def verified(checkpoint: Checkpoint) -> list[str]:
         ParamtoolError: for bytes that do not have their checksum, or a file that does not fit its header.
     """
     pieces = [piece for each in checkpoint.tensors for piece in each.pieces]
-    chunks: dict[Path, list[Piece]] = {}
+    chunks: dict[Location, list[Piece]] = {}
     for piece in pieces:
         if piece.archive:
             chunks.setdefault(piece.path, []).append(piece)
@@ -32,16 +31,16 @@ def verified(checkpoint: Checkpoint) -> list[str]:
     return lines or [f"{checkpoint.name} lists no tensors, so there was nothing to verify"]
 
 
-def _verify(path: Path, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
+def _verify(path: Location, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
     if chunks:
         places = {(each.position, each.archive) for each in chunks}
         _check_sums(path, sorted(places))
         return f"checksums of {counted(len(places), 'chunk')} in {path} match"
     with opened(path) as file:
-        is_zip = file.read(0, 2) == b"PK"
-    if is_zip:
+        head = file.read(0, min(HEAD, file.size))
+    if head[:2] == b"PK":
         return f"checksums of all {_check_sums(path, [(0, None)]):,} members in {path} match"
-    if recognize(path) is SAFETENSORS:
+    if recognize_head(path, head) is SAFETENSORS:
         return check_file(path)
     count = sum(each.path == path for each in checkpoint.tensors)
     return (
@@ -50,7 +49,7 @@ def _verify(path: Path, chunks: Iterable[Piece], checkpoint: Checkpoint) -> str:
     )
 
 
-def _check_sums(path: Path, places: Iterable[tuple[int, int | None]]) -> int:
+def _check_sums(path: Location, places: Iterable[tuple[int, int | None]]) -> int:
     """Compare the members of the archives at `places` with their sums, and return how many there are."""
     with opened(path) as file:
         count, broken = 0, []

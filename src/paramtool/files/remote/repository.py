@@ -1,0 +1,34 @@
+"""Find the checkpoint in a repository of a hub, as its readers would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paramtool.errors import ParamtoolError
+from paramtool.files.remote.range_request import NotThere
+from paramtool.files.remote.remote_file import RemoteFile
+
+if TYPE_CHECKING:
+    from paramtool.files.remote.address import Repository
+
+_LOOKED_FOR = (
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
+    "adapter_model.safetensors", "adapter_model.bin", "diffusion_pytorch_model.safetensors",
+)  # fmt: skip
+
+
+def find_checkpoint(repository: Repository) -> RemoteFile:
+    """Return the first file there that a reader of checkpoints would open: one request for each try.
+
+    Raises:
+        ParamtoolError: if there is none, or the hub refuses.
+    """
+    for name in _LOOKED_FOR:
+        try:
+            return RemoteFile(repository.file(name))
+        except NotThere:
+            continue
+    raise ParamtoolError(
+        f"hf://{repository.name} has none of {', '.join(_LOOKED_FOR[:4])}",
+        hint=f"check the name, or name a file: hf://{repository.name}/FILE",
+    )
