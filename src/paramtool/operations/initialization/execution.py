@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from paramtool.errors import ParamtoolError
+from paramtool.operations.initialization.sharded_fill import fill_held
 from paramtool.operations.initialization.steps import failures, fill_whole, run_law
 from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.shared_memory import is_shared
@@ -17,6 +18,7 @@ from paramtool.operations.rules.step import Step, offer
 from paramtool.records.rule import Rule
 from paramtool.tensors import streams
 from paramtool.tensors.scratch import Scratch
+from paramtool.tensors.sharding import is_sharded
 
 
 def act(
@@ -68,6 +70,9 @@ def _assigned(target: LiveTarget) -> Iterator[None]:
 
 def fill_target(target: LiveTarget, result: Tensor, seed: int) -> None:
     """Run the steps of a target on `result`, from the streams of its name."""
+    if is_sharded(result):
+        fill_held(target.steps, result, seed, target.name)
+        return
     with _contiguous(result) as tensor:
         for number, step in enumerate(target.steps):
             _run(step, number, tensor, target.name, seed)

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.operations.initialization.execution import act, fill_target
+from paramtool.operations.initialization.process_group import agree, shared_statistics
 from paramtool.operations.initialization.rule_plan import plan
 from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.rows import MOMENTS, plan_row, totals_of
@@ -30,6 +31,7 @@ from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import digest
 from paramtool.tensors.named_tensors import module_types
 from paramtool.tensors.printed import printed
+from paramtool.tensors.sharding import held_part, is_sharded
 from paramtool.tensors.statistics import statistics
 
 
@@ -73,22 +75,59 @@ def initialize(
         ParamtoolError: if there are no values to change, or a plugin raises, changes the shape or
             leaves elements unfilled.
     """
-    targets = plan(module, rules)
-    touched = [target for target in targets if target.is_touched]
-    with torch.no_grad():
-        for target in touched:
-            if target.steps:
-                _rehearse(target, seed, rng, dry_run)
-    before = {} if dry_run else {target.name: statistics(target.tensor) for target in touched}
+    targets, touched = _rehearsed(module, rules, seed, rng, dry_run)
+    before = {} if dry_run else _statistics({target.name: target.tensor for target in touched})
     if not dry_run:
         with torch.no_grad():
             act(rules, touched, seed, rng, rng_state)
-    rows = tuple(_row(target, before.get(target.name), values, digests) for target in touched)
+    after = {} if dry_run else _statistics({target.name: _current(target) for target in touched})
+    rows = tuple(
+        _row(target, before.get(target.name), after.get(target.name), values, digests) for target in touched
+    )
     columns = PLAN_COLUMNS if dry_run else RESULT_COLUMNS
     columns += ("sha256",) if digests and not dry_run else ()
     columns += ("values",) if values and not dry_run else ()
     totals = totals_of(touched, len(targets), rules, seed, rng, str(torch.__version__))
     return Report("init", model or type(module).__name__, rows, totals, columns, module_types(module))
+
+
+def _rehearsed(
+    module: nn.Module, rules: Sequence[Rule], seed: int, rng: str, dry_run: bool
+) -> tuple[list[LiveTarget], list[LiveTarget]]:
+    """Return the targets and those that rules touch, after every complaint that there is.
+
+    Raises:
+        ParamtoolError: of a sharded module in every process alike.
+    """
+    is_spread = any(is_sharded(parameter) for parameter in module.parameters())
+    complaint = None
+    targets: list[LiveTarget] = []
+    touched: list[LiveTarget] = []
+    try:
+        targets = plan(module, rules)
+        touched = [target for target in targets if target.is_touched]
+        with torch.no_grad():
+            for target in touched:
+                if target.steps:
+                    _rehearse(target, seed, rng, dry_run)
+    except ParamtoolError as error:
+        if not is_spread:
+            raise
+        complaint = error
+    if is_spread:
+        agree(complaint)
+    return targets, touched
+
+
+def _statistics(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """Return the statistics by name; of sharded tensors those of the whole."""
+    spread = {name: tensor for name, tensor in tensors.items() if is_sharded(tensor)}
+    found = {name: statistics(tensor) for name, tensor in tensors.items() if name not in spread}
+    return {**found, **shared_statistics(spread)} if spread else found
+
+
+def _current(target: LiveTarget) -> Tensor:
+    return target.effective.current() if target.effective else target.tensor.detach()
 
 
 def _rehearse(target: LiveTarget, seed: int, rng: str, dry_run: bool) -> None:
@@ -103,6 +142,9 @@ def _rehearse(target: LiveTarget, seed: int, rng: str, dry_run: bool) -> None:
             for step in (*target.skipped, *target.steps):
                 rule = step.rule
                 _try_torch(step, target)
+        if is_sharded(target.tensor):
+            _rehearse_sharded(target, rng, dry_run)
+            return
         if not is_strided(target.tensor) and not is_lazy(target.tensor):
             raise ValueError(f"it {lack_of_values(target.tensor) or 'is sparse, which no rule fills'}")
         lack = lack_of_values(target.tensor)
@@ -117,6 +159,18 @@ def _rehearse(target: LiveTarget, seed: int, rng: str, dry_run: bool) -> None:
         raise ParamtoolError(f"{rule} cannot fill '{target.name}': {error}", rule.place) from error
 
 
+def _rehearse_sharded(target: LiveTarget, rng: str, dry_run: bool) -> None:
+    """Raise a ValueError for what cannot be filled part by part."""
+    if rng == "torch":
+        raise ValueError("it is sharded, and torch's own draws depend on how")
+    if target.effective is not None:
+        raise ValueError("it is sharded and parametrized; initialize it before it is sharded")
+    part = held_part(target.tensor)  # type: ignore[arg-type]
+    lack = lack_of_values(part.local)
+    if lack and not dry_run:
+        raise ValueError(f"it {lack}")
+
+
 def _try_torch(step: Step, target: LiveTarget) -> None:
     """Let torch's own function refuse the dtype: of ours, it draws in float32 and casts."""
     function = getattr(nn.init, f"{step.rule.initializer}_", None)
@@ -128,14 +182,20 @@ def _try_torch(step: Step, target: LiveTarget) -> None:
 
 
 def _row(
-    target: LiveTarget, before: Mapping[str, Any] | None, values: bool, digests: bool
+    target: LiveTarget,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    values: bool,
+    digests: bool,
 ) -> InitializationRow:
-    if before is None:
+    if before is None or after is None:
         return plan_row(target)
-    tensor = target.effective.current() if target.effective else target.tensor.detach()
+    tensor = _current(target)
+    if is_sharded(tensor) and (digests or (values and tensor.numel() <= MOST_PRINTED)):
+        tensor = tensor.full_tensor()  # type: ignore[attr-defined]
     moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in MOMENTS}
     return replace(
-        plan_row(target, statistics(tensor)),
+        plan_row(target, after),
         **moments,
         sha256=digest(tensor) if digests else None,
         values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
