@@ -4,10 +4,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DOCS_INSTALLED := .venv/.docs-installed
 
-# A worker per core: more than four take memory, and save little time.  Torch has threads of its own: they
-# sleep while they wait, as they would spin on the cores that the other workers need.
+# One worker per core, and four at most: each takes half a gigabyte.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
-export OMP_WAIT_POLICY := passive
 
 QUICK := tests/test_golden.py tests/test_look.py tests/test_help.py tests/test_configs.py tests/test_constructs.py tests/test_inspect.py tests/test_streams.py tests/test_schema.py tests/test_arranging.py tests/test_blocks.py
 
@@ -28,6 +26,9 @@ $(DOCS_INSTALLED): $(INSTALLED)
 
 demo: $(INSTALLED)  ## install, then list the parameters of real models
 	@$(BIN)/python tools/demo.py
+
+# Torch's own threads sleep while they wait: spinning, they would hold the cores that the other workers need.
+test check: export OMP_WAIT_POLICY := passive
 
 test: $(INSTALLED)  ## install, then linters, every fast test and the floor of coverage; PYTEST_ARGS="-k tie" tests some
 	$(BIN)/ruff check .
