@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,6 @@ class CommandGroup(TyperGroup):
         return name, load(word), rest
 
 
-@cache  # half the time of a small command, for whoever runs many in one process
 def load(name: str) -> Any:
     """Import a command's module and return the command."""
     function = getattr(import_module(f"paramtool.cli.commands.{name}"), name)
