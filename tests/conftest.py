@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from paramtool.cli import main
 from tests import absent_torch
@@ -15,6 +16,9 @@ from tests import absent_torch
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 
+# The time of an example measures the load of the machine, more than the code.
+settings.register_profile("any load", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any load")
 
 ABSENT = absent_torch.watch()
 """What tells whether torch was asked for where there is none, else None: what needs it is skipped."""

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paramtool.operations.expectations.findings import sums
@@ -595,7 +595,6 @@ broken_rows = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text ever makes a table of Unicode
 @given(st.lists(broken_rows, max_size=3))
 def test_junit_is_xml_whatever_the_names_are(found: list[ExpectationRow]) -> None:
     """Names with markup, controls and surrogates come back from any XML parser as they are shown."""
@@ -615,7 +614,6 @@ def test_junit_is_xml_whatever_the_names_are(found: list[ExpectationRow]) -> Non
             assert (failure.text or "") == "\n".join(map(shown, row.names or (row.found or "",)))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text ever makes a table of Unicode
 @given(st.lists(broken_rows, max_size=3))
 def test_an_annotation_is_one_command_whatever_the_names_are(found: list[ExpectationRow]) -> None:
     """No name ends an annotation, begins another, or changes its file."""
