@@ -96,9 +96,9 @@ def test_layers_are_those_of_the_parameters_that_are_kept(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--only", "wieght"], 1, "no parameter matches the selection; there are 4 names"),
-        (["--name", "0.wieght"], 1, "no parameter matches the selection; did you mean '0.weight'?"),
-        (["--module", "9"], 1, "no parameter matches the selection"),
+        (["--only", "wieght"], 2, "no parameter matches the selection; there are 4 names"),
+        (["--name", "0.wieght"], 2, "no parameter matches the selection; did you mean '0.weight'?"),
+        (["--module", "9"], 2, "no parameter matches the selection"),
         (["--only", "("], 2, "--only"),
         (["--pattern", "weight"], 2, "no initializer follows it"),
         (["--module", "0", "--pattern", "weight"], 2, "--only narrows rows"),
