@@ -150,6 +150,7 @@ def diff(
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
             each.prepare()
+        _tell_of_initial_values(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
     _tell_of_prefix(model_a, model_b)
@@ -263,6 +264,16 @@ def _check_columns(columns: str | None, values: bool) -> None:
             raise ParamtoolError(
                 f"the column '{each}' is about values, which are not compared", hint="add --values"
             )
+
+
+def _tell_of_initial_values(*models: Model) -> None:
+    """Say so if the values of one model are read from a file, and those of the other are initial ones."""
+    origins = [each.origin_of_values() for each in models]
+    if None not in origins:
+        return
+    for model, origin in zip(models, origins, strict=True):
+        if origin is not None:
+            console.note(f"the values of {model.name} {origin}; --weights FILE loads others")
 
 
 def _tell_of_what_is_left_out(*models: Model) -> None:
