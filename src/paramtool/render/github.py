@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, singledispatch
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from paramtool.errors import ParamtoolError, Problems
@@ -104,7 +105,8 @@ def _(row: ExpectationRow, locate: Locate) -> Iterator[str]:
         message = row.error or f"{row.name}: expected {row.expected}, found: {row.found}"
         if row.file is None and row.model and not (row.error and row.model in row.error):
             message = f"{row.model}: {message}"
-        file = shown(locate(row.file)) if row.file is not None else None
+        file = row.file or (row.model if row.model and Path(row.model).is_file() else None)
+        file = shown(locate(file)) if file is not None else None
         yield annotation("error", shown(message), file, row.line, row.column, "paramtool check")
 
 
