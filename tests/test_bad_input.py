@@ -226,7 +226,7 @@ def test_of_a_long_line_only_the_part_around_the_place_is_shown(capsys: pytest.C
         ("seed=!!int 3", "the tag 'tag:yaml.org,2002:int' is refused; a spec is plain data"),
         ("seed=\x1b", "the character U+001B is not allowed in YAML; is this a text file?"),
         ("model=Liner", "unknown module 'Liner'; did you mean 'Linear'?"),
-        ("model.Linear.0=x", "'in_features' of Linear must be int, got the string 'x'"),
+        ("model.Linear.0=x", "'in_features' of Linear must be an int, got the string 'x'"),
         ("model.Linear.2=1", "'model.Linear' is a list of 2, without '2'; use an index from 0 to 1"),
         ("model.Linear.-1=1", "'model.Linear' is a list of 2, without '-1'; use an index from 0 to 1"),
         ("model.Linear.0.1=3", "'model.Linear.0' is 1 and has nothing inside it"),

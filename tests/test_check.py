@@ -138,20 +138,20 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ("--parameters 12X", "--parameters 12X: error: 'parameters' of expect must be quantity, got the"
+        ("--parameters 12X", "--parameters 12X: error: 'parameters' of expect must be a count, got the"
          " string '12X'; e.g. 124M"),
-        ("--parameters 1.5", "--parameters 1.5: error: 'parameters' of expect must be quantity, got the"
+        ("--parameters 1.5", "--parameters 1.5: error: 'parameters' of expect must be a count, got the"
          " string '1.5'; e.g. 124M"),
         ("--parameters 1.2345k", "--parameters 1.2345k: error: nothing can have 1.2345k;"
          " it is not a whole number"),
         ("--trainable min=5,max=2", "--trainable min=5,max=2: error: nothing can have min 5, max 2"),
         ("--trainable max=1,max=2", "--trainable max=1,max=2: error: 'max' appears twice"),
         ("--trainable most=1", "--trainable most=1: error: 'trainable' has no bound 'most'; use min or max"),
-        ("--bytes 5Gb", "--bytes 5Gb: error: 'bytes' of expect must be size, got the string '5Gb'; e.g."
+        ("--bytes 5Gb", "--bytes 5Gb: error: 'bytes' of expect must be a size, got the string '5Gb'; e.g."
          " 500MB or 476MiB"),
         ("--names '('", "--names (: error: '(' is not a regular expression: missing ), unterminated"
          " subpattern at position 0; escape special characters, e.g. '\\['"),
-        ("--dtype float31", "--dtype float31: error: 'dtype' of expect must be dtype, got the string"
+        ("--dtype float31", "--dtype float31: error: 'dtype' of expect must be a dtype, got the string"
          " 'float31'"),
         ("--shared a", "--shared a: error: 'shared' takes two or more different names, got a; e.g."
          " shared: [[a.weight, b.weight]]"),
@@ -179,8 +179,8 @@ def test_what_is_typed_wrong_ends_with_2(arguments: str, complaint: str, run: Ru
         ("{shared: [a, b]}", "1:18: error: 'shared' of expect must be [[name]], got a list"),
         ("{parameters: {}}", "1:22: error: 'parameters' has neither min nor max; e.g. {max: 124M}"),
         ("{parameters: {min: 3, max: 2}}", "1:22: error: nothing can have min 3, max 2"),
-        ("{parameters: '1.5'}", "1:22: error: 'parameters' of expect must be quantity"),
-        ("{bytes: 1.5}", "1:17: error: 'bytes' of expect must be size, got 1.5; e.g. 500MB or 476MiB"),
+        ("{parameters: '1.5'}", "1:22: error: 'parameters' of expect must be a count"),
+        ("{bytes: 1.5}", "1:17: error: 'bytes' of expect must be a size, got 1.5; e.g. 500MB or 476MiB"),
         ("{frozen: [a, '(']}", "1:22: error: '(' is not a regular expression"),
         ("{same_as: /etc/passwd}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
         ("{same_as: a/../../b.json}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),

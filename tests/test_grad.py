@@ -143,7 +143,7 @@ def test_inputs_have_streams_of_their_own() -> None:
         ("2,rnadn", "unknown 'rnadn'; did you mean 'randn'?"),
         ("2,randn,ones", "'fill' appears twice"),
         ("2,randint", "randint needs 'high' above 'low'"),
-        ("2,randint=x", "'high' must be int"),
+        ("2,randint=x", "'high' must be an int"),
         ("2,randint=5:5", "randint needs 'high' above 'low'"),
         ("2,dtype=flaot32", "unknown dtype the string 'flaot32'; did you mean 'float32'?"),
         ("2,rand,dtype=int64", "'rand' draws fractions, but int64 has none"),

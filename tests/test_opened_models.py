@@ -18,8 +18,8 @@ from paramtool.errors import (
     CannotAnswer,
     CannotOpen,
     DoesNotLoad,
-    RuleMatchedNothing,
     ParamtoolError,
+    RuleMatchedNothing,
     UserCodeFailed,
 )
 from tests.conftest import Run

@@ -41,7 +41,7 @@ def open_argument(
     from paramtool.models.given import parse_overrides
     from paramtool.models.open import open_model, spec_catalog
 
-    parsed = parse_overrides(overrides or ())
+    parsed = parse_overrides(overrides or (), side)
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")

@@ -22,6 +22,9 @@ from paramtool.language.rules import SELECTOR, read_rule
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 
+RULES = "paramtool.rules"
+"""Where the context keeps what was typed."""
+
 _NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[-+\d.,_eExinfa ]*")
 _OPTION = re.compile(r"--[a-z]|-[a-z]$")
 _SELECTORS = {
@@ -168,27 +171,55 @@ def read_rules(
     rules: list[Rule] = []
     problems: list[ParamtoolError] = []
     pending: list[Typed] = []
-    for each in typed:
+    last: list[Typed] = []
+    for at, each in enumerate(typed):
         pending.append(each)
         if each.key in SELECTOR_KEYS:
             continue
-        if len(pending) == 1:  # likely the wrong way round, as in --normal 0.01 --pattern weight
-            message = f"{each.written} has no selector before it"
-            raise ParamtoolError(message, hint=f"--pattern . {each.written} fills every parameter")
+        if len(pending) == 1:
+            raise _unselected(each, last, typed[at + 1 :])
         node = _node(pending)
         rule = read_rule(node, catalog, problems)
         if rule is not None:
             rules.append(rule)
-        pending = []
+        last, pending = pending, []
     if pending:
-        message = f"{pending[-1].written} selects parameters, but no initializer follows it"
-        raise ParamtoolError(message, hint=hint)
+        raise _uninitialized(pending, last, hint)
     if problems:
         raise Problems(problems)
     return rules
 
 
 SELECTOR_KEYS = frozenset(each.name for each in SELECTOR.arguments)
+
+
+def _unselected(lone: Typed, before: Sequence[Typed], behind: Sequence[Typed]) -> ParamtoolError:
+    """Return the error for an initializer without a selector.
+
+    After another rule it is likely meant for the same parameters, before a selector for those.
+    """
+    error = ParamtoolError(
+        f"{lone.written} has no selector before it", hint=f"--pattern . {lone.written} fills every parameter"
+    )
+    selector = before[:-1] or list(takewhile(lambda each: each.key in SELECTOR_KEYS, behind))
+    if not selector:
+        return error
+    words = _words([lone]) if before else _words([lone, *selector])
+    return error.mended(words, _words([*selector, lone]))
+
+
+def _uninitialized(pending: Sequence[Typed], before: Sequence[Typed], hint: str) -> ParamtoolError:
+    """Return the error for selectors at the end; conditions alone are likely meant for the rule before."""
+    message = f"{pending[-1].written} selects parameters, but no initializer follows it"
+    keys = {each.key for each in before}
+    if not before or any(each.key in keys or each.key == "pattern" for each in pending):
+        return ParamtoolError(message, hint=hint)
+    error = ParamtoolError(message, hint="the initializer comes last in its rule")
+    return error.mended(_words([before[-1], *pending]), _words([*pending, before[-1]]))
+
+
+def _words(typed: Iterable[Typed]) -> list[str]:
+    return [word for each in typed for word in each.written.split(" ", 1)]
 
 
 def _node(typed: Sequence[Typed]) -> Mapping:

@@ -8,9 +8,13 @@ from typing import Any
 import typer
 
 from paramtool.cli.typed_line import instead, line, typed_words
+from paramtool.cli.typed_rules import RULES
 from paramtool.cli.words import INSPECT, names_model
 from paramtool.errors import ParamtoolError
 from paramtool.suggestion import nearest
+
+_CLOSE = 0.75
+"""How like another an option of a command with rules must be: from 0 to 1."""
 
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
@@ -61,7 +65,28 @@ def _of_option(error: Any, context: Any, commands: Any) -> str | None:
     known = getattr(error, "possibilities", None) or ()
     typed = str(error.option_name)
     near = nearest(typed, known)
-    return instead((typed,), (near,)) if near else None
+    if near is not None and (context is None or RULES not in context.meta or _is_close(typed, near)):
+        return instead((typed,), (near,))
+    if context is not None and RULES in context.meta and typed.startswith("--"):
+        return _of_initializer(typed)
+    return None
+
+
+def _is_close(typed: str, near: str) -> bool:
+    """Return whether an option differs from another by a typing error: ``--my-init`` is not ``--input``."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, typed, near).ratio() >= _CLOSE
+
+
+def _of_initializer(typed: str) -> str:
+    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
+    from paramtool.initializers.registry import offers
+
+    name = typed.lstrip("-").replace("-", "_").rstrip("_")
+    if name in offers.names():
+        return f"--with {name}:KEY=VALUE,… is this initializer; see 'paramtool initializers {name}'"
+    return f"an initializer from --plugin FILE.py is --with {name}:KEY=VALUE,…"
 
 
 def _of_choice(message: str) -> str | None:
