@@ -269,6 +269,24 @@ def test_quiet_shows_only_what_is_broken(run: Run) -> None:
     assert rows(run("check", "-q", "--json").stdout) == []
 
 
+def test_a_quiet_suite_has_its_tests(run: Run) -> None:
+    """Servers take a suite of no tests for an error, so JUnit keeps what holds."""
+    for more in ((), ("--dtype", "float16")):
+        assert run("check", "-q", "-f", "junit", *more).stdout == run("check", "-f", "junit", *more).stdout
+    assert 'tests="4" failures="0"' in run("check", "-q", "-f", "junit").stdout
+
+
+@pytest.mark.parametrize("option", ["--parameters 1", "--same-as other.yaml", "--dtype float16"])
+def test_an_annotation_names_the_file_that_was_checked(option: str, run: Run, folder: Path) -> None:
+    """What was typed as an option has no line, but MODEL is a file; stdin and a name in Python are not."""
+    (folder / "other.yaml").write_text("model: {Linear: [1, 1]}\n")
+    (folder / "named_nets.py").write_text("from torch import nn\ndef net(): return nn.Linear(2, 2)\n")
+    line = run("check", "model.yaml", *option.split(), "-f", "github").stdout
+    assert "::error file=model.yaml,title=paramtool check::model.yaml: " in line
+    line = run("check", "named_nets.py:net", *option.split(), "-f", "github").stdout
+    assert line.startswith("::error title=paramtool check::named_nets.py:net: ")
+
+
 def test_only_values_that_are_asked_for_are_built(folder: Path) -> None:
     """A model of 70 billion parameters is checked by its structure, in the memory of a small one."""
     path = str(CONFIGS / "llama3_70b.yaml")

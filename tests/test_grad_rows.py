@@ -102,7 +102,7 @@ def test_layers_are_those_of_the_parameters_that_are_kept(run: Run) -> None:
         (["--only", "("], 2, "--only"),
         (["--pattern", "weight"], 2, "no initializer follows it"),
         (["--module", "0", "--pattern", "weight"], 2, "--only narrows rows"),
-        (["--sort", "nrom"], 2, "cannot sort by 'nrom'; did you mean 'norm'?"),
+        (["--sort", "nrom"], 2, "cannot sort by 'nrom'; type: paramtool grad "),
         (["--sort", "output_std"], 2, "cannot sort by 'output_std', which is of modules; add --layers"),
         (["--sort", "share", "--no-by-use"], 2, "which is of uses; leave out --no-by-use"),
         (["--depth", "1", "--by-use"], 2, "--depth folds parameters together"),
