@@ -556,7 +556,7 @@ def properties(line: str) -> dict[str, str]:
 
 
 def test_github_annotates_the_place_of_what_is_broken(run: Run) -> None:
-    """A broken expectation is an error at its line of the spec, a typed one names the model."""
+    """A broken expectation is an error at its line of the spec, a typed one in its file."""
     result = run("check", "tied.yaml", "--set", "tie={}", "--dtype", "float64", "-f", "github")
     *lines, totals = result.stdout.splitlines()
     assert totals == "7 expectations: 4 kept, 3 broken"
@@ -570,7 +570,7 @@ def test_github_annotates_the_place_of_what_is_broken(run: Run) -> None:
             "message": "trainable: expected max 4, found: 8",
         },
         {
-            "title": "paramtool check",
+            "file": "tied.yaml", "title": "paramtool check",
             "message": "tied.yaml: dtype: expected float64, found: 4 float32",
         },
     ]  # fmt: skip

@@ -181,9 +181,9 @@ def test_the_prefix_reaches_same_as(state: dict[str, Tensor], run: Run) -> None:
     Path("wide_nets.py").write_text(
         "from torch import nn\ndef net(width=3): return nn.Linear(width, width)\n"
     )
-    words = ("check", "wide.pt", "--strip-prefix", "module.", "--same-as", "wide_nets.py:net")
-    assert run(*words).status == 1
-    assert run(*words, "--arg-same-as", "width=5").status == 0
+    wide = ("check", "wide.pt", "--strip-prefix", "module.", "--same-as", "wide_nets.py:net")
+    assert run(*wide).status == 1
+    assert run(*wide, "--arg-same-as", "width=5").status == 0
 
 
 def test_a_checkpoint_alone_is_stripped(state: dict[str, Tensor], run: Run) -> None:

@@ -80,11 +80,30 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         may_lack = known is not None and (known.optional or not known.metavar)
         if (given is None and not may_lack) or (given == "" and option not in _SELECTORS):
             raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
-        if known is not None and given is not None and given.count(",") < known.metavar.count(","):
-            # torch's uniform_(tensor, 0.1) is U(0.1, 1), which nobody means
-            raise ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
+        if known is not None and given is not None:
+            _check_value(option, known, given, [word] if equals else [option, given], queue)
         typed.append(Typed(_KEYS[option], given, f"{option} {given}" if given is not None else option))
     return typed, rest
+
+
+def _check_value(
+    option: str, known: Option, given: str, written: Sequence[str], queue: Sequence[str]
+) -> None:
+    """Refuse fewer values than an initializer takes, and those with a name, with the line that works.
+
+    Raises:
+        ParamtoolError: for such a value.
+    """
+    error = ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
+    if given.count(",") < known.metavar.count(","):
+        # torch's uniform_(tensor, 0.1) is U(0.1, 1), which nobody means
+        if queue and _NUMBERS.fullmatch(queue[0]) and len(written) > 1:
+            error.mended((*written, queue[0]), (option, f"{given},{queue[0]}"))
+        raise error
+    initializer = _KEYS[option]
+    names = {each.partition(":")[0] for each in BUILT_IN[initializer].arguments}
+    if initializer != "put" and "=" in given and given.partition("=")[0] in names:
+        raise error.mended(written, (_WITH, f"{initializer}:{given}"))
 
 
 def _parts(word: str) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -10,11 +11,15 @@ import typer
 from paramtool.cli.typed_line import instead, line, typed_words
 from paramtool.cli.typed_rules import RULES
 from paramtool.cli.words import INSPECT, names_model
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.suggestion import nearest
 
 _CLOSE = 0.75
 """How like another an option of a command with rules must be: from 0 to 1."""
+
+_NO_VALUE = re.compile(r"requires an argument")
+_EXTRA = "Got unexpected extra argument"
+_NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
@@ -42,6 +47,10 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
     message = error.format_message().rstrip(".").replace("Value error, ", "")
     hint = f"see '{command} --help'"
     option = getattr(error, "option_name", None)
+    if _NO_VALUE.search(message):
+        return _without_value(error, commands)
+    if message.startswith(_EXTRA):
+        return _extra(message, command)
     if option == "--debug":
         hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
     elif option is not None:
@@ -68,7 +77,7 @@ def _of_option(error: Any, context: Any, commands: Any) -> str | None:
     if near is not None and (context is None or RULES not in context.meta or _is_close(typed, near)):
         return instead((typed,), (near,))
     if context is not None and RULES in context.meta and typed.startswith("--"):
-        return _of_initializer(typed)
+        return _of_initializer(typed, (each for option in context.command.params for each in option.opts))
     return None
 
 
@@ -79,14 +88,42 @@ def _is_close(typed: str, near: str) -> bool:
     return SequenceMatcher(None, typed, near).ratio() >= _CLOSE
 
 
-def _of_initializer(typed: str) -> str:
-    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
+def _of_initializer(typed: str, known: Iterable[str]) -> str:
+    """Return what an option that begins like others may be, or how an initializer without one is named."""
     from paramtool.initializers.registry import offers
 
+    longer = [each for each in dict.fromkeys(known) if each.startswith(f"{typed}-")]
+    if longer:
+        return f"did you mean {' or '.join(longer)}?"
     name = typed.lstrip("-").replace("-", "_").rstrip("_")
     if name in offers.names():
         return f"--with {name}:KEY=VALUE,… is this initializer; see 'paramtool initializers {name}'"
     return f"an initializer from --plugin FILE.py is --with {name}:KEY=VALUE,…"
+
+
+def _without_value(error: Any, commands: Any) -> ParamtoolError:
+    """Return ``--top needs N``: the error for an option at the end of the line, or before another."""
+    option = str(error.option_name)
+    command = next((word for word in typed_words() if word in commands), None)
+    named = "paramtool" if command is None else f"paramtool {command}"
+    return ParamtoolError(f"{option} needs a value", hint=f"see '{named} --help'")
+
+
+def _extra(message: str, command: str) -> ParamtoolError:
+    """Return the error for words that nothing takes: values with a space between them, or MODELs."""
+    extra = message.removeprefix(_EXTRA).strip(" ()")
+    words = typed_words()
+    first = extra.split(" ", 1)[0]
+    at = words.index(first) if first in words else 0
+    error = ParamtoolError(f"unexpected argument '{shorten(extra)}'", hint=f"see '{command} --help'")
+    if at < 2:
+        return error
+    option, value = words[at - 2 : at]
+    if option == "--with" and "=" in first:
+        return error.mended((option, value, first), (option, f"{value}:{first}"))
+    if option.startswith("-") and _NUMBER.fullmatch(first) and not value.startswith("-"):
+        return error.mended((option, value, first), (option, f"{value},{first}"))
+    return error
 
 
 def _of_choice(message: str) -> str | None:
