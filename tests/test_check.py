@@ -158,7 +158,7 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
         ("--init done", "--init done: error: 'init' of expect must be 'complete', got the string 'done'"),
         ("--gradients all", "--gradients all: error: 'gradients' of expect must be 'reach-all', got the"
          " string 'all'"),
-        ("--dtype", "error: Option '--dtype' requires an argument"),
+        ("--dtype", "error: --dtype needs a value; see 'paramtool check --help'"),
         ("--nope", "error: No such option: --nope"),
         ("-f tree", "error: check has no format tree; type: paramtool check "),
         ("missing.yaml", "error: cannot read missing.yaml: No such file or directory"),

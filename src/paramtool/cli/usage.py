@@ -104,20 +104,21 @@ def _of_initializer(typed: str, known: Iterable[str]) -> str:
 def _without_value(error: Any, commands: Any) -> ParamtoolError:
     """Return ``--top needs N``: the error for an option at the end of the line, or before another."""
     option = str(error.option_name)
-    command = next((word for word in typed_words() if word in commands), None)
-    named = "paramtool" if command is None else f"paramtool {command}"
-    return ParamtoolError(f"{option} needs a value", hint=f"see '{named} --help'")
+    command = next((word for word in typed_words() if word in commands), INSPECT)
+    return ParamtoolError(f"{option} needs a value", hint=f"see 'paramtool {command} --help'")
 
 
 def _extra(message: str, command: str) -> ParamtoolError:
     """Return the error for words that nothing takes: values with a space between them, or MODELs."""
-    extra = message.removeprefix(_EXTRA).strip(" ()")
+    extra = message.partition(" (")[2].removesuffix(")")
     words = typed_words()
     first = extra.split(" ", 1)[0]
     at = words.index(first) if first in words else 0
     error = ParamtoolError(f"unexpected argument '{shorten(extra)}'", hint=f"see '{command} --help'")
     if at < 2:
         return error
+    if command.endswith(" init") and at == 2 and not words[1].startswith("-"):
+        return error.mended(first, ("-p", first))  # a name, where another MODEL cannot be
     option, value = words[at - 2 : at]
     if option == "--with" and "=" in first:
         return error.mended((option, value, first), (option, f"{value}:{first}"))
