@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -15,7 +14,7 @@ from paramtool.errors import ParamtoolError, shorten
 from paramtool.suggestion import nearest
 
 _CLOSE = 0.75
-"""How like another an option of a command with rules must be: from 0 to 1."""
+"""How like another an option must be: from 0 to 1."""
 
 _NO_VALUE = re.compile(r"requires an argument")
 _EXTRA = "Got unexpected extra argument"
@@ -23,6 +22,18 @@ _NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
+
+OTHER_OPTIONS = {
+    **dict.fromkeys(("--regex", "--filter", "--grep", "--match", "--include", "--select"), "--pattern"),
+    **dict.fromkeys(("--ignore", "--skip"), "--exclude"),
+    **dict.fromkeys(("--checkpoint", "--ckpt", "--load", "--state-dict"), "--weights"),
+    **dict.fromkeys(("--limit", "--head"), "--top"),
+    **dict.fromkeys(("--fields", "--cols"), "--columns"),
+    **dict.fromkeys(("--order", "--order-by"), "--sort"),
+    **dict.fromkeys(("--layer", "--submodule"), "--module"),
+    "--override": "--set",
+}
+"""What people type for an option, and the option that they mean."""
 
 _FORMATS = {
     **dict.fromkeys(("html", "htm", "md", "rst", "latex", "gfm"), "markdown"),
@@ -66,18 +77,23 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
 def _of_option(error: Any, context: Any, commands: Any) -> str | None:
     """Return the line with an option that there is, or with the command before its options."""
     words = typed_words()
-    if context is not None and context.parent is None:
+    if context is None:
+        return None
+    if context.parent is None:
         at = next((i for i, word in enumerate(words) if word in commands), None)
         if at is not None:
             return f"type: {line([words[at], *words[:at], *words[at + 1 :]])}"
         return f"type: {line([INSPECT, *words])}" if any(map(names_model, words)) else None
-    known = getattr(error, "possibilities", None) or ()
     typed = str(error.option_name)
-    near = nearest(typed, known)
-    if near is not None and (context is None or RULES not in context.meta or _is_close(typed, near)):
-        return instead((typed,), (near,))
-    if context is not None and RULES in context.meta and typed.startswith("--"):
-        return _of_initializer(typed, (each for option in context.command.params for each in option.opts))
+    known = list(dict.fromkeys(name for option in context.command.params for name in option.opts))
+    longer = [each for each in known if each.startswith(typed) and len(typed) > 3]
+    near = OTHER_OPTIONS.get(typed) or (longer[0] if len(longer) == 1 else nearest(typed, known))
+    if len(longer) > 1:
+        return f"did you mean {' or '.join(longer)}?"
+    if near in known and (longer or typed in OTHER_OPTIONS or _is_close(typed, str(near))):
+        return instead((typed,), (str(near),))
+    if RULES in context.meta and typed.startswith("--"):
+        return _of_initializer(typed)
     return None
 
 
@@ -85,16 +101,13 @@ def _is_close(typed: str, near: str) -> bool:
     """Return whether an option differs from another by a typing error: ``--my-init`` is not ``--input``."""
     from difflib import SequenceMatcher
 
-    return SequenceMatcher(None, typed, near).ratio() >= _CLOSE
+    return SequenceMatcher(None, typed.strip("-"), near.strip("-")).ratio() >= _CLOSE
 
 
-def _of_initializer(typed: str, known: Iterable[str]) -> str:
-    """Return what an option that begins like others may be, or how an initializer without one is named."""
+def _of_initializer(typed: str) -> str:
+    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
     from paramtool.initializers.registry import offers
 
-    longer = [each for each in dict.fromkeys(known) if each.startswith(f"{typed}-")]
-    if longer:
-        return f"did you mean {' or '.join(longer)}?"
     name = typed.lstrip("-").replace("-", "_").rstrip("_")
     if name in offers.names():
         return f"--with {name}:KEY=VALUE,… is this initializer; see 'paramtool initializers {name}'"
