@@ -179,6 +179,20 @@ def test_the_spec_may_have_no_dtype_of_its_input(run: Run, spec: Any) -> None:
     assert row["abs_max"] == pytest.approx(20_000, rel=0.02)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64])
+def test_an_input_of_another_dtype_is_told_which_to_give(
+    dtype: torch.dtype, run: Run, tmp_path: Path
+) -> None:
+    """The hint names the dtype of the parameters, for an input that is typed and for a file."""
+    path = tmp_path / "x.pt"
+    torch.save(torch.ones(2, 4, dtype=dtype), path)
+    hint = "give the input as float32: dtype=float32 in the input; of a file, save tensor.to(torch.float32)"
+    assert hint in run("grad", MLP, "--input", str(path)).stderr
+    assert run("grad", MLP, "--input", "2,4,dtype=float32").status == 0
+    torch.save(torch.ones(2, 4, dtype=dtype).to(torch.float32), path)
+    assert run("grad", MLP, "--input", str(path)).status == 0
+
+
 def test_a_lazy_model_takes_its_shapes_from_a_typed_input(run: Run, spec: Any) -> None:
     """--input settles lazy modules as the spec's own input does."""
     path = spec("model: {Sequential: [{LazyLinear: 3}, {LazyLinear: 1}]}\n")
