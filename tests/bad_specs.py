@@ -184,22 +184,22 @@ CASES = [
     (
         "a date",
         "model: {Linear: [2024-13-45, 1]}",
-        "1:18: error: 'in_features' of Linear must be int, got the string '2024-13-45'",
+        "1:18: error: 'in_features' of Linear must be an int, got the string '2024-13-45'",
     ),
     (
         "an empty binary number",
         "model: {Linear: [0b_, 1]}",
-        "1:18: error: 'in_features' of Linear must be int, got the string '0b_'",
+        "1:18: error: 'in_features' of Linear must be an int, got the string '0b_'",
     ),
     (
         "a sexagesimal number",
         "model: {Linear: [1:30, 1]}",
-        "1:18: error: 'in_features' of Linear must be int, got the string '1:30'",
+        "1:18: error: 'in_features' of Linear must be an int, got the string '1:30'",
     ),
     (
         "YAML 1.1's no",
         "model: {Linear: [1, 1, no]}",
-        "1:24: error: 'bias' of Linear must be bool, got the string 'no'; write true or false",
+        "1:24: error: 'bias' of Linear must be true or false, got the string 'no'; write true or false",
     ),
     (
         "an unknown module",
@@ -242,12 +242,12 @@ CASES = [
     (
         "a string for a number",
         "model: {Linear: [a, 1]}",
-        "1:18: error: 'in_features' of Linear must be int, got the string 'a'",
+        "1:18: error: 'in_features' of Linear must be an int, got the string 'a'",
     ),
     (
         "a fraction for a size",
         "model: {Linear: {in_features: 1.5, out_features: 2}}",
-        "1:31: error: 'in_features' of Linear must be int, got 1.5",
+        "1:31: error: 'in_features' of Linear must be an int, got 1.5",
     ),
     (
         "too many arguments",
@@ -259,12 +259,12 @@ CASES = [
     (
         "a module for a number",
         "model: {Linear: [{ReLU: }, 1]}",
-        "1:18: error: 'in_features' of Linear must be int, got a mapping",
+        "1:18: error: 'in_features' of Linear must be an int, got a mapping",
     ),
     (
         "a word for a choice",
         "model: {RNN: {input_size: 1, hidden_size: 1, nonlinearity: tan}}",
-        "1:60: error: 'nonlinearity' of RNN must be 'tanh' | 'relu', got the string 'tan'; did you "
+        "1:60: error: 'nonlinearity' of RNN must be 'tanh' or 'relu', got the string 'tan'; did you "
         "mean 'tanh'?",
     ),
     (
@@ -402,7 +402,7 @@ CASES = [
     (
         "a tie to nothing",
         "tie: {a: }\nmodel: ReLU",
-        "1:10: error: the name of a parameter must be str, got nothing",
+        "1:10: error: the name of a parameter must be a string, got nothing",
     ),
     (
         "freeze by no expression",
@@ -410,7 +410,11 @@ CASES = [
         "1:9: error: '(' is not a regular expression: missing ), unterminated subpattern at "
         "position 0; escape special characters, e.g. '\\['",
     ),
-    ("freeze by no word", "freeze: {a: b}\nmodel: ReLU", "1:9: error: a pattern must be str, got a mapping"),
+    (
+        "freeze by no word",
+        "freeze: {a: b}\nmodel: ReLU",
+        "1:9: error: a pattern must be a string, got a mapping",
+    ),
     (
         "freeze by an endless expression",
         f"freeze: {'a?' * 1000}\nmodel: ReLU",
@@ -523,7 +527,7 @@ CASES = [
     (
         "an expectation of no quantity",
         "expect: {parameters: many}\nmodel: ReLU",
-        "1:22: error: 'parameters' of expect must be quantity, got the string 'many'; e.g. 124M",
+        "1:22: error: 'parameters' of expect must be a count, got the string 'many'; e.g. 124M",
     ),
     (
         "shared names without lists of them",

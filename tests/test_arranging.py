@@ -119,7 +119,7 @@ def test_nothing_matched_is_told_with_a_hint(
     with pytest.raises(NothingMatched) as caught:
         select(rows, selection)
     assert (caught.value.message, caught.value.hint) == ("no parameter matches the selection", hint)
-    assert caught.value.status == 1
+    assert caught.value.status == 2
 
 
 def test_of_one_name_the_hint_is_that_name(rows: list[ParameterRow]) -> None:

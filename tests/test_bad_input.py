@@ -226,7 +226,7 @@ def test_of_a_long_line_only_the_part_around_the_place_is_shown(capsys: pytest.C
         ("seed=!!int 3", "the tag 'tag:yaml.org,2002:int' is refused; a spec is plain data"),
         ("seed=\x1b", "the character U+001B is not allowed in YAML; is this a text file?"),
         ("model=Liner", "unknown module 'Liner'; did you mean 'Linear'?"),
-        ("model.Linear.0=x", "'in_features' of Linear must be int, got the string 'x'"),
+        ("model.Linear.0=x", "'in_features' of Linear must be an int, got the string 'x'"),
         ("model.Linear.2=1", "'model.Linear' is a list of 2, without '2'; use an index from 0 to 1"),
         ("model.Linear.-1=1", "'model.Linear' is a list of 2, without '-1'; use an index from 0 to 1"),
         ("model.Linear.0.1=3", "'model.Linear.0' is 1 and has nothing inside it"),
@@ -386,7 +386,6 @@ THE_COLUMNS = (
     "the columns are name, type, shape, dtype, numel, nbytes, requires_grad, tied_to, kind, persistent,"
     " count, mean, std, min, max, norm, zeros, nan, inf, histogram, values"
 )
-THE_TOTALS = "use one of numel, nbytes, trainable, frozen, tensors, names"
 
 
 @pytest.mark.parametrize(
@@ -401,7 +400,7 @@ THE_TOTALS = "use one of numel, nbytes, trainable, frozen, tensors, names"
             " escape special characters, e.g. '\\['",
         ),
         (["--module", "wieght"], "no module 'wieght'; there are none"),
-        (["--sort", "nmel"], "cannot sort by 'nmel'; did you mean 'numel'?"),
+        (["--sort", "nmel"], "cannot sort by 'nmel'; type: paramtool inspect {} --sort numel"),
         (["--depth", "1", "--values"], "--depth folds tensors together, so it cannot show --values"),
         (["--columns", "name,nmel"], f"there is no column 'nmel'; did you mean 'numel'? {THE_COLUMNS}"),
         (["--columns", "name,x.y"], f"there is no column 'x.y'; {THE_COLUMNS}"),
@@ -410,7 +409,7 @@ THE_TOTALS = "use one of numel, nbytes, trainable, frozen, tensors, names"
         (["--columns", "name", "-f", "tree"], "--columns chooses columns, and --format tree has none"),
         (["-f", "tree", "--columns", "name"], "--columns chooses columns, and --format tree has none"),
         (["--columns", "bases"], f"there is no column 'bases'; {THE_COLUMNS}"),
-        (["--total=nbyte"], f"there is no total of 'nbyte'; did you mean 'nbytes'? {THE_TOTALS}"),
+        (["--total=nbyte"], "there is no total of 'nbyte'; type: paramtool inspect {} --total=nbytes"),
         (["--total", "--depth", "1"], "--total prints one number, so --depth has no effect"),
         (["--total", "-f", "csv"], "--total prints one number, so --format csv has no effect"),
         (["--set", "seed"], "expected KEY=VALUE; e.g. seed=1 or model.Linear.bias=false"),
@@ -421,7 +420,11 @@ def test_a_wrong_option_is_told(options: list[str], message: str, run: Run, fold
     (folder / "model.yaml").write_text("model: {Linear: [1, 1]}")
     result = run("inspect", "model.yaml", *options)
     place = "--set seed: " if "--set" in options else ""
-    assert (result.status, result.stdout, result.stderr) == (2, "", f"{place}error: {message}\n")
+    assert (result.status, result.stdout, result.stderr) == (
+        2,
+        "",
+        f"{place}error: {message.format('model.yaml')}\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -138,27 +138,27 @@ def test_nothing_to_check_can_be_allowed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ("--parameters 12X", "--parameters 12X: error: 'parameters' of expect must be quantity, got the"
+        ("--parameters 12X", "--parameters 12X: error: 'parameters' of expect must be a count, got the"
          " string '12X'; e.g. 124M"),
-        ("--parameters 1.5", "--parameters 1.5: error: 'parameters' of expect must be quantity, got the"
+        ("--parameters 1.5", "--parameters 1.5: error: 'parameters' of expect must be a count, got the"
          " string '1.5'; e.g. 124M"),
         ("--parameters 1.2345k", "--parameters 1.2345k: error: nothing can have 1.2345k;"
          " it is not a whole number"),
         ("--trainable min=5,max=2", "--trainable min=5,max=2: error: nothing can have min 5, max 2"),
         ("--trainable max=1,max=2", "--trainable max=1,max=2: error: 'max' appears twice"),
         ("--trainable most=1", "--trainable most=1: error: 'trainable' has no bound 'most'; use min or max"),
-        ("--bytes 5Gb", "--bytes 5Gb: error: 'bytes' of expect must be size, got the string '5Gb'; e.g."
+        ("--bytes 5Gb", "--bytes 5Gb: error: 'bytes' of expect must be a size, got the string '5Gb'; e.g."
          " 500MB or 476MiB"),
         ("--names '('", "--names (: error: '(' is not a regular expression: missing ), unterminated"
          " subpattern at position 0; escape special characters, e.g. '\\['"),
-        ("--dtype float31", "--dtype float31: error: 'dtype' of expect must be dtype, got the string"
+        ("--dtype float31", "--dtype float31: error: 'dtype' of expect must be a dtype, got the string"
          " 'float31'"),
         ("--shared a", "--shared a: error: 'shared' takes two or more different names, got a; e.g."
          " shared: [[a.weight, b.weight]]"),
         ("--init done", "--init done: error: 'init' of expect must be 'complete', got the string 'done'"),
         ("--gradients all", "--gradients all: error: 'gradients' of expect must be 'reach-all', got the"
          " string 'all'"),
-        ("--dtype", "error: Option '--dtype' requires an argument"),
+        ("--dtype", "error: --dtype needs a value; see 'paramtool check --help'"),
         ("--nope", "error: No such option: --nope"),
         ("-f tree", "error: check has no format tree; type: paramtool check "),
         ("missing.yaml", "error: cannot read missing.yaml: No such file or directory"),
@@ -179,8 +179,8 @@ def test_what_is_typed_wrong_ends_with_2(arguments: str, complaint: str, run: Ru
         ("{shared: [a, b]}", "1:18: error: 'shared' of expect must be [[name]], got a list"),
         ("{parameters: {}}", "1:22: error: 'parameters' has neither min nor max; e.g. {max: 124M}"),
         ("{parameters: {min: 3, max: 2}}", "1:22: error: nothing can have min 3, max 2"),
-        ("{parameters: '1.5'}", "1:22: error: 'parameters' of expect must be quantity"),
-        ("{bytes: 1.5}", "1:17: error: 'bytes' of expect must be size, got 1.5; e.g. 500MB or 476MiB"),
+        ("{parameters: '1.5'}", "1:22: error: 'parameters' of expect must be a count"),
+        ("{bytes: 1.5}", "1:17: error: 'bytes' of expect must be a size, got 1.5; e.g. 500MB or 476MiB"),
         ("{frozen: [a, '(']}", "1:22: error: '(' is not a regular expression"),
         ("{same_as: /etc/passwd}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
         ("{same_as: a/../../b.json}", "1:19: error: 'same_as' must be a .json file below the spec's folder"),
@@ -267,6 +267,24 @@ def test_quiet_shows_only_what_is_broken(run: Run) -> None:
     assert "True" not in result.stdout
     assert result.stdout.endswith(" 5 expectations: 4 kept, 1 broken\n")
     assert rows(run("check", "-q", "--json").stdout) == []
+
+
+def test_a_quiet_suite_has_its_tests(run: Run) -> None:
+    """Servers take a suite of no tests for an error, so JUnit keeps what holds."""
+    for more in ((), ("--dtype", "float16")):
+        assert run("check", "-q", "-f", "junit", *more).stdout == run("check", "-f", "junit", *more).stdout
+    assert 'tests="4" failures="0"' in run("check", "-q", "-f", "junit").stdout
+
+
+@pytest.mark.parametrize("option", ["--parameters 1", "--same-as other.yaml", "--dtype float16"])
+def test_an_annotation_names_the_file_that_was_checked(option: str, run: Run, folder: Path) -> None:
+    """What was typed as an option has no line, but MODEL is a file; stdin and a name in Python are not."""
+    (folder / "other.yaml").write_text("model: {Linear: [1, 1]}\n")
+    (folder / "named_nets.py").write_text("from torch import nn\ndef net(): return nn.Linear(2, 2)\n")
+    line = run("check", "model.yaml", *option.split(), "-f", "github").stdout
+    assert "::error file=model.yaml,title=paramtool check::model.yaml: " in line
+    line = run("check", "named_nets.py:net", *option.split(), "-f", "github").stdout
+    assert line.startswith("::error title=paramtool check::named_nets.py:net: ")
 
 
 def test_only_values_that_are_asked_for_are_built(folder: Path) -> None:
@@ -538,7 +556,7 @@ def properties(line: str) -> dict[str, str]:
 
 
 def test_github_annotates_the_place_of_what_is_broken(run: Run) -> None:
-    """A broken expectation is an error at its line of the spec, a typed one names the model."""
+    """A broken expectation is an error at its line of the spec, a typed one in its file."""
     result = run("check", "tied.yaml", "--set", "tie={}", "--dtype", "float64", "-f", "github")
     *lines, totals = result.stdout.splitlines()
     assert totals == "7 expectations: 4 kept, 3 broken"
@@ -552,7 +570,7 @@ def test_github_annotates_the_place_of_what_is_broken(run: Run) -> None:
             "message": "trainable: expected max 4, found: 8",
         },
         {
-            "title": "paramtool check",
+            "file": "tied.yaml", "title": "paramtool check",
             "message": "tied.yaml: dtype: expected float64, found: 4 float32",
         },
     ]  # fmt: skip

@@ -562,7 +562,7 @@ def test_tied_weights_of_a_recurrent_layer_are_what_it_computes_with() -> None:
         ("{0.wieght: 1.weight}", "no parameter '0.wieght' to tie; did you mean '0.weight'?"),
         ("{head.weight: 1.weight}", "m.yaml:2:7: error: no parameter 'head.weight' to tie"),
         ("{0: 1}", "no parameter '0' to tie"),
-        ("{0.weight: }", "the name of a parameter must be str, got nothing"),
+        ("{0.weight: }", "the name of a parameter must be a string, got nothing"),
         ("[0.weight, 1.weight]", "'tie' must be a mapping of names, got a list"),
     ],
 )

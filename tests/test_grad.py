@@ -143,7 +143,7 @@ def test_inputs_have_streams_of_their_own() -> None:
         ("2,rnadn", "unknown 'rnadn'; did you mean 'randn'?"),
         ("2,randn,ones", "'fill' appears twice"),
         ("2,randint", "randint needs 'high' above 'low'"),
-        ("2,randint=x", "'high' must be int"),
+        ("2,randint=x", "'high' must be an int"),
         ("2,randint=5:5", "randint needs 'high' above 'low'"),
         ("2,dtype=flaot32", "unknown dtype the string 'flaot32'; did you mean 'float32'?"),
         ("2,rand,dtype=int64", "'rand' draws fractions, but int64 has none"),
@@ -177,6 +177,20 @@ def test_the_spec_may_have_no_dtype_of_its_input(run: Run, spec: Any) -> None:
     (row,) = document(run, path)["rows"]
     assert row["dtype"] == "bfloat16"
     assert row["abs_max"] == pytest.approx(20_000, rel=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64])
+def test_an_input_of_another_dtype_is_told_which_to_give(
+    dtype: torch.dtype, run: Run, tmp_path: Path
+) -> None:
+    """The hint names the dtype of the parameters, for an input that is typed and for a file."""
+    path = tmp_path / "x.pt"
+    torch.save(torch.ones(2, 4, dtype=dtype), path)
+    hint = "give the input as float32: dtype=float32 in the input; of a file, save tensor.to(torch.float32)"
+    assert hint in run("grad", MLP, "--input", str(path)).stderr
+    assert run("grad", MLP, "--input", "2,4,dtype=float32").status == 0
+    torch.save(torch.ones(2, 4, dtype=dtype).to(torch.float32), path)
+    assert run("grad", MLP, "--input", str(path)).status == 0
 
 
 def test_a_lazy_model_takes_its_shapes_from_a_typed_input(run: Run, spec: Any) -> None:

@@ -96,13 +96,13 @@ def test_layers_are_those_of_the_parameters_that_are_kept(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--only", "wieght"], 1, "no parameter matches the selection; there are 4 names"),
-        (["--name", "0.wieght"], 1, "no parameter matches the selection; did you mean '0.weight'?"),
-        (["--module", "9"], 1, "no parameter matches the selection"),
+        (["--only", "wieght"], 2, "no parameter matches the selection; there are 4 names"),
+        (["--name", "0.wieght"], 2, "no parameter matches the selection; did you mean '0.weight'?"),
+        (["--module", "9"], 2, "no parameter matches the selection"),
         (["--only", "("], 2, "--only"),
         (["--pattern", "weight"], 2, "no initializer follows it"),
         (["--module", "0", "--pattern", "weight"], 2, "--only narrows rows"),
-        (["--sort", "nrom"], 2, "cannot sort by 'nrom'; did you mean 'norm'?"),
+        (["--sort", "nrom"], 2, "cannot sort by 'nrom'; type: paramtool grad "),
         (["--sort", "output_std"], 2, "cannot sort by 'output_std', which is of modules; add --layers"),
         (["--sort", "share", "--no-by-use"], 2, "which is of uses; leave out --no-by-use"),
         (["--depth", "1", "--by-use"], 2, "--depth folds parameters together"),

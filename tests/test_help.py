@@ -46,6 +46,15 @@ def test_the_help_fits_a_terminal(command: str, run: Run) -> None:
     assert [line for line in lines if len(line) > 80] == []
 
 
+@pytest.mark.parametrize("command", LINES)
+def test_the_first_group_of_a_long_page_stands_apart(command: str, run: Run) -> None:
+    """Two screens have room for an empty line between what MODEL is and the options."""
+    lines = run(command, "--help").stdout.splitlines()
+    first = next(at for at, line in enumerate(lines) if line.removesuffix(":") in ORDER)
+    assert lines[first - 1] == ""
+    assert lines[first - 2].strip()
+
+
 @pytest.mark.parametrize("command", SUMMARIES)
 def test_every_option_is_named_in_the_help(command: str, run: Run) -> None:
     """Rare options are named by --help, and all are explained by --help-all."""

@@ -312,9 +312,9 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
         (["-p", ".", "--with", "normal:sdt=1"], "normal has no argument 'sdt'; did you mean 'std'?"),
         (
             ["-p", ".", "--with", "kaiming_normal:mode=fan_up"],
-            "must be 'fan_in' | 'fan_out', got the string 'fan_up'",
+            "must be 'fan_in' or 'fan_out', got the string 'fan_up'",
         ),
-        (["-p", ".", "--normal", "abc"], "'std' of normal must be float, got the string 'abc'"),
+        (["-p", ".", "--normal", "abc"], "'std' of normal must be a float, got the string 'abc'"),
         (["--uniform", "0.1"], "--uniform takes LOW,HIGH, got '0.1'"),
         (["--clamp=0"], "--clamp takes MIN,MAX, got '0'"),
         (["--normal", ""], "--normal needs a value"),
@@ -334,7 +334,7 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
         (["-p", ".", "--trunc-normal", ".nan"], "std must be above 0, got nan"),
         (["-p", ".", "--trunc-normal", "0,1,3,2"], "has almost nothing within [3, 2]"),
         (["-p", ".", "--trunc-normal", "0,1,9,10"], "has almost nothing within [9, 10]"),
-        (["-p", ".", "--constant", "a"], "'val' of constant must be float"),
+        (["-p", ".", "--constant", "a"], "'val' of constant must be a float"),
         (["-p", ".", "--clamp", "1,0"], "the range [1, 0] is empty"),
         (["-p", ".", "--with", "clamp"], "clamp needs 'min' or 'max'"),
         (["-p", ".", "--zeros=3"], "zeros takes no arguments, got 1"),
@@ -355,7 +355,7 @@ def test_a_file_that_is_no_recipe_is_refused(run: Run, folder: Path) -> None:
         (["-p", "head.w", "--sparse", "2"], "sparsity must be a fraction from 0 to 1, got 2"),
         (["-p", "head.w", "--sparse", "0.5,-1"], "std must be 0 or more, got -1"),
         (["-p", "[", "--zeros"], "'[' is not a regular expression"),
-        (["--ndim", "two", "--zeros"], "'ndim' of the rule must be int, got the string 'two'"),
+        (["--ndim", "two", "--zeros"], "'ndim' of the rule must be an int, got the string 'two'"),
     ],
 )
 @pytest.mark.parametrize("dry", [True, False], ids=["plan", "act"])

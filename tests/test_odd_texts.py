@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from paramtool import ParamtoolError, as_text, inspect, patterns
@@ -29,6 +34,42 @@ def test_a_wide_encoding_is_named(encoding: str, tmp_path: Path, run: Run) -> No
     result = run("inspect", str(path))
     said = f"is in {encoding}, not UTF-8; 'iconv -f {encoding} -t UTF-8 {path}' converts it\n"
     assert (result.status, result.stderr) == (2, f"error: {path} {said}")
+
+
+@pytest.mark.parametrize("form", ["safetensors", "zip", "pickle", "npz", "npy", "gguf"])
+def test_a_checkpoint_is_not_read_through_a_pipe(form: str, tmp_path: Path) -> None:
+    """Whatever its first bytes look like, it is told to be given by name; no encoding is named."""
+    path = tmp_path / "w"
+    if form == "safetensors":
+        save_file({"w": torch.zeros(2)}, path)
+    elif form in ("zip", "pickle"):
+        torch.save({"w": torch.zeros(2)}, path, _use_new_zipfile_serialization=form == "zip")
+    elif form == "gguf":
+        path.write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    else:
+        with path.open("wb") as file:
+            (np.savez if form == "npz" else np.save)(file, np.zeros(2))
+    with path.open("rb") as file:
+        command = [sys.executable, "-m", "paramtool", "inspect", "-"]
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    said = "error: <stdin> is a checkpoint, which is not read through a pipe; give a checkpoint by name\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+@pytest.mark.parametrize("content", [b"m\0\0\0\1\2\3\4", b"m\0n\0\1\0\2\0", b"\0\0\0m\0\0\0\1", bytes(64)])
+def test_zeros_alone_are_no_encoding(content: bytes) -> None:
+    """Bytes that only begin like a wide encoding are not called one."""
+    with suppress(ParamtoolError):
+        assert decode(content, "x")
+    with pytest.raises(ParamtoolError) as raised:
+        decode(content + b"\xff", "x")
+    assert "iconv" not in str(raised.value)
+
+
+def test_a_character_cut_at_the_limit_is_one() -> None:
+    """The part that is looked at may end within a pair of surrogates."""
+    with pytest.raises(ParamtoolError, match="is in UTF-16LE"):
+        decode(("abc" + "\U0001f600" * (1 << 15)).encode("UTF-16LE"), "x")
 
 
 def test_utf_8_with_a_mark_is_read(tmp_path: Path, run: Run) -> None:

@@ -18,8 +18,8 @@ from paramtool.errors import (
     CannotAnswer,
     CannotOpen,
     DoesNotLoad,
-    NothingMatched,
     ParamtoolError,
+    RuleMatchedNothing,
     UserCodeFailed,
 )
 from tests.conftest import Run
@@ -155,7 +155,7 @@ def test_a_state_dict_is_seen_as_it_is_stored() -> None:
         (lambda: paramtool.gradients(nn.Linear(2, 2), [torch.ones(3)]), UserCodeFailed, r"fails on \[3\]"),
         (
             lambda: paramtool.initialize(nn.Linear(1, 1), [paramtool.Rule("zeros", pattern="x")]),
-            NothingMatched,
+            RuleMatchedNothing,
             "matches no parameter",
         ),
     ],

@@ -75,7 +75,7 @@ def test_the_names_in_the_text_are_read(newer: InstalledCatalog) -> None:
         ("{Linear: {in_feature: 4, out_features: 3, bias: maybe}}", "Linear has no argument 'in_feature'"),
         ("{Bilinear: {in1: 1}}", "Bilinear has no argument 'in1'"),
         ("{ReLU: [true, 1]}", "ReLU takes at most 1 argument by position, got 2"),
-        ("{Linear: {in_features: 4, out_features: 3, dtype: float63}}", "must be dtype"),
+        ("{Linear: {in_features: 4, out_features: 3, dtype: float63}}", "must be a dtype"),
     ],
 )
 def test_what_neither_has_is_refused_without_importing_torch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -135,6 +136,54 @@ def test_diff_says_that_all_names_differ_by_a_prefix(state: dict[str, Tensor], r
         same = run("diff", *pair, "--strip-prefix", "_orig_mod.", "--values")
         assert (same.status, same.stderr) == (0, "")
     assert run("diff", "a.pt", "b.pt", "--strip-prefix", "x").status == 2
+
+
+def test_diff_strips_both(state: dict[str, Tensor], run: Run) -> None:
+    """A prefix that both have comes off both; the line of a note makes the names the same."""
+    longer = {f"module.{name}": each for name, each in state.items()}
+    torch.save(longer, "a.pt")
+    torch.save({name: each + 1 for name, each in longer.items()}, "b.pt")
+    torch.save({f"module.{name}": each for name, each in longer.items()}, "twice.pt")
+    same = run("diff", "a.pt", "b.pt", "--strip-prefix", "module.", "--format", "csv")
+    assert (same.status, same.stdout.count("\n"), same.stderr) == (0, 1, "")
+    rows = run("diff", "a.pt", "b.pt", "--strip-prefix", "module.", "--values", "-f", "jsonl").stdout
+    assert {json.loads(line)["name"] for line in rows.splitlines()} == set(state)
+    for pair in (("twice.pt", "a.pt"), ("a.pt", "twice.pt")):
+        note = run("diff", *pair).stderr
+        assert note.count("--strip-prefix module.") == 2
+        again = run(*shlex.split(note.partition("type: paramtool ")[2]))
+        assert (again.status, again.stderr) == (0, "")
+    refused = run("diff", "a.pt", "b.pt", "--strip-prefix", "module.", "--strip-prefix", "nope.")
+    message = "a.pt: no name has the prefix 'nope.'; the first name is '0.weight'"
+    assert (refused.status, refused.stderr) == (2, f"error: {message}\n")
+
+
+def test_a_note_of_a_file_is_told_once(state: dict[str, Tensor], run: Run) -> None:
+    """What else is in a file is not said again for its shorter names."""
+    renamed = {f"module.{name}": each for name, each in state.items()}
+    torch.save({"state_dict": renamed, "epoch": 3}, "w.pt")
+    plain = run("w.pt").stderr
+    assert "epoch" in plain
+    assert run("w.pt", "--strip-prefix", "module.").stderr == plain
+
+
+def test_the_prefix_reaches_same_as(state: dict[str, Tensor], run: Run) -> None:
+    """--strip-prefix is for MODEL and for what it is to be the same as; --arg-same-as for the latter."""
+    renamed = {f"module.{name}": each for name, each in state.items()}
+    torch.save(state, "plain.pt")
+    torch.save(renamed, "ddp.pt")
+    pairs = ("ddp.pt plain.pt", "plain.pt ddp.pt", "ddp.pt ddp.pt")
+    for model, other in (each.split() for each in pairs):
+        words = ("check", model, "--same-as", other, "--strip-prefix")
+        assert run(*words, "module.").status == 0
+        assert run(*words, "nope.").status == 2
+    torch.save({f"module.{name}": each for name, each in nn.Linear(5, 5).state_dict().items()}, "wide.pt")
+    Path("wide_nets.py").write_text(
+        "from torch import nn\ndef net(width=3): return nn.Linear(width, width)\n"
+    )
+    wide = ("check", "wide.pt", "--strip-prefix", "module.", "--same-as", "wide_nets.py:net")
+    assert run(*wide).status == 1
+    assert run(*wide, "--arg-same-as", "width=5").status == 0
 
 
 def test_a_checkpoint_alone_is_stripped(state: dict[str, Tensor], run: Run) -> None:

@@ -189,7 +189,7 @@ def test_a_padding_row_is_pointed_out_where_it_is_set() -> None:
         ("[]=1", "the index is empty; 'constant' sets every element"),
         ("42", "--put takes INDEX=VALUE, got '42'"),
         ("=42", "'index' of put must be int | [int], got nothing"),
-        ("0=", "'value' of put must be float, got nothing"),
+        ("0=", "'value' of put must be a float, got nothing"),
         ("0.5=1", "'index' of put must be int | [int], got 0.5"),
         ("0,a=1", "'index' of put must be int | [int], got a list"),
         ("[0,0=1", "not valid YAML: while parsing a flow sequence"),

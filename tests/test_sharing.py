@@ -564,9 +564,9 @@ def test_nothing_shared_is_an_answer(run: Run) -> None:
     ("arguments", "status", "message"),
     [
         (["no_such.yaml"], 2, "error: cannot read no_such.yaml: No such file or directory"),
-        (["MLP", "--pattern", "nothing"], 1, "error: no parameter matches the selection"),
+        (["MLP", "--pattern", "nothing"], 2, "error: no parameter matches the selection"),
         (["MLP", "--pattern", "("], 2, "error: --pattern '(' is not a regular expression"),
-        (["MLP", "--type", "Liner"], 1, "error: no parameter matches the selection; did you mean 'Linear'?"),
+        (["MLP", "--type", "Liner"], 2, "error: no parameter matches the selection; did you mean 'Linear'?"),
         (["MLP", "--format", "junit"], 2, "error: shared has no format junit"),
         (["MLP", "--fail-on", "tied"], 2, "error: Invalid value for '--fail-on'"),
         (["MLP", "--set", "modle=3"], 2, "--set modle=3: error: "),

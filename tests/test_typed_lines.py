@@ -39,6 +39,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "src" / "typed_lab").mkdir(parents=True)
     (tmp_path / "src" / "typed_lab" / "__init__.py").touch()
     (tmp_path / "src" / "typed_lab" / "net.py").write_text(NETS)
+    (tmp_path / "filled.yaml").write_text(
+        "model: {Linear: [4, 3]}\ninput: {shape: [2, 4], fill: ones}\ninit: [{pattern: ., zeros: }]\n"
+    )
     torch.save(state, tmp_path / "w.pt")
     torch.save({f"module.{name}": each for name, each in state.items()}, tmp_path / "ddp.pt")
     torch.save({name.replace(".", "._orig_mod."): each for name, each in state.items()}, tmp_path / "half.pt")
@@ -105,6 +108,37 @@ LINES = [
     ("model.yaml --format JSON", "model.yaml --format json"),
     ("check model.yaml --parameters 124 --format tree", "check model.yaml --parameters 124 --format table"),
     ("model.yaml --jsn", "model.yaml --json"),
+    ("init model.yaml weight --normal 0.1", "init model.yaml -p weight --normal 0.1"),
+    ("init model.yaml -p . --normal 0 1", "init model.yaml -p . --normal 0,1"),
+    ("init model.yaml -p . --uniform -1 1", "init model.yaml -p . --uniform -1,1"),
+    ("init model.yaml -p . --normal std=0.1", "init model.yaml -p . --with normal:std=0.1"),
+    ("init model.yaml -p . --normal=std=0.1", "init model.yaml -p . --with normal:std=0.1"),
+    ("init model.yaml -p . --with normal std=0.1", "init model.yaml -p . --with normal:std=0.1"),
+    ("grad filled.yaml --input 2 4", "grad filled.yaml --input 2,4"),
+    ("model.yaml --pat weight", "model.yaml --pattern weight"),
+    ("model.yaml --filter weight", "model.yaml --pattern weight"),
+    ("small.yaml --ckpt w.pt", "small.yaml --weights w.pt"),
+    ("model.yaml --total bytes", "model.yaml --total nbytes"),
+    ("model.yaml --total params", "model.yaml --total numel"),
+    ("model.yaml --total nbyts", "model.yaml --total nbytes"),
+    ("inspect --total size model.yaml", "inspect --total nbytes model.yaml"),
+    ("model.yaml --sort size", "model.yaml --sort nbytes"),
+    ("model.yaml --stats --sort sigma", "model.yaml --stats --sort std"),
+    ("model.yaml w.pt --sort params", "model.yaml w.pt --sort numel"),
+    ("init model.yaml -p weight --zeros --exclude 1", "init model.yaml -p weight --exclude 1 --zeros"),
+    ("init model.yaml -p . --zeros --ndim 2", "init model.yaml -p . --ndim 2 --zeros"),
+    ("init model.yaml -p . --zeros -t Linear", "init model.yaml -p . -t Linear --zeros"),
+    ("init model.yaml --zeros -p bias", "init model.yaml -p bias --zeros"),
+    ("init model.yaml --normal 0.1 -p weight --ndim 2", "init model.yaml -p weight --ndim 2 --normal 0.1"),
+    (
+        "init small.yaml -p 0.weight --zeros --put 0,1=1",
+        "init small.yaml -p 0.weight --zeros -p 0.weight --put 0,1=1",
+    ),
+    ("init model.yaml -p . --constant nan", "init model.yaml -p . --constant .nan"),
+    ("init model.yaml -p . --constant=-inf", "init model.yaml -p . --constant=-.inf"),
+    ("init model.yaml -p . --uniforn 0,1", "init model.yaml -p . --uniform 0,1"),
+    ("check filled.yaml --init all", "check filled.yaml --init complete"),
+    ("check filled.yaml --gradients all", "check filled.yaml --gradients reach-all"),
 ]  # fmt: skip
 
 
@@ -138,6 +172,53 @@ def test_what_is_not_saved_is_said(run: Run) -> None:
     assert run(*filled).stderr == note
     assert run(*filled, "--dry-run").stderr == ""
     assert run(*filled, "-o", "a.safetensors").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("diff small.yaml small.yaml --set-a x=1", "--set-a x=1: error: unknown key 'x'"),
+        ("diff small.yaml small.yaml --set-b x=1", "--set x=1: error: unknown key 'x'"),
+        ("diff small.yaml small.yaml --set-a x", "--set-a x: error: expected KEY=VALUE"),
+        ("diff typed_nets:Net typed_nets:make --arg-a w=1", "pass arguments with --arg-a KEY=VALUE"),
+        ("diff typed_nets:make typed_nets:Net --arg w=1", "pass arguments with --arg KEY=VALUE"),
+        ("check w.pt --same-as typed_nets:Net --arg-same-as w=1", "with --arg-same-as KEY=VALUE"),
+        ("check w.pt --same-as w.pt --arg-same-as w=1", "--arg-same-as is for package.module:object"),
+        (
+            "check small.yaml --dtype floaty",
+            "must be a dtype, got the string 'floaty'; did you mean 'float64'?",
+        ),
+        ("check small.yaml --dtype x", "must be a dtype, got the string 'x'; e.g. float32 or bfloat16"),
+        (
+            "init small.yaml -p . --uniform=-inf,1",
+            "must be a float, got the string '-inf'; write -.inf, as in YAML",
+        ),
+    ],
+)
+def test_the_option_that_was_typed_is_named(typed: str, said: str, run: Run) -> None:
+    """A message says the option of the side that it is about, and what a value may be."""
+    result = run(*typed.split())
+    assert (result.status, result.stdout) == (2, "")
+    assert said in result.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ("{weight: normal}", "write {pattern: weight, normal: }"),
+        ("{weight: {normal: {std: 1}}}", "write {pattern: weight, normal: }"),
+        ("{weight: constant}", "write {pattern: weight, constant: {val: …}}"),
+        ("{pattern: weight, initializer: normal}", "write normal: in place of initializer: …"),
+    ],
+)
+def test_a_rule_in_another_form_is_shown_the_right_one(rule: str, hint: str, run: Run, folder: Path) -> None:
+    """What names an initializer as a value is a rule; with … filled in, the form that is shown is read."""
+    (folder / "t.yaml").write_text(f"model: {{Linear: [4, 3]}}\ninit: [{rule}]\n")
+    assert run("inspect", "t.yaml").stderr.splitlines()[0].endswith(f"'; {hint}")
+    if hint.startswith("write {"):
+        meant = hint.removeprefix("write ").replace("…", "1")
+        (folder / "t.yaml").write_text(f"model: {{Linear: [4, 3]}}\ninit: [{meant}]\n")
+        assert run("inspect", "t.yaml").status == 0
 
 
 def test_words_mean_commands_that_there_are() -> None:
@@ -176,6 +257,35 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("torch.nn", "torch.nn is a Python module; name an object in it, as torch.nn:NAME"),
         ("test.pt", "cannot read test.pt: No such file or directory"),
         ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
+        ("w.pt --quiet", "No such option: --quiet; see 'paramtool inspect --help'"),
+        (
+            "convert w.pt -o c.pt --add-prefix x.",
+            "No such option: --add-prefix; see 'paramtool convert --help'",
+        ),
+        ("w.pt --top", "--top needs a value; see 'paramtool inspect --help'"),
+        ("check w.pt --parameters", "--parameters needs a value; see 'paramtool check --help'"),
+        ("diff w.pt w.pt ddp.pt", "unexpected argument 'ddp.pt'; see 'paramtool diff --help'"),
+        (
+            "init model.yaml -p . --kaiming",
+            "No such option: --kaiming; did you mean --kaiming-uniform or --kaiming-normal?",
+        ),
+        (
+            "model.yaml --total foo",
+            "there is no total of 'foo'; use one of numel, nbytes, trainable, frozen, tensors, names",
+        ),
+        (
+            "init model.yaml -p . --my-init 3",
+            "No such option: --my-init; an initializer from --plugin FILE.py is --with my_init:KEY=VALUE,…",
+        ),
+        (
+            "grad model.yaml --my_decay 3",
+            "No such option: --my_decay; an initializer from --plugin FILE.py is --with my_decay:KEY=VALUE,…",
+        ),
+        (
+            "init model.yaml -p . --zeros -p bias",
+            "-p bias selects parameters, but no initializer follows it; e.g. --pattern weight --normal 0.01",
+        ),
+        ("check w.pt --parameters 1 --arg-same-as x=1", "--arg-same-as requires --same-as"),
     ],
 )
 def test_other_errors_are_a_line(typed: str, message: str, run: Run) -> None:

@@ -65,7 +65,7 @@ def test_what_is_no_size_is_told_alike_everywhere(text: str, run: Run, tmp_path:
     ):
         result = run(*arguments)
         assert (result.status, result.stdout) == (2, "")
-        _, found, after = result.stderr.partition(f"error: '{name} must be size, got ")
+        _, found, after = result.stderr.partition(f"error: '{name} must be a size, got ")
         assert found, result.stderr
         said.append(after)
     assert said[0] == said[1]

@@ -143,3 +143,34 @@ def test_a_rule_that_matches_nothing_is_no_answer(run: Run) -> None:
         result = run(*arguments)
         assert (result.status, result.stdout) == (2, "")
         assert result.stderr.startswith("typo.yaml:2:8: error: --pattern wieght matches no parameter")
+
+
+def test_values_before_the_rules_are_called_so(run: Run) -> None:
+    """inspect and shared show what constructors draw; a note says so, and its line shows the others."""
+    note = "note: these are the values before init: in model.yaml; '{}' shows those after it\n"
+    shown = run("inspect", "model.yaml", "--values", "--set", "seed=3", "--name", "0.bias")
+    line = "paramtool init model.yaml --values --set seed=3"
+    assert shown.stderr == note.format(line)
+    assert "tensor([0., 0., 0.])" not in shown.stdout
+    assert "tensor([0., 0., 0.])" in run(*line.split()[1:]).stdout
+    assert run("inspect", "model.yaml", "--stats").stderr == note.format("paramtool init model.yaml")
+    assert run("inspect", "model.yaml", "--columns", "std").stderr == note.format("paramtool init model.yaml")
+    assert "before init:" in run("shared", "model.yaml", "--by-value").stderr
+    assert run("inspect", "model.yaml", "--values", "-w", "good.pt").stderr.count("before") == 0
+    assert run("inspect", "model.yaml").stderr == ""
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_initial_values_are_called_so_beside_those_of_a_file(seed: int, run: Run) -> None:
+    """Only where one side has values of a file; two specs are alike in it."""
+    save_file({name: each.float() for name, each in weights().items()}, "w.safetensors")
+    origin = f"are initial ones: seed {seed}, after its init"
+    note = f"note: the values of model.yaml {origin}; --weights FILE loads others\n"
+    chosen = ("--values", "--set", f"seed={seed}")
+    assert run("diff", "w.safetensors", "model.yaml", *chosen).stderr == note
+    assert run("diff", "model.yaml", "model.yaml", *chosen).stderr == ""
+    assert "initial" not in run("diff", "w.safetensors", "model.yaml", *chosen, "-w", "good.pt").stderr
+    assert run("diff", "w.safetensors", "model.yaml", *chosen[1:]).stderr == ""
+    Path("made_nets.py").write_text("from torch import nn\ndef net(): return nn.Linear(2, 2)\n")
+    said = run("diff", "w.safetensors", "made_nets.py:net", "--values").stderr
+    assert "the values of made_nets.py:net are those that its code sets with seed 0" in said

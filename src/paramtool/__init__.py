@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         DoesNotMatch,
         NothingMatched,
         ParamtoolError,
+        RuleMatchedNothing,
         UserCodeFailed,
     )
     from paramtool.models.model import Model
@@ -66,7 +67,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "BadArgument", "BrokenSpec", "CannotAnswer", "CannotOpen", "DoesNotLoad", "DoesNotMatch",
-            "NothingMatched", "ParamtoolError", "UserCodeFailed",
+            "NothingMatched", "ParamtoolError", "RuleMatchedNothing", "UserCodeFailed",
         ),
         "errors",
     ),
@@ -91,6 +92,7 @@ __all__ = [
     "ParamtoolError",
     "Report",
     "Rule",
+    "RuleMatchedNothing",
     "UserCodeFailed",
     "__version__",
     "as_text",

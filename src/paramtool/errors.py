@@ -5,7 +5,8 @@
     │   └── BrokenSpec      … with every error of a spec, each at its place
     ├── DoesNotMatch        names, shapes or dtypes do not fit
     │   ├── DoesNotLoad     … those of weights and the model that they are for
-    │   └── NothingMatched  … a pattern or selection finds nothing: exit status 1
+    │   └── NothingMatched  … a pattern or selection finds nothing
+    │       └── RuleMatchedNothing … one of a rule of init or convert: exit status 1
     ├── UserCodeFailed      a constructor, a forward, a hook or a plugin raised
     ├── BadArgument         an argument of a function makes no sense; also a ValueError
     ├── CannotAnswer        this kind of model has no answer: a snapshot has no values
@@ -111,7 +112,11 @@ class DoesNotLoad(Problems, DoesNotMatch):
 
 
 class NothingMatched(DoesNotMatch):
-    """Say that a selection is empty: the answer is no, nothing is wrong."""
+    """Say that a selection is empty: what was asked for is not there, so there is no answer."""
+
+
+class RuleMatchedNothing(NothingMatched):
+    """Say that a rule of `init` or `convert` applies to nothing: the answer is no."""
 
     status = 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from codecs import getincrementaldecoder
 
 from paramtool.errors import ParamtoolError
 
@@ -46,7 +47,19 @@ def decode(content: bytes, name: str, hint: str | None = None) -> str:
 
 def _wide(content: bytes) -> str | None:
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
-    return marked or _WITHOUT_MARK.get("".join("x" if byte else "0" for byte in content[:4]))
+    if marked is not None:
+        return marked
+    encoding = _WITHOUT_MARK.get("".join("x" if byte else "0" for byte in content[:4]))
+    return encoding if encoding is not None and _is_text(content[:_LOOKED_AT], encoding) else None
+
+
+def _is_text(content: bytes, encoding: str) -> bool:
+    """Return whether bytes are text in a wide encoding, and do not only begin with as many zeros."""
+    try:
+        text = getincrementaldecoder(encoding)().decode(content)  # the last character may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return not any(ord(each) < 256 and ord(each) in _NO_TEXT for each in text)
 
 
 def _conversion(name: str, encoding: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from paramtool.api.arguments import check_type
 from paramtool.api.open import open
 from paramtool.errors import BadArgument, ParamtoolError, Problems
 from paramtool.models.given import Openable
+from paramtool.models.model import Model
 from paramtool.models.open import open_reference, spec_catalog
 from paramtool.operations.expectations.findings import check as examine
 from paramtool.place import Place, Text
@@ -50,7 +51,25 @@ def check(
     if not (expect or found.expectations or allow_none):
         raise BadArgument(f"nothing is expected of {found.name}", hint='e.g. {"parameters": "124M"}')
     added = _read(expect) if isinstance(expect, Mapping) else tuple(expect)
-    return examine((*found.expectations, *added), found, _differences)
+    return examined(found, (*found.expectations, *added))
+
+
+def examined(
+    model: Model,
+    expectations: Sequence[Expectation],
+    reference: Callable[[str, Place], Model] = open_reference,
+) -> Expectations:
+    """Return a row for each of `expectations`; `reference` opens the model of ``same_as``.
+
+    Raises:
+        Problems: with every expectation that a model of this kind cannot answer.
+        ParamtoolError: if a model cannot be opened, built or read.
+    """
+    return examine(
+        expectations,
+        model,
+        lambda name, place, listing: _differences(reference(name, place).listing(), listing),
+    )
 
 
 def _read(expect: Mapping[str, Any]) -> tuple[Expectation, ...]:
@@ -65,8 +84,8 @@ def _read(expect: Mapping[str, Any]) -> tuple[Expectation, ...]:
     return found
 
 
-def _differences(name: str, place: Place, listing: Listing) -> list[str]:
+def _differences(was: Listing, now: Listing) -> list[str]:
     from paramtool.operations.comparison.differences import differences
     from paramtool.render.difference_text import sentence
 
-    return [sentence(row) for row in differences(open_reference(name, place).listing(), listing).rows]
+    return [sentence(row) for row in differences(was, now).rows]

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TypeAlias
 
 from paramtool.elements.dtypes import DTYPES
-from paramtool.errors import BadArgument, NothingMatched, ParamtoolError, shorten
+from paramtool.errors import BadArgument, ParamtoolError, RuleMatchedNothing, shorten
 from paramtool.language.dtype_words import torch_word
 from paramtool.operations.conversion.rules import (
     Cast,
@@ -101,7 +101,7 @@ def _rename_from(a: str, b: str) -> Rule:
     found = {row.name: row.new_name for row in diff(a, b) if row.change == "renamed"}
     names = {was: now for was, now in found.items() if now is not None}
     if not names:
-        raise NothingMatched(f"{written}: nothing was renamed", hint=f"see 'paramtool diff {a} {b}'")
+        raise RuleMatchedNothing(f"{written}: nothing was renamed", hint=f"see 'paramtool diff {a} {b}'")
     return RenameAs(names, written)
 
 

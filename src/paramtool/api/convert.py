@@ -71,7 +71,7 @@ def convert(
     Raises:
         BadArgument: for an argument that makes no sense.
         CannotOpen: for a source that is not a checkpoint.
-        NothingMatched: if a rule matches nothing.
+        RuleMatchedNothing: if a rule matches nothing.
         DoesNotMatch: if names collide.
         Unmet: if something of `fail_on` happens.
         ParamtoolError: if the files cannot be written.

@@ -68,7 +68,7 @@ def initialize(
 
     Raises:
         BadArgument: for an unknown `rng`, or a state_dict in place of a module.
-        NothingMatched: if a rule matches no parameter.
+        RuleMatchedNothing: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
         ParamtoolError: if there are no values to change, the files cannot be written, or a plugin raises,
             changes the shape or leaves elements unfilled.

@@ -32,7 +32,8 @@ def inspect(
         name: what to call it in the report.
         module: list only what is below this dotted path, with names relative to it.
         stats: add mean, std, min, max, norm, counts of zeros, NaN and infinity, and a histogram.
-        values: add the elements.
+        values: add the elements.  Those of a spec, and their statistics, are the constructors': `initialize`
+            returns what its ``init:`` leaves.
 
     Raises:
         CannotOpen: if what is named cannot be read.

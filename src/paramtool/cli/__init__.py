@@ -11,6 +11,7 @@ options         options that several commands share
 rule_options    --pattern … --normal …: rules, in the order typed
 output_options  --output and what goes with it
 several_models  inspect A B C: a line for each
+reference       the model that check --same-as compares with
 typed_line      the line that was typed, and the one to type instead: hints are lines that work
 usage, rule_hints  … for what Typer refuses, and for rules that nearly work
 error_fold      errors that repeat for every block, told once

@@ -39,6 +39,14 @@ def split_columns(given: str | None) -> tuple[str, ...]:
     return () if given is None else tuple(each.strip() for each in given.split(",") if each.strip())
 
 
+def measured_by(columns: str | None, stats: bool, values: bool) -> tuple[bool, bool]:
+    """Return whether statistics and values are asked for: by their own options, or by a column of theirs."""
+    from paramtool.records.parameter import STATISTICS_COLUMNS
+
+    chosen = split_columns(columns)
+    return stats or any(each in STATISTICS_COLUMNS for each in chosen), values or "values" in chosen
+
+
 def with_columns(report: Report[Row, Totals], given: str | None) -> Report[Row, Totals]:
     """Return the report with the columns of ``--columns``, if it was typed."""
     return report if given is None else report.with_columns(*split_columns(given))

@@ -114,6 +114,15 @@ SameAs = Annotated[
         rich_help_panel=panels.EXPECT,
     ),
 ]
+ArgSameAs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arg-same-as",
+        metavar="KEY=VALUE",
+        help="An argument for the class or function in --same-as, as YAML.",
+        rich_help_panel=panels.rare(panels.EXPECT),
+    ),
+]
 
 
 def read_options(

@@ -54,6 +54,8 @@ def help_lines(command: Any, context: Any, page: Page) -> Iterator[str]:
     options = [each for each in parameters if each.param_type_name == "option" and not each.hidden]
     shown = [each for each in options if page.every or not panel_of(each).is_rare]
     records = {each.name: _record(each, context) for each in shown}
+    if not (page.every or _is_short(command)):
+        yield ""
     column = max((len(name) for name, _ in records.values() if len(name) <= _WIDEST_NAMES), default=0)
     is_titled = False
     for title in ORDER:

@@ -8,6 +8,7 @@ import typer
 
 from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
+from paramtool.cli.words import names_model
 from paramtool.errors import ParamtoolError
 from paramtool.render.formats import Format
 
@@ -27,7 +28,10 @@ class ListingCommand(Command):
         words = list(args)
         for at, word in enumerate(args[:end]):
             following = args[at + 1] if at + 1 < len(args) else None
-            if word == TOTAL and following not in FIELDS and not ctx.resilient_parsing:
+            if word != TOTAL or following in FIELDS or ctx.resilient_parsing:
+                continue
+            is_field = following is not None and not (following.startswith("-") or names_model(following))
+            if not is_field:  # else it is a field with a typing error, which is reported
                 words[at] = f"{TOTAL}={BY_DEFAULT}"
         return super().parse_args(ctx, words)
 

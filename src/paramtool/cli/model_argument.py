@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
+from paramtool.cli.typed_line import line
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
@@ -40,7 +41,7 @@ def open_argument(
     from paramtool.models.given import parse_overrides
     from paramtool.models.open import open_model, spec_catalog
 
-    parsed = parse_overrides(overrides or ())
+    parsed = parse_overrides(overrides or (), side)
     choice = choose(model)
     if choice.reason:
         console.note(f"MODEL is {choice.name}, from {choice.reason}")
@@ -61,6 +62,26 @@ def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None
     if weights is not None:
         return opened.with_weights(weights, strip or ())
     return opened.without_prefix(strip) if strip else opened
+
+
+def tell_of_rules(opened: Model, later: str) -> None:
+    """Point out that the values to be shown are those before the model's own rules.
+
+    Args:
+        opened: the model.
+        later: what shows those after them, and a verb.
+    """
+    if opened.rules:
+        console.note(f"these are the values before init: in {opened.name}; {later} those after it")
+
+
+def shown_by_init(
+    model: str | None, overrides: Sequence[str] | None, seed: int | None, *, values: bool
+) -> str:
+    """Return the command that shows the values after the model's rules, or else their statistics."""
+    words = ["init", *([] if model is None else [model]), *(["--values"] if values else [])]
+    words += [word for each in overrides or () for word in ("--set", each)]
+    return f"'{line([*words, *([] if seed is None else ['--seed', str(seed)])])}' shows"
 
 
 def all_rules(model: Model, recipe: str | None, typed: Sequence[Rule]) -> list[Rule]:

@@ -12,12 +12,9 @@ import typer
 from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
 from paramtool.cli.panels import Panel
-from paramtool.cli.typed_rules import split
+from paramtool.cli.typed_rules import RULES, split
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry.table import TABLE, Option
-
-RULES = "paramtool.rules"
-"""Where the context keeps what was typed."""
 
 _RARE = ("--eye", "--dirac", "--sparse", "--add", "--mul", "--clamp", "--put")
 """Initializers that ``--help`` only names."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.language.text import STDIN
 from paramtool.models.open import open_model
+from paramtool.records.column import unsortable
 from paramtool.records.models import SORT_KEYS, ModelRow, Models, models_report
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def sort_models(report: Models, key: str | None, *, reverse: bool) -> Models:
     if key is None:
         return replace(report, rows=report.rows[::-1]) if reverse else report
     if key not in SORT_KEYS:
-        raise ParamtoolError(f"cannot sort models by '{key}'", hint=f"use one of {', '.join(SORT_KEYS)}")
+        raise unsortable(key, SORT_KEYS, "models")
     known = [row for row in report.rows if getattr(row, key) is not None]
     unknown = [row for row in report.rows if getattr(row, key) is None]
     is_word = key in ("name", "format")

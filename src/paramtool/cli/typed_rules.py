@@ -22,6 +22,9 @@ from paramtool.language.rules import SELECTOR, read_rule
 from paramtool.place import Place, Text
 from paramtool.records.rule import Rule
 
+RULES = "paramtool.rules"
+"""Where the context keeps what was typed."""
+
 _NUMBERS = re.compile(r"[-+]?(\d|\.\d|\.inf|\.nan)[-+\d.,_eExinfa ]*")
 _OPTION = re.compile(r"--[a-z]|-[a-z]$")
 _SELECTORS = {
@@ -77,11 +80,30 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
         may_lack = known is not None and (known.optional or not known.metavar)
         if (given is None and not may_lack) or (given == "" and option not in _SELECTORS):
             raise ParamtoolError(f"{option} needs a value", hint="see 'paramtool init --help'")
-        if known is not None and given is not None and given.count(",") < known.metavar.count(","):
-            # torch's uniform_(tensor, 0.1) is U(0.1, 1), which nobody means
-            raise ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
+        if known is not None and given is not None:
+            _check_value(option, known, given, [word] if equals else [option, given], queue)
         typed.append(Typed(_KEYS[option], given, f"{option} {given}" if given is not None else option))
     return typed, rest
+
+
+def _check_value(
+    option: str, known: Option, given: str, written: Sequence[str], queue: Sequence[str]
+) -> None:
+    """Refuse fewer values than an initializer takes, and those with a name, with the line that works.
+
+    Raises:
+        ParamtoolError: for such a value.
+    """
+    error = ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
+    if given.count(",") < known.metavar.count(","):
+        # torch's uniform_(tensor, 0.1) is U(0.1, 1), which nobody means
+        if queue and _NUMBERS.fullmatch(queue[0]) and len(written) > 1:
+            error.mended((*written, queue[0]), (option, f"{given},{queue[0]}"))
+        raise error
+    initializer = _KEYS[option]
+    names = {each.partition(":")[0] for each in BUILT_IN[initializer].arguments}
+    if initializer != "put" and "=" in given and given.partition("=")[0] in names:
+        raise error.mended(written, (_WITH, f"{initializer}:{given}"))
 
 
 def _parts(word: str) -> tuple[str, str, str]:
@@ -168,27 +190,55 @@ def read_rules(
     rules: list[Rule] = []
     problems: list[ParamtoolError] = []
     pending: list[Typed] = []
-    for each in typed:
+    last: list[Typed] = []
+    for at, each in enumerate(typed):
         pending.append(each)
         if each.key in SELECTOR_KEYS:
             continue
-        if len(pending) == 1:  # likely the wrong way round, as in --normal 0.01 --pattern weight
-            message = f"{each.written} has no selector before it"
-            raise ParamtoolError(message, hint=f"--pattern . {each.written} fills every parameter")
+        if len(pending) == 1:
+            raise _unselected(each, last, typed[at + 1 :])
         node = _node(pending)
         rule = read_rule(node, catalog, problems)
         if rule is not None:
             rules.append(rule)
-        pending = []
+        last, pending = pending, []
     if pending:
-        message = f"{pending[-1].written} selects parameters, but no initializer follows it"
-        raise ParamtoolError(message, hint=hint)
+        raise _uninitialized(pending, last, hint)
     if problems:
         raise Problems(problems)
     return rules
 
 
 SELECTOR_KEYS = frozenset(each.name for each in SELECTOR.arguments)
+
+
+def _unselected(lone: Typed, before: Sequence[Typed], behind: Sequence[Typed]) -> ParamtoolError:
+    """Return the error for an initializer without a selector.
+
+    After another rule it is likely meant for the same parameters, before a selector for those.
+    """
+    error = ParamtoolError(
+        f"{lone.written} has no selector before it", hint=f"--pattern . {lone.written} fills every parameter"
+    )
+    selector = before[:-1] or list(takewhile(lambda each: each.key in SELECTOR_KEYS, behind))
+    if not selector:
+        return error
+    words = _words([lone]) if before else _words([lone, *selector])
+    return error.mended(words, _words([*selector, lone]))
+
+
+def _uninitialized(pending: Sequence[Typed], before: Sequence[Typed], hint: str) -> ParamtoolError:
+    """Return the error for selectors at the end; conditions alone are likely meant for the rule before."""
+    message = f"{pending[-1].written} selects parameters, but no initializer follows it"
+    keys = {each.key for each in before}
+    if not before or any(each.key in keys or each.key == "pattern" for each in pending):
+        return ParamtoolError(message, hint=hint)
+    error = ParamtoolError(message, hint="the initializer comes last in its rule")
+    return error.mended(_words([before[-1], *pending]), _words([*pending, before[-1]]))
+
+
+def _words(typed: Iterable[Typed]) -> list[str]:
+    return [word for each in typed for word in each.written.split(" ", 1)]
 
 
 def _node(typed: Sequence[Typed]) -> Mapping:

@@ -8,12 +8,32 @@ from typing import Any
 import typer
 
 from paramtool.cli.typed_line import instead, line, typed_words
+from paramtool.cli.typed_rules import RULES
 from paramtool.cli.words import INSPECT, names_model
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 from paramtool.suggestion import nearest
+
+_CLOSE = 0.75
+"""How like another an option must be: from 0 to 1."""
+
+_NO_VALUE = re.compile(r"requires an argument")
+_EXTRA = "Got unexpected extra argument"
+_NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
+
+OTHER_OPTIONS = {
+    **dict.fromkeys(("--regex", "--filter", "--grep", "--match", "--include", "--select"), "--pattern"),
+    **dict.fromkeys(("--ignore", "--skip"), "--exclude"),
+    **dict.fromkeys(("--checkpoint", "--ckpt", "--load", "--state-dict"), "--weights"),
+    **dict.fromkeys(("--limit", "--head"), "--top"),
+    **dict.fromkeys(("--fields", "--cols"), "--columns"),
+    **dict.fromkeys(("--order", "--order-by"), "--sort"),
+    **dict.fromkeys(("--layer", "--submodule"), "--module"),
+    "--override": "--set",
+}
+"""What people type for an option, and the option that they mean."""
 
 _FORMATS = {
     **dict.fromkeys(("html", "htm", "md", "rst", "latex", "gfm"), "markdown"),
@@ -38,6 +58,10 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
     message = error.format_message().rstrip(".").replace("Value error, ", "")
     hint = f"see '{command} --help'"
     option = getattr(error, "option_name", None)
+    if _NO_VALUE.search(message):
+        return _without_value(error, commands)
+    if message.startswith(_EXTRA):
+        return _extra(message, command)
     if option == "--debug":
         hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
     elif option is not None:
@@ -53,15 +77,67 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
 def _of_option(error: Any, context: Any, commands: Any) -> str | None:
     """Return the line with an option that there is, or with the command before its options."""
     words = typed_words()
-    if context is not None and context.parent is None:
+    if context is None:
+        return None
+    if context.parent is None:
         at = next((i for i, word in enumerate(words) if word in commands), None)
         if at is not None:
             return f"type: {line([words[at], *words[:at], *words[at + 1 :]])}"
         return f"type: {line([INSPECT, *words])}" if any(map(names_model, words)) else None
-    known = getattr(error, "possibilities", None) or ()
     typed = str(error.option_name)
-    near = nearest(typed, known)
-    return instead((typed,), (near,)) if near else None
+    known = list(dict.fromkeys(name for option in context.command.params for name in option.opts))
+    longer = [each for each in known if each.startswith(typed) and len(typed) > 3]
+    near = OTHER_OPTIONS.get(typed) or (longer[0] if len(longer) == 1 else nearest(typed, known))
+    if len(longer) > 1:
+        return f"did you mean {' or '.join(longer)}?"
+    if near in known and (longer or typed in OTHER_OPTIONS or _is_close(typed, str(near))):
+        return instead((typed,), (str(near),))
+    if RULES in context.meta and typed.startswith("--"):
+        return _of_initializer(typed)
+    return None
+
+
+def _is_close(typed: str, near: str) -> bool:
+    """Return whether an option differs from another by a typing error: ``--my-init`` is not ``--input``."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, typed.strip("-"), near.strip("-")).ratio() >= _CLOSE
+
+
+def _of_initializer(typed: str) -> str:
+    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
+    from paramtool.initializers.registry import offers
+
+    name = typed.lstrip("-").replace("-", "_").rstrip("_")
+    if name in offers.names():
+        return f"--with {name}:KEY=VALUE,… is this initializer; see 'paramtool initializers {name}'"
+    return f"an initializer from --plugin FILE.py is --with {name}:KEY=VALUE,…"
+
+
+def _without_value(error: Any, commands: Any) -> ParamtoolError:
+    """Return ``--top needs N``: the error for an option at the end of the line, or before another."""
+    option = str(error.option_name)
+    command = next((word for word in typed_words() if word in commands), INSPECT)
+    return ParamtoolError(f"{option} needs a value", hint=f"see 'paramtool {command} --help'")
+
+
+def _extra(message: str, command: str) -> ParamtoolError:
+    """Return the error for words that nothing takes: values with a space between them, or MODELs."""
+    extra = message.partition(" (")[2].removesuffix(")")
+    words = typed_words()
+    first = extra.split(" ", 1)[0]
+    at = words.index(first) if first in words else 0
+    error = ParamtoolError(f"unexpected argument '{shorten(extra)}'", hint=f"see '{command} --help'")
+    if at < 2:
+        return error
+    if command.endswith(" init") and at == 2 and not words[1].startswith("-"):
+        return error.mended(first, ("-p", first))  # a name, where another MODEL cannot be
+    option, value = words[at - 2 : at]
+    if option == "--with" and "=" in first:
+        return error.mended((option, value, first), (option, f"{value}:{first}"))
+    if option.startswith("-") and _NUMBER.fullmatch(first) and not value.startswith("-"):
+        return error.mended((option, value, first), (option, f"{value},{first}"))
+    return error
 
 
 def _of_choice(message: str) -> str | None:

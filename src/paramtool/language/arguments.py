@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as Sequence_
 
 from paramtool.errors import Hint, ParamtoolError, shorten
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
@@ -14,6 +15,20 @@ HARDWARE = ("device", "device_ids", "output_device", "process_group")
 """Arguments of torch that a spec has no say in."""
 
 _AS_IN = {"quantity": "124M", "size": "500MB or 476MiB"}
+_NOT_FINITE = {
+    **dict.fromkeys(("nan", "+nan", "-nan"), ".nan"),
+    **dict.fromkeys(("inf", "+inf", "infinity", "+infinity"), ".inf"),
+    **dict.fromkeys(("-inf", "-infinity"), "-.inf"),
+}
+"""What Python writes, and YAML."""
+
+_SAID = {
+    "int": "an int", "float": "a float", "bool": "true or false", "str": "a string", "dtype": "a dtype",
+    "tensor": "a tensor", "module": "a module", "name": "a name", "regex": "a regular expression",
+    "quantity": "a count", "size": "a size",
+}  # fmt: skip
+"""How types are said in a message."""
+
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
 
 
@@ -65,17 +80,40 @@ def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError
     return ParamtoolError(message, node.place, lambda: f"it is {signature}")
 
 
-def mismatch(owner: str, argument: Argument, node: Node) -> ParamtoolError:
-    """Return the error for a value of the wrong type."""
+def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] = ()) -> ParamtoolError:
+    """Return the error for a value of the wrong type, of which `dtypes` are known for a hint."""
+    message = f"'{argument.name}' of {owner} must be {in_words(argument.type)}, got {describe(node)}"
+    word = node.value if isinstance(node, Scalar) else None
     hint: Hint = None
-    if isinstance(node, Scalar) and argument.type == "bool" and str(node.value).lower() in _YES_AND_NO:
+    if argument.type == "bool" and str(word).lower() in _YES_AND_NO:
         hint = "write true or false"
     elif argument.type in _AS_IN:
         hint = f"e.g. {_AS_IN[argument.type]}"
-    elif isinstance(node, Scalar) and isinstance(node.value, str):
-        hint = suggest(node.value, [word.strip(" '") for word in argument.type.split("|")])
-    message = f"'{argument.name}' of {owner} must be {argument.type}, got {describe(node)}"
+    elif isinstance(word, str) and word.lower() in _NOT_FINITE and "float" in argument.type:
+        meant = _NOT_FINITE[word.lower()]
+        error = ParamtoolError(message, node.place, f"write {meant}, as in YAML")
+        return error.mended(word, meant) if node.place.text.is_option else error
+    elif isinstance(word, str):
+        words = [each.strip(" '") for each in argument.type.split("|")]
+        if "dtype" in words:
+            hint = suggest(word, dtypes, "e.g. float32 or bfloat16")
+        elif len(words) == 1 and argument.type.startswith("'") and node.place.text.is_option:
+            return ParamtoolError(message, node.place).mended(word, words)
+        else:
+            hint = suggest(word, words)
     return ParamtoolError(message, node.place, hint)
+
+
+def in_words(notation: str) -> str:
+    """Return a type as it is said: ``a float``, ``a dtype or None``, ``'tanh' or 'relu'``.
+
+    A type with brackets stays as it is written.
+    """
+    if any(each in notation for each in "[("):
+        return notation
+    alternatives = [each.strip() for each in notation.split("|")]
+    *most, last = [_SAID.get(each, each) for each in alternatives]
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _pairs(

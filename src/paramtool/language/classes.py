@@ -161,7 +161,7 @@ def _value(owner: str, node: Node, argument: Argument, reader: ReadsNodes) -> Va
     if one_key and (tensors or kind.allows("module")):
         tree = reader.module(node, tensors)
         if tree and not (anything or kind.allows("module") or isinstance(bottom(tree), TensorNode)):
-            raise mismatch(owner, argument, node)
+            raise mismatch(owner, argument, node, reader.catalog.dtypes)
         return tree
     is_word = isinstance(node, Scalar) and isinstance(node.value, str)
     if is_word and kind.allows("module") and not kind.allows("str"):
@@ -171,7 +171,7 @@ def _value(owner: str, node: Node, argument: Argument, reader: ReadsNodes) -> Va
     try:
         return plain(node) if anything else convert(node, kind, reader.catalog.dtypes)
     except Mismatch:
-        raise mismatch(owner, argument, node) from None
+        raise mismatch(owner, argument, node, reader.catalog.dtypes) from None
 
 
 def _as_values(node: Sequence) -> Mapping:

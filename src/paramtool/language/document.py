@@ -162,7 +162,7 @@ class _Document:
 
     def _word(self, node: Node, what: str) -> Word:
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
-            self._complain(f"{what} must be str, got {describe(node)}", node)
+            self._complain(f"{what} must be a string, got {describe(node)}", node)
             return Word("", node.place)
         return Word(node.raw, node.place)  # as written: names are often numbers
 

@@ -90,7 +90,7 @@ def _convert(node: Node, argument: Argument, catalog: Catalog) -> Value:
     try:
         return convert(node, argument.parsed_type, catalog.dtypes)
     except Mismatch:
-        raise mismatch("expect", argument, node) from None
+        raise mismatch("expect", argument, node, catalog.dtypes) from None
 
 
 def _quantity(node: Node, name: str, kind: str, catalog: Catalog) -> Quantity:

@@ -23,13 +23,13 @@ class Override:
     place: Place
 
     @classmethod
-    def parse(cls, given: str) -> Override:
-        """Return the override that `given`, as typed after ``--set``, writes.
+    def parse(cls, given: str, side: str = "") -> Override:
+        """Return the override that `given`, as typed after ``--set`` or ``--set-a``, writes.
 
         Raises:
             ParamtoolError: if it is not KEY=VALUE, or VALUE is not YAML.
         """
-        text = Text(f"{worded('--set', 'set')} {shorten(given)}", given, is_option=True)
+        text = Text(f"{worded(f'--set{side}', 'set')} {shorten(given)}", given, is_option=True)
         place = Place(text, 1, 1)
         path, equals, value = given.partition("=")
         if not equals or not path or not all(path.split(".")):

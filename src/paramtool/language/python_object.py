@@ -37,6 +37,7 @@ class PythonObject:
         seed: of the values that it is built with.
         inputs: what its forward pass is called with; None if nobody said.
         is_file: whether `module` is the path of a file.
+        option: what gives arguments on the command line, for messages.
     """
 
     name: str
@@ -47,6 +48,7 @@ class PythonObject:
     inputs: Inputs | None = None
     positional: tuple[Any, ...] = ()
     is_file: bool = False
+    option: str = "--arg"
 
 
 def read_object(
@@ -71,7 +73,13 @@ def read_object(
     else:
         given, positional = _read_arguments(arguments, option)
     return PythonObject(
-        name, match["module"], match["path"], given, positional=positional, is_file=in_file is not None
+        name,
+        match["module"],
+        match["path"],
+        given,
+        positional=positional,
+        is_file=in_file is not None,
+        option=option,
     )
 
 

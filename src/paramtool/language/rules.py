@@ -90,7 +90,7 @@ def read_rule(node: Node, catalog: Catalog, problems: list[ParamtoolError]) -> R
         problems.append(_not_one([key for key, _ in named], node))
         return None
     key, given = named[0]
-    arguments = _arguments(key, given, catalog, problems)
+    arguments = _arguments(key, given, catalog, problems, has_selector=len(node.entries) > 1)
     return Rule(key.raw, arguments, node.place, **selector)  # type: ignore[arg-type]
 
 
@@ -112,11 +112,11 @@ def _unknown(what: str, key: Scalar, offered: list[str]) -> ParamtoolError:
 
 
 def _arguments(
-    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
+    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError], *, has_selector: bool
 ) -> ReadOnly[str, Value]:
     known = BUILT_IN.get(key.raw)
     if known is None:
-        return _plugin_arguments(key, given, catalog, problems)
+        return _plugin_arguments(key, given, catalog, problems, has_selector=has_selector)
     signature = signature_of(known)
     main = signature.argument(known.main or "")
     values, wrong = bind(
@@ -127,12 +127,30 @@ def _arguments(
     return values
 
 
+def _meant(key: Scalar, given: Node, has_selector: bool) -> str | None:
+    """Return the form of a rule that is written ``weight: normal``; None if it names no initializer."""
+    named = given.entries[0][0] if isinstance(given, Mapping) and len(given.entries) == 1 else given
+    known = BUILT_IN.get(named.raw) if isinstance(named, Scalar) else None
+    if known is None:
+        return None
+    required = [each.name for each in signature_of(known).arguments if each.required]
+    arguments = f"{{{', '.join(f'{name}: …' for name in required)}}}" if required else ""
+    written = f"{known.name}: {arguments}"
+    if has_selector:
+        return f"write {written.strip()} in place of {shorten(key.raw)}: …"
+    return f"write {{pattern: {shorten(key.raw)}, {written}}}"
+
+
 def _plugin_arguments(
-    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError]
+    key: Scalar, given: Node, catalog: Catalog, problems: list[ParamtoolError], *, has_selector: bool
 ) -> ReadOnly[str, Value]:
     offered = offers.names()
     if key.raw not in offered:
-        problems.append(_unknown("unknown initializer", key, offered))
+        error = _unknown("unknown initializer", key, offered)
+        meant = _meant(key, given, has_selector)
+        if meant is not None:
+            error.set_hint(meant)
+        problems.append(error)
         return {}
     if is_nothing(given):
         return {}
@@ -152,7 +170,7 @@ def _read(node: Node, argument: Argument, owner: str, catalog: Catalog) -> Value
     try:
         value = convert(node, argument.parsed_type, catalog.dtypes)
     except Mismatch:
-        raise mismatch(owner, argument, node) from None
+        raise mismatch(owner, argument, node, catalog.dtypes) from None
     if argument.type == "regex":
         compile_pattern(str(value), node.place)
     return value

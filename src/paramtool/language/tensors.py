@@ -136,7 +136,7 @@ def _bounds(fill: str | float, given: dict[str, Node], node: Mapping) -> tuple[i
             raise ParamtoolError(f"'{key}' requires 'fill: randint'", bound.place)
         value = bound.value if isinstance(bound, Scalar) else None
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ParamtoolError(f"'{key}' must be int, got {describe(bound)}", bound.place)
+            raise ParamtoolError(f"'{key}' must be an int, got {describe(bound)}", bound.place)
         bounds[key] = value
     low, high = bounds.get("low", 0), bounds.get("high")
     if fill == "randint" and (high is None or high <= low):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from itertools import islice
@@ -19,6 +20,12 @@ LARGEST_JSON = 1 << 26
 
 _MOMENT = 0.1
 """Seconds after which a signal is seen at the latest."""
+
+_BY_NAME = "give a checkpoint by name"
+_CHECKPOINT = re.compile(
+    rb"PK[\x03\x05\x07]|\x80[\x02-\x05]|\x93NUMPY|GGUF|FUGG|\x89HDF|(?s:.{6})\0\0\{[\s\"}]"
+)
+"""How files that hold tensors begin: archives, pickles, and the length of a header before the header."""
 
 _NEAR = (".yaml", ".yml", ".safetensors", ".json", ".pt", ".pth", ".bin", ".ckpt", ".py")
 
@@ -39,7 +46,9 @@ def read_text(name: str) -> Text:
     if len(content) > largest:
         what = "a spec" if largest == MAX_BYTES else "JSON"
         raise ParamtoolError(f"{shown} is larger than {largest:,} bytes, the limit for {what}")
-    hint = "give a checkpoint by name, not through a pipe" if name == STDIN else "is this a spec?"
+    if name == STDIN and _CHECKPOINT.match(content):
+        raise ParamtoolError(f"{shown} is a checkpoint, which is not read through a pipe", hint=_BY_NAME)
+    hint = _BY_NAME if name == STDIN else "is this a spec?"
     return Text(shown, decode(content, shown, hint))
 
 

@@ -138,6 +138,29 @@ def all_stripped(names: Iterable[str], texts: Sequence[str]) -> dict[str, str]:
     return now
 
 
+def times_to_strip(old: Collection[str], new: Collection[str], texts: Sequence[str]) -> int:
+    """Return how often to take the prefixes `texts` off both, so that more names are the same; 0 if never.
+
+    What both have, as ``module.module.w`` and ``module.w``, comes off both: it takes one more turn.
+    """
+    same = len(set(old) & set(new))
+    sides = [list(old), list(new)]
+    for times in (1, 2):
+        for text in texts:
+            sides = [_if_there(names, text) for names in sides]
+        if len(set(sides[0]) & set(sides[1])) > same:
+            return times
+    return 0
+
+
+def _if_there(names: Collection[str], text: str) -> list[str]:
+    """Return the names without the prefix; as they are if none has it, or two would become one."""
+    try:
+        return list(all_stripped(names, [text]).values())
+    except ParamtoolError:
+        return list(names)
+
+
 def _exact(text: str, names: Collection[str]) -> str:
     """Return a prefix with the dot that was left out.
 

@@ -264,6 +264,10 @@ class BuiltModel(Model):
             return self._initialized or self
         return Initialized(self, rules, is_asked=True) if rules else self
 
+    def origin_of_values(self) -> str | None:
+        """Return that its own code sets them: initial values, unless it loads some."""
+        return f"are those that its code sets with seed {self.seed}"
+
     def check_buildable(self) -> BuiltModel:
         """Return the model itself."""
         return self

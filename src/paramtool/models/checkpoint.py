@@ -108,7 +108,9 @@ class CheckpointModel(Model):
         """Return the same tensors under shorter names."""
         from paramtool.loading.prefix import without_prefix
 
-        return CheckpointModel(without_prefix(self.checkpoint, strip), self._tell)
+        shorter = CheckpointModel(without_prefix(self.checkpoint, strip))
+        shorter._tell, shorter.notes = self._tell, self.notes  # what was said is not said again
+        return shorter
 
     def verify(self) -> None:
         """Compare every file with the sums that were written in it; one without sums, with its own header."""

@@ -58,8 +58,8 @@ def open_given(
     raise BadArgument(f"cannot open {_described(model)} as a model", hint=hint)
 
 
-def parse_overrides(written: Sequence[str]) -> tuple[Override, ...]:
-    """Return what ``--set`` changes in a spec, each written ``KEY=VALUE``.
+def parse_overrides(written: Sequence[str], side: str = "") -> tuple[Override, ...]:
+    """Return what ``--set`` changes in a spec, each written ``KEY=VALUE``; `side` ends the option.
 
     Raises:
         ParamtoolError: where one is not, or VALUE is not YAML.
@@ -68,7 +68,7 @@ def parse_overrides(written: Sequence[str]) -> tuple[Override, ...]:
         return ()
     from paramtool.language.overrides import Override
 
-    return tuple(map(Override.parse, written))
+    return tuple(Override.parse(each, side) for each in written)
 
 
 def _snapshot(report: Report[Any, Any], name: str | None) -> SnapshotModel:

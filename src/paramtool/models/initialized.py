@@ -29,6 +29,10 @@ class Wrapped(BuiltModel):
         self.prepare = inner.prepare  # type: ignore[method-assign]
         self.unfilled = inner.unfilled  # type: ignore[method-assign]
 
+    def origin_of_values(self) -> str | None:
+        """Return what is said of the model inside."""
+        return self.inner.origin_of_values()
+
     def _may_stream(self) -> bool:
         return super()._may_stream() and self.inner._may_stream()
 

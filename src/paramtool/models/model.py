@@ -168,6 +168,10 @@ class Model:
         del rules
         return self
 
+    def origin_of_values(self) -> str | None:
+        """Return what its values are, for a note, if they are only initial ones; None if a file has them."""
+        return None
+
     def check_buildable(self) -> BuiltModel:
         """Return the model itself, if it is or becomes a live module.
 

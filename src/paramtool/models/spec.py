@@ -145,6 +145,10 @@ class SpecModel(BuiltModel):
         """Return the model, to be called with `inputs`; lazy modules take their shapes from them."""
         return SpecModel(replace(self.spec, inputs=inputs), self._tell)
 
+    def origin_of_values(self) -> str | None:
+        """Return that they are drawn from its seed, and whether rules fill some."""
+        return f"are initial ones: seed {self.seed}{', after its init' if self.rules else ''}"
+
     def places(self) -> Places:
         """Return where the spec writes each module, tensor, tie and frozen pattern."""
         return Places(

@@ -47,6 +47,10 @@ class WithWeights(Wrapped):
         self.note(*load(built.module, self._checkpoint))
         return built
 
+    def origin_of_values(self) -> str | None:
+        """Return None: a file has them."""
+        return None
+
     def stream(self, *, rules: bool, rng: str) -> Stream | None:
         """Return what reads each tensor from the checkpoint while it is written."""
         if rules and rng != "streams":

@@ -180,10 +180,9 @@ def _check_arguments(found: Callable[..., Any], wanted: PythonObject) -> None:
         signature.bind(*wanted.positional, **wanted.arguments)
     except TypeError as error:
         shown = shorten(f"{wanted.path}{signature}", 300)
-        raise BadArgument(
-            f"{wanted.name}: {error}",
-            hint=f"it is {shown}; pass arguments with {worded('--arg KEY=VALUE', 'arguments={...}')}",
-        ) from error
+        given = worded(f"{wanted.option} KEY=VALUE", "arguments={...}")
+        hint = f"it is {shown}; pass arguments with {given}"
+        raise BadArgument(f"{wanted.name}: {error}", hint=hint) from error
 
 
 def _call(found: Callable[..., Any], wanted: PythonObject) -> Any:

@@ -7,9 +7,12 @@ A field without metadata is a plain text.  Nothing is looked up before something
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeAlias
+
+from paramtool.errors import ParamtoolError, shorten
+from paramtool.suggestion import nearest_field
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -121,6 +124,20 @@ def column_of(row: type[Any], name: str) -> Column:
 def sort_keys(row: type[Any]) -> tuple[str, ...]:
     """Return the names of the columns that rows can be sorted by."""
     return tuple(name for name, each in columns_of(row).items() if each.is_sortable)
+
+
+def unsortable(key: str, known: Sequence[str], what: str = "") -> ParamtoolError:
+    """Return the error for a key that rows are not sorted by, with the nearest that they are.
+
+    Args:
+        key: what was asked for.
+        known: the keys that there are.
+        what: the rows, for the message.
+    """
+    near = nearest_field(key, known)
+    hint = f"did you mean '{near}'?" if near else f"use one of {', '.join(known)}"
+    error = ParamtoolError(f"cannot sort {f'{what} ' if what else ''}by '{shorten(key)}'", hint=hint)
+    return error if near is None else error.mended(key, near)
 
 
 NAME = column("name", pooled="first")

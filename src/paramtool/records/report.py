@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from paramtool.errors import BadArgument, shorten
 from paramtool.records.column import columns_of
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import nearest_field
 
 if TYPE_CHECKING:
     from paramtool.records.contents import Origin
@@ -163,8 +163,8 @@ def check_columns(names: Sequence[str], totals: type[Sums]) -> None:
         raise BadArgument("no columns", hint=listed)
     for index, name in enumerate(names):
         if name not in known:
-            near = did_you_mean(name, known)
-            hint = f"{near} {listed}" if near else listed
+            near = nearest_field(name, known)
+            hint = f"did you mean '{near}'? {listed}" if near else listed
             raise BadArgument(f"there is no column '{shorten(name)}'", hint=hint)
         if name in names[:index]:
             raise BadArgument(f"the column '{name}' appears twice")

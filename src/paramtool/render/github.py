@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, singledispatch
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from paramtool.errors import ParamtoolError, Problems
@@ -104,8 +105,18 @@ def _(row: ExpectationRow, locate: Locate) -> Iterator[str]:
         message = row.error or f"{row.name}: expected {row.expected}, found: {row.found}"
         if row.file is None and row.model and not (row.error and row.model in row.error):
             message = f"{row.model}: {message}"
-        file = shown(locate(row.file)) if row.file is not None else None
+        file = row.file
+        if file is None and row.model and _is_file(row.model):
+            file = row.model
+        file = shown(locate(file)) if file is not None else None
         yield annotation("error", shown(message), file, row.line, row.column, "paramtool check")
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a name that no file has
+        return False
 
 
 def _data(text: str) -> str:

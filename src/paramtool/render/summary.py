@@ -94,7 +94,7 @@ def _models(totals: ModelTotals) -> list[str]:
 
 
 def _definitions(totals: DefinitionTotals) -> list[str]:
-    return [f"{counted(totals.definitions, 'definition')} of modules; the file was not run"]
+    return [f"{counted(totals.definitions, 'module')} defined; the file was not run"]
 
 
 def _initialization(totals: InitializationTotals) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -131,7 +132,9 @@ def convert(
         hint = "e.g. paramtool convert a.pt -o b.safetensors"
         raise ParamtoolError("convert needs a checkpoint to read", hint=hint)
     if target is None and not dry_run:
-        raise ParamtoolError("convert needs -o PATH", hint="or --dry-run to see the plan")
+        error = ParamtoolError("convert needs -o PATH", hint="or --dry-run to see the plan")
+        *read, last = sources
+        raise error.mended(last, ("-o", last)) if read and not Path(last).exists() else error
     report = run(
         sources,
         target,

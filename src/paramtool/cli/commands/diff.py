@@ -85,7 +85,7 @@ def diff(
         typer.Option(
             "--strip-prefix",
             metavar="PREFIX",
-            help="Take PREFIX off the names in A, or in B if no name in A has it, e.g. module.",
+            help="Take PREFIX off the names in A and B, e.g. module.",
             rich_help_panel=panels.rare(panels.COMPARE),
         ),
     ] = None,
@@ -150,6 +150,7 @@ def diff(
     if values:
         for each in (model_a, model_b):  # so that neither is built twice
             each.prepare()
+        _tell_of_initial_values(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
     _tell_of_prefix(model_a, model_b)
@@ -210,22 +211,25 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
 
 
 def _stripped(a: Model, b: Model, strip: Sequence[str] | None) -> tuple[Model, Model]:
-    """Return both models, with the prefix taken off the names of the one that has it.
+    """Return both models, with each prefix taken off the names of those that have it.
 
     Raises:
-        NoPrefix: if neither has it.
+        NoPrefix: for one that neither has.
     """
-    if not strip:
-        return a, b
     from paramtool.loading.prefix import NoPrefix
 
-    try:
-        return a.without_prefix(strip), b
-    except NoPrefix as error:
-        try:
-            return a, b.without_prefix(strip)
-        except NoPrefix:
-            raise error from None
+    for text in strip or ():
+        missing = []
+        both = [a, b]
+        for at, model in enumerate(both):
+            try:
+                both[at] = model.without_prefix([text])
+            except NoPrefix as error:
+                missing.append(error)
+        if len(missing) == len(both):
+            raise missing[0]
+        a, b = both
+    return a, b
 
 
 def _tell_of_prefix(a: Model, b: Model) -> None:
@@ -234,13 +238,15 @@ def _tell_of_prefix(a: Model, b: Model) -> None:
     removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
     if not (removed and added):
         return
-    from paramtool.loading.prefix import difference
+    from paramtool.loading.prefix import difference, times_to_strip
 
     for longer, shorter, names, which in ((removed, added, old, "A"), (added, removed, new, "B")):
         found = difference(longer, shorter)
         if found is not None:
             every = "all names" if len(found.names) == len(names) else f"{len(found.names):,} names"
-            console.note(f"{every} differ by {found.shown}, which {which} has; {instead((), found.options)}")
+            times = times_to_strip(old, new, found.texts)
+            way = f"; {instead((), found.options * times)}" if times else ""
+            console.note(f"{every} differ by {found.shown}, which {which} has{way}")
             return
 
 
@@ -263,6 +269,16 @@ def _check_columns(columns: str | None, values: bool) -> None:
             raise ParamtoolError(
                 f"the column '{each}' is about values, which are not compared", hint="add --values"
             )
+
+
+def _tell_of_initial_values(*models: Model) -> None:
+    """Say so if the values of one model are read from a file, and those of the other are initial ones."""
+    origins = [each.origin_of_values() for each in models]
+    if None not in origins:
+        return
+    for model, origin in zip(models, origins, strict=True):
+        if origin is not None:
+            console.note(f"the values of {model.name} {origin}; --weights FILE loads others")
 
 
 def _tell_of_what_is_left_out(*models: Model) -> None:

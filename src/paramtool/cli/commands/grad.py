@@ -13,8 +13,8 @@ from paramtool.cli import completion, console, options, panels
 from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.failures import Failures
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
-from paramtool.cli.rule_options import RULES, with_rule_options
-from paramtool.cli.typed_rules import Narrowing, read_rules, without_narrowing
+from paramtool.cli.rule_options import with_rule_options
+from paramtool.cli.typed_rules import RULES, Narrowing, read_rules, without_narrowing
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog

@@ -14,8 +14,8 @@ from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
 from paramtool.cli.output_options import check_suffix, read_target
 from paramtool.cli.rule_hints import mend_dimensions
-from paramtool.cli.rule_options import RULES, with_rule_options
-from paramtool.cli.typed_rules import read_rules
+from paramtool.cli.rule_options import with_rule_options
+from paramtool.cli.typed_rules import RULES, read_rules
 from paramtool.errors import ParamtoolError
 from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog

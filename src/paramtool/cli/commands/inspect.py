@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paramtool.cli import completion, console, options, panels
-from paramtool.cli.columns import Columns, split_columns, with_columns
+from paramtool.cli.columns import Columns, measured_by, with_columns
 from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
-from paramtool.cli.model_argument import open_argument, selected_by, with_weights
+from paramtool.cli.model_argument import (
+    open_argument,
+    selected_by,
+    shown_by_init,
+    tell_of_rules,
+    with_weights,
+)
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.quantities import counted
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -128,11 +134,7 @@ def inspect(
     A tensor with several names has one line for each, but counts once in the totals.  Several MODELs have
     a line of totals each; if one cannot be listed, its line says why and the exit status is 2.
     """
-    from paramtool.records.parameter import STATISTICS_COLUMNS
-
-    chosen = split_columns(columns)
-    stats = stats or any(each in STATISTICS_COLUMNS for each in chosen)
-    values = values or "values" in chosen
+    stats, values = measured_by(columns, stats, values)
     selection = selected_by(pattern, exclude, type, name)
     if models is None or len(models) == 1:
         _check(sort, depth, stats, values)
@@ -160,6 +162,8 @@ def inspect(
     if beside is not None:
         console.write(render(beside, format, console.screen()))
         return
+    if stats or values:
+        tell_of_rules(opened, shown_by_init(model, set, seed, values=values))
     report = opened.listing(module=module, stats=stats, values=values)
     _check_classes(opened, report, type)
     _tell_of_plain_tensors(report, module)

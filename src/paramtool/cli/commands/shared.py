@@ -9,7 +9,7 @@ import typer
 
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, with_columns
-from paramtool.cli.model_argument import open_argument, selected_by, with_weights
+from paramtool.cli.model_argument import open_argument, selected_by, tell_of_rules, with_weights
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.sharing import Sharing
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
@@ -69,6 +69,8 @@ def shared(
     selection = selected_by(pattern, exclude, type, name, module)
     opened = open_argument(model, set, seed, arg, input)
     opened = with_weights(opened, weights, strip_prefix)
+    if by_value:
+        tell_of_rules(opened, "'init -o FILE.safetensors' writes")
     layout = opened.layout(by_value=by_value)
     report = share(layout, selection=selection)
     for note in selection.notes(row.name for row in layout.listed.rows):

@@ -33,7 +33,8 @@ def choose_differences(report: Differences, names: Iterable[str], selection: Sel
         if hint:
             message = absent_module(selection.modules, known) or "no name matches the selection"
             raise NothingMatched(message, hint=hint)
-        raise NothingMatched("no name matches the selection", hint=f"there are {len(known):,} names")
+        hint = f"there are {len(known):,} names" + (f", the first is '{known[0]}'" if known else "")
+        raise NothingMatched("no name matches the selection", hint=hint)
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)
     totals = replace(
         report.totals,

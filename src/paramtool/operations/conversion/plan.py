@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from paramtool.elements.dtypes import DTYPES
-from paramtool.errors import NothingMatched, ParamtoolError, Problems
+from paramtool.errors import ParamtoolError, Problems, RuleMatchedNothing
 from paramtool.files.safetensors_format import METADATA, Entry
 from paramtool.name_parts import parent
 from paramtool.operations.conversion.items import Item, by_memory
@@ -90,7 +90,7 @@ def plan(
     """Return what `rules` make of the names of the sources.
 
     Raises:
-        NothingMatched: if a rule matches nothing, or nothing is left.
+        RuleMatchedNothing: if a rule matches nothing, or nothing is left.
         DoesNotMatch: if names collide.
         Problems: with every tensor that cannot be converted.
     """
@@ -99,7 +99,7 @@ def plan(
         rule.apply([each for each in items if each.left_out is None], sources.are_equal)
     found = Plan(sources, tuple(items), tuple(each.written for each in rules), ties_are_stored)
     if not found.kept:
-        raise NothingMatched("nothing is left to convert")
+        raise RuleMatchedNothing("nothing is left to convert")
     problems = check_casts(found.kept)
     problems += [] if ties_are_stored else _check_names(found)
     if problems:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from paramtool.elements.casts import can_cast
 from paramtool.elements.dtypes import DTYPES
-from paramtool.errors import DoesNotMatch, NothingMatched, ParamtoolError
+from paramtool.errors import DoesNotMatch, ParamtoolError, RuleMatchedNothing
 from paramtool.loading.prefix import NoPrefix, all_stripped
 from paramtool.operations.conversion.items import Item, by_memory
 from paramtool.operations.listing.selection import Selection, unknown_module, unknown_name
@@ -35,7 +35,7 @@ class Rule(Protocol):
             are_equal: compares the bytes of two tensors of one shape and dtype.
 
         Raises:
-            NothingMatched: if it applies to none of them.
+            RuleMatchedNothing: if it applies to none of them.
             ParamtoolError: if it cannot be done.
         """
 
@@ -58,7 +58,7 @@ class Select:
         }
         kept = chosen.kept(names)
         if not kept:
-            raise NothingMatched(f"nothing is left after {self.written}")
+            raise RuleMatchedNothing(f"nothing is left after {self.written}")
         for each in items:
             if each.name not in kept:
                 each.left_out = excluded.get(each.name, "not selected")
@@ -68,16 +68,16 @@ def _check(names: Sequence[str], chosen: Selection) -> None:
     for option, patterns in (("--pattern", chosen.patterns), ("--exclude", chosen.exclude)):
         for each in patterns:
             if not _matched(each, names):
-                raise NothingMatched(f"{option} {each.pattern} matches no name", hint=_first(names))
+                raise RuleMatchedNothing(f"{option} {each.pattern} matches no name", hint=_first(names))
     known = set(names)
     absent = next((name for name in chosen.names if name not in known), None)
     if absent is not None:
         hint = unknown_name([absent], names) or _first(names)
-        raise NothingMatched(f"--name {absent} matches no name", hint=hint)
+        raise RuleMatchedNothing(f"--name {absent} matches no name", hint=hint)
     for path in chosen.modules:
         hint = unknown_module([path], names)
         if hint is not None or not any(path == "" or name.startswith(f"{path}.") for name in names):
-            raise NothingMatched(f"--module {path} matches no name", hint=hint)
+            raise RuleMatchedNothing(f"--module {path} matches no name", hint=hint)
 
 
 def _matched(pattern: re.Pattern[str], names: Iterable[str]) -> set[str]:
@@ -104,7 +104,7 @@ class Rename:
         del are_equal
         names = [each.name for each in items]
         if not _matched(self.pattern, names):
-            raise NothingMatched(f"{self.written} matches no name", hint=_first(names))
+            raise RuleMatchedNothing(f"{self.written} matches no name", hint=_first(names))
         _rename(items, replaced(self.pattern, self.replacement, names), self.written)
 
 
@@ -119,7 +119,7 @@ class RenameAs:
         """Rename; all names at once."""
         del are_equal
         if not any(each.name in self.names for each in items):
-            raise NothingMatched(f"{self.written} finds no new name for any of the tensors")
+            raise RuleMatchedNothing(f"{self.written} finds no new name for any of the tensors")
         _rename(items, self.names, self.written)
 
 
@@ -140,7 +140,7 @@ class StripPrefix:
         try:
             found = all_stripped(names, [self.prefix])
         except NoPrefix as error:
-            raise NothingMatched(error.message, hint=error.hint) from error
+            raise RuleMatchedNothing(error.message, hint=error.hint) from error
         _rename(items, found, self.written)
 
 
@@ -182,7 +182,7 @@ class Cast:
             touched = [each for each in items if each.name in names]
         if not touched:
             what = "matches no name" if self.pattern else "finds no floating-point tensor"
-            raise NothingMatched(f"{self.written} {what}")
+            raise RuleMatchedNothing(f"{self.written} {what}")
         for each in touched:
             for tied in groups[id(each.memory)]:
                 tied.dtype = self.dtype
@@ -217,7 +217,7 @@ class Tie:
         known = {each.name: each for each in items}
         for name in (self.first, self.second):
             if name not in known:
-                raise NothingMatched(
+                raise RuleMatchedNothing(
                     f"{self.written}: no tensor is named '{name}'", hint=did_you_mean(name, known)
                 )
         one, other = known[self.first], known[self.second]

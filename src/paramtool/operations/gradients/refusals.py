@@ -26,10 +26,7 @@ _LACKING = (
     "give an --input for each, in order, or by name, e.g. --input src=2,4",
     "give inputs for all, in order, or by name in named={...}",
 )
-_DTYPE = (
-    "inputs have the spec's dtype; 'dtype' in the input sets another",
-    "give inputs of the parameters' dtype",
-)
+_OTHER_DTYPE = "same dtype|expected scalar type"
 _HINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("maximum recursion depth", ("its modules are not nested too deep: its forward calls itself",)),
     ("Expected more than 1 value per channel", _BATCH),
@@ -37,7 +34,6 @@ _HINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("missing .* required positional argument", _LACKING),
     ("takes .* positional arguments? but|unexpected keyword argument", ("leave out an input",)),
     ("'tuple' object|not tuple", ("the module before it returned a tuple, as an LSTM does",)),
-    ("same dtype|expected scalar type", _DTYPE),
 )
 """What torch's message is like, and what to do: at the command line, and in Python if that differs."""
 
@@ -121,7 +117,12 @@ def _hint(error: BaseException, module: nn.Module) -> str | None:
         rows = module.num_embeddings
         given = worded(f"--input 2,4,randint={rows}", f"torch.randint({rows}, (2, 4))")
         return f"it has {rows:,} rows: use e.g. {given}"
-    return next((worded(hints[0], hints[-1]) for pattern, hints in _HINTS if re.search(pattern, text)), None)
+    hints = next((hints for pattern, hints in _HINTS if re.search(pattern, text)), None)
+    if hints is None and re.search(_OTHER_DTYPE, text):
+        kind = next((dtype_name(each) for each in module.parameters()), "float32")
+        given = f"give the input as {kind}"
+        return worded(f"{given}: dtype={kind} in the input; of a file, save tensor.to(torch.{kind})", given)
+    return None if hints is None else worded(hints[0], hints[-1])
 
 
 def _described(value: Any) -> str:

@@ -70,7 +70,7 @@ def initialize(
         rng_state: what ``torch`` goes on from in place of ``manual_seed``: where constructors left off.
 
     Raises:
-        NothingMatched: if a rule matches no parameter.
+        RuleMatchedNothing: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
         ParamtoolError: if there are no values to change, or a plugin raises, changes the shape or
             leaves elements unfilled.

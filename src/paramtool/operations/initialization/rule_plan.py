@@ -19,7 +19,7 @@ def plan(module: nn.Module, rules: Sequence[Rule]) -> list[LiveTarget]:
     """Return every parameter of `module` with the steps that `rules` make, top to bottom.
 
     Raises:
-        NothingMatched: if a rule matches no parameter.
+        RuleMatchedNothing: if a rule matches no parameter.
         Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
     """
     targets = targets_of(module)

@@ -49,7 +49,7 @@ def stream_elements(
         warnings: what there is to say after they were read.
 
     Raises:
-        NothingMatched: if a rule matches no parameter.
+        RuleMatchedNothing: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
     """
     targets = plan(module, rules) if rules else []

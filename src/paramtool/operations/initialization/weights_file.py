@@ -73,7 +73,7 @@ def save(
         progress: called with the bytes of each block that is written.
 
     Raises:
-        NothingMatched: if a rule matches no parameter.
+        RuleMatchedNothing: if a rule matches no parameter.
         Problems: with everything that stands against the plan.
         ParamtoolError: if the files cannot be written, or a plugin misbehaves.
     """

@@ -11,9 +11,8 @@ from typing import Any
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.name_parts import is_below
 from paramtool.operations.listing.selection import Selection, unknown_module, unknown_name
-from paramtool.records.column import sort_keys
+from paramtool.records.column import sort_keys, unsortable
 from paramtool.records.gradient import VERDICTS, GradientRow, Gradients
-from paramtool.suggestion import did_you_mean
 
 SORT_KEYS = tuple(each for each in sort_keys(GradientRow) if each not in ("kind", "count"))
 
@@ -85,8 +84,7 @@ def check_sort(key: str, *, by_use: bool | None, layers: bool) -> None:
         ParamtoolError: with the nearest field, or the option that it takes.
     """
     if key not in SORT_KEYS:
-        hint = did_you_mean(key, SORT_KEYS) or f"use one of {', '.join(SORT_KEYS)}"
-        raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
+        raise unsortable(key, SORT_KEYS)
     if key in ("output_std", "gradient_std", "type") and not layers:
         raise ParamtoolError(f"cannot sort by '{key}', which is of modules", hint="add --layers")
     if key in ("share", "cosine", "operation", "call", "module") and by_use is False:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramtool.audience import worded
-from paramtool.errors import BadArgument, NothingMatched, ParamtoolError
+from paramtool.errors import BadArgument, NothingMatched
 from paramtool.name_parts import is_below, modules_of
 from paramtool.patterns import also_matched, matching
 from paramtool.quantities import and_more
-from paramtool.records.column import sort_keys
+from paramtool.records.column import sort_keys, unsortable
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.totals import count_once
 from paramtool.suggestion import did_you_mean, hint_of_module
@@ -158,8 +158,7 @@ def check_sort(key: str) -> None:
         ParamtoolError: with the nearest field.
     """
     if key not in SORT_KEYS:
-        hint = did_you_mean(key, SORT_KEYS) or f"use one of {', '.join(SORT_KEYS)}"
-        raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
+        raise unsortable(key, SORT_KEYS)
 
 
 def sort(rows: Iterable[ParameterRow], key: str, reverse: bool = False) -> list[ParameterRow]:

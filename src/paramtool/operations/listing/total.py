@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from paramtool.errors import CannotAnswer, ParamtoolError, shorten
 from paramtool.records.parameter import ParameterRow
-from paramtool.suggestion import did_you_mean
+from paramtool.suggestion import nearest_field
 
 BY_DEFAULT = "numel"
 
@@ -34,9 +34,9 @@ def check_field(field: str) -> None:
     """
     if field not in FIELDS:
         listed = f"use one of {', '.join(FIELDS)}"
-        near = did_you_mean(field, FIELDS)
-        hint = f"{near} {listed}" if near else listed
-        raise ParamtoolError(f"there is no total of '{shorten(field)}'", hint=hint)
+        near = nearest_field(field, FIELDS)
+        error = ParamtoolError(f"there is no total of '{shorten(field)}'", hint=listed)
+        raise error if near is None else error.mended(field, near)
 
 
 def _numel(rows: Sequence[ParameterRow]) -> int:

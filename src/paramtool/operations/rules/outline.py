@@ -126,7 +126,7 @@ class Outline:
 
         Raises:
             Unsure: if torch, or a plugin, must be asked.
-            NothingMatched: if a rule matches no parameter.
+            RuleMatchedNothing: if a rule matches no parameter.
             Problems: with everything that stands against the plan.
         """
         with one_budget():  # of its own, so that torch's path has the whole of the usual one

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from paramtool.errors import NothingMatched, ParamtoolError, Problems, first_line, shorten
+from paramtool.errors import ParamtoolError, Problems, RuleMatchedNothing, first_line, shorten
 from paramtool.initializers.registry import offers
 from paramtool.operations.listing.selection import is_inside, more_matched, unknown_module, unknown_name
 from paramtool.operations.rules.shared_memory import is_shared, with_neighbours
@@ -43,7 +43,7 @@ def plan(
         find: returns the initializer of a name, as `find_initializer` does.
 
     Raises:
-        NothingMatched: if a rule matches no parameter.
+        RuleMatchedNothing: if a rule matches no parameter.
         Problems: with every unknown initializer, bad argument, and shape that cannot be filled.
     """
     steps: dict[str, list[Step]] = {target.name: [] for target in targets}
@@ -134,7 +134,7 @@ def _nothing(rule: Rule, targets: Sequence[Target]) -> ParamtoolError:
         if rule.type not in classes:
             own = ", ".join(sorted({bases[0] for bases in owners})[:5])
             hint = did_you_mean(rule.type, classes) or f"the classes are {own}"
-    return NothingMatched(f"{rule.conditions} matches no parameter", rule.place, hint)
+    return RuleMatchedNothing(f"{rule.conditions} matches no parameter", rule.place, hint)
 
 
 class _Steps:
