@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.operations.conversion.container import Kind
 from paramtool.operations.conversion.plan import Plan
 from paramtool.operations.conversion.sources import Sources
 from paramtool.operations.listing.checkpoint import stored
@@ -44,7 +45,9 @@ def before(plan: Plan, orders: Orders) -> Iterator[str]:
             found = f"{counted(groups, 'group')} of tensors overlap in memory in {each.name}"
             yield f"{found}; each tensor is stored whole"
     if orders.dry_run and orders.target is not None:
-        yield f"without --dry-run this writes {byte_size(sum(plan.sizes.values()))} to {orders.target}"
+        size = byte_size(sum(plan.sizes.values()))
+        where = "the folder " if orders.kind is Kind.folder else ""
+        yield f"without --dry-run this writes {size} to {where}{orders.target}"
 
 
 def _overlaps(checkpoint: Checkpoint) -> int:
