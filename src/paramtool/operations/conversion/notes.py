@@ -37,8 +37,9 @@ def before(plan: Plan, orders: Orders) -> Iterator[str]:
         verb = "is" if len(copies) == 1 else "are"
         again = f"'{second.name}'{and_more(len(copies) - 1)} {verb} stored again ({byte_size(more)})"
         subject = "it" if len(copies) == 1 else f"'{second.name}'"
-        why = f"{subject} is tied to '{first.name}', and safetensors has no ties"
-        yield f"{again}: {why}; --tie {first.name} {second.name} stores it once"
+        why = f"{subject} is tied to '{first.name}', but load_file returns only names that are stored"
+        once = f"--tie {first.name} {second.name} stores it once, with the tie in the metadata"
+        yield f"{again}: {why}; {once}"
     for each in plan.sources.checkpoints:
         groups = _overlaps(each)
         if groups:
