@@ -93,7 +93,7 @@ def _flush(column: Column, cell: str, width: int) -> str:
 
 
 def _below(columns: Sequence[Column], cells: list[list[str]], fitted: Fitted | None) -> Iterator[str]:
-    """Yield what is the same in every row, and what there is no room for; texts of few rows are given here."""
+    """Yield what is the same in every row, and what there is no room for; few texts are given here."""
     if fitted is None:
         return
     if fitted.alike:

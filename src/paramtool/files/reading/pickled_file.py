@@ -121,9 +121,10 @@ class _Opened:
     def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...], key: str | None) -> list[str]:
         notes = []
         if chosen.others:
-            more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
-            notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, e.g. {one}")
+            more = f"the file also has {state_dict.listed(chosen.others)}, e.g. {one}"
+            more = more if len(chosen.others) > 1 else f"{one} is another"
+            notes.append(f"this is '{'.'.join(chosen.path)}'; {more}")
         elif key is None and len(chosen.path) > 1:
             notes.append(f"this is '{'.'.join(chosen.path)}' in {self._path.name}")
         notes.extend(_same_name(*each) for each in chosen.same_names[:_MOST_TOLD])
