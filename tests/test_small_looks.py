@@ -46,8 +46,17 @@ def test_few_texts_without_room_stand_below_the_table() -> None:
     note, other = "tied: head.weight too", "a norm layer"
     cells = [["embed.weight", "12", note], ["a", "3", ""], ["b", "4", other], ["c", "4", other]]
     shown = " ".join("".join(laid_out(columns, cells, Screen(30))).split())
-    assert "embed.weight: tied: head.weight too" in shown
-    assert "b and 1 more: a norm layer" in shown
+    assert "note of embed.weight: tied: head.weight too" in shown
+    assert "note of b and 1 more: a norm layer" in shown
     assert "not shown" not in shown
     cells = [[str(number), "1", f"{note} {number}"] for number in range(9)]
     assert "not shown: note; widen" in " ".join("".join(laid_out(columns, cells, Screen(20))).split())
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_a_very_long_cell_of_a_file_does_not_push_the_others_away(color: bool) -> None:
+    columns = [Column("name", name="name"), Column(wraps=True, name="note"), Column("number", name="numel")]
+    cells = [["a", "x" * 300, "1"], ["b", "y", "2"], ["c", "z", "3"]]
+    lines = list(laid_out(columns, cells, Screen(color=color)))
+    assert any("x" * 300 + "  " in line for line in lines)
+    assert max(len(line) for line in lines if "x" * 300 not in line) < 60

@@ -63,7 +63,10 @@ def _lines(
             yield (" " * GAP).join(line).rstrip()
         return
     for row in cells:
-        parts = [broken(column, row[index], width) for index, column, width in shown]
+        parts = [
+            broken(column, row[index], width) if fitted.breaks else [row[index]]
+            for index, column, width in shown
+        ]
         for number in range(max(map(len, parts))):
             texts = [
                 _flush(column, part[number] if number < len(part) else "", width)
@@ -116,7 +119,7 @@ def _of_few_rows(columns: Sequence[Column], cells: list[list[str]], index: int) 
             rows.setdefault(row[index], []).append(row[lead])
     if columns[index].wraps and len(rows) <= MOST_TEXTS:
         for text, names in rows.items():
-            yield f"{names[0]}{and_more(len(names) - 1)}: {text}"
+            yield f"{columns[index].name} of {names[0]}{and_more(len(names) - 1)}: {text}"
 
 
 def _stacked(columns: Sequence[Column], row: list[str], width: int, color: bool) -> Iterator[str]:
