@@ -89,7 +89,7 @@ def test_one_note_says_what_else_is_there(run: Run, folder: Path) -> None:
     loaded = run("inspect", "model.yaml", "--weights", "two.pt")
     assert (loaded.status, loaded.stderr) == (
         0,
-        "note: this is 'model'; the file also has ema, e.g. two.pt:ema\n",
+        "note: this is 'model'; two.pt:ema is another\n",
     )
     del folder
 
@@ -265,7 +265,7 @@ def test_attributes_of_modules_are_counted_apart_from_the_rest(run: Run, folder:
     net.note = "mine"  # type: ignore[assignment]
     torch.save({"model": net, "epoch": 3, "ema": nn.Sequential(nn.Linear(2, 2))}, "yolo.pt")
     assert run("inspect", "yolo.pt").stderr.splitlines() == [
-        "note: this is 'model'; the file also has ema, e.g. yolo.pt:ema",
+        "note: this is 'model'; yolo.pt:ema is another",
         "note: also in yolo.pt: ema 24 B, epoch=3, 1 attribute of modules",
     ]
     result = run("inspect", "yolo.pt", "--contents", "-f", "csv")

@@ -288,7 +288,8 @@ def test_a_file_that_stores_a_tied_tensor_once_does_not_load_alone(run: Run) -> 
     assert (totals["differences"], totals["loads"]) == (0, False)
     assert totals["reasons"] == [
         "missing key head.weight",
-        "head.weight: stored once, under its other name, as safetensors.torch.load_model expects",
+        "head.weight: stored once, under its other name; load_model of safetensors, --weights and --same-as"
+        " know such ties",
     ]
     for a, b in (("a.safetensors", "a.safetensors"), ("a.yaml", "a.safetensors")):
         assert document(run, a, b)["totals"]["loads"]

@@ -184,3 +184,24 @@ def test_the_result_is_the_same_with_and_without_the_line(tmp_path: Path) -> Non
     assert nothing == ""
     assert re.search(r"\r\x1b\[Kstatistics  ", seen)
     assert seen.endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(("total", "unit"), [(7 * 10**10, "elements"), (8 * 10**10, "bytes")])
+def test_large_work_is_announced_once_where_no_line_appears(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], total: int, unit: str
+) -> None:
+    monkeypatch.setattr(shown, "_is_announced", False)
+    for _ in range(2):
+        with shown.progress_bar(total, "statistics", unit):
+            pass
+    said = {"elements": "70.0 G elements", "bytes": "80.0 GB"}[unit]
+    assert capsys.readouterr().err == f"note: this takes a while: statistics, {said}\n"
+
+
+def test_small_work_is_not_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shown, "_is_announced", False)
+    with shown.progress_bar(10**9, "statistics", "elements"), shown.progress_bar(None, "importing torch"):
+        pass
+    assert capsys.readouterr().err == ""

@@ -172,7 +172,7 @@ def test_one_of_several_is_named_after_a_colon(run: Run, path: Path) -> None:
     torch.save({"model": STATE, "ema": OTHER, "epoch": 1}, path)
     found = read_pickled(path)
     assert [each.name for each in found.tensors] == ["w", "b"]
-    assert found.notes == (f"this is 'model'; the file also has ema, e.g. {path}:ema",)
+    assert found.notes == (f"this is 'model'; {path}:ema is another",)
     assert [(part.name, part.tensors, part.nbytes) for part in found.contents] == [
         ("ema", 1, 20),
         ("epoch", 0, 0),

@@ -104,6 +104,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def left_out(nan: int, inf: int) -> str | None:
+    """Return what to say of statistics of finite elements beside so many others; None beside none."""
+    found = [f"{nan:,} NaN{'' if nan == 1 else 's'}"] if nan else []
+    found += [f"{inf:,} {'infinity' if inf == 1 else 'infinities'}"] if inf else []
+    return f"statistics leave out {' and '.join(found)}" if found else None
+
+
 def and_more(number: int, before: str = " ") -> str:
     """Return what follows the first of several: `` and 3 more``, or nothing if there are no more.
 

@@ -9,10 +9,6 @@ from paramtool.cli.progress import progress_bar
 from paramtool.cli.typed_line import instead, line
 from paramtool.errors import ParamtoolError
 
-SUFFIX = ".safetensors"
-OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".npz", ".gguf", ".onnx", ".h5")
-"""What the name of a file of another format ends in."""
-
 
 def read_target(
     output: str | None, max_shard_size: str | None, force: bool, jobs: int | None, command: str = "init"
@@ -46,12 +42,26 @@ def check_suffix(output: str | None, max_shard_size: str | None) -> None:
     """
     if output is None or max_shard_size is not None:
         return
+    from paramtool.files.writing.endings import ARCHIVES, SAFETENSORS, UNWRITTEN, ending_of, meant_by
+
     path = Path(output)
-    if path.suffix.lower() not in OTHERS:
+    ending, meant = ending_of(path), meant_by(path)
+    if ending not in (*ARCHIVES, *UNWRITTEN) and meant is None:
         return
-    safe = str(path.with_suffix(SUFFIX))
+    safe = str(meant if meant and ending_of(meant) == SAFETENSORS else path.with_suffix(SAFETENSORS))
     message = f"-o writes safetensors, but {output} ends in {path.suffix}"
     hint = instead((output,), (safe,)) or f"e.g. -o {safe}"
-    if path.suffix.lower() in (".pt", ".pth", ".ckpt", ".bin"):
+    if ending in ARCHIVES:
         hint += f"; then, for a file of torch.save: {line(['convert', safe, '-o', output])}"
     raise ParamtoolError(message, hint=hint)
+
+
+def note_of_file(target: Target) -> str | None:
+    """Return what to say of a file that was written under a name for which `convert` makes a folder."""
+    if target.max_shard_size is not None:
+        return None
+    from paramtool.files.writing.endings import SAFETENSORS, ending_of
+
+    if ending_of(target.path) == SAFETENSORS:
+        return None
+    return f"{target.path} is one safetensors file; other tools expect its name to end in {SAFETENSORS}"

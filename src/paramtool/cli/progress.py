@@ -18,9 +18,13 @@ from paramtool.render.bars import LONGEST, bar
 PATIENCE = 1.0
 """Seconds before a line appears."""
 
+LARGE = {"bytes": 5 * 10**9, "elements": 2 * 10**9}
+"""Work that is announced where no line appears: it takes many seconds."""
+
 _INTERVAL = 0.2
 _ERASE = "\r\x1b[K"
 _lock = threading.RLock()
+_is_announced = False
 _line: Line | None = None
 """The work that is shown; what begins inside it is a part of it."""
 
@@ -37,6 +41,8 @@ def progress_bar(
     """Yield a function to call with what was done; show the part of `total`, the rate and the time left."""
     global _line  # noqa: PLW0603 - there is one terminal
     if _line is not None or not is_wanted():
+        if _line is None and total is not None and total >= LARGE.get(unit, total + 1):
+            _announce(what, total, unit)
         yield lambda _: None
         return
     line = _line = Line(what, total, unit)
@@ -46,6 +52,17 @@ def progress_bar(
     finally:
         _line = None
         line.stop()
+
+
+def _announce(what: str, total: int, unit: str) -> None:
+    """Say once how much there is to do, where nobody sees a line that moves."""
+    global _is_announced  # noqa: PLW0603 - there is one stderr
+    if _is_announced:
+        return
+    _is_announced = True
+    from paramtool.cli.console import note
+
+    note(f"this takes a while: {what}, {amount(total, unit)}")
 
 
 def erase() -> None:
@@ -103,7 +120,7 @@ class Line:
             part = min(1.0, self._done / self._total)
             parts.append(f"{bar(round(part * 8 * LONGEST), unicode):<{LONGEST}} {100 * part:3.0f}%")
         if self._done:
-            parts.append(f"{self._amount(round(rate))}/s")
+            parts.append(f"{amount(round(rate), self._unit)}/s")
         if self._total and self._done:
             parts.append(f"{_time(max(0.0, self._total - self._done) / rate)} left")
         else:
@@ -112,12 +129,12 @@ class Line:
             parts.pop()
         return "  ".join(parts)[:width]
 
-    def _amount(self, count: int) -> str:
-        from paramtool.quantities import byte_size
 
-        if self._unit == "bytes":
-            return byte_size(count)
-        return f"{byte_size(count).removesuffix('B').strip()} {self._unit}"
+def amount(count: int, unit: str) -> str:
+    """Return how much that is: ``1.4 GB``, ``3 G elements``."""
+    from paramtool.quantities import byte_size
+
+    return byte_size(count) if unit == "bytes" else f"{byte_size(count).removesuffix('B').strip()} {unit}"
 
 
 def _time(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from paramtool.place import Place, Text
     from paramtool.records.rule import Rule
 
+_SNAPSHOT = "'paramtool inspect MODEL --json > x.json' writes a snapshot"
 _WRITE = "'paramtool inspect MODEL --json > {}' writes one"
 
 
@@ -66,7 +68,7 @@ def open_model(
             raise ParamtoolError(f"{given} for package.module:object, but {name} is {what}")
         if text and not (document and (document.is_index or document.is_snapshot)):
             if document:
-                _refuse_config(document, name)
+                _refuse_other_json(document, name)
             return _spec(text, overrides, tell)
         if overrides:
             what = document.form if document else _what(name, form)
@@ -152,12 +154,19 @@ def _document(text: Text) -> Document | None:
     return read_document(text)
 
 
-def _refuse_config(document: Document, name: str) -> None:
+def _refuse_other_json(document: Document, name: str) -> None:
+    """Refuse a JSON object without a key like those of a spec; say so of the config of a model."""
     from paramtool.files.reading.json_document import describe_config
+    from paramtool.language.document import KEYS
+    from paramtool.suggestion import nearest
 
     config = describe_config(document.content, name)
     if config is not None:
         raise config
+    if not any(nearest(key, KEYS) for key in islice(document.content, len(KEYS))):
+        what = "neither a spec, a snapshot nor the index of a checkpoint"
+        what = what if document.content else "an empty object"
+        raise ParamtoolError(f"{name} is JSON, but {what}", hint=_SNAPSHOT)
 
 
 def _snapshot(document: Document, tell: Callable[[str], object] | None = None) -> SnapshotModel:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from paramtool import progress
 from paramtool.errors import CannotAnswer
 from paramtool.signals import ENDINGS
 
@@ -26,7 +28,7 @@ def torch_import() -> Iterator[None]:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        with warnings.catch_warnings(), _late_signals():
+        with _progress(), warnings.catch_warnings(), _late_signals():
             warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
             yield
         gc.freeze()
@@ -37,6 +39,10 @@ def torch_import() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _progress() -> AbstractContextManager[object]:
+    return nullcontext() if "torch" in sys.modules else progress.work("importing torch")
 
 
 @contextmanager

@@ -150,6 +150,7 @@ class ParameterTotals(Sums):
 
     row = ParameterRow
     fold = "block"
+    tells_of_none = True
 
     names: int
     tensors: int

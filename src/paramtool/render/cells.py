@@ -17,6 +17,9 @@ from paramtool.render.names import COMMAND, are_plain, shown, together
 
 _JSON = json.JSONEncoder(allow_nan=False)
 
+_SURROGATES = re.compile(r"\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\(ud[89a-f][0-9a-f]{2})")
+"""An escaped backslash, a whole pair, or half of one, in JSON in ASCII."""
+
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.:-=+*#"
 
@@ -109,9 +112,19 @@ def for_machines(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Return one line of JSON, in ASCII, and without the ``##[`` that a CI runner obeys."""
+    """Return one line of JSON, in ASCII, and without the ``##[`` that a CI runner obeys.
+
+    Half of a surrogate pair, as for a byte of a file name that is not UTF-8, is written as in a table,
+    since JSON has no character for it and strict readers refuse the whole document.
+    """
     text = _JSON.encode(value)
+    if "\\ud" in text:
+        text = _SURROGATES.sub(_without_halves, text)
     return COMMAND.sub(r"\\u0023#", text) if "##" in text else text
+
+
+def _without_halves(found: re.Match[str]) -> str:
+    return f"\\\\{found[1]}" if found[1] else found[0]
 
 
 def for_delimited(value: Any) -> str:

@@ -17,6 +17,9 @@ GAP = 2
 NARROWEST = 20
 """Columns that names and texts of two lines get at least, if they have as many."""
 
+LONG = 100
+"""Columns beyond which a cell is very long: were all others as wide, a line in a file would say little."""
+
 LEAST = 12
 """Columns that they get where they have more lines."""
 
@@ -43,7 +46,8 @@ class Fitted:
 def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None) -> Fitted | None:
     """Return the table fitted to `width`, None for no edge; None if nothing helps.
 
-    Where it is too wide, what is the same in every row goes out of it; then the columns that are missed
+    In a file every row is one line, and a few very long cells do not make their column wide.  Where it is
+    too wide, what is the same in every row goes out of it; then the columns that are missed
     least, one after the other.  Before one that is missed much, of `MAJOR`, names go on in the next line
     after their dots, and texts after a space: in two lines, or in more where that is not enough.  The
     name and one column more stay.
@@ -51,7 +55,7 @@ def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | 
     table = _Table(columns, cells)
     everything = list(range(len(columns)))
     if width is None:
-        return Fitted(everything, table.natural, [], [])
+        return Fitted(everything, table.usual, [], [])
     groups = sorted({each.drop for each in columns if each.drop})
     minor = sum(group < MAJOR for group in groups)
     stages = [(groups[:count], 1) for count in range(minor + 1)]
@@ -83,6 +87,19 @@ class _Table:
         self.natural = [
             widest([column.name, *(row[index] for row in cells)]) for index, column in enumerate(columns)
         ]
+
+    @property
+    def usual(self) -> list[int]:
+        """The widths in a file, where a few cells that are very long reach into the columns after them."""
+        return [self._usual(index) for index in range(len(self._columns))]
+
+    def _usual(self, index: int) -> int:
+        natural = self.natural[index]
+        if natural <= LONG or self._columns[index].is_numeric:
+            return natural
+        short = [text for text in (row[index] for row in self._cells) if width_of(text) <= LONG]
+        is_rare = 2 * len(short) > len(self._cells)
+        return widest([self._columns[index].name, *short]) if is_rare else natural
 
     def without(self, dropped: Collection[int], width: int, lines: int) -> Fitted | None:
         """Return what is left without the columns of some groups, if it fits.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from paramtool.quantities import and_more
 from paramtool.records.column import Column
 from paramtool.render.breaks import broken, wrapped
 from paramtool.render.fit import GAP, Fitted, fit
@@ -13,6 +14,9 @@ from paramtool.render.tones import BOLD, coded, toned
 
 MARGIN = " "
 """Before each line."""
+
+MOST_TEXTS = 3
+"""Different texts of a column that are given below a table without room for it."""
 
 
 def laid_out(
@@ -59,7 +63,10 @@ def _lines(
             yield (" " * GAP).join(line).rstrip()
         return
     for row in cells:
-        parts = [broken(column, row[index], width) for index, column, width in shown]
+        parts = [
+            broken(column, row[index], width) if fitted.breaks else [row[index]]
+            for index, column, width in shown
+        ]
         for number in range(max(map(len, parts))):
             texts = [
                 _flush(column, part[number] if number < len(part) else "", width)
@@ -89,12 +96,30 @@ def _flush(column: Column, cell: str, width: int) -> str:
 
 
 def _below(columns: Sequence[Column], cells: list[list[str]], fitted: Fitted | None) -> Iterator[str]:
-    """Yield what is the same in every row, and what there is no room for."""
-    if fitted is not None and fitted.alike:
+    """Yield what is the same in every row, and what there is no room for; few texts are given here."""
+    if fitted is None:
+        return
+    if fitted.alike:
         yield "each line: " + ", ".join(f"{columns[index].name} {cells[0][index]}" for index in fitted.alike)
-    if fitted is not None and fitted.left_out:
-        names = ", ".join(columns[index].name for index in fitted.left_out)
-        yield f"not shown: {names}; widen, or --columns"
+    names = []
+    for index in fitted.left_out:
+        texts = list(_of_few_rows(columns, cells, index))
+        yield from texts
+        names += [] if texts else [columns[index].name]
+    if names:
+        yield f"not shown: {', '.join(names)}; widen, or --columns"
+
+
+def _of_few_rows(columns: Sequence[Column], cells: list[list[str]], index: int) -> Iterator[str]:
+    """Yield what each different text of a column is said of, if few rows of some have one."""
+    lead = lead_of(columns)
+    rows: dict[str, list[str]] = {}
+    for row in cells:
+        if row[index]:
+            rows.setdefault(row[index], []).append(row[lead])
+    if columns[index].wraps and len(rows) <= MOST_TEXTS:
+        for text, names in rows.items():
+            yield f"{columns[index].name} of {names[0]}{and_more(len(names) - 1)}: {text}"
 
 
 def _stacked(columns: Sequence[Column], row: list[str], width: int, color: bool) -> Iterator[str]:

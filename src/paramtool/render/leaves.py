@@ -216,8 +216,11 @@ def below(totals: Any, rows: Sequence[Any], is_all: bool) -> str:
 
 @below.register
 def _(totals: ParameterTotals, rows: Sequence[ParameterRow], _is_all: bool) -> str:
-    """Count a tied tensor at its first name."""
+    """Count a tied tensor at its first name; where all are counted elsewhere, name the first of these."""
     known = [row for row in rows if row.counted and row.is_parameter]
+    elsewhere = next((row.tied_to for row in rows if row.is_parameter and not row.counted), None)
+    if elsewhere is not None and not known:
+        return f"tied, counted at {shown(elsewhere)}"
     numel, nbytes = sum(row.numel or 0 for row in known), sum(row.nbytes or 0 for row in known)
     return f"{counted(numel, noun_of(totals))}, {byte_size(nbytes)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from paramtool.quantities import and_more, byte_size, counted
+from paramtool.quantities import and_more, byte_size, counted, left_out
 from paramtool.records.report import Report
 from paramtool.render.names import shown
 
@@ -39,6 +39,7 @@ def summary(report: Report[Any, Any]) -> list[str]:
             f"{counted(others.names, 'other name')} with {counted(others.numel, 'element')},"
             f" {byte_size(others.nbytes)}"
         )
+    lines += _left_out(report)
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
         is_diff = report.command == "diff"
@@ -46,6 +47,15 @@ def summary(report: Report[Any, Any]) -> list[str]:
         noun = "differences" if is_diff else "names"
         lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines
+
+
+def _left_out(report: Report[Any, Any]) -> list[str]:
+    """Return what the statistics of a listing are not of."""
+    if report.totals.row.__name__ != "ParameterRow":
+        return []
+    rows = [row for row in report.rows if row.counted]
+    said = left_out(sum(row.nan or 0 for row in rows), sum(row.inf or 0 for row in rows))
+    return [said] if said else []
 
 
 def _parameters(totals: ParameterTotals) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from paramtool.api.initialize import initialize
+from paramtool.api.target import Target
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
-from paramtool.cli.output_options import check_suffix, read_target
+from paramtool.cli.output_options import check_suffix, note_of_file, read_target
 from paramtool.cli.rule_hints import mend_dimensions
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.typed_rules import RULES, read_rules
@@ -145,7 +146,8 @@ def init(
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
     console.write(render(with_columns(report, columns), format, console.screen()))
-    _tell_of_loss(is_saved=target is not None or dry_run)
+    if not dry_run:
+        _tell_of_file(target)
 
 
 def _check_values(values: bool, output: str | None, dry_run: bool) -> None:
@@ -155,9 +157,10 @@ def _check_values(values: bool, output: str | None, dry_run: bool) -> None:
         raise ParamtoolError("--values cannot be used with --dry-run, which fills nothing")
 
 
-def _tell_of_loss(*, is_saved: bool) -> None:
-    if not is_saved:
-        console.note("nothing was saved; -o FILE.safetensors saves the values")
+def _tell_of_file(target: Target | None) -> None:
+    note = note_of_file(target) if target else "nothing was saved; -o FILE.safetensors saves the values"
+    if note is not None:
+        console.note(note)
 
 
 def _warn_of_norms(report: Initialization) -> None:

@@ -67,7 +67,7 @@ def inspect(
         bool,
         typer.Option(
             "--stats",
-            help="Add mean, std, min, max, norm, zeros, histogram.",
+            help="Add mean, std, min, max, … of the finite elements.",
             rich_help_panel=panels.OUTPUT,
         ),
     ] = False,

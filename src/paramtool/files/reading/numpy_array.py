@@ -16,6 +16,7 @@ from paramtool.files.reading.checkpoint import MOST_NAMES, Checkpoint, Stored
 from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.safetensors_header import MOST_DIMENSIONS
 from paramtool.files.reading.signatures import ARRAY, NUMPY
+from paramtool.files.reading.trailing_bytes import ignored
 from paramtool.files.reading.zip_directory import Member, read_members
 from paramtool.records.contents import ContentRow
 
@@ -73,7 +74,8 @@ def read_array(path: Location, name: str) -> Checkpoint:
         found = _stored(path.stem, _describe(head), path, 0, size)
     except ValueError as error:
         raise ParamtoolError(f"{path} is not a valid NumPy array: {error}") from error
-    return Checkpoint(name, (found,), format="NumPy")
+    rest = ignored(size - found.position - found.nbytes, "numpy.load")
+    return Checkpoint(name, (found,), format="NumPy", notes=rest)
 
 
 def read_arrays(path: Location, name: str) -> Checkpoint:
@@ -124,7 +126,9 @@ def _stored(name: str, found: _Described, path: Location, position: int, size: i
     if size is not None and not found.itemsize:
         nbytes = size - found.start
     elif size is not None and found.start + nbytes > size:
-        raise ValueError(f"its shape needs {nbytes:,} bytes, and it has {size - found.start:,}")
+        raise ValueError(
+            f"its shape needs {nbytes:,} bytes, and it has {size - found.start:,}; it was cut off"
+        )
     return Stored(
         name, found.dtype, found.shape, nbytes, path, position + found.start,
         strides=None if found.missing else found.strides, missing=found.missing,

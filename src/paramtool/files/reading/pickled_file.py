@@ -18,6 +18,7 @@ from paramtool.files.reading.state_dict import Chosen, StateDicts
 from paramtool.files.reading.stored_tensors import Places, tied
 from paramtool.files.reading.torch_archive import Archive, read_archive
 from paramtool.files.reading.torch_legacy import read_bare, read_legacy
+from paramtool.files.reading.trailing_bytes import ignored
 from paramtool.name_parts import folded
 from paramtool.records.contents import ContentRow
 
@@ -63,11 +64,13 @@ def _read_pickles(span: Span) -> Archive:
     try:
         bare = read_bare(span)
         if bare is not None:
-            return Archive(bare.root, bare.rooms, format="pickle")
+            return Archive(bare.root, bare.rooms, format="pickle", trailing=span.end - bare.end)
         legacy = read_legacy(span)
     except ParamtoolError as error:
         raise ParamtoolError(f"{span.file.path}: {error.message}", hint=error.hint) from error
-    return Archive(legacy.root, legacy.rooms, legacy.swapped, format="torch.save before 1.6")
+    return Archive(
+        legacy.root, legacy.rooms, legacy.swapped, "torch.save before 1.6", trailing=span.end - legacy.end
+    )
 
 
 class _Opened:
@@ -118,9 +121,10 @@ class _Opened:
     def _notes(self, chosen: Chosen, tensors: tuple[Stored, ...], key: str | None) -> list[str]:
         notes = []
         if chosen.others:
-            more = state_dict.listed(chosen.others)
             one = f"{self._path}:{chosen.others[0]}"
-            notes.append(f"this is '{'.'.join(chosen.path)}'; the file also has {more}, e.g. {one}")
+            more = f"the file also has {state_dict.listed(chosen.others)}, e.g. {one}"
+            more = more if len(chosen.others) > 1 else f"{one} is another"
+            notes.append(f"this is '{'.'.join(chosen.path)}'; {more}")
         elif key is None and len(chosen.path) > 1:
             notes.append(f"this is '{'.'.join(chosen.path)}' in {self._path.name}")
         notes.extend(_same_name(*each) for each in chosen.same_names[:_MOST_TOLD])
@@ -135,6 +139,8 @@ class _Opened:
         )
         if len(chosen.rest) > MOST_PARTS:
             notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
+        loader = "pickle.load" if self._archive.format == "pickle" else "torch.load"
+        notes.extend(ignored(self._archive.trailing, loader))
         return notes
 
 

@@ -11,6 +11,7 @@ from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.pickled_globals import VALUELESS
 from paramtool.files.reading.safetensors_header import Described, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
+from paramtool.quantities import counted
 from paramtool.records.constructor import changed
 
 OTHER_METADATA = ("format", "paramtool")
@@ -44,12 +45,14 @@ def read_open_file(file: OpenFile) -> tuple[list[Stored], dict[str, str]]:
     try:
         size = file.size
         if size < 8:
-            raise ValueError("it ends too early")
+            raise ValueError("it ends too early; it was cut off")
         length = int.from_bytes(file.read(0, 8), "little")
         if length > LONGEST_HEADER:
             raise ValueError(f"a header of {length:,} bytes; at most {LONGEST_HEADER:,}")
         if 8 + length > size:
-            raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
+            is_text = size > 8 and file.read(8, 1) == b"{"
+            cut = "; it was cut off" if is_text or size == 8 else ""
+            raise ValueError(f"a header of {length:,} bytes in a file of {size:,}{cut}")
         found, metadata = parse_header(file.read(8, length).decode())
         _check_data(found, size - 8 - length)
     except OSError as error:
@@ -99,4 +102,5 @@ def _check_data(found: Sequence[Described], size: int) -> None:
     if position > size:
         raise ValueError(f"its tensors need {position:,} bytes, and it has {size:,}; it was cut off")
     if position < size:
-        raise ValueError(f"{size - position:,} bytes follow its last tensor")
+        verb = "follows" if size - position == 1 else "follow"
+        raise ValueError(f"{counted(size - position, 'byte')} {verb} its last tensor")

@@ -51,7 +51,7 @@ _BY_NAME = {
     ".nemo": "a NeMo archive",
 }
 _PIECE = ".distcp"
-_OTHERS = (".safetensors", ".pkl", ".pickle", _PIECE)
+_OTHERS = (".safetensors", ".pkl", ".pickle", ".json", _PIECE)
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pt2")
 
 

@@ -30,6 +30,7 @@ class Archive:
         format: ``torch.save`` or ``TorchScript``.
         declared: what the classes of TorchScript say about their attributes.
         constants: the pickle of TorchScript's constants, or None.
+        trailing: bytes of the file that follow what is read.
     """
 
     root: Any
@@ -39,6 +40,7 @@ class Archive:
     declared: Mapping[str, Declared] = field(default_factory=dict)
     constants: Any = None
     constant_rooms: Mapping[str, Room] = field(default_factory=dict)
+    trailing: int = 0
 
 
 def read_archive(file: OpenFile, base: int = 0, size: int | None = None) -> Archive:

@@ -26,11 +26,13 @@ class Pickled:
     Attributes:
         root: what was pickled.
         rooms: the bytes of each storage by its key.
+        end: the byte after it.
         swapped: whether a big-endian machine wrote it.
     """
 
     root: Any
     rooms: Mapping[str, Room]
+    end: int
     swapped: bool = False
 
 
@@ -43,8 +45,8 @@ def read_bare(span: Span) -> Pickled | None:
     Raises:
         ParamtoolError: for what is broken.
     """
-    root, _ = read_pickle(span, load=NestedStorages(span))
-    return None if root == MAGIC and type(root) is int else Pickled(root, {})
+    root, end = read_pickle(span, load=NestedStorages(span))
+    return None if root == MAGIC and type(root) is int else Pickled(root, {}, end)
 
 
 def read_legacy(span: Span) -> Pickled:
@@ -64,11 +66,14 @@ def read_legacy(span: Span) -> Pickled:
     swapped = isinstance(system, dict) and system.get("little_endian", system.get(b"little_endian")) is False
     if not isinstance(keys, list):
         raise ParamtoolError("its list of storages is broken")
-    return Pickled(root, _rooms(span._replace(start=at), keys, storages, swapped), swapped)
+    rooms, end = _rooms(span._replace(start=at), keys, storages, swapped)
+    return Pickled(root, rooms, end, swapped)
 
 
-def _rooms(span: Span, keys: list[Any], storages: Mapping[str, Storage], swapped: bool) -> dict[str, Room]:
-    """Return the bytes of each storage: a count of elements is before them."""
+def _rooms(
+    span: Span, keys: list[Any], storages: Mapping[str, Storage], swapped: bool
+) -> tuple[dict[str, Room], int]:
+    """Return the bytes of each storage, before which is a count of elements, and where they end."""
     rooms: dict[str, Room] = {}
     at = span.start
     for each in keys:
@@ -86,7 +91,7 @@ def _rooms(span: Span, keys: list[Any], storages: Mapping[str, Storage], swapped
             )
         rooms[key] = Room(at + 8, size)
         at += 8 + size
-    return rooms
+    return rooms, at
 
 
 class NestedStorages:

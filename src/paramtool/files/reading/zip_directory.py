@@ -141,7 +141,7 @@ def _find_directory(file: OpenFile, base: int, size: int) -> tuple[int, int, int
     if at + _END.size + comment > len(tail):
         raise ValueError("it was cut off in the comment at its end")
     if at + _END.size + comment < len(tail):
-        raise ValueError("bytes follow its directory")
+        raise ValueError("bytes follow its directory; it was cut off, or they were added later")
     end = tail_start + at
     if at >= _LOCATOR.size and tail[at - _LOCATOR.size :][:4] == b"PK\x06\x07":
         _, _, end, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)

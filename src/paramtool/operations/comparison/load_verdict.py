@@ -87,7 +87,8 @@ def _keys(what: str, names: list[str]) -> Iterator[str]:
 def _stored_once(names: list[str]) -> Iterator[str]:
     if names:
         more = and_more(len(names) - 1)
-        yield f"{names[0]}{more}: stored once, under its other name, as safetensors.torch.load_model expects"
+        stored = f"{names[0]}{more}: stored once, under its other name"
+        yield f"{stored}; load_model of safetensors, --weights and --same-as know such ties"
 
 
 def _sizes(misfits: Collection[Misfit]) -> Iterator[str]:

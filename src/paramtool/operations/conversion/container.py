@@ -9,14 +9,8 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.signatures import SHARDING
 from paramtool.files.writing.containers import Container, Safetensors, TorchArchive
+from paramtool.files.writing.endings import ARCHIVES, SAFETENSORS, UNWRITTEN, ending_of, meant_by
 from paramtool.operations.conversion.plan import Plan
-
-_ARCHIVES = (".pt", ".pth", ".ckpt", ".bin")
-_UNWRITTEN = (
-    ".gguf", ".npz", ".npy", ".onnx", ".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".pt2", ".ptl", ".tar",
-    ".zip", ".json", ".yaml", ".yml", ".msgpack", ".tflite", ".pb", ".index", ".gz",
-)  # fmt: skip
-"""Endings of files that people have, and that would be surprising names of folders."""
 
 
 class Kind(Enum):
@@ -31,15 +25,20 @@ def kind_of(path: Path | None, max_shard_size: int | None) -> Kind:
     """Return what `path` is to become, by its ending; None is a plan for nothing in particular.
 
     Raises:
-        ParamtoolError: for the ending of another format, or shards in a file.
+        ParamtoolError: for the ending of another format, one that is mistyped, or shards in a file.
     """
     if path is None:
         return Kind.file
-    ending = path.suffix.lower()
-    if ending in _UNWRITTEN:
+    ending, meant = ending_of(path), meant_by(path)
+    if ending in UNWRITTEN or (meant is not None and max_shard_size is None):
         hint = "end PATH in .safetensors or .pt, or name a folder"
-        raise ParamtoolError(f"convert does not write {ending} files", hint=hint)
-    kind = Kind.archive if ending in _ARCHIVES else Kind.file if ending == ".safetensors" else Kind.folder
+        error = ParamtoolError(
+            f"convert does not write {ending} files", hint=f"did you mean {meant}?" if meant else hint
+        )
+        if meant is not None:
+            error.mend = ((str(path),), (str(meant),))
+        raise error
+    kind = Kind.archive if ending in ARCHIVES else Kind.file if ending == SAFETENSORS else Kind.folder
     if kind is not Kind.folder and max_shard_size is not None:
         raise ParamtoolError(
             f"--max-shard-size makes a folder of shards, but {path} ends in {ending}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from paramtool.files.reading.checkpoint import Checkpoint
+from paramtool.operations.conversion.container import Kind
 from paramtool.operations.conversion.plan import Plan
 from paramtool.operations.conversion.sources import Sources
 from paramtool.operations.listing.checkpoint import stored
@@ -36,15 +37,18 @@ def before(plan: Plan, orders: Orders) -> Iterator[str]:
         verb = "is" if len(copies) == 1 else "are"
         again = f"'{second.name}'{and_more(len(copies) - 1)} {verb} stored again ({byte_size(more)})"
         subject = "it" if len(copies) == 1 else f"'{second.name}'"
-        why = f"{subject} is tied to '{first.name}', and safetensors has no ties"
-        yield f"{again}: {why}; --tie {first.name} {second.name} stores it once"
+        why = f"{subject} is tied to '{first.name}', but load_file returns only names that are stored"
+        once = f"--tie {first.name} {second.name} stores it once, with the tie in the metadata"
+        yield f"{again}: {why}; {once}"
     for each in plan.sources.checkpoints:
         groups = _overlaps(each)
         if groups:
             found = f"{counted(groups, 'group')} of tensors overlap in memory in {each.name}"
             yield f"{found}; each tensor is stored whole"
     if orders.dry_run and orders.target is not None:
-        yield f"without --dry-run this writes {byte_size(sum(plan.sizes.values()))} to {orders.target}"
+        size = byte_size(sum(plan.sizes.values()))
+        where = "the folder " if orders.kind is Kind.folder else ""
+        yield f"without --dry-run this writes {size} to {where}{orders.target}"
 
 
 def _overlaps(checkpoint: Checkpoint) -> int:

@@ -142,8 +142,8 @@ def _folded(name: str, group: Sequence[GradientRow]) -> GradientRow:
     first = group[0]
     if first.kind == "module":
         return next(row for row in group if row.name == name)
-    if len(group) == 1 and first.name == name:
-        return first
+    if len(group) == 1:
+        return replace(first, name=name)
     norm, weights = _root(row.norm for row in group), _root(map(_weight_norm, group))
     known = [row.abs_max for row in group if row.abs_max is not None]
     learns = {row.requires_grad for row in group}

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from paramtool.operations.rules.target import Target
+from paramtool.quantities import left_out
 from paramtool.records.initialization import InitializationRow, InitializationTotals
 from paramtool.records.rule import Rule
 
@@ -38,6 +39,7 @@ def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> Initiali
     only = target.steps[0] if len(target.steps) == 1 else None
     law = only.law if only and only.replaces and not target.is_overwritten else None
     moments: dict[str, Any] = {key: (after or {}).get(key) for key in MOMENTS}
+    odd = left_out(after.get("nan", 0), after.get("inf", 0)) if after else None
     return InitializationRow(
         name=target.name,
         names=target.names,
@@ -46,7 +48,7 @@ def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> Initiali
         numel=prod(target.shape),
         rule=", ".join(str(step.rule) for step in target.steps),
         skipped=", ".join(str(step.rule) for step in target.skipped) or None,
-        note=target.note,
+        note="; ".join(filter(None, (target.note, odd))) or None,
         expected_mean=law.mean if law else None,
         expected_std=law.std if law else None,
         **moments,

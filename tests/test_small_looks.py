@@ -1,0 +1,62 @@
+"""What a careful reader of tables and trees would stumble over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import paramtool
+from paramtool.operations.listing.gradient_groups import fold_depth
+from paramtool.records.column import Column
+from paramtool.render.layout import laid_out
+from paramtool.render.screen import Screen
+from tests.conftest import CONFIGS, Run
+
+
+def test_a_tree_says_where_a_tied_module_is_counted(run: Run) -> None:
+    shown = run("inspect", str(CONFIGS / "tiny_lm.yaml"), "--format", "tree").stdout
+    assert "head: Linear  (tied, counted at embed.weight)\n" in shown
+    assert "(0 parameters" not in shown
+
+
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_there_is_no_header_over_no_rows(run: Run, tmp_path: Path, format: str) -> None:
+    spec = tmp_path / "relu.yaml"
+    spec.write_text("model: ReLU")
+    shown = run("inspect", str(spec), "--format", format).stdout
+    assert "shape" not in shown
+    assert "0 parameters in 0 tensors" in shown
+
+
+def test_one_tensor_keeps_its_shape_when_folded() -> None:
+    net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.Linear(3, 1))
+    report = paramtool.gradients(net, [torch.ones(1, 2)])
+    assert [(row.name, row.shape) for row in fold_depth(report, 1)] == [("0", (3, 2)), ("1", None)]
+
+
+def test_few_texts_without_room_stand_below_the_table() -> None:
+    columns = [
+        Column("name", name="name"),
+        Column("number", name="numel"),
+        Column(shown="filled", drop=1, wraps=True, name="note"),
+    ]
+    note, other = "tied: head.weight too", "a norm layer"
+    cells = [["embed.weight", "12", note], ["a", "3", ""], ["b", "4", other], ["c", "4", other]]
+    shown = " ".join("".join(laid_out(columns, cells, Screen(30))).split())
+    assert "note of embed.weight: tied: head.weight too" in shown
+    assert "note of b and 1 more: a norm layer" in shown
+    assert "not shown" not in shown
+    cells = [[str(number), "1", f"{note} {number}"] for number in range(9)]
+    assert "not shown: note; widen" in " ".join("".join(laid_out(columns, cells, Screen(20))).split())
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_a_very_long_cell_of_a_file_does_not_push_the_others_away(color: bool) -> None:
+    columns = [Column("name", name="name"), Column(wraps=True, name="note"), Column("number", name="numel")]
+    cells = [["a", "x" * 300, "1"], ["b", "y", "2"], ["c", "z", "3"]]
+    lines = list(laid_out(columns, cells, Screen(color=color)))
+    assert any("x" * 300 + "  " in line for line in lines)
+    assert max(len(line) for line in lines if "x" * 300 not in line) < 60
