@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, overload
 
@@ -48,7 +47,7 @@ class Magnitude:
         return not self.abs_max or _SAFE[0] < self.abs_max < _SAFE[1]
 
 
-class _Tally:
+class Tally:
     """The least and the largest element, and the sum of the squares, of the blocks so far."""
 
     def __init__(self) -> None:
@@ -83,11 +82,11 @@ def magnitude(tensor: Elements) -> Magnitude:
     """Return the magnitude of `tensor`: any dtype, sparse or not; every element is looked at."""
     flat = tensor if isinstance(tensor, TensorOnDisk) else _flat(tensor)
     parts = elements_of(flat)
-    tally, buffer = _Tally(), _buffer(parts)
+    tally, buffer = Tally(), memory_for(parts)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, parts.numel(), BLOCK):
             source = parts[start : start + BLOCK]
-            tally.take(source, _block(source, buffer))
+            tally.take(source, wide(source, buffer))
             if math.isnan(tally.low):
                 break
     found = tally.magnitude()
@@ -106,10 +105,10 @@ def magnitude(tensor: Elements) -> Magnitude:
 def norm(tensor: Tensor) -> float:
     """Return the norm that `magnitude` gives, in less time where it is an ordinary number."""
     parts = elements_of(_flat(tensor))
-    buffer, squares = _buffer(parts), 0.0
+    buffer, squares = memory_for(parts), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, parts.numel(), BLOCK):
-            values = _block(parts[start : start + BLOCK], buffer).numpy()
+            values = wide(parts[start : start + BLOCK], buffer).numpy()
             squares += inner_product(values, values)
     is_ordinary = _ORDINARY[0] < squares < _ORDINARY[1]
     return math.sqrt(squares) if is_ordinary else magnitude(tensor).norm
@@ -124,80 +123,9 @@ def absolute_sum(tensor: Tensor) -> float:
             times *= size
     flat = tensor.detach().reshape(-1)
     flat = flat.abs() if flat.is_complex() else flat
-    buffer = _buffer(flat)
+    buffer = memory_for(flat)
     blocks = (flat[start : start + BLOCK] for start in range(0, flat.numel(), BLOCK))
-    return times * math.fsum(float(_block(each, buffer).abs_().sum()) for each in blocks)
-
-
-def inner(a: Elements, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> float:
-    """Return ⟨a / unit_a, b / unit_b⟩ of two tensors of one shape; of complex ones the real part."""
-    first, second = elements_of(a), elements_of(b)
-    left, right = _buffer(first), _buffer(first)
-    products = []
-    for start in range(0, first.numel(), BLOCK):
-        where = slice(start, start + BLOCK)
-        one, two = _block(first[where], left, unit_a), _block(second[where], right, unit_b)
-        products.append(inner_product(one.numpy(), two.numpy()))
-    return math.fsum(products)
-
-
-def distance(total: Tensor, parts: Sequence[Elements], unit: float = 1.0) -> float:
-    """Return ‖Σ parts - total‖ / unit, added up in float64."""
-    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
-    buffer, squares = _buffer(whole), 0.0
-    for start in range(0, whole.numel(), BLOCK):
-        where = slice(start, start + BLOCK)
-        block = _block(whole[where], buffer, unit).neg_()
-        for piece in pieces:
-            added = piece[where]
-            block.add_(added if unit == 1.0 else added.double() / unit)
-        squares += float(torch.linalg.vector_norm(block)) ** 2
-    return math.sqrt(squares)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one reading of a total and of its parts gives.
-
-    Attributes:
-        whole, sizes: their magnitudes, element by element of what `elements_of` gives.
-        products: what `inner` gives for each part and the total.
-        distance: what `distance` gives.
-    """
-
-    whole: Magnitude
-    sizes: list[Magnitude]
-    products: list[float]
-    distance: float
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all numbers are right: nothing overflowed or vanished, and the total is not zero."""
-        is_finite = all(each.verdict in ("ok", "zero") and each.is_safe for each in (self.whole, *self.sizes))
-        return is_finite and self.whole.verdict == "ok"
-
-
-def reading(total: Tensor, parts: Sequence[Elements]) -> Reading:
-    """Return the magnitudes, products and the distance of a total and its parts; each is read once."""
-    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
-    buffer, rest, one = _buffer(whole), _buffer(whole), _buffer(whole)
-    tallies, tally = [_Tally() for _ in pieces], _Tally()
-    products: list[list[float]] = [[] for _ in pieces]
-    squares = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, whole.numel(), BLOCK):
-            source = whole[start : start + BLOCK]
-            block = left = _block(source, buffer)
-            tally.take(source, block)
-            for piece, its, found in zip(pieces, tallies, products, strict=True):
-                source = piece[start : start + BLOCK]
-                added = _block(source, one)
-                its.take(source, added)
-                found.append(inner_product(added.numpy(), block.numpy()))
-                left = torch.sub(left, added, out=rest[: block.numel()])
-            squares += inner_product(left.numpy(), left.numpy())
-    sums = [math.fsum(each) if math.isfinite(sum(each)) else math.nan for each in products]
-    return Reading(tally.magnitude(), [each.magnitude() for each in tallies], sums, math.sqrt(squares))
+    return times * math.fsum(float(wide(each, buffer).abs_().sum()) for each in blocks)
 
 
 @overload
@@ -227,16 +155,18 @@ def _unit_norm(parts: Elements, abs_max: float, buffer: Tensor) -> float:
     """Return the norm of elements over `abs_max`, whose squares leave float64."""
     squares = 0.0
     for start in range(0, parts.numel(), BLOCK):
-        values = _block(parts[start : start + BLOCK], buffer, abs_max).numpy()
+        values = wide(parts[start : start + BLOCK], buffer, abs_max).numpy()
         squares += inner_product(values, values)
     return math.sqrt(squares)
 
 
-def _buffer(flat: Elements) -> Tensor:
+def memory_for(flat: Elements) -> Tensor:
+    """Return memory for one block of `flat`."""
     return torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
 
 
-def _block(source: Tensor, buffer: Tensor, unit: float = 1.0) -> Tensor:
+def wide(source: Tensor, buffer: Tensor, unit: float = 1.0) -> Tensor:
+    """Return at most `BLOCK` elements over `unit` as float64, in `buffer`."""
     block = buffer[: source.numel()]
     block.copy_(source)
     return block if unit == 1.0 else block.div_(unit)

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, strided
 
-from paramtool.operations.gradients.magnitude import (
-    Elements,
-    Magnitude,
-    distance,
-    inner,
-    magnitude,
-    reading,
-)
+from paramtool.operations.gradients.magnitude import Elements, Magnitude, magnitude
+from paramtool.operations.gradients.products import distance, inner, reading
 
 FINITE = ("ok", "zero")
 
