@@ -87,7 +87,7 @@ def test_magnitudes_of_several_blocks_are_those_of_torch(tensor: Tensor) -> None
     """In every dtype, to the precision of float64; the norm alone is the very same number."""
     found, wide = magnitude(tensor), tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
     assert found.norm == pytest.approx(float(wide.norm()), rel=1e-13)
-    assert found.abs_max == float(tensor.abs().max())
+    assert found.abs_max == pytest.approx(float(wide.abs().max()), rel=1e-15)
     assert norm(tensor) == found.norm
 
 
@@ -120,3 +120,11 @@ def test_one_reading_gives_all_that_several_give(tensor: Tensor) -> None:
     assert found.distance == pytest.approx(distance(total, [tensor, other]), rel=1e-13)
     if not tensor.is_complex():  # whose largest value is a modulus
         assert [found.whole, *found.sizes] == [magnitude(each) for each in (total, tensor, other)]
+
+
+def test_a_modulus_may_be_larger_than_its_dtype_holds() -> None:
+    """Both parts are finite numbers of float32, and so is nothing else of the element."""
+    found = magnitude(torch.tensor([3e38 + 3e38j, 1], dtype=torch.complex64))
+    assert found.verdict == "ok"
+    assert found.abs_max == pytest.approx(3e38 * math.sqrt(2))
+    assert found.norm == pytest.approx(found.abs_max)

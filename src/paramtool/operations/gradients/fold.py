@@ -76,10 +76,11 @@ class Fold:
         self._room = room
         self._state: object = None
 
-    def taker(self, index: int) -> Callable[[Tensor | None], None]:
-        """Return the hook of a view: it takes what the use of that index added."""
+    def taker(self, index: int) -> Callable[[Sequence[Tensor | None]], None]:
+        """Return the hook before the node of a view: it takes what the use of that index added."""
 
-        def take(gradient: Tensor | None) -> None:
+        def take(given: Sequence[Tensor | None]) -> None:
+            gradient = given[0]
             if gradient is None:
                 return
             with torch._C.DisableTorchFunction(), torch.no_grad():

@@ -96,7 +96,7 @@ def magnitude(tensor: Elements) -> Magnitude:
         unit = _unit_norm(parts, found.abs_max, buffer)
         found = replace(found, norm=found.abs_max * unit, unit_norm=unit)
     if isinstance(flat, Tensor) and flat.is_complex():
-        abs_max = float(flat.abs().max())
+        abs_max = _largest_modulus(parts, memory_for(parts))
         unit = found.unit_norm * found.abs_max / (abs_max or 1.0)
         found = replace(found, abs_max=abs_max, unit_norm=unit)
     return found
@@ -158,6 +158,12 @@ def _unit_norm(parts: Elements, abs_max: float, buffer: Tensor) -> float:
         values = wide(parts[start : start + BLOCK], buffer, abs_max).numpy()
         squares += inner_product(values, values)
     return math.sqrt(squares)
+
+
+def _largest_modulus(parts: Elements, memory: Tensor) -> float:
+    """Return the largest modulus of complex numbers, whose parts alternate; blocks are even."""
+    blocks = (wide(parts[start : start + BLOCK], memory) for start in range(0, parts.numel(), BLOCK))
+    return max(float(torch.hypot(each[::2], each[1::2]).max()) for each in blocks)
 
 
 def memory_for(flat: Elements) -> Tensor:
