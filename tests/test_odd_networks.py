@@ -192,8 +192,9 @@ def test_autocast_casts_each_use_by_itself() -> None:
 
     module = Written(forward).float()
     module.l = layer
-    report = gradients(module, [torch.rand(8, 32)], by_use=True)
-    plain = gradients(module, [torch.rand(8, 32)], by_use=False)
+    given = torch.rand(8, 32)
+    report = gradients(module, [given], by_use=True)
+    plain = gradients(module, [given], by_use=False)
     assert {row.uses for row in report.rows if row.name == "l.weight"} == {2, None}
     for row in plain.rows:
         found = next(each for each in report.rows if each.name == row.name)
