@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from paramtool import gradients
-from paramtool.operations.gradients.magnitude import absolute_sum, distance, inner, magnitude
+from paramtool.operations.gradients.magnitude import absolute_sum, magnitude, norm
+from paramtool.operations.gradients.products import distance, inner, reading
 from paramtool.operations.gradients.splits import Split
 
 
@@ -73,3 +74,57 @@ def test_uses_add_up_near_the_ends(first: float, second: float) -> None:
     shares = [row.share for row in report.rows if row.kind == "use" and row.share is not None]
     assert len(shares) == 2
     assert sum(shares) == pytest.approx(1, rel=1e-6)
+
+
+NUMBERS = [
+    pytest.param(torch.randn(70_000, generator=torch.Generator().manual_seed(0)).to(dtype), id=str(dtype))
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.complex64)
+]
+
+
+@pytest.mark.parametrize("tensor", NUMBERS)
+def test_magnitudes_of_several_blocks_are_those_of_torch(tensor: Tensor) -> None:
+    """In every dtype, to the precision of float64; the norm alone is the very same number."""
+    found, wide = magnitude(tensor), tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
+    assert found.norm == pytest.approx(float(wide.norm()), rel=1e-13)
+    assert found.abs_max == pytest.approx(float(wide.abs().max()), rel=1e-15)
+    assert norm(tensor) == found.norm
+
+
+@pytest.mark.parametrize("values", [(), (0.0,), (math.nan, 1), (math.inf, 1), (1e200, 1), (1e-200, 0)])
+def test_the_norm_alone_is_that_of_the_magnitude(values: tuple[float, ...]) -> None:
+    """Also where squares overflow or vanish, and where a number is not finite."""
+    assert repr(norm(double(*values))) == repr(magnitude(double(*values)).norm)
+
+
+@pytest.mark.parametrize("place", [0, 40_000, 69_999])
+@pytest.mark.parametrize(("value", "verdict"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "inf")])
+def test_one_element_in_any_block_decides(place: int, value: float, verdict: str) -> None:
+    """Read alone or with the total, NaN is found before and after infinity."""
+    tensor = torch.ones(70_000)
+    tensor[place] = value
+    assert magnitude(tensor).verdict == verdict
+    assert not reading(tensor, [tensor]).is_plain
+    tensor[35_000] = math.nan
+    assert magnitude(tensor).verdict == "nan"
+
+
+@pytest.mark.parametrize("tensor", NUMBERS)
+def test_one_reading_gives_all_that_several_give(tensor: Tensor) -> None:
+    """The magnitudes, the inner products with the total, and how far the parts are from it."""
+    other = tensor.flip(0) / 3
+    total = tensor + other
+    found = reading(total, [tensor, other])
+    assert found.is_plain
+    assert found.products == pytest.approx([inner(tensor, total), inner(other, total)], rel=1e-13)
+    assert found.distance == pytest.approx(distance(total, [tensor, other]), rel=1e-13)
+    if not tensor.is_complex():  # whose largest value is a modulus
+        assert [found.whole, *found.sizes] == [magnitude(each) for each in (total, tensor, other)]
+
+
+def test_a_modulus_may_be_larger_than_its_dtype_holds() -> None:
+    """Both parts are finite numbers of float32, and so is nothing else of the element."""
+    found = magnitude(torch.tensor([3e38 + 3e38j, 1], dtype=torch.complex64))
+    assert found.verdict == "ok"
+    assert found.abs_max == pytest.approx(3e38 * math.sqrt(2))
+    assert found.norm == pytest.approx(found.abs_max)

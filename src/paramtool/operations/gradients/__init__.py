@@ -16,7 +16,7 @@
         │     fold            … those of a large parameter, measured and let go during the pass
         └─ splits           the uses of all passes, and that their sum is the gradient
         ▼
-    parameter_rows    a row for each parameter and each use; measure and magnitude have the numbers
+    parameter_rows    a row for each parameter and each use; measure, products and magnitude have the numbers
 
 `views` and `copy_on_write` are torch function modes; `function_mode` lets them see inside torch's own
 functions that are written in Python.

@@ -76,14 +76,16 @@ class Fold:
         self._room = room
         self._state: object = None
 
-    def taker(self, index: int) -> Callable[[Tensor | None], None]:
-        """Return the hook of a view: it takes what the use of that index added."""
+    def taker(self, index: int) -> Callable[[Sequence[Tensor | None]], None]:
+        """Return the hook before the node of a view: it takes what the use of that index added."""
 
-        def take(gradient: Tensor | None) -> None:
+        def take(given: Sequence[Tensor | None]) -> None:
+            gradient = given[0]
             if gradient is None:
                 return
             with torch._C.DisableTorchFunction(), torch.no_grad():
-                self._sizes[index] = magnitude(gradient)
+                if gradient.layout is not torch.strided or gradient.is_complex():
+                    self._sizes[index] = magnitude(gradient)
                 is_kept_anyway = len(self._uses) == 2  # by autograd
                 self._kept[index] = gradient if is_kept_anyway else self._room.keep(gradient)
 
@@ -95,9 +97,8 @@ class Fold:
             total = self.parameter.grad
             if total is None:
                 return
-            whole = magnitude(total)
-            self.measures, self.residual = measured(total, whole, self._kept, self._sizes)
-            self.whole, self._state = whole, _state(total)
+            self.whole, self.measures, self.residual = measured(total, self._kept, self._sizes)
+            self._state = _state(total)
             if len(self._uses) > 2:
                 for each in self._kept:
                     self._room.free(each)

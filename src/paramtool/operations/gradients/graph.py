@@ -39,9 +39,8 @@ def leaves(roots: Iterable[Tensor]) -> list[Tensor]:
     return [each for each in variables if each is not None]
 
 
-def down_from(view: Tensor) -> Iterator[Node]:
-    """Yield the nodes from a view down to its parameter: one, and for a subclass of Tensor two."""
-    node = view.grad_fn
+def down_from(node: Node | None) -> Iterator[Node]:
+    """Yield the nodes from that of a view down to its parameter: one, and for a subclass of Tensor two."""
     while node is not None and node.next_functions:
         yield node
         node = node.next_functions[0][0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from paramtool.elements.moments import inner as inner_product
 from paramtool.operations.gradients.scratch_file import TensorOnDisk
 
 Elements: TypeAlias = Tensor | TensorOnDisk
@@ -20,6 +21,9 @@ BLOCK = 1 << 15
 
 _SAFE = (1e-140, 1e140)
 """Between these, squares neither vanish nor overflow."""
+
+_ORDINARY = (1e-240, 1e280)
+"""A sum of squares between these is of elements that are safe, if they are fewer than 10^40."""
 
 
 @dataclass(frozen=True)
@@ -43,32 +47,71 @@ class Magnitude:
         return not self.abs_max or _SAFE[0] < self.abs_max < _SAFE[1]
 
 
-def magnitude(tensor: Tensor) -> Magnitude:
-    """Return the magnitude of `tensor`: any dtype, sparse or not; every element is looked at."""
-    flat = _flat(tensor)
-    parts = torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
-    low = high = squares = 0.0
-    buffer = torch.empty(min(BLOCK, parts.numel()), dtype=torch.float64)
-    for start in range(0, parts.numel(), BLOCK):
-        block = _block(parts, start, buffer)
-        least, most = (float(each) for each in torch.aminmax(block))
-        if math.isnan(least):
+class Tally:
+    """The least and the largest element, and the sum of the squares, of the blocks so far."""
+
+    def __init__(self) -> None:
+        self.low = self.high = self.squares = 0.0
+
+    def take(self, source: Tensor, block: Tensor) -> None:
+        """Take one block: as it was, and as float64."""
+        values = block.numpy()
+        is_plain = source.dtype is torch.float32 and source.device.type == "cpu" and not source.is_neg()
+        narrow = source.numpy() if is_plain else values  # half as much to read
+        self.low = _least(self.low, float(narrow.min()))
+        self.high = -_least(-self.high, -float(narrow.max()))
+        self.squares += inner_product(values, values)
+
+    def magnitude(self) -> Magnitude:
+        """Return what is known; the norm is right where `Magnitude.is_safe`."""
+        if math.isnan(self.low):
             return Magnitude(math.nan, math.nan, "nan")
-        low, high = min(low, least), max(high, most)
-        squares += float(torch.linalg.vector_norm(block)) ** 2
-    abs_max = abs(max(-low, high))  # not -0.0
-    if math.isinf(abs_max):
-        return Magnitude(math.inf, math.inf, "inf")
-    norm = math.sqrt(squares)
-    unit = norm / abs_max if abs_max else 0.0
-    if abs_max and not _SAFE[0] < abs_max < _SAFE[1]:
-        unit = float(torch.linalg.vector_norm(parts.double() / abs_max))
-        norm = abs_max * unit
-    if flat.is_complex() and flat.numel():
-        unit *= abs_max
-        abs_max = float(flat.abs().max())
-        unit /= abs_max or 1.0
-    return Magnitude(norm, abs_max, "ok" if abs_max else "zero", unit)
+        abs_max = abs(max(-self.low, self.high))  # not -0.0
+        if math.isinf(abs_max):
+            return Magnitude(math.inf, math.inf, "inf")
+        norm = math.sqrt(self.squares)
+        return Magnitude(norm, abs_max, "ok" if abs_max else "zero", norm / abs_max if abs_max else 0.0)
+
+
+def _least(a: float, b: float) -> float:
+    """Return the smaller one; NaN if either is."""
+    return a if a <= b or math.isnan(a) else b
+
+
+def magnitude(tensor: Elements) -> Magnitude:
+    """Return the magnitude of `tensor`: any dtype, sparse or not; every element is looked at."""
+    flat = tensor if isinstance(tensor, TensorOnDisk) else _flat(tensor)
+    parts = elements_of(flat)
+    tally, buffer = Tally(), memory_for(parts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, parts.numel(), BLOCK):
+            source = parts[start : start + BLOCK]
+            tally.take(source, wide(source, buffer))
+            if math.isnan(tally.low):
+                break
+    found = tally.magnitude()
+    if found.verdict != "ok":
+        return found
+    if not found.is_safe:
+        unit = _unit_norm(parts, found.abs_max, buffer)
+        found = replace(found, norm=found.abs_max * unit, unit_norm=unit)
+    if isinstance(flat, Tensor) and flat.is_complex():
+        abs_max = _largest_modulus(parts, memory_for(parts))
+        unit = found.unit_norm * found.abs_max / (abs_max or 1.0)
+        found = replace(found, abs_max=abs_max, unit_norm=unit)
+    return found
+
+
+def norm(tensor: Tensor) -> float:
+    """Return the norm that `magnitude` gives, in less time where it is an ordinary number."""
+    parts = elements_of(_flat(tensor))
+    buffer, squares = memory_for(parts), 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, parts.numel(), BLOCK):
+            values = wide(parts[start : start + BLOCK], buffer).numpy()
+            squares += inner_product(values, values)
+    is_ordinary = _ORDINARY[0] < squares < _ORDINARY[1]
+    return math.sqrt(squares) if is_ordinary else magnitude(tensor).norm
 
 
 def absolute_sum(tensor: Tensor) -> float:
@@ -80,52 +123,9 @@ def absolute_sum(tensor: Tensor) -> float:
             times *= size
     flat = tensor.detach().reshape(-1)
     flat = flat.abs() if flat.is_complex() else flat
-    buffer = torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
-    starts = range(0, flat.numel(), BLOCK)
-    return times * math.fsum(float(_block(flat, start, buffer).abs_().sum()) for start in starts)
-
-
-def inner(a: Elements, b: Tensor, unit_a: float = 1.0, unit_b: float = 1.0) -> float:
-    """Return ⟨a / unit_a, b / unit_b⟩ of two tensors of one shape; of complex ones the real part."""
-    first, second = elements_of(a), elements_of(b)
-    left = torch.empty(min(BLOCK, first.numel()), dtype=torch.float64)
-    right = torch.empty_like(left)
-    return math.fsum(
-        float(torch.dot(_block(first, start, left, unit_a), _block(second, start, right, unit_b)))
-        for start in range(0, first.numel(), BLOCK)
-    )
-
-
-def distance(total: Tensor, parts: Sequence[Elements], unit: float = 1.0) -> float:
-    """Return ‖Σ parts - total‖ / unit, added up in float64."""
-    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
-    buffer = torch.empty(min(BLOCK, whole.numel()), dtype=torch.float64)
-    squares = 0.0
-    for start in range(0, whole.numel(), BLOCK):
-        block = _block(whole, start, buffer, unit).neg_()
-        for piece in pieces:
-            added = piece[start : start + BLOCK]
-            block.add_(added if unit == 1.0 else added.double() / unit)
-        squares += float(torch.linalg.vector_norm(block)) ** 2
-    return math.sqrt(squares)
-
-
-def inner_and_distance(total: Tensor, parts: Sequence[Elements]) -> tuple[list[float], float]:
-    """Return what `inner` gives for each part and the total, and `distance`; each tensor is read once."""
-    whole, pieces = elements_of(total), [elements_of(each) for each in parts]
-    size = min(BLOCK, whole.numel())
-    buffer, left, one = (torch.empty(size, dtype=torch.float64) for _ in range(3))
-    products: list[list[float]] = [[] for _ in pieces]
-    squares = 0.0
-    for start in range(0, whole.numel(), BLOCK):
-        block = _block(whole, start, buffer)
-        rest = _block(block, 0, left).neg_()
-        for piece, found in zip(pieces, products, strict=True):
-            added = _block(piece, start, one)
-            found.append(float(torch.dot(added, block)))
-            rest.add_(added)
-        squares += float(torch.linalg.vector_norm(rest)) ** 2
-    return [math.fsum(each) for each in products], math.sqrt(squares)
+    buffer = memory_for(flat)
+    blocks = (flat[start : start + BLOCK] for start in range(0, flat.numel(), BLOCK))
+    return times * math.fsum(float(wide(each, buffer).abs_().sum()) for each in blocks)
 
 
 @overload
@@ -151,8 +151,28 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1)
 
 
-def _block(flat: Elements, start: int, buffer: Tensor, unit: float = 1.0) -> Tensor:
-    source = flat[start : start + BLOCK]
+def _unit_norm(parts: Elements, abs_max: float, buffer: Tensor) -> float:
+    """Return the norm of elements over `abs_max`, whose squares leave float64."""
+    squares = 0.0
+    for start in range(0, parts.numel(), BLOCK):
+        values = wide(parts[start : start + BLOCK], buffer, abs_max).numpy()
+        squares += inner_product(values, values)
+    return math.sqrt(squares)
+
+
+def _largest_modulus(parts: Elements, memory: Tensor) -> float:
+    """Return the largest modulus of complex numbers, whose parts alternate; blocks are even."""
+    blocks = (wide(parts[start : start + BLOCK], memory) for start in range(0, parts.numel(), BLOCK))
+    return max(float(torch.hypot(each[::2], each[1::2]).max()) for each in blocks)
+
+
+def memory_for(flat: Elements) -> Tensor:
+    """Return memory for one block of `flat`."""
+    return torch.empty(min(BLOCK, flat.numel()), dtype=torch.float64)
+
+
+def wide(source: Tensor, buffer: Tensor, unit: float = 1.0) -> Tensor:
+    """Return at most `BLOCK` elements over `unit` as float64, in `buffer`."""
     block = buffer[: source.numel()]
     block.copy_(source)
     return block if unit == 1.0 else block.div_(unit)

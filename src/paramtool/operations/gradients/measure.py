@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, strided
 
-from paramtool.operations.gradients.magnitude import Elements, Magnitude, distance, inner, inner_and_distance
+from paramtool.operations.gradients.magnitude import Elements, Magnitude, magnitude
+from paramtool.operations.gradients.products import distance, inner, reading
 
 FINITE = ("ok", "zero")
 
@@ -76,18 +77,39 @@ def residual_of(
 
 
 def measured(
-    total: Tensor, whole: Magnitude, gradients: Sequence[Elements | None], sizes: Sequence[Magnitude | None]
-) -> tuple[list[Measure], float | None]:
-    """Return what `against` says of each use, and `residual_of`; in one reading, where nothing overflows."""
+    total: Tensor, gradients: Sequence[Elements | None], sizes: Sequence[Magnitude | None]
+) -> tuple[Magnitude, list[Measure], float | None]:
+    """Return the magnitude of `total`, what `against` says of each use, and `residual_of`.
+
+    Each tensor is read once, if its numbers are finite and nothing overflows.
+
+    Args:
+        total: the gradient of the parameter.
+        gradients: what the uses added; None if nothing came back.
+        sizes: the magnitudes of these; None for what is real, strided, and not measured yet.
+    """
     came = [each for each in gradients if each is not None]
-    known = [each for each in sizes if each is not None]
-    is_plain = whole.verdict == "ok" and all(each.verdict in FINITE and each.is_safe for each in known)
-    if not (is_plain and whole.is_safe):
-        pairs = zip(gradients, sizes, strict=True)
-        found = [Measure(size, *against(each, size, total, whole)) for each, size in pairs]
-        return found, residual_of(total, whole, came, known)
-    products, off = inner_and_distance(total, came)
-    rest = iter(products)
-    found = [Measure(size, *_shared(next(rest), size, whole)) if size else Measure(None) for size in sizes]
-    norms = sum(each.unit_norm * each.abs_max for each in known)
-    return found, off / norms if norms else off
+    found = reading(total, came)
+    is_plain = found.is_plain
+    is_real = total.layout is strided and not total.is_complex()
+    whole = found.whole if is_plain and is_real else magnitude(total)
+    sums = iter(found.sizes)
+    known = [
+        _size(each, size, next(sums) if is_plain else None) if each is not None else None
+        for each, size in zip(gradients, sizes, strict=True)
+    ]
+    there = [each for each in known if each is not None]
+    if not is_plain:
+        pairs = zip(gradients, known, strict=True)
+        measures = [Measure(size, *against(each, size, total, whole)) for each, size in pairs]
+        return whole, measures, residual_of(total, whole, came, there)
+    products = iter(found.products)
+    measures = [
+        Measure(size, *_shared(next(products), size, whole)) if size else Measure(None) for size in known
+    ]
+    norms = sum(each.unit_norm * each.abs_max for each in there)
+    return whole, measures, found.distance / norms if norms else found.distance
+
+
+def _size(gradient: Elements, known: Magnitude | None, read: Magnitude | None) -> Magnitude:
+    return known or read or magnitude(gradient)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from paramtool.operations.gradients.magnitude import Magnitude, magnitude
+from paramtool.operations.gradients.magnitude import Magnitude, magnitude, norm
 from paramtool.operations.gradients.splits import Split, Splits
 from paramtool.records.gradient import GradientRow
 from paramtool.records.parameter import Printed
@@ -40,7 +40,7 @@ def gradient_rows(
     parameter, gradient = each.parameter, each.parameter.grad
     known = splits.size(parameter) if splits is not None else None
     whole = None if gradient is None else known or magnitude(gradient)
-    weight_norm = None if whole is None else magnitude(parameter).norm
+    weight_norm = None if whole is None else norm(parameter)
     uses = splits.of(parameter) if splits is not None else []
     count = len(uses)
     rest = splits.check(each.names[0], parameter, whole) if splits is not None and whole is not None else None

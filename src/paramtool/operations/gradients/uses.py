@@ -47,12 +47,29 @@ class Use:
 
 @dataclass
 class _Found:
-    """A use, its view (None if no mode sees it), when it was, and whether the backward pass ran it."""
+    """A use, its view (None if no mode sees it), when it was, and whether the backward pass ran it.
+
+    Attributes:
+        node: of the view, when the operation had run; torch gives the view another one where the
+            parameter is written afterwards, as by the next call of an embedding with ``max_norm``.
+    """
 
     use: Use
     view: Tensor | None
     sequence: int
     late: bool = False
+    node: Node | None = None
+    is_hooked: bool = False
+
+    def keep(self) -> None:
+        """Keep with the use what the backward pass hands to its view."""
+        if self.view is None or self.node is None or self.is_hooked:
+            return
+        if self.view.grad_fn is self.node:
+            self.view.retain_grad()
+        else:
+            self.is_hooked = True
+            self.node.register_prehook(_catcher(self.use))
 
 
 class Uses:
@@ -103,8 +120,8 @@ class Uses:
         for each in self._found:
             if id(each.use.parameter) in folded:
                 continue
-            if each.view is not None and (more or counts[id(each.use.parameter)] > 1):
-                each.view.retain_grad()
+            if more or counts[id(each.use.parameter)] > 1:
+                each.keep()
 
     def collect(self) -> list[Use]:
         """Return the uses in the order of the forward pass, and let the graph go."""
@@ -126,7 +143,7 @@ class Uses:
         """Note one use."""
         assert view.grad_fn is not None
         use = Use(parameter, self._calls.current, operation)
-        self._found.append(_Found(use, view, view.grad_fn._sequence_nr(), self._late))
+        self._found.append(_Found(use, view, view.grad_fn._sequence_nr(), self._late, view.grad_fn))
 
     def _fold(self) -> None:
         """Have the uses of large parameters measured as they come.
@@ -138,22 +155,21 @@ class Uses:
             if each.use.parameter.numel() >= LARGE:
                 found.setdefault(id(each.use.parameter), []).append(each)
         for those in found.values():
-            parameter, views = those[0].use.parameter, [each.view for each in those]
-            node = _adding(parameter, views)
+            parameter, nodes = those[0].use.parameter, [each.node for each in those]
+            node = _adding(parameter, nodes)
             if len(those) < 2 or node is None or is_hooked(parameter):
                 continue
             fold = Fold(parameter, [each.use for each in those], self._room)
-            for index, view in enumerate(views):
+            for index, view in enumerate(nodes):
                 if view is not None:
-                    self._handles.append(view.register_hook(fold.taker(index)))  # type: ignore[no-untyped-call]
+                    self._handles.append(view.register_prehook(fold.taker(index)))
             self._handles.append(node.register_hook(fold.close))
             self.folds.append(fold)
 
     def _find_unseen(self, nodes: Sequence[Node]) -> None:
         """Watch the nodes that hand a gradient straight to a parameter and are not views of ours."""
         for each in self._found[self._prepared :]:
-            if each.view is not None:
-                self._ours.update(graph.down_from(each.view))
+            self._ours.update(graph.down_from(each.node))
         for node in nodes:
             if node in self._ours:
                 continue
@@ -167,11 +183,10 @@ class Uses:
         self._prepared = len(self._found)
 
 
-def _adding(parameter: nn.Parameter, views: Sequence[Tensor | None]) -> Node | None:
-    """Return the node that adds to the parameter's gradient, if all of the views hand theirs to it."""
+def _adding(parameter: nn.Parameter, nodes: Sequence[Node | None]) -> Node | None:
+    """Return the node that adds to the parameter's gradient, if the nodes of all views hand theirs to it."""
     found = None
-    for view in views:
-        node = view.grad_fn if view is not None else None
+    for node in nodes:
         following = node.next_functions[0][0] if node is not None and node.next_functions else None
         if following is None or getattr(following, "variable", None) is not parameter:
             return None
@@ -190,7 +205,19 @@ def _keeper(use: Use, index: int) -> Callable[..., None]:
     """Return the hook of a node that keeps what it hands to its edge number `index`."""
 
     def keep(given: Sequence[Tensor | None], _: object) -> None:
-        gradient = given[index]
-        use.gradient = gradient if use.gradient is None or gradient is None else use.gradient + gradient
+        _add(use, given[index])
 
     return keep
+
+
+def _catcher(use: Use) -> Callable[[Sequence[Tensor | None]], None]:
+    """Return the hook before a node that keeps what it gets; without the node, which would hold itself."""
+
+    def catch(given: Sequence[Tensor | None]) -> None:
+        _add(use, given[0])
+
+    return catch
+
+
+def _add(use: Use, gradient: Tensor | None) -> None:
+    use.gradient = gradient if use.gradient is None or gradient is None else use.gradient + gradient
