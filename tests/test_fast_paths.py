@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paramtool.name_parts import MOST_PARTS
 from paramtool.operations.comparison.name_tree import NameNode
 from paramtool.operations.comparison.renames import pair_names
 from paramtool.records.column import columns_of
 from paramtool.records.parameter import ParameterRow, Printed
 from paramtool.render import blocks
 from paramtool.render.cells import column_for_people, for_people
+from paramtool.render.module_tree import trees
 from paramtool.render.names import are_plain, shown
 
 PARTS = ("h", "0", "1", "2", "3", "x3", "x4", "x5", "mlp", "experts", "w", "b")
@@ -27,7 +29,7 @@ def _row(name: str, **fields: Any) -> ParameterRow:
 
 
 @given(NAMES, NAMES, st.integers(1, 4), st.integers(1, 5), st.randoms(use_true_random=False))
-def test_names_without_numbers_fold_as_any_do(
+def test_names_fold_at_once_as_part_by_part(
     inner: list[str], others: list[str], outer: int, count: int, random: Random
 ) -> None:
     names = [f"m.{i}.e.{j}.{name}" for i in range(outer) for j in range(count) for name in inner] + others
@@ -45,9 +47,21 @@ def test_names_without_numbers_fold_as_any_do(
     ]
     fast = blocks.fold_blocks(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_is_without_numbers", lambda _: False)
+        patch.setattr(blocks, "_is_without_numbers", lambda *_: False)
+        cut = blocks.fold_blocks(rows)
+        patch.setattr(blocks, "trees", lambda names, kinds, **_: trees(names, kinds, whole=True))
         plain = blocks.fold_blocks(rows)
-    assert fast == plain
+    assert fast == cut == plain
+
+
+@pytest.mark.parametrize("last", ["b.1.c b.2.c b.3.c", "w", "w b.1.c x"])
+def test_names_beyond_the_deepest_level_fold_in_one_part(last: str) -> None:
+    deep = "a." * MOST_PARTS
+    names = [f"q.{i}.{deep}{each}" for i in range(3) for each in last.split()] + [
+        f"q.{i}.w" for i in range(3)
+    ]
+    expected = [f"q.{{0..2}}.{deep}{each}" for each in last.split()] + ["q.{0..2}.w"]
+    assert [row.name for row in blocks.fold_blocks(map(_row, names))] == expected
 
 
 RULES = st.dictionaries(
