@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paramtool.module_tree import trees
 from paramtool.name_parts import MOST_PARTS
+from paramtool.operations.comparison import name_tree
 from paramtool.operations.comparison.name_tree import NameNode
 from paramtool.operations.comparison.renames import pair_names
 from paramtool.records.column import columns_of
 from paramtool.records.parameter import ParameterRow, Printed
 from paramtool.render import blocks
 from paramtool.render.cells import column_for_people, for_people
-from paramtool.render.module_tree import trees
 from paramtool.render.names import are_plain, shown
 
 PARTS = ("h", "0", "1", "2", "3", "x3", "x4", "x5", "mlp", "experts", "w", "b")
@@ -80,9 +81,20 @@ def test_pairing_modules_whole_is_pairing_name_by_name(
     added = {name: key for name, key in moved.items() if name not in a}
     fast = pair_names(removed, added)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(name_tree, "module_trees", lambda names, kinds, **_: trees(names, kinds, whole=True))
+        made = pair_names(removed, added)
         patch.setattr(NameNode, "is_whole", False)
         plain = pair_names(removed, added)
-    assert fast == plain
+    assert fast == made == plain
+
+
+def test_parts_without_a_character_pair_as_any_do() -> None:
+    old = {"a..w": 1, "a..b": 2, "a..c": 3}
+    assert [(pair.was, pair.now) for pair in pair_names(old, {"b..w": 1, "b..b": 2, "b..d": 3})] == [
+        ("a..w", "b..w"),
+        ("a..b", "b..b"),
+        ("a..c", "b..d"),
+    ]
 
 
 def test_a_stack_of_experts_with_every_module_renamed_keeps_its_order() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from paramtool.module_tree import Module, put_all, trees
 from paramtool.render.fold import MOVING, Likeness, merged
-from paramtool.render.module_tree import Module, put_all, trees
 from paramtool.render.names import FEWEST, NUMBERED, runs, span
 
 
@@ -128,7 +128,7 @@ class _Fold:
         None stands for the order that they are in.
         """
         if names not in self._orders:
-            shape, order = self._block(put_all(names), "")
+            shape, order = self._block(put_all({name: at for at, name in enumerate(names)}), "")
             self._orders[names] = shape, None if order == sorted(order) else order
         return self._orders[names]
 

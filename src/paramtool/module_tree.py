@@ -8,7 +8,7 @@ what follows.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from paramtool.name_parts import MOST_PARTS
 
@@ -120,9 +120,9 @@ def _module(path: str, root: Module, known: dict[str, Module]) -> Module:
     return found
 
 
-def put_all(names: Iterable[str]) -> Module:
-    """Return the tree of names in a module, with their places as rows."""
+def put_all(rows: Mapping[str, int]) -> Module:
+    """Return the tree of the names in a module, each of which has the index of a row."""
     root = Module()
-    for row, name in enumerate(names):
+    for name, row in rows.items():
         root.put(name.split("."), row)
     return root
