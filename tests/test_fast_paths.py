@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paramtool.module_tree import trees
@@ -29,6 +29,7 @@ def _row(name: str, **fields: Any) -> ParameterRow:
     return ParameterRow(name=name, **{**usual, **fields}, requires_grad=None)
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, st.integers(1, 4), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_names_fold_at_once_as_part_by_part(
     inner: list[str], others: list[str], outer: int, count: int, random: Random
@@ -70,6 +71,7 @@ RULES = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, st.integers(1, 4), RULES, st.sampled_from(("", "model.")))
 def test_pairing_modules_whole_is_pairing_name_by_name(
     inner: list[str], others: list[str], count: int, rules: dict[str, str], prefix: str
