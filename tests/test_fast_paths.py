@@ -6,9 +6,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paramtool.module_tree import trees
+from paramtool.name_parts import MOST_PARTS
+from paramtool.operations.comparison import name_tree
 from paramtool.operations.comparison.name_tree import NameNode
 from paramtool.operations.comparison.renames import pair_names
 from paramtool.records.column import columns_of
@@ -26,8 +29,9 @@ def _row(name: str, **fields: Any) -> ParameterRow:
     return ParameterRow(name=name, **{**usual, **fields}, requires_grad=None)
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, st.integers(1, 4), st.integers(1, 5), st.randoms(use_true_random=False))
-def test_names_without_numbers_fold_as_any_do(
+def test_names_fold_at_once_as_part_by_part(
     inner: list[str], others: list[str], outer: int, count: int, random: Random
 ) -> None:
     names = [f"m.{i}.e.{j}.{name}" for i in range(outer) for j in range(count) for name in inner] + others
@@ -45,9 +49,21 @@ def test_names_without_numbers_fold_as_any_do(
     ]
     fast = blocks.fold_blocks(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_is_without_numbers", lambda _: False)
+        patch.setattr(blocks, "_is_without_numbers", lambda *_: False)
+        cut = blocks.fold_blocks(rows)
+        patch.setattr(blocks, "trees", lambda names, kinds, **_: trees(names, kinds, whole=True))
         plain = blocks.fold_blocks(rows)
-    assert fast == plain
+    assert fast == cut == plain
+
+
+@pytest.mark.parametrize("last", ["b.1.c b.2.c b.3.c", "w", "w b.1.c x"])
+def test_names_beyond_the_deepest_level_fold_in_one_part(last: str) -> None:
+    deep = "a." * MOST_PARTS
+    names = [f"q.{i}.{deep}{each}" for i in range(3) for each in last.split()] + [
+        f"q.{i}.w" for i in range(3)
+    ]
+    expected = [f"q.{{0..2}}.{deep}{each}" for each in last.split()] + ["q.{0..2}.w"]
+    assert [row.name for row in blocks.fold_blocks(map(_row, names))] == expected
 
 
 RULES = st.dictionaries(
@@ -55,6 +71,7 @@ RULES = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, st.integers(1, 4), RULES, st.sampled_from(("", "model.")))
 def test_pairing_modules_whole_is_pairing_name_by_name(
     inner: list[str], others: list[str], count: int, rules: dict[str, str], prefix: str
@@ -66,9 +83,20 @@ def test_pairing_modules_whole_is_pairing_name_by_name(
     added = {name: key for name, key in moved.items() if name not in a}
     fast = pair_names(removed, added)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(name_tree, "module_trees", lambda names, kinds, **_: trees(names, kinds, whole=True))
+        made = pair_names(removed, added)
         patch.setattr(NameNode, "is_whole", False)
         plain = pair_names(removed, added)
-    assert fast == plain
+    assert fast == made == plain
+
+
+def test_parts_without_a_character_pair_as_any_do() -> None:
+    old = {"a..w": 1, "a..b": 2, "a..c": 3}
+    assert [(pair.was, pair.now) for pair in pair_names(old, {"b..w": 1, "b..b": 2, "b..d": 3})] == [
+        ("a..w", "b..w"),
+        ("a..b", "b..b"),
+        ("a..c", "b..d"),
+    ]
 
 
 def test_a_stack_of_experts_with_every_module_renamed_keeps_its_order() -> None:

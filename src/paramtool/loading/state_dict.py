@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from paramtool.files.reading.checkpoint import Checkpoint
 from paramtool.loading.answer import Shape
 from paramtool.name_parts import is_below, parent
-from paramtool.records.constructor import built_at_once
 from paramtool.records.parameter import Listing, ParameterRow
 
 EXTRA_STATE = "_extra_state"
@@ -22,9 +21,7 @@ _NORMS = {_NORM, "SyncBatchNorm"}.union(
 """The classes of torch.nn whose version is 2; that of all others is 1."""
 
 
-@built_at_once
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One tensor under one key.
 
     Attributes:

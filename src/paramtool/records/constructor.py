@@ -24,6 +24,7 @@ def built_at_once(record: Record) -> Record:
     names = tuple(name for name, each in known.items() if not each.kw_only)
     required = frozenset(name for name, each in known.items() if each.default is MISSING)
     allowed = known.keys()
+    complete: set[tuple[str, ...]] = set()  # few fields are given in many ways
 
     def __init__(self: Any, *values: Any, **given: Any) -> None:  # noqa: N807
         if values:
@@ -31,10 +32,15 @@ def built_at_once(record: Record) -> Record:
             given.update(zip(names, values, strict=False))
             if len(given) != count:
                 raise TypeError(f"{record.__name__} takes other positional arguments")
-        if not required <= given.keys() <= allowed:
-            wrong = sorted((required - given.keys()) | (given.keys() - allowed))
-            raise TypeError(f"{record.__name__} lacks or does not have {', '.join(wrong)}")
+        if (fields_given := (*given,)) not in complete:
+            check(fields_given)
         self.__dict__.update(given)
+
+    def check(given: tuple[str, ...]) -> None:
+        if not required <= {*given} <= allowed:
+            wrong = sorted((required - {*given}) | ({*given} - allowed))
+            raise TypeError(f"{record.__name__} lacks or does not have {', '.join(wrong)}")
+        complete.add(given)
 
     record.__init__ = __init__
     return record
@@ -43,5 +49,7 @@ def built_at_once(record: Record) -> Record:
 def changed(record: Made, **changes: Any) -> Made:
     """Return a copy of a record that is `built_at_once`, with other values in fields that it has."""
     copy = object.__new__(record.__class__)
-    object.__setattr__(copy, "__dict__", {**record.__dict__, **changes})
+    facts = copy.__dict__  # an empty dict takes over the table of another as it is
+    facts.update(record.__dict__)
+    facts.update(changes)
     return copy

@@ -12,7 +12,7 @@ formats             every format by its name; folds a report
 section, cells      the columns of a table, its cells, and one cell as text
 elements            tensors as torch prints them
 summary             the totals in sentences; `difference_text` has those of a diff
-blocks, fold        ``h.0`` … ``h.11`` as one row; `difference_fold` does so for a diff
+blocks, fold        ``h.0`` … ``h.11`` as one row, by a `module_tree`; `difference_fold` does so for a diff
 bars                block characters
 names, screen       a name that is harmless where it is shown, and what it is shown on; `tones` are colours
 """

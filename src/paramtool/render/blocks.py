@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from paramtool.name_parts import MOST_PARTS
-from paramtool.records.constructor import changed
-from paramtool.render.fold import Identity, identity_of, merged
+from paramtool.module_tree import Module, put_all, trees
+from paramtool.render.fold import MOVING, Likeness, merged
 from paramtool.render.names import FEWEST, NUMBERED, runs, span
 
 
@@ -30,144 +29,145 @@ Row = TypeVar("Row", bound=Named)
 _NUMBERED_MODULE = re.compile(r"[0-9]\.")
 
 
-_NOTHING: dict[str, _Module] = {}
-"""What is below a tensor, of which there are many."""
+class _Block(NamedTuple):
+    """What is in a module.
 
+    Attributes:
+        shape: a number that stands for the names in it, in their order.
+        rows: the indices of their rows.
+    """
 
-class _Module:
-    """A part of a name: the parts below it, and the row of the name that ends here."""
-
-    below: dict[str, _Module] = _NOTHING
-    row: Any = None
-    index = 0
-
-    def at(self, parts: Sequence[str]) -> _Module:
-        """Return the module of a path below, made where it is not there."""
-        module = self
-        for part in parts:
-            module = module.below.get(part) or module.new(part)
-        return module
-
-    def new(self, part: str) -> _Module:
-        """Add a module below."""
-        if self.below is _NOTHING:
-            self.below = {}
-        made = self.below[part] = _Module()
-        return made
-
-
-class _Line(NamedTuple):
-    """A row, folded or not, its name relative to a module, and where its first name stood."""
-
-    name: tuple[str, ...]
-    row: Any
-    place: int
+    shape: int
+    rows: list[int]
 
 
 def fold_blocks(rows: Iterable[Row]) -> list[Row]:
     """Return `rows` with each run of identical numbered modules as one.
 
-    Blocks are identical when their names agree and what `identity_of` their rows says; what becomes of
+    Blocks are identical when their names agree and what `Likeness` says of their rows; what becomes of
     these `merged` says.  A row stands where its first name stood.
     """
     rows = list(rows)
     if not rows:
         return []
-    identity = identity_of(type(rows[0]))
-    modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
-    if not modules and _is_without_numbers(rows):
+    names = list(map(attrgetter("name"), rows))
+    kinds = list(map(attrgetter("kind"), rows)) if hasattr(rows[0], "kind") else [""] * len(rows)
+    folded = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
+    if not folded and _is_without_numbers(names, kinds):
         return rows
-    lines = [line for root in _trees(rows) for line in _lines(root, "", modules, identity)]
-    lines.sort(key=attrgetter("place"))
-    return [changed(line.row, name=".".join(line.name)) if line.row.count > 1 else line.row for line in lines]
+    return _Fold(rows, folded).folded(trees(names, kinds, whole=bool(folded)))
 
 
-def _is_without_numbers(rows: Sequence[Any]) -> bool:
+def _is_without_numbers(names: Sequence[str], kinds: Sequence[str]) -> bool:
     """Return whether no name has a module with a number, and none of a kind appears twice."""
-    if any(map(_NUMBERED_MODULE.search, {row.name for row in rows})):
+    if _NUMBERED_MODULE.search("\n".join(names)):
         return False
-    return len({(getattr(row, "kind", ""), row.name) for row in rows}) == len(rows)
+    return len(set(names)) == len(names) or len(set(zip(kinds, names, strict=True))) == len(names)
 
 
-def _trees(rows: Iterable[Any]) -> Iterable[_Module]:
-    """Return the names of each kind of rows as a tree."""
-    roots: dict[str, _Module] = {}
-    holders: dict[str, dict[str, _Module]] = {}
-    for index, row in enumerate(rows):
-        kind, name = getattr(row, "kind", ""), row.name
-        root = roots.get(kind)
-        if root is None:
-            root = roots[kind] = _Module()
-            holders[kind] = {}
-        holder, dot, last = name.rpartition(".")
-        if not dot:
-            module = root
-        elif name.count(".") > MOST_PARTS:
-            *parts, last = name.split(".", MOST_PARTS)
-            module = root.at(parts)
-        else:
-            module = holders[kind].get(holder) or _holder(holder, root, holders[kind])
-        below = module.below
-        leaf = below.get(last)
-        if leaf is None:
-            if below is _NOTHING:
-                below = module.below = {}
-            leaf = below[last] = _Module()
-        leaf.row, leaf.index = row, index
-    return roots.values()
+class _Fold:
+    """Folds the blocks of trees from the inside out.
 
+    Args:
+        rows: what the trees have the indices of; merged rows come behind them.
+        folded: the names of those that stand for several already.
+    """
 
-def _holder(path: str, root: _Module, known: dict[str, _Module]) -> _Module:
-    """Return the module of a path; many names are in one module, and many modules in one other."""
-    around, dot, last = path.rpartition(".")
-    module = (known.get(around) or _holder(around, root, known)) if dot else root
-    found = known[path] = module.below.get(last) or module.new(last)
-    return found
+    def __init__(self, rows: Sequence[Any], folded: Collection[str]) -> None:
+        self._rows = list(rows)
+        self._places = list(range(len(rows)))  # where the first name of each row stood
+        self._likeness = Likeness(type(rows[0]))
+        self._alike = list(map(self._likeness.number, rows))
+        self._folded = folded
+        self._shapes: dict[Hashable, int] = {}
+        self._tensor = self._shape((None,))
+        self._orders: dict[tuple[str, ...], tuple[int, list[int] | None]] = {}
+        self._numbers: dict[str, tuple[str, int] | None] = {}  # the same parts are in many blocks
 
+    def folded(self, trees: Iterable[Module]) -> list[Any]:
+        """Return the rows of all trees, folded, in their order."""
+        found = [row for root in trees for row in self._block(root, "").rows]
+        found.sort(key=self._places.__getitem__)
+        return [self._rows[row] for row in found]
 
-def _lines(module: _Module, path: str, modules: Collection[str], identity: Identity) -> list[_Line]:
-    """Return the lines below `module`, whose own name with a dot is `path`; `modules` are folded rows."""
-    lines = [] if module.row is None else [_Line((), module.row, module.index)]
-    blocks: dict[object, list[tuple[int, str, list[_Line]]]] = {}
-    for part, inner in module.below.items():
-        if not (inner.below or modules):  # a tensor, as most of them are
-            lines.append(_Line((part,), inner.row, inner.index))
-            continue
-        inner_lines = _lines(inner, f"{path}{part}.", modules, identity)
-        numbered = NUMBERED.fullmatch(part) if part[-1:].isdigit() else None
-        is_module = inner.below if inner.row is None else f"{path}{part}" in modules
-        if numbered and is_module:
-            alike = [
-                (line.name, line.row.count, identity(line.row, f"{path}{part}.")) for line in inner_lines
-            ]
-            key = (numbered[1], tuple(alike))
-            blocks.setdefault(key, []).append((int(numbered[2]), part, inner_lines))
-        else:
-            lines.extend(_below(part, inner_lines))
-    for same in blocks.values():
-        for run in runs(sorted(same, key=lambda block: block[0])):
-            lines.extend(_merge(run, path) if len(run) >= FEWEST else _unmerged(run))
-    return lines
+    def _block(self, module: Module, path: str) -> _Block:
+        """Return what is in `module`, whose own name with a dot is `path`."""
+        if module.tensors is not None:
+            shape, order = self._in_order(tuple(module.tensors))
+            tensors = list(module.tensors.values())
+            return _Block(shape, tensors if order is None else [tensors[each] for each in order])
+        rows = [] if module.row is None else [module.row]
+        names: list[Hashable] = [None] * len(rows)
+        blocks: dict[Hashable, list[tuple[int, str, _Block]]] = {}
+        for part, inner in module.below.items():
+            name = f"{path}{part}"
+            is_tensor = isinstance(inner, int)
+            block = (
+                _Block(self._tensor, [inner]) if isinstance(inner, int) else self._block(inner, f"{name}.")
+            )
+            number = self._number(part) if self._may_fold(inner, name) else None
+            if number is not None:
+                key = (number[0], block.shape, self._likenesses(block.rows, f"{name}."))
+                blocks.setdefault(key, []).append((number[1], part, block))
+            else:
+                names.append(part if is_tensor else (part, block.shape))
+                rows += block.rows
+        for same in blocks.values():
+            for run in runs(sorted(same, key=lambda block: block[0])):
+                for part, block in self._merged(run, path):
+                    names.append((part, block.shape))
+                    rows += block.rows
+        return _Block(self._shape(tuple(names)), rows)
 
+    def _shape(self, names: tuple[Hashable, ...]) -> int:
+        return self._shapes.setdefault(names, len(self._shapes))
 
-def _unmerged(run: list[tuple[int, str, list[_Line]]]) -> list[_Line]:
-    return [line for _, part, lines in run for line in _below(part, lines)]
+    def _in_order(self, names: tuple[str, ...]) -> tuple[int, list[int] | None]:
+        """Return the shape of a module without numbered ones, and the order in which the tree has its names.
 
+        None stands for the order that they are in.
+        """
+        if names not in self._orders:
+            shape, order = self._block(put_all({name: at for at, name in enumerate(names)}), "")
+            self._orders[names] = shape, None if order == sorted(order) else order
+        return self._orders[names]
 
-def _below(part: str, lines: list[_Line]) -> list[_Line]:
-    return [_Line((part, *line.name), line.row, line.place) for line in lines]
+    def _may_fold(self, inner: int | Module, name: str) -> bool:
+        """Return whether this is a module by itself, or what stands for one in a folded row."""
+        if isinstance(inner, Module) and inner.row is None:
+            return True
+        return name in self._folded
 
+    def _number(self, part: str) -> tuple[str, int] | None:
+        """Return what `part` begins with, and the number that it ends in; None if it ends in none."""
+        if part not in self._numbers:
+            found = NUMBERED.fullmatch(part) if part[-1:].isdigit() else None
+            self._numbers[part] = (found[1], int(found[2])) if found else None
+        return self._numbers[part]
 
-def _merge(run: list[tuple[int, str, list[_Line]]], path: str) -> list[_Line]:
-    (first, part, _), (last, _, _) = run[0], run[-1]
-    prefix = part[: len(part) - len(str(first))]
-    name = f"{prefix}{span(first, last)}"
-    parts = list(zip(*(lines for _, _, lines in run), strict=True))
-    return [
-        _Line(
-            (name, *same[0].name),
-            merged([line.row for line in same], f"{path}{part}.", f"{path}{name}."),
-            min(line.place for line in same),
-        )
-        for same in parts
-    ]
+    def _likenesses(self, rows: Sequence[int], path: str) -> tuple[int, ...]:
+        """Return numbers that are equal for two blocks where their rows are alike."""
+        found = tuple(map(self._alike.__getitem__, rows))
+        if MOVING in found:
+            number = self._likeness.number_inside
+            found = tuple(
+                number(self._rows[row], path) if alike == MOVING else alike
+                for row, alike in zip(rows, found, strict=True)
+            )
+        return found
+
+    def _merged(self, run: Sequence[tuple[int, str, _Block]], path: str) -> Iterator[tuple[str, _Block]]:
+        """Yield the blocks of a run in the module `path`; as one, if they are enough."""
+        if len(run) < FEWEST:
+            yield from ((part, block) for _, part, block in run)
+            return
+        (first, part, block), (last, _, _) = run[0], run[-1]
+        name = f"{part[: len(part) - len(str(first))]}{span(first, last)}"
+        rows = []
+        for same in zip(*(each.rows for _, _, each in run), strict=True):
+            row = merged([self._rows[each] for each in same], f"{path}{part}", f"{path}{name}")
+            rows.append(len(self._rows))
+            self._rows.append(row)
+            self._places.append(min(self._places[each] for each in same))
+            self._alike.append(self._likeness.number(row))
+        yield name, _Block(block.shape, rows)

@@ -9,14 +9,15 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from paramtool.name_parts import folded as folded_names
 from paramtool.records.column import Column, columns_of
 from paramtool.records.constructor import changed
 from paramtool.records.moments import pooled_mean, pooled_std
 
-Identity: TypeAlias = "Callable[[Any, str], tuple[object, ...]]"
+MOVING = -1
+"""Stands for the number of a row that depends on where its block is."""
 
 Row = TypeVar("Row")
 
@@ -25,30 +26,44 @@ _DIGITS = re.compile("[0-9]+")
 _pooled_known: dict[type[Any], list[Column]] = {}
 
 
-def identity_of(row: type[Any]) -> Identity:
-    """Return the function that says what of a row of this type must agree between blocks.
+class Likeness:
+    """Numbers rows of one type, such that alike ones of different blocks have the same number."""
 
-    It takes the row, and the name of its block with a dot.
-    """
-    columns = columns_of(row).values()
-    same = attrgetter(*(each.name for each in columns if each.pooled in ("same", "sum")))
-    path_fields = [each.name for each in columns if each.pooled == "path"]
-    paths_fields = [each.name for each in columns if each.pooled == "paths"]
-    numbered = [each.name for each in columns if each.pooled == "numbered"]
+    def __init__(self, row: type[Any]) -> None:
+        columns = columns_of(row).values()
+        same = [each.name for each in columns if each.pooled in ("same", "sum")]
+        self._path = [each.name for each in columns if each.pooled == "path"]
+        self._paths = [each.name for each in columns if each.pooled == "paths"]
+        self._numbered = [each.name for each in columns if each.pooled == "numbered"]
+        self._same = attrgetter(*same)
+        self._facts = attrgetter(*same, *self._path, *self._paths, *self._numbered)
+        self._numbers: dict[object, int] = {}
+        self._known: dict[object, int] = {}
 
-    def identity(row: Any, path: str) -> tuple[object, ...]:
-        found: list[object] = [same(row)]
-        for name in path_fields:
+    def number(self, row: Any) -> int:
+        """Return the number of a row; `MOVING` if it depends on the path of its block."""
+        facts = self._facts(row)
+        found = self._known.get(facts)
+        if found is None:
+            is_moving = self._paths or any(getattr(row, name) is not None for name in self._path)
+            found = self._known[facts] = MOVING if is_moving else self.number_inside(row, "")
+        return found
+
+    def number_inside(self, row: Any, path: str) -> int:
+        """Return the number of a row in the block whose name with a dot is `path`."""
+        return self._numbers.setdefault(self._identity(row, path), len(self._numbers))
+
+    def _identity(self, row: Any, path: str) -> tuple[object, ...]:
+        found: list[object] = [self._same(row)]
+        for name in self._path:
             value = getattr(row, name)
             found.append(None if value is None else _relative(value, path))
-        for name in paths_fields:
+        for name in self._paths:
             found.append(tuple(_relative(each, path) for each in getattr(row, name)))
-        for name in numbered:
+        for name in self._numbered:
             value = getattr(row, name)
             found.append(None if value is None else _DIGITS.sub("0", value))
         return tuple(found)
-
-    return identity
 
 
 def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
@@ -56,17 +71,30 @@ def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
 
     Args:
         rows: alike, in the order of their blocks.
-        path: the name of the first block, with a dot.
+        path: the name of the first block.
         folded: that of all of them.
     """
     first: Any = rows[0]
     columns = columns_of(type(first)).values()
     moved = {
-        each.name: _moved(getattr(first, each.name), path, folded)
+        each.name: _moved(getattr(first, each.name), f"{path}.", f"{folded}.")
         for each in columns
         if each.pooled == "path"
     }
-    found: Row = changed(first, **pooled(rows), **moved)
+    name = f"{folded}{first.name[len(path) :]}"
+    found: Row = changed(first, **_of_alike(first, rows), **moved, name=name)
+    return found
+
+
+def _of_alike(first: Any, rows: Sequence[Any]) -> dict[str, Any]:
+    """Return what alike rows come to: their numbers are equal, so that none has to be added up."""
+    found = {}
+    for each in _pooled_columns(type(first)):
+        value = getattr(first, each.name)
+        if each.pooled != "sum":
+            found[each.name] = _pooled(each, rows)
+        else:
+            found[each.name] = None if value is None else value * len(rows)
     return found
 
 

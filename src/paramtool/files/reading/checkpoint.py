@@ -121,7 +121,8 @@ class Checkpoint:
     def by_name(self) -> dict[str, Stored]:
         """Return the tensors by every name, tied ones included."""
         own = {each.name: each for each in self.tensors}
-        return {**own, **{name: own[first] for name, first in self.tied.items()}}
+        own.update({name: own[first] for name, first in self.tied.items()})
+        return own
 
     def below(self, module: str) -> Checkpoint:
         """Return what begins with ``module.``, by the rest of its name."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
+from paramtool.operations.comparison.pairs import Pair, difference_of, tied, untied
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.whole_modules import whole_modules
 from paramtool.records.constructor import changed
@@ -41,14 +42,6 @@ class ValueComparison(Protocol):
         """Return how far a tensor of B is from one of A, of its shape; None if they are close."""
 
 
-class Pair(NamedTuple):
-    """What A and B have under one name, or under two that are paired."""
-
-    was: ParameterRow
-    now: ParameterRow
-    because: str | None = None
-
-
 def differences(
     a: Listing,
     b: Listing,
@@ -77,8 +70,7 @@ def differences(
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
-    total = sum(pair.now.numel or 0 for pair in pairs.values() if pair.now.tied_to is None)
-    with progress.work("comparison", total if values else None) as advance:
+    with progress.work("comparison", _elements(pairs.values()) if values else None) as advance:
         found = list(_in_order(rows_a, rows_b, pairs, values, advance))
     modules = whole_modules(found, rows_a, rows_b)
     rows = tuple(_judged(row, modules.get((row.change, row.name)), verdict) for row in found)
@@ -126,7 +118,10 @@ def left_out(report: Listing) -> set[str]:
 
 def _listed(report: Listing, other: Listing) -> dict[str, ParameterRow]:
     """Return the rows by name, without the kinds that the other side leaves out."""
-    unknown, others = left_out(other), {row.name for row in other.rows}
+    unknown = left_out(other)
+    if not unknown:
+        return {row.name: row for row in report.rows}
+    others = {row.name for row in other.rows}
     return {row.name: row for row in report.rows if row.kind not in unknown or row.name in others}
 
 
@@ -139,7 +134,8 @@ def _told(rows: dict[str, ParameterRow], others: dict[str, ParameterRow]) -> dic
     """Return the rows without what a checkpoint on the other side could not hold."""
     if _tells_kinds(others.values()):
         return rows
-    return {name: row for name, row in rows.items() if name in others or is_stored(row)}
+    gone = {name for name, row in rows.items() if not (is_stored(row) or name in others)}
+    return {name: row for name, row in rows.items() if name not in gone} if gone else rows
 
 
 def _tells_kinds(rows: Iterable[ParameterRow]) -> bool:
@@ -155,8 +151,9 @@ def _pairings(
 ) -> list[Pairing]:
     """Pair what is only in one of them: by elements if there are any, then by name and shape."""
     tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
-    removed = {name: _key(row, tell_kinds) for name, row in a.items() if name not in b}
-    added = {name: _key(row, tell_kinds) for name, row in b.items() if name not in a}
+    key: Callable[[ParameterRow], Hashable] = attrgetter("shape", "dtype", *(["kind"] if tell_kinds else []))
+    removed = {name: key(row) for name, row in a.items() if name not in b}
+    added = {name: key(row) for name, row in b.items() if name not in a}
     found: list[Pairing] = []
     if values is not None:
         common = set(removed.values()) & set(added.values())
@@ -168,15 +165,9 @@ def _pairings(
             {name: (added[name], digest) for name, digest in digests_b.items()},
         )
         found = [pairing._replace(because=SAME_VALUES) for pairing in found]
-    paired = {name for pairing in found for name in (pairing.was, pairing.now)}
-    return found + pair_names(
-        {name: key for name, key in removed.items() if name not in paired},
-        {name: key for name, key in added.items() if name not in paired},
-    )
-
-
-def _key(row: ParameterRow, tell_kinds: bool) -> Hashable:
-    return (row.shape, row.dtype, row.kind if tell_kinds else None)
+    for was, now, _ in found:
+        del removed[was], added[now]
+    return found + pair_names(removed, added)
 
 
 def _pairs(
@@ -200,21 +191,25 @@ def _in_order(
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
     ties: dict[str, list[DifferenceRow]] = {}
-    for tie in (*_untied(pairs.values()), *_tied(pairs.values(), b)):
+    for tie in (*untied(pairs.values()), *tied(pairs.values(), b)):
         ties.setdefault(tie.name, []).append(tie)
+    is_tied = any(each.tied_to is not None for rows in (a, b) for each in rows.values())
     seen: set[tuple[str, str]] = set()
+    renamed: dict[str, DifferenceRow] = {}
     for name, row in a.items():
-        if name not in pairs:
+        pair = pairs.get(name)
+        if pair is None:
             yield DifferenceRow(change="removed", name=name, was=_described(row), tied_to=row.tied_to)
             continue
-        pair = pairs[name]
-        if pair.because is not None or _differs_in_kind(pair):
+        if pair.because is not None:
+            yield _renamed(pair, renamed)
+        is_same = _ASPECTS(pair.was) == _ASPECTS(pair.now)
+        if not is_same:
             yield from _of_name(pair)
-        tensor = (pair.was.tensor, pair.now.tensor)
-        if tensor not in seen:  # once, however many names it has
+        tensor = (pair.was.tensor, pair.now.tensor) if is_tied else (name, pair.now.name)
+        if (values is not None or not is_same or is_tied) and tensor not in seen:  # once, however many names
             seen.add(tensor)
-            if values is not None or _ASPECTS(pair.was) != _ASPECTS(pair.now):
-                yield from _of_tensor(pair, values)
+            yield from _of_tensor(pair, values)
             advance(pair.now.numel or 0)
         if ties:
             yield from ties.get(name, ())
@@ -231,69 +226,47 @@ def _described(row: ParameterRow) -> str:
     return f"{shape} {row.dtype}{kind}{', not persistent' if row.persistent is False else ''}"
 
 
-_ASPECTS = attrgetter("shape", "dtype", "kind", "requires_grad")
+_ASPECTS = attrgetter("shape", "dtype", "kind", "requires_grad", "persistent")
 
 
-def _differs_in_kind(pair: Pair) -> bool:
-    was, now = pair.was, pair.now
-    return was.kind != now.kind or was.persistent != now.persistent
+def _elements(pairs: Iterable[Pair]) -> int:
+    return sum(pair.now.numel or 0 for pair in pairs if pair.now.tied_to is None)
 
 
-def _of_pair(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
-    return DifferenceRow(change=change, name=pair.was.name, new_name=pair.now.name, **fields)
+def _renamed(pair: Pair, known: dict[str, DifferenceRow]) -> DifferenceRow:
+    """Return what says that a name is another; of many the first is copied, which is quick."""
+    because, was, now = pair.because or "", pair.was.name, pair.now.name
+    first = known.get(because)
+    if first is None:
+        first = difference_of(pair, "renamed", now=now, because=because, module=None, breaks=False)
+        known[because] = first
+    return changed(first, name=was, now=now, new_name=now)
 
 
 def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
-    """Yield what differs in the name, and in what the name is."""
-    was, now, because = pair
-    if because is not None:
-        yield _of_pair(pair, "renamed", now=now.name, because=because)
+    """Yield what differs in what the name is."""
+    was, now, _ = pair
     if _differ(_kind(was), _kind(now)):
-        yield _of_pair(pair, "kind", was=was.kind, now=now.kind)
+        yield difference_of(pair, "kind", was=was.kind, now=now.kind)
     if _differ(was.persistent, now.persistent):
         words = ["persistent" if each.persistent else "not persistent" for each in (was, now)]
-        yield _of_pair(pair, "persistence", was=words[0], now=words[1])
+        yield difference_of(pair, "persistence", was=words[0], now=words[1])
 
 
 def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[DifferenceRow]:
     """Yield what differs in the tensor, whatever its name is."""
     was, now, _ = pair
     if _differ(was.shape, now.shape):
-        yield _of_pair(pair, "reshaped", was=was.shape, now=now.shape)
+        yield difference_of(pair, "reshaped", was=was.shape, now=now.shape)
     if _differ(was.dtype, now.dtype):
-        yield _of_pair(pair, "retyped", was=was.dtype, now=now.dtype)
+        yield difference_of(pair, "retyped", was=was.dtype, now=now.dtype)
     if was.kind == now.kind and _differ(was.requires_grad, now.requires_grad):
-        yield _of_pair(pair, "unfrozen" if now.requires_grad else "frozen")
+        yield difference_of(pair, "unfrozen" if now.requires_grad else "frozen")
     if values is not None and was.shape is not None and was.shape == now.shape:
         change = values.change(was.name, now.name)
         if change is not None:
-            yield _of_pair(pair, "values", **asdict(change))
+            yield difference_of(pair, "values", **asdict(change))
 
 
 def _differ(was: object, now: object) -> bool:
     return was != now and was is not None and now is not None
-
-
-def _untied(pairs: Collection[Pair]) -> Iterator[DifferenceRow]:
-    """Yield a row for each further tensor that names of one tensor of A are in B."""
-    if all(pair.was.tied_to is None for pair in pairs):
-        return
-    groups: dict[str, dict[str, Pair]] = {}
-    for pair in pairs:
-        groups.setdefault(pair.was.tensor, {}).setdefault(pair.now.tensor, pair)
-    for first, *others in (list(group.values()) for group in groups.values()):
-        for pair in others:
-            yield _of_pair(pair, "untied", was=first.was.name)
-
-
-def _tied(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
-    """Yield a row for each further tensor of A that one tensor of B was."""
-    if all(pair.now.tied_to is None for pair in pairs):
-        return
-    order = {name: index for index, name in enumerate(b)}
-    groups: dict[str, dict[str, Pair]] = {}
-    for pair in sorted(pairs, key=lambda pair: order[pair.now.name]):
-        groups.setdefault(pair.now.tensor, {}).setdefault(pair.was.tensor, pair)
-    for first, *others in (list(group.values()) for group in groups.values()):
-        for pair in others:
-            yield _of_pair(pair, "tied", now=first.now.name)

@@ -1,18 +1,35 @@
-"""Names as a tree of modules, in which whole modules are compared at once, and how alike two of them are."""
+"""Names as a tree of modules, in which whole modules are compared at once."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import takewhile
 from operator import attrgetter
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
-from paramtool.name_parts import MOST_PARTS, parts
-
-_NOTHING: frozenset[tuple[str, int]] = frozenset()
+from paramtool.module_tree import Module, put_all
+from paramtool.module_tree import trees as module_trees
 
 NameNodes: TypeAlias = "dict[str, NameNode]"
+
+Tensor: TypeAlias = "tuple[str, int]"
+"""The name of a tensor in a module, and the number of its key."""
+
+_NONE: NameNodes = {}
+"""What is below a tensor, of which there are many."""
+
+
+class _Side(NamedTuple):
+    """What the nodes of one tree have in common.
+
+    Attributes:
+        names: of all tensors.
+        keys: the number of each one's key.
+        signatures: of both trees, by what is below a node.
+    """
+
+    names: Sequence[str]
+    keys: Sequence[int]
+    signatures: dict[Hashable, int]
 
 
 class NameNode:
@@ -21,45 +38,76 @@ class NameNode:
     Attributes:
         path: the name down to here.
         around: the module that it is in; None for the root.
-        below: the nodes below, by their part of the name.
         key: the number of what a tensor that ends here must agree in with its counterpart; None for a module.
         signature: equal for two nodes exactly when all names and keys below them are.
+        size: the number of tensors at or below it.
         is_paired: whether it has its counterpart.
         is_whole: whether neither it nor anything below it has one.
         is_spent: whether it was paired with all that is below it.
     """
 
-    below: NameNodes = {}  # noqa: RUF012 - of a tensor, of which there are many; `add` makes another
     signature = 0
+    size = 1
     is_paired = False
     is_whole = True
     is_spent = False
 
-    def __init__(self, path: str, around: NameNode | None = None, key: int | None = None) -> None:
+    def __init__(
+        self, side: _Side, path: str, around: NameNode | None = None, key: int | None = None
+    ) -> None:
         self.path = path
         self.around = around
         self.key = key
+        self._side = side
+        self._below = _NONE
+        self._tensors: Mapping[str, int] | None = None
 
-    def inside(self, part: str, path: str | None = None) -> NameNode:
-        """Return the node of a part below, made where it is not there.
-
-        Args:
-            part: of the name.
-            path: of the node, where it is at hand.
-        """
-        node = self.below.get(part)
-        if node is None:
-            if path is None:
-                path = f"{self.path}.{part}" if self.path else part
-            node = NameNode(path, self)
-            self.add(part, node)
+    @classmethod
+    def of(cls, side: _Side, inner: Module | int, path: str, around: NameNode | None) -> NameNode:
+        """Return the node of a module or of the index of a tensor, without signatures."""
+        row = inner.row if isinstance(inner, Module) else inner
+        node = cls(side, path, around) if row is None else cls(side, side.names[row], around, side.keys[row])
+        if isinstance(inner, Module):
+            node._tensors = inner.tensors
+            start = "" if around is None else f"{path}."
+            if inner.below:
+                node._fill(inner, start)
         return node
 
-    def add(self, part: str, node: NameNode) -> None:
-        """Put a node below."""
-        if not self.below:
-            self.below = {}
-        self.below[part] = node
+    def _fill(self, module: Module, start: str) -> None:
+        self._below = {
+            part: NameNode.of(self._side, inner, f"{start}{part}", self)
+            for part, inner in module.below.items()
+        }
+
+    @property
+    def below(self) -> NameNodes:
+        """The nodes below by their part of the name, which are made when they are asked for first."""
+        if self._tensors is not None:
+            tensors, self._tensors = self._tensors, None
+            self._fill(put_all(tensors), f"{self.path}.")
+            for each in self._below.values():
+                each.sign()
+                if self.is_spent:
+                    each.spend()
+        return self._below
+
+    @property
+    def is_unmade(self) -> bool:
+        """Whether nodes are below it that nobody asked for."""
+        return self._tensors is not None
+
+    @property
+    def is_module(self) -> bool:
+        """Whether anything is below it."""
+        return self._tensors is not None or bool(self._below)
+
+    def spend(self) -> None:
+        """Note that all of it was paired."""
+        self.is_paired = self.is_spent = True
+        self.is_whole = False
+        for each in self._below.values():
+            each.spend()
 
     def pair(self) -> None:
         """Note that it has its counterpart."""
@@ -72,95 +120,112 @@ class NameNode:
     def chain(self) -> list[NameNode]:
         """Return this module and those below it, as long as each is the only thing in the one before."""
         chain = [self]
-        while len(chain[-1].below) == 1 and chain[-1].key is None:
+        while chain[-1].key is None and not chain[-1]._has_several and len(chain[-1].below) == 1:
             (only,) = chain[-1].below.values()
-            if not only.below:
+            if not only.is_module:
                 break
             chain.append(only)
         return chain
 
-    def leaves(self) -> list[tuple[str, NameNode]]:
-        """Return every tensor at or below this node, by its name relative to it, in no order."""
-        return _leaves(self, lambda _: False)
+    @property
+    def _has_several(self) -> bool:
+        """Whether it surely has several nodes below, before any is made."""
+        return self._tensors is not None and len({name.partition(".")[0] for name in self._tensors}) > 1
 
-    def open_leaves(self) -> list[tuple[str, NameNode]]:
-        """Return those of the `leaves` that have no counterpart."""
-        return [(name, leaf) for name, leaf in _leaves(self, attrgetter("is_spent")) if not leaf.is_paired]
+    def pairs(self, other: NameNode) -> Iterator[tuple[str, str]]:
+        """Yield the names of all tensors at or below this node and `other`, which has the same signature."""
+        left = [(self, other)]
+        while left:
+            one, two = left.pop()
+            if one.key is not None:
+                yield one.path, two.path
+            if one._tensors is not None and two._tensors is not None:
+                names, others = one._side.names, two._side.names
+                for name, row in one._tensors.items():
+                    yield names[row], others[two._tensors[name]]
+            elif one.is_module:
+                below = two.below
+                left += [(node, below[part]) for part, node in one.below.items()]
+
+    def tensors(self) -> list[Tensor]:
+        """Return every tensor at or below this node, in no order."""
+        return self._all(lambda _: False)
+
+    def open_tensors(self) -> list[Tensor]:
+        """Return those of the `tensors` that have no counterpart."""
+        return self._all(attrgetter("is_paired"))
+
+    def _all(self, is_closed: Callable[[NameNode], bool]) -> list[Tensor]:
+        found: list[Tensor] = []
+        left = [("", self)]
+        while left:
+            relative, node = left.pop()
+            if node.key is not None and not is_closed(node):
+                found.append((relative, node.key))
+            if node.is_spent and is_closed(node):
+                continue
+            if node._tensors is not None:
+                keys = self._side.keys
+                found += [(f"{relative}.{name}", keys[row]) for name, row in node._tensors.items()]
+            left += [(f"{relative}.{part}", inner) for part, inner in node._below.items()]
+        return found
+
+    def common(self, other: NameNode, known: dict[tuple[int, int], int]) -> int:
+        """Return how many tensors at or below two nodes agree in their names from there, and in their keys.
+
+        Args:
+            other: of the other tree.
+            known: what was found of two signatures; whatever is found is added.
+        """
+        if self.signature == other.signature:
+            return self.size
+        pair = self.signature, other.signature
+        if pair in known:
+            return known[pair]
+        if self._tensors is not None and other._tensors is not None:
+            found = len(dict(self.tensors()).items() & dict(other.tensors()).items())
+        else:
+            below = other.below
+            found = sum(
+                inner.common(below[part], known) for part, inner in self.below.items() if part in below
+            )
+            found += self.key is not None and self.key == other.key
+        known[pair] = found
+        return found
+
+    def sign(self) -> None:
+        """Find the signatures and sizes of this node and of all that is below it."""
+        known, signatures = None, self._side.signatures
+        if self._tensors is not None:
+            keys = self._side.keys
+            self.size = len(self._tensors)
+            known = tuple(self._tensors), tuple([keys[row] for row in self._tensors.values()])
+            if known in signatures:
+                self.signature = signatures[known]
+                return
+        for each in self.below.values():
+            each.sign()
+        if self._below:
+            self.size = sum(each.size for each in self._below.values()) + (self.key is not None)
+        below = frozenset([(part, each.signature) for part, each in self._below.items()])
+        self.signature = signatures.setdefault((self.key, below), len(signatures))
+        if known is not None:
+            signatures[known] = self.signature
 
 
-def _leaves(node: NameNode, is_closed: Callable[[NameNode], bool]) -> list[tuple[str, NameNode]]:
-    found: list[tuple[str, NameNode]] = []
-    left = [("", node)]
-    while left:
-        relative, node = left.pop()
-        if is_closed(node):
-            continue
-        if node.key is not None:
-            found.append((relative, node))
-        for part, inner in node.below.items():
-            if inner.below:
-                left.append((f"{relative}.{part}", inner))
-            else:
-                found.append((f"{relative}.{part}", inner))
-    return found
-
-
-_Numbers: TypeAlias = "dict[tuple[int | None, frozenset[tuple[str, int]] | tuple[str, int]], int]"
-
-
-def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNodes, NameNodes]:
+def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNode, NameNode]:
     """Return the names of two sides, each with its key, as nodes whose signatures compare."""
     keys: dict[Hashable, int] = {}
-    numbers: _Numbers = {}
-    roots = _tree(a, keys), _tree(b, keys)
-    for root in roots:
-        _sign(root, numbers)
-    return roots[0].below, roots[1].below
-
-
-def _tree(names: Mapping[str, Hashable], keys: dict[Hashable, int]) -> NameNode:
-    root = NameNode("")
-    modules: dict[str, NameNode] = {}
-    for name, key in names.items():
-        module, dot, last = name.rpartition(".")
-        if not dot:
-            node = root
-        elif name.count(".") > MOST_PARTS:
-            *around, last = parts(name)
-            node = root
-            for part in around:
-                node = node.inside(part)
-        else:
-            node = modules.get(module) or _module(module, root, modules)
-        number = keys.setdefault(key, len(keys))
-        known = node.below.get(last)
-        if known is None:
-            node.add(last, NameNode(name, node, number))
-        else:
-            known.key = number
-    return root
-
-
-def _module(path: str, root: NameNode, known: dict[str, NameNode]) -> NameNode:
-    """Return the node of a path; many names are in one module, and many modules in one other."""
-    around, dot, last = path.rpartition(".")
-    node = (known.get(around) or _module(around, root, known)) if dot else root
-    found = known[path] = node.inside(last, path)
-    return found
-
-
-def _sign(node: NameNode, numbers: _Numbers) -> None:
-    for each in node.below.values():
-        if each.below:
-            _sign(each, numbers)
-        else:
-            each.signature = numbers.setdefault((each.key, _NOTHING), len(numbers))
-    if len(node.below) == 1:  # as of many modules, a Linear without a bias for example
-        ((part, each),) = node.below.items()
-        node.signature = numbers.setdefault((node.key, (part, each.signature)), len(numbers))
-        return
-    below = frozenset([(part, each.signature) for part, each in node.below.items()])
-    node.signature = numbers.setdefault((node.key, below), len(numbers))
+    signatures: dict[Hashable, int] = {}
+    found = []
+    for names in (a, b):
+        numbers = [keys.setdefault(key, len(keys)) for key in names.values()]
+        side = _Side(list(names), numbers, signatures)
+        module = next(module_trees(side.names, [""] * len(names), whole=False), Module())
+        root = NameNode.of(side, module, "", None)
+        root.sign()
+        found.append(root)
+    return found[0], found[1]
 
 
 def namesakes(nodes: Iterable[NameNode], names: Collection[str]) -> Iterator[tuple[NameNode, str, NameNode]]:
@@ -176,12 +241,12 @@ def namesakes(nodes: Iterable[NameNode], names: Collection[str]) -> Iterator[tup
             for part, inner in node.below.items():
                 if part in names:
                     yield node, part, inner
-        level = [inner for node in level for inner in node.below.values() if inner.below]
+        level = [inner for node in level for inner in node.below.values() if inner.is_module]
 
 
 def _has_namesake(node: NameNode, names: Collection[str], known: dict[int, bool]) -> bool:
     """Return whether something below has one of the names: nodes of one signature have the same below."""
-    if not node.below:
+    if not node.is_module:
         return False
     found = known.get(node.signature)
     if found is None:
@@ -189,47 +254,3 @@ def _has_namesake(node: NameNode, names: Collection[str], known: dict[int, bool]
         found = any(part in names for part in node.below)
         found = known[node.signature] = found or any(_has_namesake(each, names, known) for each in inner)
     return found
-
-
-Item = TypeVar("Item")
-Score: TypeAlias = "tuple[float, ...]"
-
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-
-
-def mutually_best(
-    first: Sequence[Item], second: Sequence[Item], score: Callable[[Item, Item], Score | None]
-) -> list[tuple[Item, Item]]:
-    """Return the pairs in which each is the other's best, and none is as good.
-
-    Args:
-        first, second: what is to be paired.
-        score: larger is better; None for what never pairs.
-    """
-    scores = [[score(one, other) for other in second] for one in first]
-    best = [_only_best(row) for row in scores]
-    back = [_only_best([row[index] for row in scores]) for index in range(len(second))]
-    return [
-        (one, second[index])
-        for number, one in enumerate(first)
-        if (index := best[number]) is not None and back[index] == number
-    ]
-
-
-def _only_best(scores: Sequence[Score | None]) -> int | None:
-    known = sorted(((score, index) for index, score in enumerate(scores) if score is not None), reverse=True)
-    if not known or (len(known) > 1 and known[0][0] == known[1][0]):
-        return None
-    return known[0][1]
-
-
-def name_likeness(one: str, other: str) -> float:
-    """Return how much two parts of names have in common: their words, then how they begin."""
-    words, others = set(_words(one)), set(_words(other))
-    shared = len(words & others) / (len(words | others) or 1)
-    begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-    return shared + (0.5 * begin / max(len(one), len(other)) if not one[:1].isdigit() else 0)
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORDS.findall(text)]

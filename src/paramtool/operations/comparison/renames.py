@@ -9,19 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from functools import partial
-from typing import Any, NamedTuple
+from itertools import repeat
+from typing import NamedTuple
 
 from paramtool.name_parts import last_part
-from paramtool.operations.comparison.name_tree import (
-    NameNode,
-    NameNodes,
-    Score,
-    mutually_best,
-    name_likeness,
-    namesakes,
-    trees,
-)
+from paramtool.operations.comparison.name_likeness import Score, mutually_best, name_likeness
+from paramtool.operations.comparison.name_tree import NameNode, NameNodes, Tensor, namesakes, trees
 
 MOST_NAMESAKES = 32
 """Modules of one name, the highest, among which a moved one is looked for."""
@@ -59,7 +52,8 @@ def pair_names(removed: Mapping[str, Hashable], added: Mapping[str, Hashable]) -
     known.  The pairings are the same, turned around, when the two are.
     """
     walk = _Walk()
-    walk.align(*trees(removed, added), END)
+    a, b = trees(removed, added)
+    walk.align(a.below, b.below, END)
     rest_a = {name: key for name, key in removed.items() if name not in walk.found}
     rest_b = {name: key for name, key in added.items() if name not in walk.taken}
     for part, because in ((last_part, SAME_PART), (_no_part, ONLY_ONES)) if rest_a and rest_b else ():
@@ -93,6 +87,7 @@ class _Walk:
         self.found: dict[str, tuple[str, str]] = {}
         self.taken: set[str] = set()
         self._known: dict[tuple[int, int], Counter[Hashable]] = {}
+        self._common: dict[tuple[int, int], int] = {}
         self._room = MOST_KEPT
         self._left = MOST_COMPARISONS
 
@@ -127,7 +122,7 @@ class _Walk:
         b.pair()
         if a.key is not None and a.key == b.key:
             self.take(a.path, b.path, f"same shape, dtype and {GROUNDS[ground]}")
-        if a.below and b.below:
+        if a.is_module and b.is_module:
             self.align(a.below, b.below, ground)
 
     def _pair_whole(self, a: NameNode, b: NameNode, ground: int) -> None:
@@ -135,17 +130,11 @@ class _Walk:
         because = f"same shape, dtype and {GROUNDS[ground]}"
         a.pair()
         b.pair()
-        a.is_spent = b.is_spent = True
-        left = [(a, b)]
-        while left:
-            one, other = left.pop()
-            one.is_paired = other.is_paired = True
-            one.is_whole = other.is_whole = False
-            if one.key is not None:
-                self.take(one.path, other.path, because)
-            if one.below:
-                others = other.below
-                left += [(node, others[part]) for part, node in one.below.items()]
+        pairs = dict(a.pairs(b))
+        self.found.update(zip(pairs, zip(pairs.values(), repeat(because)), strict=False))
+        self.taken.update(pairs.values())
+        a.spend()
+        b.spend()
 
     def _can_compare(self, count: int) -> bool:
         self._left -= count
@@ -168,7 +157,7 @@ class _Walk:
                 groups.setdefault(node.signature, ([], []))[side].append(node)
         for same_a, same_b in groups.values():
             if len(same_a) == len(same_b) == 1:
-                self._pair(same_a[0], same_b[0], max(ground, END if same_a[0].below else PLACE))
+                self._pair(same_a[0], same_b[0], max(ground, END if same_a[0].is_module else PLACE))
             elif same_a and same_b:
                 self._among_equals(same_a, same_b, ground)
 
@@ -185,24 +174,45 @@ class _Walk:
         """Pair modules that have most tensors in common: by name, by its last part, by shape and dtype."""
         for level in range(3):
             rest_a, rest_b = ([each.chain()[-1] for each in self._open(side).values()] for side in (a, b))
-            rest_a, rest_b = ([node for node in side if node.below] for side in (rest_a, rest_b))
+            rest_a, rest_b = ([node for node in side if node.is_module] for side in (rest_a, rest_b))
             if not (rest_a and rest_b and self._can_compare(len(rest_a) * len(rest_b))):
                 return
-            counts = {id(node): self._contents(node, level) for node in (*rest_a, *rest_b)}
-            for one, other in mutually_best(rest_a, rest_b, partial(_by_contents, counts)):
+            for one, other in mutually_best(rest_a, rest_b, self._score(level)):
                 self._pair(one, other, max(ground, END if level == 0 else PLACE))
+
+    def _score(self, level: int) -> Callable[[NameNode, NameNode], Score | None]:
+        """Return what says how alike the open tensors of two modules are, by what a level looks at."""
+        counts: dict[int, Counter[Hashable]] = {}
+
+        def contents(node: NameNode) -> Counter[Hashable]:
+            if id(node) not in counts:
+                counts[id(node)] = self._contents(node, level)
+            return counts[id(node)]
+
+        def score(one: NameNode, other: NameNode) -> Score | None:
+            if level == 0 and one.is_whole and other.is_whole:
+                return _by_contents(one, other, one.common(other, self._common), one.size + other.size)
+            first, second = contents(one), contents(other)
+            return _by_contents(one, other, _in_common(first, second), first.total() + second.total())
+
+        return score
 
     def _contents(self, node: NameNode, level: int) -> Counter[Hashable]:
         """Count the tensors in a module that have no counterpart yet, by what a level looks at."""
         if node.is_whole:
             return self._all_contents(node, level)
-        return _count(node.open_leaves(), level)
+        return _count(node.open_tensors(), level)
 
     def _all_contents(self, node: NameNode, level: int) -> Counter[Hashable]:
-        """Count the tensors in a module; modules of one signature have the same."""
+        """Count the tensors at or below a node; nodes of one signature have the same."""
+        if level == 0 or node.key is not None:
+            return self._keep(node, level, lambda: _count(node.tensors(), level))
+        return self._keep(node, level, lambda: self._summed(node, level))
+
+    def _keep(self, node: NameNode, level: int, count: Callable[[], Counter[Hashable]]) -> Counter[Hashable]:
         found = self._known.get((node.signature, level))
         if found is None:
-            found = _coarser(self._all_contents(node, 0), level) if level else _count(node.leaves(), 0)
+            found = count()
             self._room -= len(found)
             if self._room < 0:
                 self._known.clear()
@@ -210,23 +220,26 @@ class _Walk:
             self._known[node.signature, level] = found
         return found
 
+    def _summed(self, node: NameNode, level: int) -> Counter[Hashable]:
+        """Add up what the modules in a module have, none of whose levels but the first looks at paths."""
+        if node.is_unmade:
+            return _count(node.tensors(), level)
+        found: Counter[Hashable] = Counter()
+        for part, inner in node.below.items():
+            if inner.key is None:
+                for what, count in self._all_contents(inner, level).items():
+                    found[what] += count
+            else:  # with what is below it, if it is a module as well
+                found.update(_count([(f"{part}{name}", key) for name, key in inner.tensors()], level))
+        return found
 
-def _count(leaves: Iterable[tuple[str, NameNode]], level: int) -> Counter[Hashable]:
+
+def _count(tensors: Iterable[Tensor], level: int) -> Counter[Hashable]:
     if level == 0:
-        return Counter((name, leaf.key) for name, leaf in leaves)
+        return Counter(tensors)
     if level == 1:
-        return Counter((last_part(name), leaf.key) for name, leaf in leaves)
-    return Counter(leaf.key for _, leaf in leaves)
-
-
-def _coarser(contents: Counter[Hashable], level: int) -> Counter[Hashable]:
-    """Return what a later level makes of the names and keys that the first one counts."""
-    found: dict[Hashable, int] = {}
-    named: Any = contents
-    for (name, key), count in named.items():
-        what = (last_part(name), key) if level == 1 else key
-        found[what] = found.get(what, 0) + count
-    return Counter(found)
+        return Counter((last_part(name), key) for name, key in tensors)
+    return Counter(key for _, key in tensors)
 
 
 def _in_common(first: Counter[Hashable], second: Counter[Hashable]) -> int:
@@ -242,10 +255,8 @@ def _by_name(one: NameNode, other: NameNode) -> Score | None:
     return (likeness,) if likeness else None
 
 
-def _by_contents(counts: Mapping[int, Counter[Hashable]], one: NameNode, other: NameNode) -> Score | None:
-    first, second = counts[id(one)], counts[id(other)]
-    everything = first.total() + second.total()
-    part = 2 * _in_common(first, second) / everything if everything else 0.0
+def _by_contents(one: NameNode, other: NameNode, shared: int, everything: int) -> Score | None:
+    part = 2 * shared / everything if everything else 0.0
     if part < LEAST_IN_COMMON:
         return None
     return part, name_likeness(last_part(one.path), last_part(other.path))

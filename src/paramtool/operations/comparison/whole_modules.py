@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from paramtool.name_parts import MOST_PARTS, modules_around, parent, parts
+from paramtool.name_parts import MOST_PARTS, modules_around
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import ParameterRow
 
@@ -37,10 +38,13 @@ def _renamed(rows: Sequence[DifferenceRow], a: Iterable[str], b: Iterable[str]) 
     groups: dict[tuple[str, str], list[DifferenceRow]] = {}
     for row in rows:
         groups.setdefault(_differing_ends(row.name, row.new_name or ""), []).append(row)
-    size_a, size_b = _sizes(a), _sizes(b)
+    size_a, size_b = _sizes(a, {was for was, _ in groups}), _sizes(b, {now for _, now in groups})
     found = {}
     for (was, now), group in groups.items():
-        if len(group) == size_a[was] == size_b[now] and len({row.because for row in group}) == 1:
+        if (
+            len(group) == size_a.get(was, 0) == size_b.get(now, 0)
+            and len({row.because for row in group}) == 1
+        ):
             found.update({(row.change, row.name): (was, now) for row in group})
     return found
 
@@ -84,20 +88,11 @@ def _before(change: str, row: ParameterRow) -> Hashable:
     return row.dtype if change == "retyped" else row.requires_grad
 
 
-def _sizes(names: Iterable[str]) -> Counter[str]:
-    """Count the names in each module, no deeper than `MOST_PARTS`: each module adds to the one around it."""
-    levels: list[dict[str, int]] = [{} for _ in range(MOST_PARTS + 1)]
-    for (module, dot), count in Counter(name.rpartition(".")[:2] for name in names).items():
-        depth = module.count(".") + 1 if dot else 0
-        path = module if depth <= MOST_PARTS else ".".join(parts(module)[:MOST_PARTS])
-        level = levels[min(depth, MOST_PARTS)]
-        level[path] = level.get(path, 0) + count
-    for depth in range(MOST_PARTS, 0, -1):
-        above = levels[depth - 1]
-        for path, count in levels[depth].items():
-            around = parent(path)
-            above[around] = above.get(around, 0) + count
-    sizes: Counter[str] = Counter()
-    for level in levels:
-        sizes.update(level)
-    return sizes
+def _sizes(names: Iterable[str], modules: Iterable[str]) -> dict[str, int]:
+    """Count the names in each of `modules`, none of which is looked for deeper than `MOST_PARTS`."""
+    known = sorted(names)  # where the names in a module stand together: "/" comes next after "."
+    return {
+        module: bisect_left(known, f"{module}/") - bisect_left(known, f"{module}.") if module else len(known)
+        for module in modules
+        if module.count(".") < MOST_PARTS
+    }

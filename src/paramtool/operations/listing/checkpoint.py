@@ -76,7 +76,7 @@ def _rows(checkpoint: Checkpoint) -> list[ParameterRow]:
         if known is None:
             known = alike[key] = _first_row(each)
         own = each.name
-        rows.append(changed(known, name=name, tied_to=None if name == own else own))
+        rows.append(changed(known, name=name) if name == own else changed(known, name=name, tied_to=own))
     return rows
 
 
@@ -89,6 +89,7 @@ def _first_row(each: Stored) -> ParameterRow:
         numel=math.prod(each.shape),
         nbytes=each.nbytes,
         requires_grad=each.requires_grad,
+        tied_to=None,
         kind="parameter" if each.kind == "stored" and each.requires_grad is not None else each.kind,
         persistent=each.persistent,
         bases=() if each.type is None else (each.type,),

@@ -1,0 +1,47 @@
+"""What A and B have under one name, and what differs in which names are one tensor.  No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from paramtool.records.difference import DifferenceRow
+from paramtool.records.parameter import ParameterRow
+
+
+class Pair(NamedTuple):
+    """What A and B have under one name, or under two that are paired."""
+
+    was: ParameterRow
+    now: ParameterRow
+    because: str | None = None
+
+
+def difference_of(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
+    """Return the row that says in what a pair differs."""
+    return DifferenceRow(change=change, name=pair.was.name, new_name=pair.now.name, **fields)
+
+
+def untied(pairs: Collection[Pair]) -> Iterator[DifferenceRow]:
+    """Yield a row for each further tensor that names of one tensor of A are in B."""
+    if all(pair.was.tied_to is None for pair in pairs):
+        return
+    groups: dict[str, dict[str, Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.was.tensor, {}).setdefault(pair.now.tensor, pair)
+    for first, *others in (list(group.values()) for group in groups.values()):
+        for pair in others:
+            yield difference_of(pair, "untied", was=first.was.name)
+
+
+def tied(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
+    """Yield a row for each further tensor of A that one tensor of B was."""
+    if all(pair.now.tied_to is None for pair in pairs):
+        return
+    order = {name: index for index, name in enumerate(b)}
+    groups: dict[str, dict[str, Pair]] = {}
+    for pair in sorted(pairs, key=lambda pair: order[pair.now.name]):
+        groups.setdefault(pair.now.tensor, {}).setdefault(pair.was.tensor, pair)
+    for first, *others in (list(group.values()) for group in groups.values()):
+        for pair in others:
+            yield difference_of(pair, "tied", now=first.now.name)
