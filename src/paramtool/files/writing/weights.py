@@ -83,8 +83,9 @@ class WeightsWriter:
         self._left = {entry.name: entry.nbytes for entry in entries}
         self._lock = Lock()
         self._undo = ExitStack()
-        if any(each.layout.needs_checksums for each in self._shards):
-            self._checksums, self._with_digests = Checksums(), False
+        self._needs_checksums = any(each.layout.needs_checksums for each in self._shards)
+        if self._needs_checksums:
+            self._checksums, self._with_digests = Checksums(crc32=True), False
 
     @property
     def places(self) -> dict[str, Path]:
@@ -98,7 +99,8 @@ class WeightsWriter:
             jobs: threads.
             digests: take the SHA-256 of each tensor as well.
         """
-        self._checksums, self._readers, self._with_digests = Checksums(), jobs, digests
+        self._checksums = Checksums(crc32=self._needs_checksums)
+        self._readers, self._with_digests = jobs, digests
 
     def check(self) -> None:
         """Refuse what entering would refuse, and create nothing.
