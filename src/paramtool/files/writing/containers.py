@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import Protocol
 
 from paramtool.files import safetensors_format
 from paramtool.files.safetensors_format import Entry, Layout
-
-if TYPE_CHECKING:
-    from paramtool.files.reading.checkpoint import Stored
-
-T = TypeVar("T")
-Meant: TypeAlias = Mapping[str, T]
 
 
 class Container(Protocol):
@@ -24,13 +19,12 @@ class Container(Protocol):
         """Raise if one of `entries` cannot be stored."""
 
     def layout(self, entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
-        """Return where everything is in a file that holds `entries`."""
+        """Return where everything is in a file that holds `entries`; raises as `check` does."""
 
-    def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
-        """Return the tensors in a file that was written, under every name that they have there."""
-
-    def expected(self, meant: Meant[T]) -> Meant[T]:
-        """Return what `read` should find: by every name what is meant of its entry."""
+    def is_as_planned(
+        self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout
+    ) -> bool:
+        """Return whether a file that was written says of its tensors what it should; elements apart."""
 
 
 class Safetensors:
@@ -44,15 +38,15 @@ class Safetensors:
         """Return the header, and the places behind it."""
         return safetensors_format.layout(entries, metadata)
 
-    def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
-        """Return what the header says."""
-        from paramtool.files.reading.safetensors import read_open_file
+    def is_as_planned(
+        self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout
+    ) -> bool:
+        """Return whether the header came back as it was written, and the file is as long as it should be."""
+        from paramtool.files.reading.checkpoint import read_bytes
 
-        return read_open_file(descriptor, path)[0]
-
-    def expected(self, meant: Meant[T]) -> Meant[T]:
-        """Return `meant`: every entry has one name."""
-        return meant
+        del entries
+        is_long_enough = os.fstat(descriptor).st_size == planned.size
+        return is_long_enough and read_bytes(descriptor, path, 0, len(planned.head)) == planned.head
 
 
 @dataclass(frozen=True)
@@ -80,12 +74,13 @@ class TorchArchive:
         del metadata
         return archive_layout(entries, self.names, self.versions)
 
-    def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
-        """Return what the pickle says."""
+    def is_as_planned(
+        self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout
+    ) -> bool:
+        """Return whether the pickle has every name, with the dtype, shape and place that it should have."""
         from paramtool.files.reading.archived_state import read_state
 
-        return read_state(descriptor, path)
-
-    def expected(self, meant: Meant[T]) -> Meant[T]:
-        """Return what is meant under every name."""
-        return {name: meant[first] for name, first in self.names.items()}
+        meant = {each.name: (each.dtype, each.shape, *planned.places[each.name]) for each in entries}
+        tensors = read_state(descriptor, path)
+        found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
+        return found == {name: meant[first] for name, first in self.names.items()}
