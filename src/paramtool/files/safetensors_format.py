@@ -138,17 +138,21 @@ def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
 def check(entries: Iterable[Entry]) -> None:
     """Raise if one of `entries` cannot be stored under its name, dtype and shape."""
     seen: set[str] = set()
+    fitting: set[tuple[str, tuple[int, ...]]] = set()
     for entry in entries:
         if entry.name == METADATA:
             raise ParamtoolError(f"cannot store {METADATA!r}: the safetensors format reserves that name")
         if entry.name in seen:
             raise ParamtoolError(f"cannot store {entry.name!r} twice in one file")
         seen.add(entry.name)
+        if (entry.dtype, entry.shape) in fitting:
+            continue
         entry.check()
         if not _fits(entry):
             raise ParamtoolError(
                 f"cannot store {entry.name!r}: no file can hold the shape {list(entry.shape)}"
             )
+        fitting.add((entry.dtype, entry.shape))
 
 
 def _fits(entry: Entry) -> bool:
