@@ -105,9 +105,10 @@ def has_zero(result: Array) -> bool:
     if not result.size:
         return False
     lowest = -(1 << (8 * result.itemsize - 1))
-    return int(result.view(f"u{result.itemsize}").min()) == 0 or int(
-        result.view(f"i{result.itemsize}").min()
-    ) == lowest
+    return (
+        int(result.view(f"u{result.itemsize}").min()) == 0
+        or int(result.view(f"i{result.itemsize}").min()) == lowest
+    )
 
 
 def nan_count(block: Array, old: Dtype, scratch: Scratch) -> int:

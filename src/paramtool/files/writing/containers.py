@@ -21,9 +21,7 @@ class Container(Protocol):
     def layout(self, entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
         """Return where everything is in a file that holds `entries`; raises as `check` does."""
 
-    def is_as_planned(
-        self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout
-    ) -> bool:
+    def is_as_planned(self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout) -> bool:
         """Return whether a file that was written says of its tensors what it should; elements apart."""
 
 
@@ -38,9 +36,7 @@ class Safetensors:
         """Return the header, and the places behind it."""
         return safetensors_format.layout(entries, metadata)
 
-    def is_as_planned(
-        self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout
-    ) -> bool:
+    def is_as_planned(self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout) -> bool:
         """Return whether the header came back as it was written, and the file is as long as it should be."""
         from paramtool.files.reading.checkpoint import read_bytes
 
@@ -74,9 +70,7 @@ class TorchArchive:
         del metadata
         return archive_layout(entries, self.names, self.versions)
 
-    def is_as_planned(
-        self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout
-    ) -> bool:
+    def is_as_planned(self, descriptor: int, path: Path, entries: Sequence[Entry], planned: Layout) -> bool:
         """Return whether the pickle has every name, with the dtype, shape and place that it should have."""
         from paramtool.files.reading.archived_state import read_state
 

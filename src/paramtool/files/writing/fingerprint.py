@@ -44,6 +44,8 @@ def fingerprint(data: Buffer, before: int = 0) -> int:
 
 def _of_part(part: memoryview, before: int) -> int:
     rows = part.nbytes // _ROW
+    if rows < 2:
+        return zlib.crc32(part, before)
     words = np.frombuffer(part, np.uint64, rows * _COLUMNS).reshape(rows, _COLUMNS)
     sums = np.add.reduce(words, axis=0)  # modulo 2^64
     return zlib.crc32(part[rows * _ROW :], zlib.crc32(sums, before))

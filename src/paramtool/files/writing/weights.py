@@ -221,6 +221,4 @@ class _Shard:
         """Raise if the file does not contain what it should."""
         file = self.file
         if not container.is_as_planned(file.descriptor, file.target, self.entries, self.layout):
-            raise ParamtoolError(
-                f"cannot write {file.target}: the bytes read back differ from those written"
-            )
+            raise ParamtoolError(f"cannot write {file.target}: the bytes read back differ from those written")
