@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from paramtool.elements.cast_losses import all_fit, loses, losses
+from paramtool.elements.cast_losses import all_fit, extremes_fit, has_zero, loses, losses
 from paramtool.elements.casts import cast
 from paramtool.elements.dtypes import DTYPES, Array
 from paramtool.elements.scratch import Scratch
@@ -24,6 +24,10 @@ def counted(values: Array, old: str, new: str) -> tuple[int, int, int]:
     if all_fit(block, DTYPES[old], DTYPES[new], scratch):
         assert (found.overflowed, found.vanished, found.nan) == (0, 0, 0)
         assert np.array_equal(cast(block, DTYPES[old], DTYPES[new], scratch, may_have_nan=False), result)
+    if extremes_fit(block, DTYPES[old], DTYPES[new]):
+        assert (found.overflowed, found.nan) == (0, 0)
+        assert np.array_equal(cast(block, DTYPES[old], DTYPES[new], scratch, may_have_nan=False), result)
+        assert has_zero(result) or not found.vanished
     return found.overflowed, found.vanished, found.nan or 0
 
 
@@ -65,3 +69,17 @@ def test_named_cases(values: list[float], old: str, new: str, expected: tuple[in
     given = np.array(values)
     found = counted(given, old, new) if loses(DTYPES[old], DTYPES[new]) else (0, 0, 0)
     assert found == expected
+
+
+@pytest.mark.parametrize("new", ["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"])
+def test_the_quick_look_is_enough_for_usual_values(new: str) -> None:
+    """Ordinary weights need no second look; one value that is lost among them does."""
+    scratch, old = Scratch(), DTYPES["float32"]
+    usual = np.random.default_rng(0).uniform(0.1, 1, 1000).astype(np.float32)
+    usual[::2] *= -1
+    assert extremes_fit(usual, old, DTYPES[new])
+    assert not has_zero(cast(usual, old, DTYPES[new], scratch))
+    for zero in (0.0, -0.0, 1e-42, -1e-42):
+        assert has_zero(cast(np.append(usual, np.float32(zero)), old, DTYPES[new], scratch)), zero
+    for lost in (np.inf, -np.inf, np.nan, 3.4028235e38, -3.4028235e38):
+        assert not extremes_fit(np.append(usual, np.float32(lost)), old, DTYPES[new]), lost

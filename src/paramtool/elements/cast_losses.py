@@ -1,7 +1,8 @@
 """How many values a cast makes infinite, clips or turns into zero; most blocks lose none, and cost little.
 
 A block is first asked for its largest and its smallest magnitude, as whole numbers: without their sign,
-the bits of floats are in the order of the values.  Where both fit, nothing is lost.
+the bits of floats are in the order of the values.  Where both fit, nothing is lost.  Where its extremes
+fit, and no element of the result is zero, not even that need be asked.
 """
 
 from __future__ import annotations
@@ -86,11 +87,42 @@ def all_fit(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> bool:
     return int(doubled.min()) >= least - 1
 
 
+def extremes_fit(block: Array, old: Dtype, new: Dtype) -> bool:
+    """Return whether no element of a flat block is surely too large, NaN or infinite; False if in doubt.
+
+    Args:
+        block: of `old`; only float32 and float64 are looked at.
+        old, new: dtypes.
+    """
+    if old.name not in ("float32", "float64") or new.name not in _SIGNED or not block.size:
+        return False
+    most = _largest(old.name, new.name)
+    return bool(-most <= block.min() and block.max() <= most)  # both are NaN if one is
+
+
+def has_zero(result: Array) -> bool:
+    """Return whether an element of a flat block of a float dtype with a sign is zero, which may be -0."""
+    if not result.size:
+        return False
+    lowest = -(1 << (8 * result.itemsize - 1))
+    return (
+        int(result.view(f"u{result.itemsize}").min()) == 0
+        or int(result.view(f"i{result.itemsize}").min()) == lowest
+    )
+
+
 def nan_count(block: Array, old: Dtype, scratch: Scratch) -> int:
     """Return how many values of a flat block of floats or complex numbers are NaN."""
     if old.kind not in ("float", "complex"):
         return 0
     return int(np.count_nonzero(np.isnan(old.wide(block, scratch))))
+
+
+@cache
+def _largest(old: str, new: str) -> float:
+    """Return the largest magnitude of `old` that fits."""
+    held = np.array([_bounds(old, new)[0] // 2], f"u{DTYPES[old].itemsize}")
+    return float(held.view(DTYPES[old].held)[0])
 
 
 @cache

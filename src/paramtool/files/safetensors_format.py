@@ -18,7 +18,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 from operator import mul
 from typing import ClassVar
@@ -73,19 +72,22 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
 
-    @cached_property
+    @property
     def nbytes(self) -> int:
         """Return the bytes of its elements."""
-        return math.prod(self.shape) * self.itemsize
+        known: int | None = self.__dict__.get("_nbytes")  # a cached_property takes a lock up to Python 3.11
+        if known is None:
+            known = self.__dict__["_nbytes"] = math.prod(self.shape) * self.itemsize
+        return known
 
     @property
     def itemsize(self) -> int:
         """Return the bytes of one element."""
-        if self.dtype in OTHER_SIZES:
-            return OTHER_SIZES[self.dtype]
-        if self.dtype not in DTYPES:
+        if self.dtype in DTYPES:
+            return DTYPES[self.dtype][1]
+        if self.dtype not in OTHER_SIZES:
             raise self._unsupported()
-        return DTYPES[self.dtype][1]
+        return OTHER_SIZES[self.dtype]
 
     def check(self) -> None:
         """Raise if its dtype is not one of the format's."""
@@ -128,24 +130,29 @@ def layout(entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
     check(entries)
     offsets = dict(_offsets(entries))
     head = _head(_header(entries, metadata, offsets))
-    places = {name: (len(head) + begin, len(head) + end) for name, (begin, end) in offsets.items()}
-    return Layout(head, places, len(head) + sum(each.nbytes for each in entries))
+    start = len(head)
+    places = {name: (start + begin, start + end) for name, (begin, end) in offsets.items()}
+    return Layout(head, places, start + max((end for _, end in offsets.values()), default=0))
 
 
 def check(entries: Iterable[Entry]) -> None:
     """Raise if one of `entries` cannot be stored under its name, dtype and shape."""
     seen: set[str] = set()
+    fitting: set[tuple[str, tuple[int, ...]]] = set()
     for entry in entries:
         if entry.name == METADATA:
             raise ParamtoolError(f"cannot store {METADATA!r}: the safetensors format reserves that name")
         if entry.name in seen:
             raise ParamtoolError(f"cannot store {entry.name!r} twice in one file")
         seen.add(entry.name)
+        if (entry.dtype, entry.shape) in fitting:
+            continue
         entry.check()
         if not _fits(entry):
             raise ParamtoolError(
                 f"cannot store {entry.name!r}: no file can hold the shape {list(entry.shape)}"
             )
+        fitting.add((entry.dtype, entry.shape))
 
 
 def _fits(entry: Entry) -> bool:
@@ -165,21 +172,22 @@ def _offsets(entries: Iterable[Entry]) -> Iterator[tuple[str, tuple[int, int]]]:
 
 def _header(
     entries: Iterable[Entry], metadata: Mapping[str, str], offsets: Mapping[str, tuple[int, int]]
-) -> dict[str, object]:
-    header: dict[str, object] = {}
-    if metadata:
-        header[METADATA] = dict(sorted(metadata.items()))
+) -> str:
+    """Return the JSON, put together by hand: a dictionary of every tensor would cost several times more."""
+    quoted = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    parts = [f"{quoted(METADATA)}:{quoted(dict(sorted(metadata.items())))}"] if metadata else []
+    kinds: dict[tuple[str, tuple[int, ...]], str] = {}
     for entry in entries:
-        header[entry.name] = {
-            "dtype": DTYPES[entry.dtype][0],
-            "shape": entry.shape,
-            "data_offsets": offsets[entry.name],
-        }
-    return header
+        kind = kinds.get((entry.dtype, entry.shape))
+        if kind is None:
+            kind = f'"dtype":"{DTYPES[entry.dtype][0]}","shape":{quoted(entry.shape)}'
+            kinds[entry.dtype, entry.shape] = kind
+        begin, end = offsets[entry.name]
+        parts.append(f'{quoted(entry.name)}:{{{kind},"data_offsets":[{begin},{end}]}}')
+    return f"{{{','.join(parts)}}}"
 
 
-def _head(header: Mapping[str, object]) -> bytes:
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+def _head(text: str) -> bytes:
     try:
         encoded = text.encode()
     except UnicodeEncodeError as error:

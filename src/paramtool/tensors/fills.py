@@ -91,9 +91,11 @@ def run_fills(fills: Fills, block: Tensor, number: int, seed: int, scratch: Scra
     filler(fills, number, seed, scratch)(block, number * streams.BLOCK)
 
 
-def filler(fills: Fills, number: int, seed: int, scratch: Scratch) -> Filler:
+def filler(
+    fills: Fills, number: int, seed: int, scratch: Scratch, draws: streams.Draws = streams.stream
+) -> Filler:
     """Return what fills block `number`: the whole of it, or part after part if `fills` come in parts."""
-    generator = streams.stream(seed, fills.name, number) if fills.random else None
+    generator = draws(seed, fills.name, number) if fills.random else None
 
     def fill(part: Tensor, first: int) -> None:
         drawn = part if generator is None else scratch.draw_for(part)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from paramtool.files import safetensors_format
 from paramtool.files.safetensors_format import Entry, Layout
 
 if TYPE_CHECKING:
-    from paramtool.files.reading.checkpoint import Stored
-
-T = TypeVar("T")
-Meant: TypeAlias = Mapping[str, T]
+    from paramtool.files.reading.open_file import OpenFile
 
 
 class Container(Protocol):
@@ -24,13 +20,10 @@ class Container(Protocol):
         """Raise if one of `entries` cannot be stored."""
 
     def layout(self, entries: Sequence[Entry], metadata: Mapping[str, str]) -> Layout:
-        """Return where everything is in a file that holds `entries`."""
+        """Return where everything is in a file that holds `entries`; raises as `check` does."""
 
-    def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
-        """Return the tensors in a file that was written, under every name that they have there."""
-
-    def expected(self, meant: Meant[T]) -> Meant[T]:
-        """Return what `read` should find: by every name what is meant of its entry."""
+    def is_as_planned(self, file: OpenFile, entries: Sequence[Entry], planned: Layout) -> bool:
+        """Return whether a file that was written says of its tensors what it should; elements apart."""
 
 
 class Safetensors:
@@ -44,16 +37,10 @@ class Safetensors:
         """Return the header, and the places behind it."""
         return safetensors_format.layout(entries, metadata)
 
-    def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
-        """Return what the header says."""
-        from paramtool.files.reading.open_file import OpenFile
-        from paramtool.files.reading.safetensors import read_open_file
-
-        return read_open_file(OpenFile(path, descriptor))[0]
-
-    def expected(self, meant: Meant[T]) -> Meant[T]:
-        """Return `meant`: every entry has one name."""
-        return meant
+    def is_as_planned(self, file: OpenFile, entries: Sequence[Entry], planned: Layout) -> bool:
+        """Return whether the header came back as it was written, and the file is as long as it should be."""
+        del entries
+        return file.size == planned.size and file.read(0, len(planned.head)) == planned.head
 
 
 @dataclass(frozen=True)
@@ -81,13 +68,11 @@ class TorchArchive:
         del metadata
         return archive_layout(entries, self.names, self.versions)
 
-    def read(self, descriptor: int, path: Path) -> Iterable[Stored]:
-        """Return what the pickle says."""
+    def is_as_planned(self, file: OpenFile, entries: Sequence[Entry], planned: Layout) -> bool:
+        """Return whether the pickle has every name, with the dtype, shape and place that it should have."""
         from paramtool.files.reading.archived_state import read_state
-        from paramtool.files.reading.open_file import OpenFile
 
-        return read_state(OpenFile(path, descriptor))
-
-    def expected(self, meant: Meant[T]) -> Meant[T]:
-        """Return what is meant under every name."""
-        return {name: meant[first] for name, first in self.names.items()}
+        meant = {each.name: (each.dtype, each.shape, *planned.places[each.name]) for each in entries}
+        tensors = read_state(file)
+        found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
+        return found == {name: meant[first] for name, first in self.names.items()}

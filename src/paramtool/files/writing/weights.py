@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.reading.open_file import OpenFile
 from paramtool.files.safetensors_format import Entry, Layout
 from paramtool.files.shards import INDEX, index, pack
 from paramtool.files.writing.containers import Container, Safetensors
@@ -64,14 +65,17 @@ class WeightsWriter:
         container: Container | None = None,
     ) -> None:
         self._container = container or Safetensors()
-        self._container.check(entries)
         self.target = target
         self.digests: dict[str, str] = {}
         self._checksums: Checksums | None = None
         self._readers, self._with_digests = 1, True
         self.total_size = sum(each.nbytes for each in entries)
         self._folder = None if max_shard_size is None else ShardFolder(target, force=force)
-        shards = {"": entries} if max_shard_size is None else pack(entries, max_shard_size)
+        if max_shard_size is None:
+            shards = {"": entries}
+        else:
+            self._container.check(entries)  # all together: one name may not be in two files either
+            shards = dict(pack(entries, max_shard_size))
         self._index = index(shards) if len(shards) > 1 else None
         self._shards = []
         for name, shard in shards.items():
@@ -83,8 +87,9 @@ class WeightsWriter:
         self._left = {entry.name: entry.nbytes for entry in entries}
         self._lock = Lock()
         self._undo = ExitStack()
-        if any(each.layout.needs_checksums for each in self._shards):
-            self._checksums, self._with_digests = Checksums(), False
+        self._needs_checksums = any(each.layout.needs_checksums for each in self._shards)
+        if self._needs_checksums:
+            self._checksums, self._with_digests = Checksums(crc32=True), False
 
     @property
     def places(self) -> dict[str, Path]:
@@ -98,7 +103,8 @@ class WeightsWriter:
             jobs: threads.
             digests: take the SHA-256 of each tensor as well.
         """
-        self._checksums, self._readers, self._with_digests = Checksums(), jobs, digests
+        self._checksums = Checksums(crc32=self._needs_checksums)
+        self._readers, self._with_digests = jobs, digests
 
     def check(self) -> None:
         """Refuse what entering would refuse, and create nothing.
@@ -214,10 +220,7 @@ class _Shard:
 
     def check(self, container: Container) -> None:
         """Raise if the file does not contain what it should."""
-        meant = {each.name: (each.dtype, each.shape, *self.layout.places[each.name]) for each in self.entries}
-        tensors = container.read(self.file.descriptor, self.file.target)
-        found = {each.name: (each.dtype, each.shape, each.position, each.end) for each in tensors}
-        if found != container.expected(meant):
-            raise ParamtoolError(
-                f"cannot write {self.file.target}: the bytes read back differ from those written"
-            )
+        file = self.file
+        written = OpenFile(file.target, file.descriptor)
+        if not container.is_as_planned(written, self.entries, self.layout):
+            raise ParamtoolError(f"cannot write {file.target}: the bytes read back differ from those written")

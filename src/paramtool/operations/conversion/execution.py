@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paramtool.elements.cast_losses import Losses, all_fit, losses, nan_count
+from paramtool.elements.cast_losses import Losses, all_fit, extremes_fit, has_zero, losses, nan_count
 from paramtool.elements.cast_losses import loses as may_lose
 from paramtool.elements.casts import cast
 from paramtool.elements.dtypes import DTYPES, memory_of
@@ -141,9 +141,10 @@ class Conversions:
         is_narrow, scratch = may_lose(old, new), own_scratch()
         total, position = Losses(), start * new.itemsize
         for block in self.plan.sources.elements(item).blocks(item.was, start, start + CHUNK):
-            is_safe = is_narrow and all_fit(block, old, new, scratch)
-            result = cast(block, old, new, scratch, may_have_nan=not is_safe)
-            if is_narrow and not is_safe:
+            is_inside = is_narrow and extremes_fit(block, old, new)
+            result = cast(block, old, new, scratch, may_have_nan=not is_inside)
+            loses_none = is_inside and not has_zero(result)
+            if is_narrow and not loses_none and not all_fit(block, old, new, scratch):
                 total.add(losses(block, old, new, result))
             elif count_nan and not is_narrow:
                 total.add(Losses(nan=nan_count(block, old, scratch)))

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from paramtool.elements.moments import Moments
 from paramtool.elements.runs import moments_of_runs
+from paramtool.elements.scratch import own_scratch
 from paramtool.files.writing.weights import WeightsWriter
 from paramtool.operations.initialization import tensor_stream
 from paramtool.operations.initialization.stored_tensor import StoredTensor, look
@@ -69,7 +72,7 @@ def _tasks(saved: Sequence[StoredTensor], writer: WeightsWriter) -> Iterator[_Ta
     size = 0
     for each in saved:
         numel, is_small = each.tensor.numel(), each.is_small
-        is_next = is_small and bool(run) and writer.are_neighbours(run[-1].name, each.name)
+        is_next = is_small and bool(run) and _is_next(run[-1], each, writer)
         if run and not (is_next and size + numel <= tensor_stream.PART):
             yield run
             run, size = [], 0
@@ -87,22 +90,42 @@ def _tasks(saved: Sequence[StoredTensor], writer: WeightsWriter) -> Iterator[_Ta
         yield run
 
 
+def _is_next(before: StoredTensor, each: StoredTensor, writer: WeightsWriter) -> bool:
+    """Return whether two small tensors are written together: of one dtype, side by side in one file."""
+    return before.tensor.dtype == each.tensor.dtype and writer.are_neighbours(before.name, each.name)
+
+
+@torch.no_grad()
 def _write_run(
     run: Sequence[StoredTensor], writer: WeightsWriter, seed: int, scratch: Scratch, room: Scratch
 ) -> int:
     """Write tensors that lie one after the other in one file."""
     sizes = [each.tensor.numel() for each in run]
-    whole = room.take(sum(sizes), torch.float32)
-    for each, part in zip(run, torch.split(whole, sizes), strict=True):
-        each.fill(part, 0, seed, scratch)
+    whole = room.take(sum(sizes), run[0].tensor.dtype)
+    parts = torch.split(whole, sizes)
+    draws = streams.OneStream()
+    for each, part in zip(run, parts, strict=True):
+        each.fill(part, seed, scratch, draws)
     writer.write_run([each.name for each in run], as_bytes(whole))
-    measured = moments_of_runs(array_of(whole)[0], sizes)
-    for position, (each, part) in enumerate(zip(run, torch.split(whole, sizes), strict=True)):
+    _measure(run, whole, parts)
+    return whole.nbytes
+
+
+def _measure(run: Sequence[StoredTensor], whole: Tensor, parts: Sequence[Tensor]) -> None:
+    """Take the moments of tensors that rules fill, all at once if that is possible."""
+    if not any(each.steps for each in run):
+        return
+    measured = None
+    if whole.is_floating_point():
+        array, dtype = array_of(whole)
+        wide = dtype.wide(array, own_scratch())
+        if wide.dtype == np.float32 and wide.size == array.size:
+            measured = moments_of_runs(wide, [part.numel() for part in parts])
+    for position, (each, part) in enumerate(zip(run, parts, strict=True)):
         if each.steps and measured is None:
             look(each, part, each.moments)
         elif each.steps and measured is not None:
             each.measured = measured[position]
-    return whole.nbytes
 
 
 def _write_blocks(

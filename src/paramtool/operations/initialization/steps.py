@@ -29,11 +29,13 @@ def run_law(law: Law, block: Tensor, number: int, seed: int, name: str, scratch:
     runner(law, number, seed, name, scratch)(block, number * streams.BLOCK)
 
 
-def runner(law: Law, number: int, seed: int, name: str, scratch: Scratch) -> Filler:
+def runner(
+    law: Law, number: int, seed: int, name: str, scratch: Scratch, draws: streams.Draws = streams.stream
+) -> Filler:
     """Return what runs a law on block `number`: the whole of it, or part after part if it is so drawn."""
     if not law.random:
         return lambda part, first: _act(law, part, first)
-    generator = streams.stream(seed, name, number)
+    generator = draws(seed, name, number)
 
     def run(part: Tensor, _: int) -> None:
         drawn = scratch.draw_for(part)

@@ -51,8 +51,7 @@ class StoredTensor(TensorStream):
     @property
     def is_small(self) -> bool:
         """Whether it is written together with its neighbours."""
-        is_plain = not (self.is_whole or self.is_read) and self.tensor.dtype == torch.float32
-        return is_plain and 0 < self.tensor.numel() <= min(SMALL, streams.BLOCK)
+        return 0 < self.tensor.numel() <= min(SMALL, streams.BLOCK) and not (self.is_whole or self.is_read)
 
 
 def look(each: StoredTensor, flat: Tensor, moments: Moments) -> None:

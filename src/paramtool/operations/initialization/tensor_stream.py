@@ -114,9 +114,21 @@ class TensorStream:
                     self._runner(step, number, seed, scratch)(block, number * streams.BLOCK)
         return whole
 
-    def fill(self, block: Tensor, number: int, seed: int, scratch: Scratch) -> None:
-        """Give the whole block of that number its values."""
-        self._filled(self._fillers(number, seed, scratch), number * streams.BLOCK, block)
+    def fill(self, block: Tensor, seed: int, scratch: Scratch, draws: streams.Draws) -> None:
+        """Give the only block its values, without gradients.
+
+        Args:
+            block: all elements, flat.
+            seed: of every stream.
+            scratch: to draw in.
+            draws: gives the generators, each of which is good until the next.
+        """
+        if not self.is_replaced:
+            fill = self._take if self.fills is None else filler(self.fills, 0, seed, scratch, draws)
+            fill(block, 0)
+        for step in self.steps:
+            assert step.law is not None
+            runner(step.law, 0, seed, self.name, scratch, draws)(block, 0)
 
     def _read(self, numbers: range) -> Iterator[Tensor]:
         """Yield what the file holds in the blocks of random streams."""
