@@ -24,9 +24,13 @@ class Format(str, Enum):
     markdown = "markdown"
     github = "github"
     junit = "junit"
+    html = "html"
 
 
-FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
+FOR_PEOPLE = (Format.table, Format.tree, Format.markdown, Format.html)
+FOLDED = (Format.table, Format.tree, Format.markdown)
+"""What has identical numbered blocks as one; a page folds by itself what it has no room for."""
+
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
@@ -98,6 +102,10 @@ def render(
         from paramtool.render.junit import junit
 
         yield from junit(report)
+    elif format is Format.html:
+        from paramtool.render.html.page import page
+
+        yield from page(report)
     else:
         yield from _for_machines(report, format)
 

@@ -23,7 +23,7 @@ from paramtool.cli.several_checks import (
 )
 from paramtool.models.open import spec_catalog
 from paramtool.records.expectation import Expectation, Expectations
-from paramtool.render.formats import FOR_PEOPLE, Format, render
+from paramtool.render.formats import FOLDED, Format, render
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
@@ -105,9 +105,9 @@ def check(
         report = check_each(names_of(chosen), check_one)
     if quiet:
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
-    if format is Format.table or (format in FOR_PEOPLE and len(chosen) == 1):
+    if format is Format.table or (format in FOLDED and len(chosen) == 1):
         report = without_errors(report)
-    if report.rows or format not in (*FOR_PEOPLE, Format.github):
+    if report.rows or format not in (*FOLDED, Format.github):
         console.write(render(with_columns(report, columns), format, console.screen()))
     if report.totals.broken or report.totals.failed:
         raise typer.Exit(FAILED if report.totals.failed else BROKEN)

@@ -15,7 +15,7 @@ from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
 from paramtool.records.difference import VALUE_COLUMNS
-from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, FOR_CI, Format, folded, render
 
 if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
@@ -162,7 +162,7 @@ def diff(
     if places is not None:
         report = placed(report, places, whole=not all)
     report = with_columns(report, columns)
-    is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
+    is_folded = format in (*FOLDED, *FOR_CI) and not all
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     fails = not report.totals.loads and not report.totals.selected
     _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))

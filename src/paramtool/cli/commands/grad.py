@@ -22,7 +22,7 @@ from paramtool.models.tensor_file import read_inputs, read_target
 from paramtool.models.torch_import import torch_import
 from paramtool.patterns import compile_pattern
 from paramtool.records.gradient import LossFunction
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,7 +203,7 @@ def grad(
     )
     for text in report.totals.notes:
         console.note(text)
-    report, narrowed = arrange(report, selection, format in FOR_PEOPLE and not all)
+    report, narrowed = arrange(report, selection, format in FOLDED and not all)
     console.write(render(with_columns(narrowed, columns), format, console.screen()))
     failures.judge(report.rows)
 

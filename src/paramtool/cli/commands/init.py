@@ -21,7 +21,7 @@ from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog
 from paramtool.models.torch_import import torch_import
 from paramtool.records.initialization import NORM, Initialization
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded, render
 
 
 class Rng(str, Enum):
@@ -140,7 +140,7 @@ def init(
         mend_dimensions(error, opened, context.meta[RULES])
         raise
     _warn_of_norms(report)
-    if format in FOR_PEOPLE and not all:
+    if format in FOLDED and not all:
         report = folded(report)
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all

@@ -14,7 +14,7 @@ from paramtool.cli.listing_options import ListingCommand, Top, Total, check_tota
 from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.quantities import counted
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
@@ -167,7 +167,7 @@ def inspect(
     if total is not None:
         console.write([_one_number(report, total)])
         return
-    report = _ordered(folded(report) if format in FOR_PEOPLE and not all else report, sort, reverse, top)
+    report = _ordered(folded(report) if format in FOLDED and not all else report, sort, reverse, top)
     console.write(render(with_columns(report, columns), format, console.screen()))
 
 

@@ -12,7 +12,7 @@ from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.sharing import Sharing
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded, render
 
 
 class FailOn(str, Enum):
@@ -73,7 +73,7 @@ def shared(
     report = share(layout, selection=selection)
     for note in selection.notes(row.name for row in layout.listed.rows):
         console.note(note)
-    is_folded = format in FOR_PEOPLE and not all
+    is_folded = format in FOLDED and not all
     report = with_columns(report, columns)
     console.write(render(folded(report) if is_folded else report, format, console.screen()))
     sharing = opened.representatives() if opened.expectations else {}

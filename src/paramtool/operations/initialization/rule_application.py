@@ -137,6 +137,7 @@ def _row(
     return replace(
         plan_row(target, statistics(tensor)),
         **moments,
+        histogram_before=before.get("histogram"),
         sha256=digest(tensor) if digests else None,
         values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
     )

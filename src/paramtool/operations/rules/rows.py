@@ -49,5 +49,6 @@ def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> Initiali
         note=target.note,
         expected_mean=law.mean if law else None,
         expected_std=law.std if law else None,
+        histogram=(after or {}).get("histogram"),
         **moments,
     )
