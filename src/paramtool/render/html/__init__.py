@@ -6,8 +6,9 @@ page            the document: the policy that lets nothing in, styles, the view,
     plan        `init`: the rules, and each tensor before and after them
     sharing     `shared`: names of one tensor, and the bytes where tensors overlap
     norms       `grad`: a bar for each layer, parameter and use; `curves` for its ``--layers``
-    changes     `diff`: the verdict, `heat_map`, was and now
+    changes     `diff`: the `heat_map` of what changed, was and now
     outcome     `check`: broken, then kept
+    layers      which layer a name is in, for `norms` and `heat_map`
 notebook        the view with styles of its own, without a script
 table           rows as a table, which the script sorts and filters
 module_tree     modules that fold; `budget` bounds what is drawn of a large model

@@ -1,10 +1,11 @@
-"""The picture of `diff`: whether A loads into B, where the changes are, and was and now side by side."""
+"""The picture of `diff`: where the changes are, and was and now side by side."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from paramtool.records.column import column_of
 from paramtool.records.difference import CHANGES, Differences, DifferenceRow
-from paramtool.render.difference_text import verdict
 from paramtool.render.html.drawings import bar
 from paramtool.render.html.heat_map import heat_map
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
@@ -14,16 +15,21 @@ from paramtool.render.html.view import section
 
 def draw(report: Differences) -> Markup:
     """Return the parts of a comparison."""
-    totals = report.totals
-    said = tag("p", text(verdict(totals)), kind=f"verdict {'good' if totals.loads else 'bad'}")
     return together(
         [
-            said,
             section("Changes", _counts(report)),
             section("Where", heat_map(report.rows)),
-            section("Was and now", tables(report, "Differences")),
+            section("Was and now", _part(report, of_values=False)),
+            section("Values", _part(report, of_values=True)),
         ]
     )
+
+
+def _part(report: Differences, *, of_values: bool) -> Markup:
+    """Return the differences of values, or all others: what breaks a load first."""
+    rows = [row for row in report.rows if (row.change == "values") == of_values]
+    rows.sort(key=lambda row: not row.breaks)
+    return tables(replace(report, rows=tuple(rows)), "Differences") if rows else EMPTY
 
 
 def _counts(report: Differences) -> Markup:

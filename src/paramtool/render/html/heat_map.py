@@ -1,8 +1,4 @@
-"""Where two models differ: a row for each layer, a column for each kind of tensor in it.
-
-A layer is what the first number of a name belongs to, ``h.3`` of ``h.3.attn.weight``, and the kind is the
-rest of the name, with further numbers as ``*``.
-"""
+"""Where two models differ: a row for each layer, a column for each kind of tensor in it."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from paramtool.records.difference import DifferenceRow
+from paramtool.render.html.layers import places
 from paramtool.render.html.markup import EMPTY, Markup, tag, text
 from paramtool.render.html.table import framed, name_cell
-from paramtool.render.names import parts_of
 
 MOST_LAYERS = 150
 MOST_KINDS = 24
@@ -30,14 +26,15 @@ def heat_map(rows: Sequence[DifferenceRow]) -> Markup:
     Where values were compared a cell has the largest change, as RMS of the difference over RMS of what was
     there; else the number of differences.
     """
+    found = places(row.name for row in rows)
     cells: dict[tuple[str, str], list[DifferenceRow]] = {}
     for row in rows:
-        cells.setdefault(_place(row.name), []).append(row)
+        cells.setdefault(found[row.name], []).append(row)
     layers = list(dict.fromkeys(layer for layer, _ in cells))
     kinds = list(dict.fromkeys(kind for _, kind in cells))
     if len(layers) < 2:
         return EMPTY
-    values = {place: _value(found) for place, found in cells.items()}
+    values = {place: _value(inside) for place, inside in cells.items()}
     finite = [each for each in values.values() if each and math.isfinite(each)]
     high = math.log10(max(finite)) if finite else 0.0
     low = max(min(map(math.log10, finite)), high - _DECADES) if finite else 0.0
@@ -53,16 +50,6 @@ def heat_map(rows: Sequence[DifferenceRow]) -> Markup:
     said = "relative_rms of the values, else the change" if is_of_values else "the change"
     return framed("Layer by kind", f"{said}{_left_out(len(layers), len(kinds))}",
                   tag("thead", head), tag("tbody", *body), kind="heat")  # fmt: skip
-
-
-def _place(name: str) -> tuple[str, str]:
-    """Return the layer and the kind that a name is of."""
-    parts = parts_of(name)
-    at = next((index for index, each in enumerate(parts[:-1]) if each.isdigit()), None)
-    at = 0 if at is None and len(parts) > 1 else at
-    if at is None:
-        return "(model)", name
-    return ".".join(parts[: at + 1]), ".".join("*" if each.isdigit() else each for each in parts[at + 1 :])
 
 
 def _value(rows: Sequence[DifferenceRow]) -> float | None:

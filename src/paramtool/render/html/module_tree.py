@@ -106,13 +106,14 @@ def _lines(
 def _line(part: str, branch: Branch, kind: str | None, whole: int, by_bytes: bool) -> Markup:
     size = branch.nbytes if by_bytes else branch.numel
     said = byte_size(branch.nbytes) if by_bytes else f"{branch.numel:,}"
-    percent = f"{100 * size / whole:.1f} %" if size else ""
+    share = size / whole
+    percent = "" if not size else "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
     return tag(
         "span",
         tag("span", tag("b", text(part), kind="m"), *_facts(branch, kind), kind="what"),
         tag("span", text(said) if size else EMPTY, kind="n"),
         tag("span", text(percent), kind="n percent"),
-        bar(size / whole),
+        bar(share) if size else tag("span", kind="bar"),
         kind="line",
     )
 

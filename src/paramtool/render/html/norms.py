@@ -11,10 +11,10 @@ from paramtool.records.gradient import VERDICTS, Gradients, GradientRow
 from paramtool.render.cells import for_people
 from paramtool.render.html.curves import curves
 from paramtool.render.html.drawings import LogScale, legend, parted_bar
+from paramtool.render.html.layers import places
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.html.table import name_cell, tables
 from paramtool.render.html.view import section
-from paramtool.render.names import parts_of
 
 MOST_LAYERS = 300
 """Layers that are drawn."""
@@ -41,7 +41,7 @@ def draw(report: Gradients) -> Markup:
             section("Verdicts", _verdicts(report)),
             section("Signal and gradient, layer by layer", curves(modules)),
             section("Norm by layer", _layers(parameters)),
-            section("Rows", tables(report, "Gradients")),
+            section("Gradients", tables(report, "Gradients")),
         ]
     )
 
@@ -71,9 +71,10 @@ def _parameters(rows: Sequence[GradientRow]) -> list[_Parameter]:
 
 def _layers(parameters: Sequence[_Parameter]) -> Markup:
     """Return a line that unfolds for each layer, its bar as long as the norm of its gradients together."""
+    found = places(each.row.name for each in parameters)
     layers: dict[str, list[_Parameter]] = {}
     for each in parameters:
-        layers.setdefault(_layer(each.row.name), []).append(each)
+        layers.setdefault(found[each.row.name].layer, []).append(each)
     norms = {name: _together(inside) for name, inside in layers.items()}
     scale = LogScale([*norms.values(), *(each.row.norm for each in parameters)])
     room, drawn = MOST_PARAMETERS, []
@@ -90,13 +91,6 @@ def _layers(parameters: Sequence[_Parameter]) -> Markup:
     key = legend(("good", "ok"), ("bad", "vanishing, exploding, nan or inf"), ("notable", "none or zero"))
     note = tag("p", text("log scale; each use is a part of its parameter's bar, by its share"), kind="t-quiet")
     return together([key, note, tag("ul", *drawn, kind="tree")]) if drawn else EMPTY
-
-
-def _layer(name: str) -> str:
-    """Return the module that a parameter is of, up to the first number: ``h.3`` of ``h.3.attn.weight``."""
-    parts = parts_of(name)
-    at = next((index for index, each in enumerate(parts[:-1]) if each[-1:].isdigit() or each[:1] == "{"), 0)
-    return ".".join(parts[: at + 1])
 
 
 def _together(parameters: Sequence[_Parameter]) -> float | None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from paramtool.records.expectation import Expectations
-from paramtool.render.html.markup import Markup, tag, text, together
+from paramtool.render.html.markup import Markup, together
 from paramtool.render.html.table import tables
 from paramtool.render.html.view import section
 
 
 def draw(report: Expectations) -> Markup:
     """Return the parts of a check."""
-    totals = report.totals
-    is_bad = bool(totals.broken or totals.failed)
-    said = "not as expected" if is_bad else "as expected" if totals.kept else "nothing was checked"
-    tone = "bad" if is_bad else "good" if totals.kept else "notable"
     kinds = {
         "Broken": [row for row in report.rows if row.holds is False],
         "Cannot be checked": [row for row in report.rows if row.holds is None],
@@ -26,4 +22,4 @@ def draw(report: Expectations) -> Markup:
         for title, rows in kinds.items()
         if rows
     ]
-    return together([tag("p", text(said), kind=f"verdict {tone}"), *parts])
+    return together(parts)

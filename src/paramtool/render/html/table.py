@@ -53,7 +53,7 @@ def plain_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Mark
 
 def framed(title: str, said: str | None, *parts: Markup, kind: str = "") -> Markup:
     """Return a table that is scrolled by itself where it is wider than the page, with the keyboard too."""
-    caption = tag("caption", text(f"{title}: {said}" if said else title))
+    caption = tag("caption", tag("span", text(title), kind="hidden"), text(f" {said}" if said else ""))
     inner = tag("table", caption, *parts, kind=kind)
     return tag("div", inner, kind="scroll", role="region", tabindex=0, aria_label=title)
 

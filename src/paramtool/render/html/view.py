@@ -53,7 +53,24 @@ def section(title: str, *inner: Markup) -> Markup:
 def _header(report: Report[Any, Any]) -> Markup:
     command, _, about = title_of(report).partition(" ")
     heading = tag("h1", tag("span", text(command), kind="command"), text(f" {about}"))
-    return tag("header", heading, *(tag("p", text(line)) for line in summary(report)))
+    verdict, others = _verdict(report)
+    return tag("header", heading, verdict, *(tag("p", text(line)) for line in others))
+
+
+def _verdict(report: Report[Any, Any]) -> tuple[Markup, list[str]]:
+    """Return the answer, if the report is one to a question of yes or no, and the other sentences."""
+    said = summary(report)
+    if report.command == "diff":
+        from paramtool.render.difference_text import verdict
+
+        answer = verdict(report.totals)
+        tone = "good" if report.totals.loads else "bad"
+        return tag("p", text(answer), kind=f"verdict {tone}"), [each for each in said if each != answer]
+    if report.command == "check":
+        totals = report.totals
+        tone = "bad" if totals.broken or totals.failed else "good" if totals.kept else "notable"
+        return tag("p", text(said[0]), kind=f"verdict {tone}"), said[1:]
+    return EMPTY, said
 
 
 def _values(report: Report[Any, Any]) -> Markup:
