@@ -47,6 +47,10 @@ def check_suffix(output: str | None, max_shard_size: str | None) -> None:
     if output is None or max_shard_size is not None:
         return
     path = Path(output)
+    if path.suffix.lower() in (".html", ".htm"):
+        raise ParamtoolError(
+            f"-o writes safetensors, but {output} ends in {path.suffix}", hint=f"--report {output}"
+        )
     if path.suffix.lower() not in OTHERS:
         return
     safe = str(path.with_suffix(SUFFIX))

@@ -12,9 +12,10 @@ from paramtool.cli import completion, console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
 from paramtool.cli.model_argument import open_argument, selected_by, with_weights
+from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.quantities import counted
-from paramtool.render.formats import FOLDED, FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, FOR_PEOPLE, Format, folded
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
@@ -120,6 +121,7 @@ def inspect(
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
+    report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -147,18 +149,21 @@ def inspect(
             "--buffers": buffers, "--contents": contents, "--verify": verify, "--seed": seed is not None,
             "--strip-prefix": strip_prefix, "--set": set, "--arg": arg, "--input": input,
         }  # fmt: skip
-        _list_several(models, selection, more, sort, reverse, Format.json if json else format)
+        _list_several(models, selection, more, sort, reverse, Format.json if json else format, report_file)
         return
-    model = models[0] if models else None
-    opened = open_argument(model, set, seed, arg, input)
+    opened = open_argument(models[0] if models else None, set, seed, arg, input)
     if verify:
         opened.verify()
     opened = with_weights(opened, weights, strip_prefix)
     format = Format.json if json else format
-    check_total(total, format, {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth})
+    check_total(
+        total,
+        format,
+        {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth, "--report": report_file},
+    )
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
-        console.write(render(beside, format, console.screen()))
+        deliver(beside, format, report_file)
         return
     report = opened.listing(module=module, stats=stats, values=values)
     _check_classes(opened, report, type)
@@ -167,8 +172,9 @@ def inspect(
     if total is not None:
         console.write([_one_number(report, total)])
         return
-    report = _ordered(folded(report) if format in FOLDED and not all else report, sort, reverse, top)
-    console.write(render(with_columns(report, columns), format, console.screen()))
+    both = (report, folded(report) if format in FOLDED and not all else report)
+    whole, shown = (with_columns(_ordered(each, sort, reverse, top), columns) for each in both)
+    deliver(whole, format, report_file, shown)
 
 
 inspect.command_class = ListingCommand  # type: ignore[attr-defined]
@@ -206,6 +212,7 @@ def _list_several(
     sort: str | None,
     reverse: bool,
     format: Format,
+    report_file: str | None,
 ) -> None:
     """Write a line for each model.
 
@@ -215,7 +222,7 @@ def _list_several(
     from paramtool.cli.several_models import list_models, sort_models
 
     report = sort_models(list_models(models, selection, asked), sort, reverse=reverse)
-    console.write(render(report, format, console.screen()))
+    deliver(report, format, report_file)
     if report.totals.failed:
         raise typer.Exit(2)
 

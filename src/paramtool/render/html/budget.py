@@ -51,7 +51,8 @@ def _kept(rows: Sequence[Any]) -> Iterator[Any]:
     places: Sequence[int] = range(len(rows))
     if hasattr(rows[0], "counted"):  # of tensors the largest say most
         places = sorted(places, key=lambda at: -(rows[at].numel or 0))
-    room, chosen = MOST_CHARACTERS, []
+    room = MOST_CHARACTERS
+    chosen: list[int] = []
     for place in places:
         room -= len(rows[place].name or "")
         if len(chosen) == MOST_ROWS or (chosen and room < 0):

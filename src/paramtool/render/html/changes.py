@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from paramtool.records.column import column_of
-from paramtool.records.difference import CHANGES, Differences, DifferenceRow
+from paramtool.records.difference import CHANGES, DifferenceRow, Differences
 from paramtool.render.html.drawings import bar
 from paramtool.render.html.heat_map import heat_map
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together

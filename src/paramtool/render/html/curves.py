@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from paramtool.records.gradient import GradientRow
-from paramtool.render.html.drawings import is_drawn, legend, number
+from paramtool.render.html.drawings import decade, legend, number
 from paramtool.render.html.markup import EMPTY, Markup, empty_tag, tag, text, together
 
 WIDTH, HEIGHT = 720, 260
@@ -16,8 +16,10 @@ MOST_DOTS = 100
 MOST_LINES = 8
 """Lines of the grid, at most."""
 
-_CURVES = (("output_std", "accent", "std of the output, read from left to right"),
-           ("gradient_std", "notable", "std of the loss's gradient there, read from right to left"))  # fmt: skip
+_CURVES = (
+    ("output_std", "accent", "std of the output, read from left to right"),
+    ("gradient_std", "notable", "std of the loss's gradient there, read from right to left"),
+)
 
 
 def curves(rows: Sequence[GradientRow]) -> Markup:
@@ -26,8 +28,8 @@ def curves(rows: Sequence[GradientRow]) -> Markup:
     A value that is zero, not finite or not known leaves a gap; what these are, the table says.
     """
     rows = _thinned(rows)
-    values = [getattr(row, name) for row in rows for name, _, _ in _CURVES]
-    known = [math.log10(each) for each in values if is_drawn(each)]
+    places = [decade(getattr(row, name)) for row in rows for name, _, _ in _CURVES]
+    known = [each for each in places if each is not None]
     if len(rows) < 2 or not known:
         return EMPTY
     low, high = math.floor(min(known)), math.ceil(max(known) + 1e-9)
@@ -70,17 +72,17 @@ class _Plane:
     def x(self, at: int) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * at / (self.calls - 1)
 
-    def y(self, value: float) -> float:
-        part = (math.log10(value) - self.low) / (self.high - self.low)
+    def y(self, place: float) -> float:
+        part = (place - self.low) / (self.high - self.low)
         return HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM)
 
     def grid(self) -> Markup:
         """Return the decades, and the first and last call."""
         drawn = []
-        for decade in range(self.low, self.high + 1, -(-(self.high - self.low) // MOST_LINES)):
-            y = number(HEIGHT - BOTTOM - (decade - self.low) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM))
+        for mark in range(self.low, self.high + 1, -(-(self.high - self.low) // MOST_LINES)):
+            y = number(self.y(mark))
             drawn.append(empty_tag("path", "grid", d=f"M{LEFT} {y}H{WIDTH - RIGHT}"))
-            drawn.append(tag("text", text(f"1e{decade}"), x=LEFT - 6, y=y, dy="0.35em", text_anchor="end"))
+            drawn.append(tag("text", text(f"1e{mark}"), x=LEFT - 6, y=y, dy="0.35em", text_anchor="end"))
         for at, anchor in ((0, "start"), (self.calls - 1, "end")):
             drawn.append(tag("text", text(f"call {at + 1}"), x=number(self.x(at)), y=HEIGHT - 12,
                              text_anchor=anchor))  # fmt: skip
@@ -89,17 +91,23 @@ class _Plane:
     def curve(self, values: Sequence[float | None], tone: str) -> Markup:
         """Return a line through the values, with a gap where there is none."""
         path, is_down = [], False
-        for at, value in enumerate(values):
-            if value is not None and is_drawn(value):
-                path.append(f"{'L' if is_down else 'M'}{number(self.x(at))} {number(self.y(value))}")
-            is_down = value is not None and is_drawn(value)
+        for at, place in enumerate(map(decade, values)):
+            if place is not None:
+                path.append(f"{'L' if is_down else 'M'}{number(self.x(at))} {number(self.y(place))}")
+            is_down = place is not None
         return empty_tag("path", f"curve s-{tone}", d="".join(path)) if path else EMPTY
 
     def dots(self, rows: Sequence[GradientRow], name: str, tone: str) -> Markup:
         """Return a point for each value, which says what it is of where a pointer rests on it."""
-        return together(
-            tag("circle", tag("title", text(f"{row.name or '(model)'}: {value:.4g}")), kind=f"t-{tone}",
-                cx=number(self.x(at)), cy=number(self.y(value)), r=3)
-            for at, row in enumerate(rows)
-            if is_drawn(value := getattr(row, name))
-        )  # fmt: skip
+        drawn = []
+        for at, row in enumerate(rows):
+            value = getattr(row, name)
+            place = decade(value)
+            if place is not None:
+                said = tag("title", text(f"{row.name or '(model)'}: {value:.4g}"))
+                drawn.append(
+                    tag(
+                        "circle", said, kind=f"t-{tone}", cx=number(self.x(at)), cy=number(self.y(place)), r=3
+                    )
+                )
+        return together(drawn)

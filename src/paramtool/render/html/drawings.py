@@ -44,20 +44,39 @@ def parted_bar(parts: Sequence[tuple[float, str]]) -> Markup:
 
 def histogram(counts: Sequence[int], tone: str = "") -> Markup:
     """Return the counts of equal bins as steps, the highest as high as the drawing."""
+    return _steps(counts, tone, 0.0, LENGTH / (len(counts) or 1))
+
+
+def placed_histogram(
+    counts: Sequence[int], ends: tuple[float, float], whole: tuple[float, float], tone: str = ""
+) -> Markup:
+    """Return a histogram from one end to the other on a scale of the `whole`, so that two compare."""
+    start, stop = (_along(each, whole) for each in ends)
+    if stop - start < 1:  # one value, or what looks like one: a line of the sum
+        counts, stop = [sum(counts)], start + 1
+    return _steps(counts, tone, min(start, LENGTH - 1), (stop - start) / (len(counts) or 1))
+
+
+def _steps(counts: Sequence[int], tone: str, start: float, width: float) -> Markup:
     highest = max(counts, default=0) or 1
-    width = 6
-    steps = "".join(f"V{number(_BAR - count / highest * _BAR)}h{width}" for count in counts)
+    steps = "".join(f"V{number(_BAR - count / highest * _BAR)}h{number(width)}" for count in counts)
     label = f"counts of {len(counts)} equal bins: {', '.join(map(str, counts))}"
-    path = empty_tag("path", f"t-{tone}" if tone else "", d=f"M0 {_BAR}{steps}V{_BAR}z")
-    return tag("svg", tag("title", text(label)), path, kind="hist", role="img",
-               viewBox=f"0 0 {width * len(counts)} {_BAR}", preserveAspectRatio="none")  # fmt: skip
+    path = empty_tag("path", f"t-{tone}" if tone else "", d=f"M{number(start)} {_BAR}{steps}V{_BAR}z")
+    return tag(
+        "svg", tag("title", text(label)), path, kind="hist", role="img",
+        viewBox=f"0 0 {LENGTH} {_BAR}", preserveAspectRatio="none",
+    )  # fmt: skip
+
+
+def _along(value: float, whole: tuple[float, float]) -> float:
+    """Return where a value lies in the whole, in units of a drawing."""
+    low, high = whole
+    return (value - low) / ((high - low) or 1) * LENGTH
 
 
 def strip(start: float, stop: float, whole: tuple[float, float], tone: str = "") -> Markup:
     """Return where `start` to `stop` lies in the `whole`, at least a hair wide."""
-    low, high = whole
-    size = (high - low) or 1
-    at, end = ((each - low) / size * LENGTH for each in (start, stop))
+    at, end = (_along(each, whole) for each in (start, stop))
     rect = empty_tag("rect", f"t-{tone}" if tone else "", x=number(min(at, LENGTH - 0.5)),
                      width=number(max(end - at, 0.5)), height=_HEIGHT)  # fmt: skip
     line = empty_tag("rect", "track", y=_HEIGHT / 2 - 0.5, width=LENGTH, height=1)
@@ -75,20 +94,19 @@ class LogScale:
     DECADES = 3
 
     def __init__(self, values: Sequence[float | None]) -> None:
-        logs = [math.log10(each) for each in values if is_drawn(each)]
+        logs = [each for each in map(decade, values) if each is not None]
         self.high = max(logs, default=0.0)
         self.low = min([*logs, self.high - self.DECADES]) - 0.1
 
     def part(self, value: float | None) -> float:
         """Return the length of a value, from 0 to 1."""
-        if value is None or not is_drawn(value):
-            return 0.0
-        return (math.log10(value) - self.low) / (self.high - self.low)
+        found = decade(value)
+        return 0.0 if found is None else (found - self.low) / (self.high - self.low)
 
 
-def is_drawn(value: float | None) -> bool:
-    """Return whether a value has a place on a logarithmic scale."""
-    return value is not None and value > 0 and math.isfinite(value)
+def decade(value: float | None) -> float | None:
+    """Return the place of a value on a logarithmic scale; None for zero and what is not finite."""
+    return None if value is None or not value > 0 or math.isinf(value) else math.log10(value)
 
 
 def legend(*entries: tuple[str, str]) -> Markup:

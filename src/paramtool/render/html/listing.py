@@ -1,4 +1,4 @@
-"""The picture of `inspect`: the dtypes, the modules as a tree, the table, and what else a checkpoint holds."""
+"""The picture of `inspect`: dtypes, the modules as a tree, the table, and what else a checkpoint holds."""
 
 from __future__ import annotations
 

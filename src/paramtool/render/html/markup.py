@@ -22,7 +22,7 @@ PREFIX = "pt-"
 
 
 def text(value: str) -> Markup:
-    """Return untrusted text as HTML that shows it: control and bidi characters as ``\\x1b``, markup as text."""
+    r"""Return untrusted text as HTML that shows it: markup as text, control characters as ``\x1b``."""
     return Markup(escape(shown(value)).encode("ascii", "xmlcharrefreplace").decode())
 
 

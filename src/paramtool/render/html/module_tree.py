@@ -84,9 +84,7 @@ def _plan(root: Branch) -> None:
         level = following
 
 
-def _lines(
-    branch: Branch, path: str, modules: Mapping[str, str], whole: int, by_bytes: bool
-) -> list[Markup]:
+def _lines(branch: Branch, path: str, modules: Mapping[str, str], whole: int, by_bytes: bool) -> list[Markup]:
     lines = []
     for part, inner in list(branch.below.items())[: branch.drawn]:
         name = f"{path}{part}"

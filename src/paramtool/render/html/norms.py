@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from paramtool.records.column import column_of
-from paramtool.records.gradient import VERDICTS, Gradients, GradientRow
+from paramtool.records.gradient import VERDICTS, GradientRow, Gradients
 from paramtool.render.cells import for_people
 from paramtool.render.html.curves import curves
 from paramtool.render.html.drawings import LogScale, legend, parted_bar
@@ -82,14 +82,18 @@ def _layers(parameters: Sequence[_Parameter]) -> Markup:
         lines = [tag("li", _line(each, scale)) for each in inside[:room]]
         room -= len(lines)
         if len(lines) < len(inside):
-            lines.append(tag("li", text(f"{len(inside) - len(lines):,} more, in the table or a narrower one")))
+            lines.append(
+                tag("li", text(f"{len(inside) - len(lines):,} more, in the table or a narrower one"))
+            )
         total = _measured(name_cell(name), "", norms[name], scale, [(1.0, _worst(inside))])
         inner = tag("details", tag("summary", total), tag("ul", *lines), open=len(layers) <= 12)
         drawn.append(tag("li", inner))
     if len(layers) > MOST_LAYERS:
         drawn.append(tag("li", text(f"{len(layers) - MOST_LAYERS:,} more layers")))
     key = legend(("good", "ok"), ("bad", "vanishing, exploding, nan or inf"), ("notable", "none or zero"))
-    note = tag("p", text("log scale; each use is a part of its parameter's bar, by its share"), kind="t-quiet")
+    note = tag(
+        "p", text("log scale; each use is a part of its parameter's bar, by its share"), kind="t-quiet"
+    )
     return together([key, note, tag("ul", *drawn, kind="tree")]) if drawn else EMPTY
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paramtool.records.initialization import Initialization, InitializationRow
-from paramtool.render.html.drawings import histogram, legend, strip
+from paramtool.render.html.drawings import legend, placed_histogram, strip
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.html.table import tables
 from paramtool.render.html.view import section
@@ -40,9 +40,11 @@ def _both(row: InitializationRow) -> Markup:
 def _side(
     counts: Sequence[int] | None, low: float | None, high: float | None, tone: str, whole: tuple[float, float]
 ) -> Markup:
+    if low is None or high is None:
+        return EMPTY
     if counts is not None:
-        return histogram(counts, tone)
-    return EMPTY if low is None or high is None else strip(low, high, whole, tone)
+        return placed_histogram(counts, (low, high), whole, tone)
+    return strip(low, high, whole, tone)
 
 
 def _whole(row: InitializationRow) -> tuple[float, float]:

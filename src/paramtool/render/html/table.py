@@ -10,7 +10,7 @@ from paramtool.records.report import Report
 from paramtool.render.cells import column_for_people, for_people, is_use
 from paramtool.render.html.budget import fitted
 from paramtool.render.html.drawings import LogScale, bar, histogram
-from paramtool.render.html.markup import EMPTY, Markup, empty_tag, tag, text, together
+from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.section import Section, lead_of, sections
 
 CHOICES = (
@@ -37,7 +37,7 @@ def tables(report: Report[Any, Any], title: str, extra: Extra | None = None) -> 
     Args:
         report: with the rows as they are, not folded.
         title: what the rows are, for a reader who does not see the page.
-        extra: columns to add at the end, if all rows are there.
+        extra: columns to add beside the name, if all rows are there.
     """
     fitting, said = fitted(report)
     drawn = [_table(section, title, said, extra or {}) for section in sections(fitting) if section.facts]
@@ -60,16 +60,16 @@ def framed(title: str, said: str | None, *parts: Markup, kind: str = "") -> Mark
 
 def _table(section: Section, title: str, said: str | None, extra: Extra) -> Markup:
     rows = section.rows
-    columns = {each.name: _column(rows, each) for each in section.facts}
-    columns |= {
-        name: [_Cell(cell) for cell in cells] for name, cells in extra.items() if len(cells) == len(rows)
-    }
+    columns = [_column(rows, each) for each in section.facts]
     heads = [_head(rows, each) for each in section.facts]
-    heads += [tag("th", text(name), scope="col") for name in list(columns)[len(heads) :]]
     lead = lead_of(section.facts)
+    for name, cells in extra.items():
+        if len(cells) == len(rows):  # beside the name: wide tables are scrolled
+            columns.insert(lead + 1, [_Cell(cell) for cell in cells])
+            heads.insert(lead + 1, tag("th", text(name), scope="col"))
     body = [
         _row(row, cells, lead, section.facts[lead])
-        for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)
+        for row, cells in zip(rows, zip(*columns, strict=True), strict=True)
     ]
     caption = "; ".join(each for each in (said, section.caption) if each) or None
     return framed(title, caption, tag("thead", tag("tr", *heads)), tag("tbody", *body), kind="rows")
