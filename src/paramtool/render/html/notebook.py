@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from paramtool.records.report import Report
+from paramtool.render.formats import folded, with_people_columns
 from paramtool.render.html.markup import Markup, tag
 from paramtool.render.html.page import asset
 from paramtool.render.html.view import view
 
 
 def notebook_view(report: Report[Any, Any]) -> str:
-    """Return what Jupyter, VS Code and Colab show of a report.
+    """Return what Jupyter, VS Code and Colab show of a report, identical numbered blocks as one row.
 
-    It reads without a script, which notebooks of others do not run; every rule of its styles is about the
-    element that it is in, or what is below.
+    It reads without a script, which notebooks do not run before they are trusted; every rule of its styles
+    is about the element that it is in, or what is below.
     """
-    style = Markup(asset("view.css") + asset("notebook.css"))
-    return tag("div", Markup(f"<style>{style}</style>"), view(report), class_="paramtool pt-notebook")
+    shown = view(folded(with_people_columns(report)))
+    return tag("div", Markup(f"<style>{_styles()}</style>"), shown, class_="paramtool pt-notebook")
+
+
+@cache
+def _styles() -> str:
+    """Return the styles, each with two classes, as Jupyter's own rules for tables have."""
+    own = asset("view.css").replace(".paramtool ", ".paramtool.pt-notebook ")
+    return own + asset("notebook.css")
