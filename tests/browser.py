@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,8 +53,9 @@ class Browser:
         to_us, from_browser = map(_high, os.pipe())
         to_browser, from_us = map(_high, os.pipe())
         typed = [
-            path, "--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
-            f"--user-data-dir={self._folder.name}", *(["--no-sandbox"] if os.getuid() == 0 else []),
+            path, "--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run",
+            "--hide-scrollbars", f"--user-data-dir={self._folder.name}",
+            *(["--no-sandbox"] if os.getuid() == 0 else []),
         ]  # fmt: skip
         null = os.open(os.devnull, os.O_RDWR)
         places = {0: null, 1: null, 2: null, 3: to_browser, 4: from_browser}
@@ -129,10 +131,8 @@ class Browser:
 
     def close(self) -> None:
         """End the browser that this has started, and its children."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         os.waitpid(self._process, 0)
         os.close(self._in)
         os.close(self._out)

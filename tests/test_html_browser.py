@@ -216,15 +216,28 @@ def test_names_that_attack_stay_text(browser: Browser, pages: dict[str, Path]) -
     assert browser.evaluate("document.querySelectorAll('script').length") == 1
 
 
+def test_the_policy_holds_where_all_else_fails(browser: Browser, pages: dict[str, Path]) -> None:
+    """Were markup to get into a page, no script of it would run, and nothing would be loaded."""
+    browser.open(pages["inspect"])
+    browser.evaluate(
+        "const added = document.createElement('script'); added.textContent = 'window.evil = 1';"
+        " const image = new Image(); image.src = 'data:image/gif;base64,R0lGODlhAQABAAAAACw=';"
+        " document.body.append(added, image)"
+    )
+    browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+    assert browser.evaluate("window.evil") is None
+    assert len([each for each in browser.complaints if "Content Security Policy" in each]) == 2
+
+
 def test_a_page_prints(browser: Browser, pages: dict[str, Path]) -> None:
     """On paper every module is unfolded, and what is only for a screen is not there."""
     browser.open(pages["inspect"])
     assert browser.printed().startswith(b"%PDF-")
     browser.call("Emulation.setEmulatedMedia", media="print")
     assert browser.evaluate("document.querySelector('.pt-tools').checkVisibility()") is False
-    assert browser.evaluate(
-        "[...document.querySelectorAll('details:not([open]) li')].every((each) => each.getBoundingClientRect().height)"
-    )
+    folded = "[...document.querySelectorAll('details:not([open]) li')]"
+    assert browser.evaluate(f"{folded}.length") > 0
+    assert browser.evaluate(f"{folded}.every((each) => each.getBoundingClientRect().height)")
     browser.call("Emulation.setEmulatedMedia", media="")
 
 
