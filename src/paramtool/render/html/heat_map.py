@@ -47,7 +47,11 @@ def heat_map(rows: Sequence[DifferenceRow]) -> Markup:
         for layer in layers[:MOST_LAYERS]
     ]  # fmt: skip
     is_of_values = any(row.relative_rms is not None for row in rows)
-    said = "relative_rms of the values, else the change" if is_of_values else "the change"
+    said = (
+        "relative_rms of the values, in shades on a log scale, else the change"
+        if is_of_values
+        else "the change"
+    )
     return framed("Layer by kind", f"{said}{_left_out(len(layers), len(kinds))}",
                   tag("thead", head), tag("tbody", *body), kind="heat")  # fmt: skip
 

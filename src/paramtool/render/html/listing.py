@@ -18,15 +18,15 @@ MOST_CONTENTS = 200
 
 def draw(report: Listing) -> Markup:
     """Return the parts of a listing."""
-    by_bytes = len(report.totals.dtypes) > 1
+    by_bytes = len({row.dtype for row in report.rows if row.dtype}) > 1
     said = "bytes" if by_bytes else "elements"
     tree = module_tree(report.rows, report.modules, by_bytes) if report.rows else EMPTY
     return together(
         [
             section("Dtypes", _dtypes(report)),
             section(f"Modules, by {said}", tree),
-            section("Tensors", tables(report, "Tensors")),
             section("Also in the file", _contents(report)),
+            section("Tensors", tables(report, "Tensors")),
         ]
     )
 
@@ -50,7 +50,7 @@ def _contents(report: Listing) -> Markup:
     if not entries:
         return EMPTY
     whole = max(report.totals.nbytes, *(each.nbytes for each in entries)) or 1
-    rows = [[text("the tensors above"), EMPTY, *_size(report.totals.nbytes, whole), EMPTY]]
+    rows = [[text("the tensors"), EMPTY, *_size(report.totals.nbytes, whole), EMPTY]]
     rows += [_entry(each, whole) for each in entries[:MOST_CONTENTS]]
     drawn = plain_table("Also in the file", ["name", "type", "nbytes", "", "value"], rows)
     more = len(entries) - MOST_CONTENTS

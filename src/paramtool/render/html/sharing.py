@@ -47,8 +47,10 @@ def draw(report: Sharing) -> Markup:
 def _group(number: int | str, rows: Sequence[SharingRow]) -> Markup:
     """Return the names of a group, each beside the bytes that it covers, on one scale."""
     first = rows[0]
-    facts = [for_people(first, "shape"), first.dtype or "", for_people(first, "nbytes")]
-    said = f"{first.sharing}{' ' if facts else ''}{', '.join(each for each in facts if each)}"
+    said = first.sharing
+    if said != "aliased":  # tensors that overlap have a shape each
+        facts = [for_people(first, "shape"), first.dtype or "", for_people(first, "nbytes")]
+        said += f" {', '.join(each for each in facts if each)}"
     heading = tag("h3", text(f"group {number}: "), tag("span", text(said), kind=f"t-{_TONES[first.sharing]}"))
     whole = _whole(rows)
     names = [_name(row, whole) for row in rows[:MOST_NAMES]]
@@ -68,6 +70,9 @@ def _whole(rows: Sequence[SharingRow]) -> tuple[int, int] | None:
 
 def _name(row: SharingRow, whole: tuple[int, int] | None) -> Markup:
     parts = [name_cell(row.name)]
+    if row.sharing == "aliased":
+        said = f" {for_people(row, 'shape')} {row.dtype or ''}"
+        parts.append(tag("span", text(said.rstrip()), kind="t-quiet"))
     if row.count > 1:
         parts.append(tag("span", text(f" ×{row.count}"), kind="t-accent"))
     if row.tied_to is not None and whole is not None:

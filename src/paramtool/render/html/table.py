@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from paramtool.records.column import Column
@@ -60,6 +61,7 @@ def framed(title: str, said: str | None, *parts: Markup, kind: str = "") -> Mark
 
 def _table(section: Section, title: str, said: str | None, extra: Extra) -> Markup:
     rows = section.rows
+    section = replace(section, facts=_ordered(section.facts))
     columns = [_column(rows, each) for each in section.facts]
     heads = [_head(rows, each) for each in section.facts]
     lead = lead_of(section.facts)
@@ -73,6 +75,14 @@ def _table(section: Section, title: str, said: str | None, extra: Extra) -> Mark
     ]
     caption = "; ".join(each for each in (said, section.caption) if each) or None
     return framed(title, caption, tag("thead", tag("tr", *heads)), tag("tbody", *body), kind="rows")
+
+
+def _ordered(facts: Sequence[Column]) -> list[Column]:
+    """Return the columns with pictures beside the name, since wide tables are scrolled."""
+    pictures = [each for each in facts if each.kind == "histogram"]
+    others = [each for each in facts if each.kind != "histogram"]
+    lead = lead_of(others)
+    return [*others[: lead + 1], *pictures, *others[lead + 1 :]]
 
 
 def _row(row: Any, cells: Sequence[_Cell], lead: int, column: Column) -> Markup:
@@ -123,6 +133,7 @@ def _bar_cell(row: Any, name: str, scale: LogScale) -> _Cell:
 def _kinds(column: Column, cell: str) -> str:
     tone = column.tone_of(cell) if cell else ""
     font = "n" if column.is_numeric else "m" if column.is_name or column.kind == "names" else ""
+    font = "w" if column.name == "shape" else font
     return " ".join(each for each in (font, tone and f"t-{tone}") if each)
 
 
