@@ -201,7 +201,7 @@ def test_before_and_after_are_on_one_scale(run: Run) -> None:
     paths = [each["d"] or "" for each in found.attributes if "d" in each]
     assert len(paths) == 8  # two for each of four tensors
     constant = paths[1]
-    assert re.fullmatch(r"M[\d.]+ 24V0h1V24z", constant), constant
+    assert re.fullmatch(r"M[\d.]+ 24V0h4V24z", constant), constant
 
 
 def test_a_diff_says_first_whether_it_loads(run: Run) -> None:

@@ -15,6 +15,7 @@ LENGTH = 100
 
 _HEIGHT = 10
 _BAR = 24
+_THINNEST = 4
 
 
 def number(value: float) -> str:
@@ -52,9 +53,9 @@ def placed_histogram(
 ) -> Markup:
     """Return a histogram from one end to the other on a scale of the `whole`, so that two compare."""
     start, stop = (_along(each, whole) for each in ends)
-    if stop - start < 1:  # one value, or what looks like one: a line of the sum
-        counts, stop = [sum(counts)], start + 1
-    return _steps(counts, tone, min(start, LENGTH - 1), (stop - start) / (len(counts) or 1))
+    if stop - start < _THINNEST:  # one value, or what looks like one: a bar of the sum
+        counts, stop = [sum(counts)], start + _THINNEST
+    return _steps(counts, tone, min(start, LENGTH - _THINNEST), (stop - start) / (len(counts) or 1))
 
 
 def _steps(counts: Sequence[int], tone: str, start: float, width: float) -> Markup:

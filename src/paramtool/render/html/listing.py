@@ -23,7 +23,7 @@ def draw(report: Listing) -> Markup:
     tree = module_tree(report.rows, report.modules, by_bytes) if report.rows else EMPTY
     return together(
         [
-            section("Dtypes", _dtypes(report)),
+            section("Dtypes, buffers included", _dtypes(report)),
             section(f"Modules, by {said}", tree),
             section("Also in the file", _contents(report)),
             section("Tensors", tables(report, "Tensors")),
@@ -41,7 +41,7 @@ def _dtypes(report: Listing) -> Markup:
         [text(dtype), text(f"{each.elements:,}"), text(byte_size(each.nbytes)), bar(each.nbytes / whole)]
         for dtype, each in dtypes.items()
     ]
-    return plain_table("Dtypes", ["dtype", "elements", "nbytes", "part"], rows)
+    return plain_table("Dtypes of parameters and buffers", ["dtype", "elements", "nbytes", "part"], rows)
 
 
 def _contents(report: Listing) -> Markup:
