@@ -10,7 +10,7 @@ import typer
 
 from paramtool.cli import completion, console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
-from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
+from paramtool.cli.listing_options import SHAPES, ListingCommand, Top, Total, check_total
 from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.errors import NothingMatched, ParamtoolError
@@ -132,7 +132,7 @@ def inspect(
     """
     from paramtool.records.parameter import STATISTICS_COLUMNS
 
-    chosen = split_columns(columns)
+    chosen, format = split_columns(columns), Format.json if json else format
     stats = stats or any(each in STATISTICS_COLUMNS for each in chosen)
     values = values or "values" in chosen
     selection = selected_by(pattern, exclude, type, name)
@@ -149,18 +149,13 @@ def inspect(
             "--buffers": buffers, "--contents": contents, "--verify": verify, "--seed": seed is not None,
             "--strip-prefix": strip_prefix, "--set": set, "--arg": arg, "--input": input,
         }  # fmt: skip
-        _list_several(models, selection, more, sort, reverse, Format.json if json else format, report_file)
+        _list_several(models, selection, more, sort, reverse, format, report_file)
         return
     opened = open_argument(models[0] if models else None, set, seed, arg, input)
     if verify:
         opened.verify()
     opened = with_weights(opened, weights, strip_prefix)
-    format = Format.json if json else format
-    check_total(
-        total,
-        format,
-        {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth, "--report": report_file},
-    )
+    check_total(total, format, {each: asked[each] for each in SHAPES} | {"--report": report_file})
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
         deliver(beside, format, report_file)

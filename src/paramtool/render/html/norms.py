@@ -22,6 +22,9 @@ MOST_LAYERS = 300
 MOST_PARAMETERS = 1000
 """Parameters that are drawn, in all layers together."""
 
+MOST_USES = 8
+"""Uses of one parameter whose shares are written beside its bar."""
+
 _FILLS = ("accent", "link", "good", "quiet")
 """Tones of the uses of one parameter, in turn."""
 
@@ -116,8 +119,9 @@ def _line(parameter: _Parameter, scale: LogScale) -> Markup:
     if len(uses) > 1:
         whole = sum(abs(each.share or 0) for each in uses) or 1
         parts = [(abs(each.share or 0) / whole, _use_fill(each, at)) for at, each in enumerate(uses)]
-        said += "".join(f" {for_people(each, 'module')} {for_people(each, 'share')}" for each in uses[:8])
-    return _measured(name_cell(row.name), said.strip(), row.norm, scale, parts)
+        shares = [f"{for_people(each, 'module')}: {for_people(each, 'share')}" for each in uses[:MOST_USES]]
+        said = "; ".join([each for each in (verdict, ", ".join(shares)) if each])
+    return _measured(name_cell(row.name), said, row.norm, scale, parts)
 
 
 def _use_fill(use: GradientRow, at: int) -> str:

@@ -6,19 +6,19 @@ from functools import cache
 from typing import Any
 
 from paramtool.records.report import Report
-from paramtool.render.formats import folded, with_people_columns
+from paramtool.render.formats import with_people_columns
 from paramtool.render.html.markup import Markup, tag
 from paramtool.render.html.page import asset
 from paramtool.render.html.view import view
 
 
 def notebook_view(report: Report[Any, Any]) -> str:
-    """Return what Jupyter, VS Code and Colab show of a report, identical numbered blocks as one row.
+    """Return what Jupyter, VS Code and Colab show of a report.
 
     It reads without a script, which notebooks do not run before they are trusted; every rule of its styles
     is about the element that it is in, or what is below.
     """
-    shown = view(folded(with_people_columns(report)))
+    shown = view(with_people_columns(report))
     return tag("div", Markup(f"<style>{_styles()}</style>"), shown, class_="paramtool pt-notebook")
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from paramtool.records.column import Column
 from paramtool.records.report import Report
+from paramtool.render.breaks import pieces_of
 from paramtool.render.cells import column_for_people, for_people, is_use
 from paramtool.render.html.budget import fitted
 from paramtool.render.html.drawings import LogScale, bar, histogram
@@ -24,7 +25,7 @@ MOST_CHOICES = 40
 Extra = Mapping[str, Sequence[Markup]]
 """Cells that a view draws itself, by the name of their column."""
 
-_BREAK = Markup(".<wbr>")
+_BREAK = Markup("<wbr>")
 
 
 class _Cell(NamedTuple):
@@ -139,9 +140,9 @@ def _kinds(column: Column, cell: str) -> str:
 
 def _broken(column: Column, cell: str) -> Markup:
     """Return a cell that may go on in the next line, a name after its dots."""
-    if not (column.is_name or column.pooled in ("path", "paths")) or "." not in cell:
+    if not column.is_name or "." not in cell:
         return text(cell)
-    return together(map(text, cell.split(".")), _BREAK)
+    return together(map(text, pieces_of(column, cell, 0)), _BREAK)
 
 
 def name_cell(name: str) -> Markup:
