@@ -176,7 +176,8 @@ def show(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Shown]:
 
         if arguments not in SHOWN:
             kept: list[tuple[Report[Any, Any], Format]] = []
-            monkeypatch.setattr(import_module(f"paramtool.cli.commands.{arguments[0]}"), "render", keep)
+            for module in ("page_file", f"commands.{arguments[0]}"):  # whichever of them writes
+                monkeypatch.setattr(import_module(f"paramtool.cli.{module}"), "render", keep, raising=False)
             result = run(*arguments)
             assert (len(kept), result.stdout) == (1, "")
             SHOWN[arguments] = Shown(result, *kept[0])

@@ -47,6 +47,7 @@ HEAVY = ("pydantic", "rich.console", "rich.table")
 NO_COMMAND = ("paramtool.models", "paramtool.files", "paramtool.operations", "paramtool.records")
 
 NEVER = (*OF_TORCH, *HEAVY, "paramtool.files.writing")
+OF_PAGES = "paramtool.render.html"
 NOT_FOR_NAMES = ("numpy", "importlib.metadata", "paramtool.structure", "paramtool.network")
 CHECKPOINT = (*NEVER, *OF_SPECS, *OF_OTHERS, *OF_JSON)
 SAFETENSORS = (*CHECKPOINT, *OF_PICKLES)
@@ -62,6 +63,10 @@ MAY_NOT_LOAD: dict[str, tuple[str, ...]] = {
     "inspect w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
     "inspect w.safetensors --pattern w --depth 1": (*SAFETENSORS, *NOT_FOR_NAMES),
     "inspect w.safetensors --json": (*SAFETENSORS, *NOT_FOR_NAMES),
+    "inspect w.safetensors --format html": (*SAFETENSORS, *NOT_FOR_NAMES),
+    "inspect mlp.yaml --report r.html": (
+        *OF_TORCH, *HEAVY, "numpy", *OF_OTHERS, *OF_JSON, *OF_PICKLES, *OF_SAFETENSORS,
+    ),
     "w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
     "w.safetensors w.safetensors": (*SAFETENSORS, *NOT_FOR_NAMES),
     "w.pt w.safetensors mlp.yaml s.json": (*NEVER, "numpy"),
@@ -157,6 +162,8 @@ def test_commands_load_what_they_need(folder: Path, command: str) -> None:
     status, names, printed = loaded(folder, command)
     assert (status in (0, 1), bool(printed)) == (True, True)
     refused = MAY_NOT_LOAD[command]
+    if "html" not in command:
+        refused = (*refused, OF_PAGES)
     assert [each for each in names if any(each == one or each.startswith(f"{one}.") for one in refused)] == []
 
 
@@ -178,5 +185,5 @@ def test_forbidden_names_are_modules() -> None:
     """A renamed module does not slip through."""
     from importlib.util import find_spec
 
-    named = {each for names in MAY_NOT_LOAD.values() for each in names}
+    named = {OF_PAGES, *(each for names in MAY_NOT_LOAD.values() for each in names)}
     assert [each for each in sorted(named) if find_spec(each) is None] == []

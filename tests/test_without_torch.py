@@ -68,6 +68,8 @@ def test_names_shapes_and_stored_values_need_no_torch(weights: str) -> None:
         ["convert", weights, "-o", weights.replace("w.safetensors", "c.pt")],
         ["init", mlp, "--dry-run"],
         ["init", gpt2, "-n", "-p", "weight", "--ndim", "2", "--kaiming-normal", "-o", f"{weights}.new"],
+        ["diff", weights, mlp, "--format", "html"],
+        ["inspect", weights, "--stats", "--report", f"{weights}.html"],
         ["initializers"],
         ["schema"],
     )

@@ -14,6 +14,9 @@ from paramtool.render.formats import Format
 
 TOTAL = "--total"
 
+SHAPES = ("--columns", "--top", "--sort", "--depth")
+"""Options that shape a table."""
+
 
 class ListingCommand(Command):
     """A command whose ``--total`` may be typed without its value."""

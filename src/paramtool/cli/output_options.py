@@ -45,6 +45,10 @@ def check_suffix(output: str | None, max_shard_size: str | None) -> None:
     from paramtool.files.writing.endings import ARCHIVES, SAFETENSORS, UNWRITTEN, ending_of, meant_by
 
     path = Path(output)
+    if path.suffix.lower() in (".html", ".htm"):
+        raise ParamtoolError(
+            f"-o writes safetensors, but {output} ends in {path.suffix}", hint=f"--report {output}"
+        )
     ending, meant = ending_of(path), meant_by(path)
     if ending not in (*ARCHIVES, *UNWRITTEN) and meant is None:
         return

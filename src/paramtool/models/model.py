@@ -68,6 +68,15 @@ class Model:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
+    def _repr_html_(self) -> str | None:
+        """Return the listing as a notebook shows it; None, so that it shows `repr`, if there is none."""
+        from paramtool.render.html.notebook import notebook_view
+
+        try:
+            return notebook_view(self.listing())
+        except ParamtoolError:
+            return None
+
     def note(self, *texts: str) -> None:
         """Say each of `texts` once, however often it is found out."""
         for text in texts:

@@ -24,6 +24,9 @@ SAVED_COLUMNS: tuple[str, ...] = (
 NORM = "a norm layer"
 """The note of a tensor that belongs to one."""
 
+_DRAWN = column("internal", pooled="first")
+"""Facts for a picture: no column has them, and those of several rows are not one."""
+
 
 @built_at_once
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,7 @@ class InitializationRow:
         mean_before, std_before, min_before, max_before: of what the constructor drew.
         mean, std, min, max: of the result; None in a plan.
         expected_mean, expected_std: of the law; None if it depends on what was there.
+        histogram_before, histogram: counts in equal bins from min to max of each; None where nobody counted.
         sha256: of the bytes of the result, little-endian and contiguous.
         values: the elements of a small tensor.
         count: the tensors that this row stands for; 1 but for folded rows, whose moments are those of all
@@ -66,6 +70,8 @@ class InitializationRow:
     max: float | None = field(default=None, metadata=column("number", drop=8, pooled="max"))
     expected_mean: float | None = field(default=None, metadata=column("number", "filled", drop=3))
     expected_std: float | None = field(default=None, metadata=column("number", "filled", drop=9))
+    histogram_before: tuple[int, ...] | None = field(default=None, repr=False, metadata=_DRAWN)
+    histogram: tuple[int, ...] | None = field(default=None, repr=False, metadata=_DRAWN)
     sha256: str | None = field(default=None, metadata=column(pooled="first"))
     values: Printed | None = field(default=None, metadata=column("elements", "never", pooled="never"))
     count: int = field(default=1, metadata=COUNT)

@@ -114,6 +114,10 @@ class Report(Generic[Row, Totals]):
         formats = import_module("paramtool.render.formats")  # which stands above the records
         return str(formats.as_text(formats.folded(self)))
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the page of the report without what is around it."""
+        return str(import_module("paramtool.render.html.notebook").notebook_view(self))
+
     def with_columns(self, *names: str) -> Report[Row, Totals]:
         """Return the report with these columns, in this order, in every format.
 

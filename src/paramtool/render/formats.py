@@ -24,9 +24,13 @@ class Format(str, Enum):
     markdown = "markdown"
     github = "github"
     junit = "junit"
+    html = "html"
 
 
-FOR_PEOPLE = (Format.table, Format.tree, Format.markdown)
+FOR_PEOPLE = (Format.table, Format.tree, Format.markdown, Format.html)
+FOLDED = (Format.table, Format.tree, Format.markdown)
+"""What has identical numbered blocks as one; a page folds by itself what it has no room for."""
+
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
 
@@ -75,9 +79,8 @@ def render(
     format = Format(format)
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
-    if format in FOR_PEOPLE and report.totals.people and not report.is_chosen:
-        model = ("model",) if report.model is None else ()  # of several models
-        report = replace(report, columns=(*model, *report.totals.people))
+    if format in FOR_PEOPLE:
+        report = with_people_columns(report)
     if format is Format.table:
         from paramtool.render.table import table
 
@@ -98,8 +101,20 @@ def render(
         from paramtool.render.junit import junit
 
         yield from junit(report)
+    elif format is Format.html:
+        from paramtool.render.html.page import page
+
+        yield from page(report)
     else:
         yield from _for_machines(report, format)
+
+
+def with_people_columns(report: Report[Any, Any]) -> Report[Any, Any]:
+    """Return `report` with the columns that people see, where these are not those that machines get."""
+    if not report.totals.people or report.is_chosen:
+        return report
+    model = ("model",) if report.model is None else ()  # of several models
+    return replace(report, columns=(*model, *report.totals.people))
 
 
 def as_text(report: Report[Any, Any], format: Format | str = Format.table) -> str:

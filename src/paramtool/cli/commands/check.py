@@ -14,6 +14,7 @@ from paramtool.cli import console, options, panels
 from paramtool.cli import expectation_options as expected
 from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.model_argument import open_argument, with_weights
+from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.cli.reference import Reference
 from paramtool.cli.several_checks import (
     NothingExpected,
@@ -25,7 +26,7 @@ from paramtool.cli.several_checks import (
 from paramtool.errors import ParamtoolError
 from paramtool.models.open import spec_catalog
 from paramtool.records.expectation import Expectation, Expectations
-from paramtool.render.formats import FOR_PEOPLE, Format, render
+from paramtool.render.formats import FOLDED, Format
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
@@ -81,6 +82,7 @@ def check(
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
+    report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("check")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -113,10 +115,12 @@ def check(
         report = check_each(names_of(chosen), check_one)
     if quiet and format is not Format.junit:  # a suite without tests is an error to some servers
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
-    if format is Format.table or (format in FOR_PEOPLE and len(chosen) == 1):
-        report = without_errors(report)
-    if report.rows or format not in (*FOR_PEOPLE, Format.github):
-        console.write(render(with_columns(report, columns), format, console.screen()))
+    shown = report
+    if format is Format.table or (format in FOLDED and len(chosen) == 1):
+        shown = without_errors(report)
+    report, shown = with_columns(report, columns), with_columns(shown, columns)
+    is_silent = not shown.rows and format in (*FOLDED, Format.github)
+    deliver(report, format, report_file, shown, is_silent=is_silent)
     if report.totals.broken or report.totals.failed:
         raise typer.Exit(FAILED if report.totals.failed else BROKEN)
 

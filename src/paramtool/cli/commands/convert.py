@@ -14,7 +14,7 @@ from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.conversion_options import RULES, with_rules
 from paramtool.cli.output_options import read_target
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded, render
 
 
 class Prefer(str, Enum):
@@ -147,7 +147,7 @@ def convert(
         fail_on=_failures(fail_on),
         tell=console.note,
     )
-    if format in FOR_PEOPLE and not all:
+    if format in FOLDED and not all:
         report = folded(report)
     console.write(render(with_columns(report, columns), format, console.screen()))
 

@@ -10,12 +10,13 @@ import typer
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by
+from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.cli.typed_line import instead
 from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
 from paramtool.records.difference import VALUE_COLUMNS
-from paramtool.render.formats import FOR_CI, FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, FOR_CI, Format, folded
 
 if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
@@ -128,6 +129,7 @@ def diff(
         ),
     ] = None,
     input: options.Input = None,
+    report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("diff")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -163,8 +165,8 @@ def diff(
     if places is not None:
         report = placed(report, places, whole=not all)
     report = with_columns(report, columns)
-    is_folded = format in (*FOR_PEOPLE, *FOR_CI) and not all
-    console.write(render(folded(report) if is_folded else report, format, console.screen()))
+    is_folded = format in (*FOLDED, *FOR_CI) and not all
+    deliver(report, format, report_file, folded(report) if is_folded else report)
     fails = not report.totals.loads and not report.totals.selected
     _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
     if report.rows or fails:

@@ -13,6 +13,7 @@ from paramtool.cli import completion, console, options, panels
 from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.failures import Failures
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
+from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.typed_rules import RULES, Narrowing, read_rules, without_narrowing
 from paramtool.errors import ParamtoolError
@@ -22,7 +23,7 @@ from paramtool.models.tensor_file import read_inputs, read_target
 from paramtool.models.torch_import import torch_import
 from paramtool.patterns import compile_pattern
 from paramtool.records.gradient import LossFunction
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,6 +162,7 @@ def grad(
     strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
+    report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("grad")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -203,9 +205,10 @@ def grad(
     )
     for text in report.totals.notes:
         console.note(text)
-    report, narrowed = arrange(report, selection, format in FOR_PEOPLE and not all)
-    console.write(render(with_columns(narrowed, columns), format, console.screen()))
-    failures.judge(report.rows)
+    selected, whole = arrange(report, selection, False)
+    shown = arrange(report, selection, True)[1] if format in FOLDED and not all else whole
+    deliver(with_columns(whole, columns), format, report_file, with_columns(shown, columns))
+    failures.judge(selected.rows)
 
 
 def _arrangement(

@@ -14,6 +14,7 @@ from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.model_argument import all_rules, open_argument, with_weights
 from paramtool.cli.output_options import check_suffix, note_of_file, read_target
+from paramtool.cli.page_file import ReportFileOnly, deliver
 from paramtool.cli.rule_hints import mend_dimensions
 from paramtool.cli.rule_options import with_rule_options
 from paramtool.cli.typed_rules import RULES, read_rules
@@ -22,7 +23,7 @@ from paramtool.initializers.registry import offers
 from paramtool.models.open import spec_catalog
 from paramtool.models.torch_import import torch_import
 from paramtool.records.initialization import NORM, Initialization
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded
 
 
 class Rng(str, Enum):
@@ -102,6 +103,7 @@ def init(
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
+    report_file: ReportFileOnly = None,
     format: Annotated[Format, options.format_of("init")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -141,11 +143,12 @@ def init(
         mend_dimensions(error, opened, context.meta[RULES])
         raise
     _warn_of_norms(report)
-    if format in FOR_PEOPLE and not all:
+    whole = with_columns(report, columns)
+    if format in FOLDED and not all:
         report = folded(report)
     if not report.rows and format is Format.table:
         report = replace(report, columns=())  # the sentence says all
-    console.write(render(with_columns(report, columns), format, console.screen()))
+    deliver(whole, format, report_file, with_columns(report, columns))
     if not dry_run:
         _tell_of_file(target)
 

@@ -10,7 +10,7 @@ import typer
 
 from paramtool.cli import completion, console, options, panels
 from paramtool.cli.columns import Columns, measured_by, with_columns
-from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
+from paramtool.cli.listing_options import SHAPES, ListingCommand, Top, Total, check_total
 from paramtool.cli.model_argument import (
     open_argument,
     selected_by,
@@ -18,9 +18,10 @@ from paramtool.cli.model_argument import (
     tell_of_rules,
     with_weights,
 )
+from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.quantities import counted
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, FOR_PEOPLE, Format, folded
 
 if TYPE_CHECKING:
     from paramtool.models.model import Model
@@ -126,6 +127,7 @@ def inspect(
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
+    report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -134,6 +136,7 @@ def inspect(
     A tensor with several names has one line for each, but counts once in the totals.  Several MODELs have
     a line of totals each; if one cannot be listed, its line says why and the exit status is 2.
     """
+    format = Format.json if json else format
     stats, values = measured_by(columns, stats, values)
     selection = selected_by(pattern, exclude, type, name)
     if models is None or len(models) == 1:
@@ -149,18 +152,17 @@ def inspect(
             "--buffers": buffers, "--contents": contents, "--verify": verify, "--seed": seed is not None,
             "--strip-prefix": strip_prefix, "--set": set, "--arg": arg, "--input": input,
         }  # fmt: skip
-        _list_several(models, selection, more, sort, reverse, Format.json if json else format)
+        _list_several(models, selection, more, sort, reverse, format, report_file)
         return
     model = models[0] if models else None
     opened = open_argument(model, set, seed, arg, input)
     if verify:
         opened.verify()
     opened = with_weights(opened, weights, strip_prefix)
-    format = Format.json if json else format
-    check_total(total, format, {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth})
+    check_total(total, format, {each: asked[each] for each in SHAPES} | {"--report": report_file})
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
-        console.write(render(beside, format, console.screen()))
+        deliver(beside, format, report_file)
         return
     if stats or values:
         tell_of_rules(opened, shown_by_init(model, set, seed, values=values))
@@ -171,8 +173,9 @@ def inspect(
     if total is not None:
         console.write([_one_number(report, total)])
         return
-    report = _ordered(folded(report) if format in FOR_PEOPLE and not all else report, sort, reverse, top)
-    console.write(render(with_columns(report, columns), format, console.screen()))
+    both = (report, folded(report) if format in FOLDED and not all else report)
+    whole, shown = (with_columns(_ordered(each, sort, reverse, top), columns) for each in both)
+    deliver(whole, format, report_file, shown)
 
 
 inspect.command_class = ListingCommand  # type: ignore[attr-defined]
@@ -210,6 +213,7 @@ def _list_several(
     sort: str | None,
     reverse: bool,
     format: Format,
+    report_file: str | None,
 ) -> None:
     """Write a line for each model.
 
@@ -219,7 +223,7 @@ def _list_several(
     from paramtool.cli.several_models import list_models, sort_models
 
     report = sort_models(list_models(models, selection, asked), sort, reverse=reverse)
-    console.write(render(report, format, console.screen()))
+    deliver(report, format, report_file)
     if report.totals.failed:
         raise typer.Exit(2)
 

@@ -10,9 +10,10 @@ import typer
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, with_columns
 from paramtool.cli.model_argument import open_argument, selected_by, tell_of_rules, with_weights
+from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.errors import ParamtoolError, Unmet
 from paramtool.records.sharing import Sharing
-from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
+from paramtool.render.formats import FOLDED, Format, folded
 
 
 class FailOn(str, Enum):
@@ -53,6 +54,7 @@ def shared(
     set: options.Set = None,
     arg: options.Arg = None,
     input: options.Input = None,
+    report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -75,9 +77,9 @@ def shared(
     report = share(layout, selection=selection)
     for note in selection.notes(row.name for row in layout.listed.rows):
         console.note(note)
-    is_folded = format in FOR_PEOPLE and not all
+    is_folded = format in FOLDED and not all
     report = with_columns(report, columns)
-    console.write(render(folded(report) if is_folded else report, format, console.screen()))
+    deliver(report, format, report_file, folded(report) if is_folded else report)
     sharing = opened.representatives() if opened.expectations else {}
     broken = [*unmet(opened.expectations, layout.listed.rows, sharing), *_failed(report, fail_on)]
     if broken:

@@ -197,6 +197,7 @@ def _row(
     return replace(
         plan_row(target, after),
         **moments,
+        histogram_before=before.get("histogram"),
         sha256=digest(tensor) if digests else None,
         values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
     )

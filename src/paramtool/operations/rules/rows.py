@@ -51,5 +51,6 @@ def plan_row(target: Target, after: Mapping[str, Any] | None = None) -> Initiali
         note="; ".join(filter(None, (target.note, odd))) or None,
         expected_mean=law.mean if law else None,
         expected_std=law.std if law else None,
+        histogram=(after or {}).get("histogram"),
         **moments,
     )

@@ -1,0 +1,67 @@
+"""The picture of `inspect`: dtypes, the modules as a tree, the table, and what else a checkpoint holds."""
+
+from __future__ import annotations
+
+from paramtool.quantities import byte_size, counted
+from paramtool.records.contents import ContentRow
+from paramtool.records.parameter import Listing
+from paramtool.render.cells import for_people
+from paramtool.render.html.drawings import bar
+from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
+from paramtool.render.html.module_tree import module_tree
+from paramtool.render.html.table import name_cell, plain_table, tables
+from paramtool.render.html.view import section
+
+MOST_CONTENTS = 200
+"""Entries beside the tensors that are listed."""
+
+
+def draw(report: Listing) -> Markup:
+    """Return the parts of a listing."""
+    by_bytes = len({row.dtype for row in report.rows if row.dtype}) > 1
+    said = "bytes" if by_bytes else "elements"
+    tree = module_tree(report.rows, report.modules, by_bytes) if report.rows else EMPTY
+    return together(
+        [
+            section("Dtypes, buffers included", _dtypes(report)),
+            section(f"Modules, by {said}", tree),
+            section("Also in the file", _contents(report)),
+            section("Tensors", tables(report, "Tensors")),
+        ]
+    )
+
+
+def _dtypes(report: Listing) -> Markup:
+    """Return what each dtype takes, where there are several."""
+    dtypes = report.totals.dtypes
+    if len(dtypes) < 2:
+        return EMPTY
+    whole = sum(each.nbytes for each in dtypes.values()) or 1
+    rows = [
+        [text(dtype), text(f"{each.elements:,}"), text(byte_size(each.nbytes)), bar(each.nbytes / whole)]
+        for dtype, each in dtypes.items()
+    ]
+    return plain_table("Dtypes of parameters and buffers", ["dtype", "elements", "nbytes", "part"], rows)
+
+
+def _contents(report: Listing) -> Markup:
+    """Return what a checkpoint holds beside the tensors, with bars of bytes to the scale of these."""
+    entries = report.origin.contents if report.origin else ()
+    if not entries:
+        return EMPTY
+    whole = max(report.totals.nbytes, *(each.nbytes for each in entries)) or 1
+    rows = [[text("the tensors"), EMPTY, *_size(report.totals.nbytes, whole), EMPTY]]
+    rows += [_entry(each, whole) for each in entries[:MOST_CONTENTS]]
+    drawn = plain_table("Also in the file", ["name", "type", "nbytes", "", "value"], rows)
+    more = len(entries) - MOST_CONTENTS
+    note = f"{counted(more, 'more entry')}; --contents lists all"
+    return together([drawn, tag("p", text(note)) if more > 0 else EMPTY])
+
+
+def _entry(entry: ContentRow, whole: int) -> list[Markup]:
+    value = text(for_people(entry, "value"))
+    return [name_cell(entry.name), text(entry.type), *_size(entry.nbytes, whole), value]
+
+
+def _size(nbytes: int, whole: int) -> list[Markup]:
+    return [text(byte_size(nbytes)), bar(nbytes / whole)] if nbytes else [EMPTY, EMPTY]

@@ -1,0 +1,87 @@
+"""What is shown of a report: the picture of its kind, its table, and the totals in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from paramtool.records.report import Report
+from paramtool.render.elements import printed_blocks
+from paramtool.render.html.markup import EMPTY, Markup, lines, tag, text, together
+from paramtool.render.html.table import tables
+from paramtool.render.names import shown
+from paramtool.render.summary import summary
+
+MOST_PRINTED = 200
+"""Tensors whose elements are printed below the table."""
+
+_PICTURES = {
+    "ParameterTotals": "listing",
+    "InitializationTotals": "plan",
+    "SharingTotals": "sharing",
+    "GradientTotals": "norms",
+    "DifferenceTotals": "changes",
+    "ExpectationTotals": "outcome",
+}
+"""The file of what draws a report, by the class of its totals, so that nothing else is loaded."""
+
+
+def title_of(report: Report[Any, Any]) -> str:
+    """Return what a report is called: the command and the model, or both models."""
+    totals = report.totals
+    about = f"{totals.a} \N{RIGHTWARDS ARROW} {totals.b}" if hasattr(totals, "loads") else report.model or ""
+    return f"{report.command} {shown(about)}".rstrip()
+
+
+def view(report: Report[Any, Any]) -> Markup:
+    """Return the whole of what is shown, without the page around it."""
+    name = _PICTURES.get(type(report.totals).__name__)
+    if name is None:
+        body = section("Rows", tables(report, title_of(report)))
+    else:
+        draw: Callable[[Report[Any, Any]], Markup] = import_module(f"paramtool.render.html.{name}").draw
+        body = draw(report)
+    return together([_header(report), body, _values(report)])
+
+
+def section(title: str, *inner: Markup) -> Markup:
+    """Return a part of the view under its own heading; nothing if nothing is in it."""
+    return tag("section", tag("h2", text(title)), *inner) if any(inner) else EMPTY
+
+
+def _header(report: Report[Any, Any]) -> Markup:
+    command, _, about = title_of(report).partition(" ")
+    heading = tag("h1", tag("span", text(command), kind="command"), text(f" {about}"))
+    verdict, others = _verdict(report)
+    return tag("header", heading, verdict, *(tag("p", text(line)) for line in others))
+
+
+def _verdict(report: Report[Any, Any]) -> tuple[Markup, list[str]]:
+    """Return the answer, if the report is one to a question of yes or no, and the other sentences."""
+    said = summary(report)
+    if report.command == "diff":
+        from paramtool.render.difference_text import verdict
+
+        answer = verdict(report.totals)
+        tone = "good" if report.totals.loads else "bad"
+        return tag("p", text(answer), kind=f"verdict {tone}"), [each for each in said if each != answer]
+    if report.command == "check":
+        totals = report.totals
+        tone = "bad" if totals.broken or totals.failed else "good" if totals.kept else "notable"
+        return tag("p", text(said[0]), kind=f"verdict {tone}"), said[1:]
+    return EMPTY, said
+
+
+def _values(report: Report[Any, Any]) -> Markup:
+    """Return the elements that were asked for, as torch prints them."""
+    blocks = list(printed_blocks(report))
+    drawn = [
+        tag("details", tag("summary", text(label)), tag("pre", lines(printed)))
+        if printed
+        else tag("p", text(label))
+        for label, printed in blocks[:MOST_PRINTED]
+    ]
+    if len(blocks) > MOST_PRINTED:
+        drawn.append(tag("p", text(f"{len(blocks) - MOST_PRINTED:,} more; --format json has all")))
+    return section("Values", *drawn)
