@@ -64,17 +64,23 @@ class _Line(NamedTuple):
     place: int
 
 
-def fold_blocks(rows: Iterable[Row]) -> list[Row]:
+def fold_blocks(rows: Iterable[Row], *, are_modules: bool = False) -> list[Row]:
     """Return `rows` with each run of identical numbered modules as one.
 
     Blocks are identical when their names agree and what `identity_of` their rows says; what becomes of
     these `merged` says.  A row stands where its first name stood.
+
+    Args:
+        rows: in any order.
+        are_modules: whether every name is that of a module, and not of a tensor in one.
     """
     rows = list(rows)
     if not rows:
         return []
     identity = identity_of(type(rows[0]))
-    modules = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
+    modules = {
+        row.name for row in rows if are_modules or row.count > 1
+    }  # of one kind a module may have a single tensor
     if not modules and _is_without_numbers(rows):
         return rows
     lines = [line for root in _trees(rows) for line in _lines(root, "", modules, identity)]

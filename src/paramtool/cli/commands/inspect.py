@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import completion, console, options, panels
+from paramtool.cli import completion, console, cost_options, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
-from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total
+from paramtool.cli.cost_options import COSTLESS, check_cost, show_cost
+from paramtool.cli.listing_notes import tell_of_plain_tensors
+from paramtool.cli.listing_options import ListingCommand, Top, Total, check_total, one_number
 from paramtool.cli.model_argument import open_argument, selected_by, with_weights
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.quantities import counted
 from paramtool.render.formats import FOR_PEOPLE, Format, folded, render
 
 if TYPE_CHECKING:
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     from paramtool.records.definitions import Definitions
     from paramtool.records.parameter import Listing
 
-_OF_ONE = ("--module", "--stats", "--values", "--depth", "--weights", "--columns", "--top", "--total")
+_OF_ONE = (
+    "--cost", "--module", "--stats", "--values", "--depth", "--weights", "--columns", "--top", "--total",
+)  # fmt: skip
 """Options that several models do not have, beside those that change a model."""
-
-MOST_NOTES = 5
-"""Plain tensors that are pointed out one by one."""
 
 
 def inspect(
@@ -69,6 +69,9 @@ def inspect(
         bool,
         typer.Option("--values", help="Print the values, as torch does.", rich_help_panel=panels.OUTPUT),
     ] = False,
+    cost: cost_options.Cost = False,
+    optimizer: cost_options.Optimizers = None,
+    dtype: cost_options.Dtype = None,
     columns: Columns = None,
     depth: Annotated[
         int | None,
@@ -119,7 +122,7 @@ def inspect(
     strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    input: options.Input = None,
+    input: cost_options.Input = None,
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -135,12 +138,17 @@ def inspect(
     values = values or "values" in chosen
     selection = selected_by(pattern, exclude, type, name)
     if models is None or len(models) == 1:
-        _check(sort, depth, stats, values)
+        _check(sort, depth, stats, values, cost)
     asked: dict[str, object] = {
         "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
         "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
-        "--weights": weights, "--columns": columns, "--top": top, "--total": total,
+        "--weights": weights, "--columns": columns, "--top": top, "--total": total, "--cost": cost,
     }  # fmt: skip
+    check_cost(
+        cost,
+        {"--optimizer": optimizer, "--dtype": dtype},
+        {"--buffers": buffers, "--contents": contents, **{each: asked[each] for each in COSTLESS}},
+    )
     if models is not None and len(models) > 1:
         more = {
             **{option: value for option, value in asked.items() if option in _OF_ONE},
@@ -150,22 +158,24 @@ def inspect(
         _list_several(models, selection, more, sort, reverse, Format.json if json else format)
         return
     model = models[0] if models else None
-    opened = open_argument(model, set, seed, arg, input)
-    if verify:
-        opened.verify()
-    opened = with_weights(opened, weights, strip_prefix)
+    opened = open_argument(model, set, seed, arg, None if cost else input)
+    opened = with_weights(_verified(opened) if verify else opened, weights, strip_prefix)
     format = Format.json if json else format
+    if cost:
+        show_cost(
+            opened, input, selection, module=module, optimizers=optimizer, dtype=dtype, depth=depth,
+            sort=sort, reverse=reverse, top=top, columns=columns, format=format, all=all,
+        )  # fmt: skip
+        return
     check_total(total, format, {"--columns": columns, "--top": top, "--sort": sort, "--depth": depth})
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
         console.write(render(beside, format, console.screen()))
         return
-    report = opened.listing(module=module, stats=stats, values=values)
-    _check_classes(opened, report, type)
-    _tell_of_plain_tensors(report, module)
+    report = _listed(opened, module, stats, values, type)
     report = _arranged(report, selection, buffers, depth)
     if total is not None:
-        console.write([_one_number(report, total)])
+        console.write([one_number(report, total)])
         return
     report = _ordered(folded(report) if format in FOR_PEOPLE and not all else report, sort, reverse, top)
     console.write(render(with_columns(report, columns), format, console.screen()))
@@ -174,17 +184,19 @@ def inspect(
 inspect.command_class = ListingCommand  # type: ignore[attr-defined]
 
 
-def _check_classes(opened: Model, report: Listing, type: Sequence[str] | None) -> None:
+def _listed(
+    opened: Model, module: str | None, stats: bool, values: bool, type: Sequence[str] | None
+) -> Listing:
+    report = opened.listing(module=module, stats=stats, values=values)
     if type and report.rows and not any(row.type for row in report.rows):
         raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    tell_of_plain_tensors(report, module)
+    return report
 
 
-def _one_number(report: Listing, field: str) -> str:
-    from paramtool.operations.listing.total import total
-
-    if report.totals.uninitialized:
-        console.note(f"{counted(report.totals.uninitialized, 'tensor')} uninitialized, not in the total")
-    return f"{total(report.rows, field)}\n"
+def _verified(opened: Model) -> Model:
+    opened.verify()
+    return opened
 
 
 def _ordered(report: Listing, sort: str | None, reverse: bool, top: int | None) -> Listing:
@@ -220,14 +232,14 @@ def _list_several(
         raise typer.Exit(2)
 
 
-def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
+def _check(sort: str | None, depth: int | None, stats: bool, values: bool, cost: bool) -> None:
     """Refuse options that contradict each other before anything is built."""
     from paramtool.operations.listing.selection import check_sort
     from paramtool.records.parameter import STATISTICS_COLUMNS
 
     if depth is not None and values:
         raise ParamtoolError("--depth folds tensors together, so it cannot show --values")
-    if sort is not None:
+    if sort is not None and not cost:
         check_sort(sort)
     if sort in STATISTICS_COLUMNS and not stats:
         raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
@@ -242,20 +254,6 @@ def _beside(
     if contents:
         return opened.inside()
     return None if asked else opened.overview(for_people=format in FOR_PEOPLE)
-
-
-def _tell_of_plain_tensors(report: Listing, module: str | None) -> None:
-    """Point out what only looks like a parameter, and a model that has none."""
-    plain = [row for row in report.rows if row.kind == "tensor"]
-    for row in plain[:MOST_NOTES]:
-        console.note(
-            f"{row.name} {list(row.shape or ())} is a plain tensor, not a parameter:"
-            " no optimizer, state_dict or .to() sees it"
-        )
-    if len(plain) > MOST_NOTES:
-        console.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
-    if not report.rows:
-        console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
 
 
 def _arranged(report: Listing, selection: Selection, buffers: bool, depth: int | None) -> Listing:
