@@ -24,16 +24,16 @@ Cost = Annotated[
     typer.Option(
         "--cost",
         is_eager=True,  # --columns asks for it
-        help="Show output shape, MACs and saved activations of each module, and memory to train.",
+        help="Show the output shape, MACs and memory of each module.",
         rich_help_panel=panels.OUTPUT,
     ),
 ]
 Optimizers = Annotated[
-    list[Optimizer] | None,
+    list[str] | None,
     typer.Option(
         "--optimizer",
         metavar="NAME",
-        help=f"With --cost: {', '.join(each.value for each in Optimizer)}.  Default: three of them.",
+        help=f"With --cost: {', '.join(each.value for each in Optimizer)}.  Default: adamw, sgd, adafactor.",
         rich_help_panel=panels.rare(panels.OUTPUT),
     ),
 ]
@@ -87,7 +87,7 @@ def show_cost(
     selection: Selection,
     *,
     module: str | None,
-    optimizers: Sequence[Optimizer] | None,
+    optimizers: Sequence[str] | None,
     dtype: str | None,
     depth: int | None,
     sort: str | None,
@@ -112,7 +112,7 @@ def show_cost(
     opened.check_buildable()
     if inputs:
         opened = opened.with_inputs(read_inputs(inputs, spec_catalog().dtypes))
-    report = cost(opened, optimizers=optimizers and [each.value for each in optimizers], dtype=dtype)
+    report = cost(opened, optimizers=optimizers, dtype=dtype)
     for text in report.totals.notes:
         console.note(text)
     report = module_costs.select(report, selection, module)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "inspect": (
         "paramtool inspect model.safetensors --depth 2 --stats",
-        "paramtool inspect model.yaml --sort numel --top 10",
     ),
     "shared": (
         "paramtool shared model.yaml",

@@ -62,7 +62,7 @@ Total = Annotated[
         callback=_check_total,
         autocompletion=completion.totals,
         help="Print one number: numel, nbytes, trainable, tensors, …",
-        rich_help_panel=panels.OUTPUT,
+        rich_help_panel=panels.rare(panels.OUTPUT),
     ),
 ]
 

@@ -43,7 +43,8 @@ class CostRow:
         name: the path of the module; empty for the model itself.
         type: the class of the module.
         calls: how often one forward pass calls it by this path; 0 for a module whose parameters another
-            module uses, such as ``out_proj`` of MultiheadAttention.
+            module uses, such as ``out_proj`` of MultiheadAttention.  None for a folded row of a module
+            that only holds others.
         output_shape: of the first tensor that its first call returned; None if it was not called.
         parameters: elements of its own parameters; a tied one counts where its name comes first.
         macs: multiply-accumulate operations of its own calls, all together, in evaluation mode.
@@ -55,7 +56,7 @@ class CostRow:
 
     name: str = field(metadata=column("path", pooled="first"))
     type: str | None = field(default=None, metadata=TYPE)
-    calls: int = field(default=0, metadata=column("number", usual=(1,), shown="filled", drop=5, pooled="sum"))
+    calls: int | None = field(default=None, metadata=column("number", usual=(1,), shown="filled", drop=5))
     output_shape: tuple[int, ...] | None = field(
         default=None, metadata=column(drop=12, labelled=False, wraps=False)
     )

@@ -106,7 +106,7 @@ def _(row: CostRow, unicode: bool) -> Iterator[str]:
     yield _cell(row, "type", unicode)
     yield _cell(row, "output_shape", unicode)
     yield _cell(row, "count", unicode)
-    yield counted(row.calls, "call") if row.calls != row.count else ""
+    yield "" if row.calls in (None, 1) else counted(row.calls, "call")
     yield counted(row.parameters, "parameter") if row.parameters else ""
     yield counted(row.macs, "MAC") if row.macs else ""
     yield f"saves {byte_size(row.activation_nbytes)}" if row.activation_nbytes else ""

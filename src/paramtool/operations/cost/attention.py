@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from torch.utils._device import DeviceContext
+from torch.utils._device import _device_constructors
 
 from paramtool.operations.gradients.function_mode import FunctionMode
 
@@ -25,20 +26,20 @@ _FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
-def _flash_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
+def _flash_flops(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
     """Return 2 for each multiply-accumulate: scores are query · keyᵀ, the output is scores · value.
 
     Args:
-        query: its shape, [batch, heads, queries, width].
-        key: its shape, [batch, heads, keys, width]; there may be fewer heads of these.
-        value: its shape, [batch, heads, keys, width of the output].
+        query: of the shape [batch, heads, queries, width].
+        key: of the shape [batch, heads, keys, width]; there may be fewer heads of these.
+        value: of the shape [batch, heads, keys, width of the output].
     """
-    batch, heads, queries, width = query
-    return 2 * batch * heads * queries * key[-2] * (width + value[-1])
+    batch, heads, queries, width = query.shape
+    return 2 * batch * heads * queries * key.shape[-2] * (width + value.shape[-1])
 
 
 FLOPS: Mapping[Any, Callable[..., int]] = {_FLASH: _flash_flops}
-"""Formulas that torch's counter lacks, from shapes to floating-point operations."""
+"""Formulas that torch's counter lacks, from arguments to floating-point operations."""
 
 
 class CpuChoice(FunctionMode):
@@ -46,7 +47,9 @@ class CpuChoice(FunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._device = DeviceContext(torch.device("meta"))
+        # The first operation on the meta device imports it, and what it raises and catches meanwhile would
+        # keep the frames of the pass, and the tensors in them, alive.
+        import_module("torch._dynamo")
 
     def __torch_function__(
         self,
@@ -60,7 +63,9 @@ class CpuChoice(FunctionMode):
             return _attention(*args, **named)
         if self.opens(func, types):
             return self.inside(func, args, named)
-        return self._device.__torch_function__(func, types, args, named)  # type: ignore[no-untyped-call]
+        if func in _device_constructors() and named.get("device") is None:
+            named["device"] = "meta"
+        return func(*args, **named)
 
 
 def _attention(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from paramtool.operations.cost.live_memory import Memory, key_of, memory_of
 from paramtool.operations.gradients.calls import Call, Calls
@@ -15,39 +14,25 @@ from paramtool.tensors.kinds import shape_of
 from paramtool.tensors.nested_values import tensors
 
 
-class Operations(Calls):
-    """Counts the operations of each call by a counter of torch's, which knows only their sum.
+class ModuleCalls(Calls):
+    """Follows the calls of modules, and keeps how often and with what shape each path returns.
 
     Args:
         root: the module whose names these are.
-        counter: of floating-point operations.
 
     Attributes:
         calls: how often each path was called.
-        flops: floating-point operations of each path, without those of the modules in it.
         shapes: of the first tensor that the first call of each path returned.
     """
 
-    def __init__(self, root: nn.Module, counter: FlopCounterMode) -> None:
+    def __init__(self, root: nn.Module) -> None:
         super().__init__(root, self._returned)
-        self._counter = counter
-        self._counted = 0
-        self._running = ""
         self.calls: Counter[str] = Counter()
-        self.flops: Counter[str] = Counter()
         self.shapes: dict[str, tuple[int, ...] | None] = {}
 
-    def settle(self) -> None:
-        """Give what was counted since the last call or return to the module that ran until now."""
-        total = self._counter.get_total_flops()
-        if total != self._counted:
-            self.flops[self._running] += total - self._counted
-            self._counted = total
-        self._running = self.current.path
-
-    def _mark(self) -> None:
-        super()._mark()
-        self.settle()
+    def where(self) -> str:
+        """Return the path of the module that is running."""
+        return self.current.path
 
     def _returned(self, call: Call, _module: nn.Module, output: Any) -> None:
         self.calls[call.path] += 1

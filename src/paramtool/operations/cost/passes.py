@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from paramtool.errors import first_line
 from paramtool.foreign_code import foreign_code
 from paramtool.network.nesting import room_for
-from paramtool.operations.cost.attention import FLOPS, CpuChoice
-from paramtool.operations.cost.ledger import Operations, Saved
+from paramtool.operations.cost.attention import CpuChoice
+from paramtool.operations.cost.ledger import ModuleCalls, Saved
 from paramtool.operations.cost.live_memory import LiveMemory, key_of, memory_of
+from paramtool.operations.cost.operation_count import OperationCount
 from paramtool.operations.gradients.calls import Calls
 from paramtool.operations.gradients.copy_on_write import CopyOnWrite
 from paramtool.operations.gradients.isolation import undisturbed
@@ -69,16 +69,14 @@ class Passes:
         Raises:
             UserCodeFailed: if the forward raises.
         """
-        counter = FlopCounterMode(display=False, custom_mapping=dict(FLOPS))
-        operations = Operations(self.module, counter)
-        alive = LiveMemory(self._own())
+        calls = ModuleCalls(self.module)
+        count, alive = OperationCount(calls.where), LiveMemory(self._own())
         alive.add(tensors((self.positional, self.named)))
-        modes = self._mode(training=False), torch.no_grad(), operations.followed(), alive, counter
+        modes = self._mode(training=False), torch.no_grad(), calls.followed(), alive, count
         with self._warnings() as caught, _together(*modes):
-            output = self._forward(operations)
-            operations.settle()
+            output = self._forward(calls)
         notes = tuple(f"torch warns: {first_line(each.message)}" for each in caught)
-        return Inference(operations.calls, operations.flops, operations.shapes, alive.most, output, notes)
+        return Inference(calls.calls, count.flops, calls.shapes, alive.most, output, notes)
 
     def saved(self) -> tuple[Counter[str], int]:
         """Run in training mode, and return the bytes that autograd saves by path, and the operations of all.
@@ -86,13 +84,12 @@ class Passes:
         Raises:
             UserCodeFailed: if the forward raises.
         """
-        calls = Calls(self.module)
-        saved = Saved(self._own(), lambda: calls.current.path)
-        counter = FlopCounterMode(display=False, custom_mapping=dict(FLOPS))
+        calls = ModuleCalls(self.module)
+        saved, count = Saved(self._own(), calls.where), OperationCount(calls.where)
         hooks = torch.autograd.graph.saved_tensors_hooks(saved.pack, _same)
-        with self._warnings(), _together(self._mode(training=True), calls.followed(), counter, hooks):
+        with self._warnings(), _together(self._mode(training=True), calls.followed(), count, hooks):
             self._forward(calls)
-        return saved.nbytes, counter.get_total_flops()
+        return saved.nbytes, sum(count.flops.values())
 
     def _own(self) -> list[int]:
         found = [memory_of(each) for each in (*self.module.parameters(), *self.module.buffers())]

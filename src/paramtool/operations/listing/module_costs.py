@@ -92,7 +92,7 @@ def _folded(name: str, group: Sequence[CostRow], kind: str | None) -> CostRow:
     return CostRow(
         name=name,
         type=kind,
-        calls=own.calls if own else 0,
+        calls=own.calls if own else None,
         output_shape=own.output_shape if own else None,
         parameters=sum(row.parameters for row in group),
         macs=sum(row.macs for row in group),
