@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "inspect": (
-        "paramtool inspect model.safetensors --depth 2 --stats",
-    ),
+    "inspect": ("paramtool inspect model.safetensors --depth 2 --stats",),
     "shared": (
         "paramtool shared model.yaml",
         "paramtool shared model.safetensors --by-value",

@@ -130,14 +130,15 @@ def _together(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
 @contextmanager
 def _countable(kept: CopyOnWrite) -> Iterator[None]:
     """Run on the CPU in operations whose formulas are known: oneDNN and fused layers hide theirs."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a device that is not there
-        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
-        torch.backends.mha.set_fastpath_enabled(False)
+    fused, one = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch._C._set_mkldnn_enabled(False)
+    try:
         with kept:
             yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        torch._C._set_mkldnn_enabled(one)
 
 
 def _same(tensor: Tensor) -> Tensor:
