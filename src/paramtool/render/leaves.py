@@ -12,7 +12,7 @@ from paramtool.records.column import column_of
 from paramtool.records.contents import ContentRow
 from paramtool.records.cost import CostRow
 from paramtool.records.definitions import DefinitionRow
-from paramtool.records.difference import DifferenceRow
+from paramtool.records.difference import SPECTRUM_COLUMNS, VALUE_COLUMNS, DifferenceRow
 from paramtool.records.gradient import GradientRow
 from paramtool.records.initialization import InitializationRow
 from paramtool.records.models import ModelRow
@@ -214,7 +214,7 @@ def _(row: DifferenceRow, unicode: bool) -> Iterator[str]:
     yield Toned(f"{row.change} {change}".rstrip(), tone)
     yield Toned(f"= {for_people(row, 'tied_to', unicode)}", "link") if row.tied_to else ""
     yield f"({for_people(row, 'because', unicode)})" if row.because else ""
-    for key in ("differing", "max_abs", "relative_rms", "cosine"):
+    for key in (*VALUE_COLUMNS, *SPECTRUM_COLUMNS):
         yield _with_key(row, key, unicode)
 
 
