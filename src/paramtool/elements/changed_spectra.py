@@ -15,6 +15,13 @@ from paramtool.elements.scratch import Scratch
 from paramtool.elements.spectrum import obstacle, sides, spectrum
 from paramtool.records.difference import Spectrum, ValueChange
 
+PRECISIONS = {
+    "float64": 2.0**-52, "complex128": 2.0**-52, "float32": 2.0**-23, "complex64": 2.0**-23,
+    "float16": 2.0**-10, "complex32": 2.0**-10, "bfloat16": 2.0**-7, "float8_e4m3fn": 2.0**-3,
+    "float8_e4m3fnuz": 2.0**-3, "float8_e5m2": 2.0**-2, "float8_e5m2fnuz": 2.0**-2,
+}  # fmt: skip
+"""The distance from 1 to the next number; whole numbers are exact."""
+
 
 class ChangedSpectra(ChangedValues):
     """`ChangedValues` with the `Spectrum` of each difference of two or more dimensions.
@@ -51,7 +58,18 @@ class ChangedSpectra(ChangedValues):
             lambda start, stop: self._rows(a, b, start * width, stop * width, exponent).reshape(-1, width),
             height,
             width,
+            self._rounding(b, exponent),
         )
+
+    def _rounding(self, b: str, exponent: int) -> float:
+        """Return how far elements of B may be off by the precision of their dtype, divided by 2^exponent."""
+        dtype, scratch, square = self._b.dtype(b), Scratch(), 0.0
+        precision = PRECISIONS.get(dtype.name, 0.0)
+        for block in self._b.blocks(b) if precision else ():
+            with np.errstate(over="ignore"):  # beside elements as large as that, no change has a rank
+                part = np.abs(dtype.wide(block, scratch)).astype(np.float64) * _power(-exponent)
+                square += float(part @ part)
+        return precision * math.sqrt(square / max(1, math.prod(self._b.shape(b))))
 
     def _rows(self, a: str, b: str, start: int, stop: int, exponent: int) -> Array:
         """Return a part of the difference, b - a, in double precision and divided by 2^exponent."""
@@ -63,5 +81,9 @@ class ChangedSpectra(ChangedValues):
             np.copyto(part, new.wide(now, one))
             part -= new.wide(cast(was, old, new, scratch), other)
             at += now.size
-        found *= math.ldexp(1.0, -exponent) if exponent > -1000 else math.ldexp(1.0, 1000)
+        found *= _power(-exponent)
         return found
+
+
+def _power(exponent: int) -> float:
+    return math.ldexp(1.0, min(exponent, 1000))

@@ -43,12 +43,13 @@ def sides(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def spectrum(rows: Rows, height: int, width: int) -> Spectrum | None:
+def spectrum(rows: Rows, height: int, width: int, noise: float = 0.0) -> Spectrum | None:
     """Return what the singular values of a matrix say; None if an element is not finite, or all are 0.
 
     Args:
         rows: of the matrix, with magnitudes of about 1 or less.
         height, width: its sides, neither of which is 0.
+        noise: how far an element may be off by rounding.
     """
     gram = _gram(rows, height, width)
     if not np.isfinite(gram).all():
@@ -61,7 +62,8 @@ def spectrum(rows: Rows, height: int, width: int) -> Spectrum | None:
     squares = np.where(squares > largest * longer * np.finfo(np.float64).eps, squares, 0.0)
     values = np.sqrt(squares)
     parts = values[values > 0] / values.sum()
-    tolerance = values[0] * longer * np.finfo(np.float32).eps
+    rounded = noise * (math.sqrt(height) + math.sqrt(width))
+    tolerance = max(values[0] * longer * np.finfo(np.float32).eps, rounded)
     return Spectrum(
         rank=max(1, int(np.count_nonzero(values > tolerance))),
         effective_rank=math.exp(-float((parts * np.log(parts)).sum())),

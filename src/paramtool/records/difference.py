@@ -33,8 +33,9 @@ class Spectrum:
     """What the singular values s of the difference of two matrices say.
 
     Attributes:
-        rank: how many are more than the largest, times the larger side, times 2^-23: the usual limit for
-            float32.  The rounding of lower precision adds to it.
+        rank: how many stand out of rounding.  They are more than the largest, times the larger side, times
+            2^-23; and more than the precision of the dtype of B, times the RMS of its elements, times the
+            sum of the roots of the sides, which is about four times what rounding comes to.
         effective_rank: exp(-Σ p·log p) with p = s / Σs, after Roy and Vetterli, *The effective rank: a
             measure of effective dimensionality* (2007); from 1 to the smaller side.
         top_1, top_8: the share of the squared Frobenius norm, Σs², that the largest has, and the largest 8.
