@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "inspect": ("paramtool inspect model.safetensors --depth 2 --stats",),
+    "inspect": (
+        "paramtool inspect model.safetensors --depth 2 --stats",
+        "paramtool inspect model.yaml --cost --input 2,4",
+    ),
     "shared": (
         "paramtool shared model.yaml",
         "paramtool shared model.safetensors --by-value",
