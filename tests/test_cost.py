@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -284,6 +285,27 @@ def test_a_forward_that_needs_values_runs_on_the_cpu() -> None:
     assert report.totals.notes[0].startswith("run on the CPU, since without values the model (Choosy) fails")
     assert module.layer.weight.equal(before)
     assert module.layer.weight.grad is None
+
+
+def test_a_model_without_values_cannot_have_them() -> None:
+    """A module on the meta device fails with what its own forward said."""
+    with pytest.raises(UserCodeFailed, match="Choosy"):
+        paramtool.cost(Choosy().to("meta"), [torch.ones(2, 4)])
+
+
+def test_a_model_that_cannot_be_copied_runs_itself() -> None:
+    """A lock, as a tokenizer holds one, stops the copy and not the answer."""
+    module = nn.Sequential(nn.Linear(4, 3))
+    module.lock = threading.Lock()  # type: ignore[assignment]
+    totals = paramtool.cost(module, [torch.ones(2, 4)]).totals
+    assert (totals.device, totals.macs, totals.activation_nbytes) == ("cpu", 24, 32)
+    assert totals.notes[0].startswith("run on the CPU, since without values the model cannot be copied")
+
+
+def test_a_compiled_model_costs_what_it_wraps() -> None:
+    """Without a note about our own hooks."""
+    totals = paramtool.cost(torch.compile(nn.Linear(4, 3)), [torch.ones(2, 4)]).totals  # type: ignore[arg-type]
+    assert (totals.device, totals.macs, totals.notes) == ("meta", 24, ())
 
 
 def test_a_large_forward_that_needs_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

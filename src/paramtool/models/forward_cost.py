@@ -73,6 +73,8 @@ def _with_values(model: BuiltModel, given: Given | None, failure: UserCodeFailed
     assert given is not None
     model.prepare()
     module = model.network().module
+    if any(each.is_meta for each in module.parameters()):
+        raise failure
     try:
         report = cost(module, *given, device="cpu", **options)
     except UserCodeFailed as error:

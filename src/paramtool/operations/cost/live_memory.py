@@ -41,6 +41,8 @@ class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         most: the bytes that were alive at once, at most.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self, own: Iterable[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._known = set(own)

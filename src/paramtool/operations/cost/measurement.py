@@ -116,7 +116,7 @@ def _prepared(
 
 
 def _not_copied(error: BaseException) -> ParamtoolError:
-    return UserCodeFailed(f"a copy of the model without values failed: {told(error)}")
+    return UserCodeFailed(f"the model cannot be copied: {told(error)}")
 
 
 def _saved(passes: Passes) -> tuple[Mapping[str, int], int]:

@@ -28,6 +28,8 @@ class OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flops: floating-point operations of each path, without those of the modules in it.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self, where: Callable[[], str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._where = where

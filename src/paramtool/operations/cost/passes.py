@@ -25,6 +25,9 @@ from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.refusals import failed_forward
 from paramtool.tensors.nested_values import tensors
 
+OF_OUR_HOOKS = "when there are global hooks on modules"
+"""What torch says of a compiled module whose calls are followed."""
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -75,7 +78,8 @@ class Passes:
         modes = self._mode(training=False), torch.no_grad(), calls.followed(), alive, count
         with self._warnings() as caught, _together(*modes):
             output = self._forward(calls)
-        notes = tuple(f"torch warns: {first_line(each.message)}" for each in caught)
+        said = [first_line(each.message) for each in caught]
+        notes = tuple(f"torch warns: {each}" for each in said if OF_OUR_HOOKS not in each)
         return Inference(calls.calls, count.flops, calls.shapes, alive.most, output, notes)
 
     def saved(self) -> tuple[Counter[str], int]:

@@ -41,7 +41,11 @@ def select(report: Costs, selection: Selection, module: str | None = None) -> Co
         rows = [row for row in rows if any(kind in row.bases for kind in selection.types)]
     if selection and not rows:
         known = [row.name for row in report.rows if row.name]
-        hint = unknown_name(selection.names, known) or f"there are {len(known):,} modules"
+        classes = sorted({row.type for row in report.rows if row.type})
+        other = (
+            f"the classes are {', '.join(classes[:5])}" if selection.types else f"the first is '{known[0]}'"
+        )
+        hint = unknown_name(selection.names, known) or (other if known else "the model has no modules in it")
         raise NothingMatched("no module matches the selection", hint=hint)
     return replace(report, rows=tuple(rows))
 
