@@ -40,14 +40,16 @@ def select(report: Costs, selection: Selection, module: str | None = None) -> Co
     if selection.types:
         rows = [row for row in rows if any(kind in row.bases for kind in selection.types)]
     if selection and not rows:
-        known = [row.name for row in report.rows if row.name]
-        classes = sorted({row.type for row in report.rows if row.type})
-        other = (
-            f"the classes are {', '.join(classes[:5])}" if selection.types else f"the first is '{known[0]}'"
-        )
-        hint = unknown_name(selection.names, known) or (other if known else "the model has no modules in it")
-        raise NothingMatched("no module matches the selection", hint=hint)
+        raise NothingMatched("no module matches the selection", hint=_hint(report.rows, selection))
     return replace(report, rows=tuple(rows))
+
+
+def _hint(rows: Sequence[CostRow], selection: Selection) -> str:
+    names = [row.name for row in rows if row.name]
+    if selection.types:
+        classes = sorted({row.type for row in rows if row.type})
+        return f"the classes are {', '.join(classes[:5])}"
+    return unknown_name(selection.names, names) or f"the modules are {', '.join(names[:5]) or 'none'}"
 
 
 def check_sort(key: str) -> None:
