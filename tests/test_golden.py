@@ -85,6 +85,25 @@ def test_options_look_the_same(config: str, options: str, golden: SnapshotAssert
     assert result.stderr + result.stdout == golden
 
 
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ("albert_like", ""),
+        ("albert_like", "--depth 1 --format tree --all"),
+        ("albert_like", "--type Linear --top 3 --optimizer nadam --dtype bf16"),
+        ("shared", "--format csv"),
+        ("shared", "--format markdown"),
+        ("mlp", "--json"),
+        ("mlp", "--format jsonl --columns name,macs --sort macs"),
+    ],
+)
+def test_costs_look_the_same(config: str, options: str, golden: SnapshotAssertion, run: Run) -> None:
+    """The cost of each module, folded and not, and the memory below it."""
+    result = run("inspect", f"configs/{config}.yaml", "--cost", *options.split())
+    assert result.status == 0
+    assert result.stderr + result.stdout == golden
+
+
 @pytest.mark.parametrize("format", ["table", "json", "markdown"])
 def test_statistics_and_values_look_the_same(
     format: str, golden: SnapshotAssertion, run: Run, tmp_path: Path

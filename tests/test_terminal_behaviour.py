@@ -319,7 +319,7 @@ def test_names_are_harmless_in_errors(run: Run, folder: Path, monkeypatch: pytes
     (folder / "tensors.yaml").write_text(
         json.dumps({"model": {"Module": {name: {"Tensor": [1]} for name in HOSTILE}}})
     )
-    monkeypatch.setattr("paramtool.cli.commands.inspect.MOST_NOTES", len(HOSTILE))
+    monkeypatch.setattr("paramtool.cli.listing_notes.MOST_NOTES", len(HOSTILE))
     notes = run("inspect", "tensors.yaml").stderr
     assert notes.count("is a plain tensor, not a parameter") == len(HOSTILE)
     assert is_harmless(notes)

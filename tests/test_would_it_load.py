@@ -28,6 +28,7 @@ from paramtool.models.spec import SpecModel
 from paramtool.network import construction, load_answer
 from paramtool.network.load_answer import ask, is_ordinary, meta_state, saved, state_of
 from paramtool.network.strict_load import load
+from paramtool.network.twin import twin
 from paramtool.place import Text
 from paramtool.structure.table import TABLE
 from tests.conftest import Run
@@ -269,7 +270,7 @@ def test_the_answer_is_that_of_torch(name: str) -> None:
             assert set(mine.answer.missing) == set(expected.missing), said
             assert set(mine.answer.unexpected) == set(expected.unexpected), said
         if is_ordinary(module):
-            asked = load_answer._answer(load_answer._twin(module, "meta"), meta_state(state_of(state)))
+            asked = load_answer._answer(twin(module, "meta"), meta_state(state_of(state)))
             assert (asked.answer.loads, set(asked.answer.sizes)) == (
                 expected.loads,
                 set(mine.answer.sizes),

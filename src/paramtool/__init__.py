@@ -9,6 +9,7 @@ a state_dict or an open model, and returns a `Report`:
     gradients   what a backward pass leaves on each parameter
     convert     checkpoints selected, renamed, cast and merged, in another file
     initialize  parameters filled by each `Rule`, in place or in a file
+    cost        what a forward pass computes and keeps, and the memory that training takes
     diff        how one model differs from another, and whether its state_dict would load
     check       whether expectations hold
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from paramtool.api.check import check
     from paramtool.api.convert import convert
+    from paramtool.api.cost import cost
     from paramtool.api.diff import diff
     from paramtool.api.gradients import gradients
     from paramtool.api.initialize import initialize
@@ -62,7 +64,9 @@ if TYPE_CHECKING:
 _HOMES = {
     **{
         name: f"api.{name}"
-        for name in ("check", "convert", "diff", "gradients", "initialize", "inspect", "open", "shared")
+        for name in (
+            "check", "convert", "cost", "diff", "gradients", "initialize", "inspect", "open", "shared",
+        )
     },
     **dict.fromkeys(
         (
@@ -98,6 +102,7 @@ __all__ = [
     "as_text",
     "check",
     "convert",
+    "cost",
     "diff",
     "gradients",
     "initialize",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paramtool.api.arguments import check_flags, check_number
 from paramtool.api.open import open
 from paramtool.cores import available_cores
+from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
 from paramtool.operations.comparison.differences import differences
@@ -15,11 +16,17 @@ from paramtool.operations.comparison.load_verdict import Load
 from paramtool.records.difference import Differences
 
 if TYPE_CHECKING:
-    from paramtool.operations.comparison.differences import ValueComparison
+    from paramtool.operations.comparison.value_comparison import ValueComparison
 
 
 def diff(
-    a: Openable, b: Openable, *, values: bool = False, atol: float = 0.0, rtol: float = 0.0
+    a: Openable,
+    b: Openable,
+    *,
+    values: bool = False,
+    atol: float = 0.0,
+    rtol: float = 0.0,
+    spectrum: bool = False,
 ) -> Differences:
     """Return how `b` differs from `a`, and whether it would load what `a` saves.
 
@@ -37,13 +44,17 @@ def diff(
         b: the new model, likewise.
         values: compare the elements as well; those of a spec as `init` would leave them.
         atol, rtol: how far elements may be apart, as ``torch.allclose`` has it.
+        spectrum: with `values`, compute the singular values of each difference of two or more dimensions:
+            its rank, effective rank, and what the largest of them hold.
 
     Raises:
-        BadArgument: for a negative tolerance.
+        BadArgument: for a negative tolerance, or a spectrum without values.
         CannotAnswer: if values are asked for of a model without any.
         ParamtoolError: if a model cannot be opened or built.
     """
-    check_flags(values=values)
+    check_flags(values=values, spectrum=spectrum)
+    if spectrum and not values:
+        raise BadArgument("spectrum is about values, which are not compared", hint="add values=True")
     check_number("atol", atol)
     check_number("rtol", rtol)
     names = ("a" if not isinstance(a, str) else None, "b" if not isinstance(b, str) else None)
@@ -51,7 +62,7 @@ def diff(
     compared = None
     if values:
         was, now = was.initialized(), now.initialized()
-        compared = changed_values(was, now, atol, rtol)
+        compared = changed_values(was, now, atol, rtol, spectrum)
     a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
     state = was.state_dict()
     load = Load(state, now.load_answer(state))
@@ -61,11 +72,16 @@ def diff(
         return differences(a, b, compared, load=load)
 
 
-def changed_values(a: Model, b: Model, atol: float, rtol: float) -> ValueComparison:
+def changed_values(a: Model, b: Model, atol: float, rtol: float, spectrum: bool) -> ValueComparison:
     """Return what compares the elements of two models, building them if needed."""
     for each in (a, b):
         each.prepare()
     elements = a.elements(), b.elements()
+    options: dict[str, Any] = {"atol": atol, "rtol": rtol, "jobs": available_cores()}
+    if spectrum:
+        from paramtool.elements.changed_spectra import ChangedSpectra
+
+        return ChangedSpectra(*elements, **options)
     from paramtool.elements.changed_values import ChangedValues
 
-    return ChangedValues(*elements, atol=atol, rtol=rtol, jobs=available_cores())
+    return ChangedValues(*elements, **options)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOTALS = {
     "inspect": ("parameter", "ParameterTotals"),
+    "cost": ("cost", "CostTotals"),
     "shared": ("sharing", "SharingTotals"),
     "diff": ("difference", "DifferenceTotals"),
     "check": ("expectation", "ExpectationTotals"),
@@ -62,12 +63,17 @@ def refuse_columnless(columns: str | None, format: Format | None) -> None:
         raise ParamtoolError(f"--columns chooses columns, and --format {format.value} has none")
 
 
+def _report_of(context: typer.Context) -> str:
+    """Return what is reported: ``--cost`` of `inspect` has columns of its own."""
+    return "cost" if context.params.get("cost") else context.info_name or ""
+
+
 def _check(context: typer.Context, columns: str | None) -> str | None:
     if columns is not None and not context.resilient_parsing:
         from paramtool.records.report import check_columns
 
         refuse_columnless(columns, context.params.get("format"))
-        check_columns(split_columns(columns), totals_of(context.info_name or ""))
+        check_columns(split_columns(columns), totals_of(_report_of(context)))
     return columns
 
 
@@ -76,7 +82,7 @@ def _offered(ctx: typer.Context, incomplete: str) -> list[str]:
 
     before, comma, last = incomplete.rpartition(",")
     typed = before.split(",")
-    known: Any = column_names(totals_of(ctx.info_name or ""))
+    known: Any = column_names(totals_of(_report_of(ctx)))
     return [f"{before}{comma}{name}" for name in known if name.startswith(last) and name not in typed]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "inspect": (
         "paramtool inspect model.safetensors --depth 2 --stats",
-        "paramtool inspect model.yaml --sort numel --top 10",
+        "paramtool inspect model.yaml --cost --input 2,4",
     ),
     "shared": (
         "paramtool shared model.yaml",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paramtool.cli import completion, panels
+from paramtool.cli import completion, console, panels
 from paramtool.cli.command import Command
 from paramtool.cli.words import names_model
 from paramtool.errors import ParamtoolError
+from paramtool.quantities import counted
 from paramtool.render.formats import Format
+
+if TYPE_CHECKING:
+    from paramtool.records.parameter import Listing
 
 TOTAL = "--total"
 
@@ -65,7 +69,7 @@ Total = Annotated[
         callback=_check_total,
         autocompletion=completion.totals,
         help="Print one number: numel, nbytes, trainable, tensors, …",
-        rich_help_panel=panels.OUTPUT,
+        rich_help_panel=panels.rare(panels.OUTPUT),
     ),
 ]
 
@@ -88,3 +92,12 @@ def check_total(total: str | None, format: Format, others: dict[str, object]) ->
     for option, value in others.items():
         if value:
             raise ParamtoolError(f"--total prints one number, so {option} has no effect")
+
+
+def one_number(report: Listing, field: str) -> str:
+    """Return the line of ``--total``, and note what is not in it."""
+    from paramtool.operations.listing.total import total
+
+    if report.totals.uninitialized:
+        console.note(f"{counted(report.totals.uninitialized, 'tensor')} uninitialized, not in the total")
+    return f"{total(report.rows, field)}\n"

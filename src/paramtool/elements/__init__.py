@@ -8,7 +8,8 @@ tensors.TensorElements ─┤ blocks of live tensors
                         ▼
    dtypes, eight_bits, casts, cast_losses: what the bits of a block mean
                         ▼
-   moments, statistics, measurement · changed_values · digests, equality · tensor_text
+   moments, statistics, measurement · changed_values · changed_spectra, spectrum · digests, equality
+   tensor_text
 ```
 A block is a flat array in row-major order.  Where NumPy lacks torch's dtype, it holds the bits.
 """

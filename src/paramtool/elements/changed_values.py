@@ -35,6 +35,7 @@ class ChangedValues:
 
     Attributes:
         left_out: why the elements of a tensor were not compared, by its name in B.
+        without_spectrum: None, since nobody asked for singular values.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ChangedValues:
         self._rtol = rtol
         self._jobs = jobs
         self.left_out: dict[str, str] = {}
+        self.without_spectrum: dict[str, str] | None = None
 
     def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return the SHA-256 of the named tensors of A and of B, but of those without values.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paramtool.network.construction import Network
     from paramtool.operations.initialization.stream_elements import StreamElements
     from paramtool.operations.rules.outline import Outline
+    from paramtool.records.cost import Costs
     from paramtool.records.gradient import Gradients
     from paramtool.records.layout import Layout
     from paramtool.records.parameter import Listing
@@ -247,6 +248,12 @@ class BuiltModel(Model):
         except UserCodeFailed as error:
             self._point(error)
             raise
+
+    def cost(self, **options: Any) -> Costs:
+        """Run the module forward without values, on the inputs that come with it or those given."""
+        from paramtool.models.forward_cost import forward_cost
+
+        return forward_cost(self, **options)
 
     def _point(self, error: UserCodeFailed) -> None:
         """Give an error of a pass the line of the spec that its module stands on."""

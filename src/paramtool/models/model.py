@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paramtool.operations.comparison.places import Places
     from paramtool.records.checkpoints import Checkpoints
     from paramtool.records.contents import ContentRow, Contents
+    from paramtool.records.cost import Costs
     from paramtool.records.definitions import Definitions
     from paramtool.records.expectation import Expectation
     from paramtool.records.gradient import Gradients
@@ -160,6 +161,17 @@ class Model:
         """
         del options
         self.network()
+        raise NotImplementedError
+
+    def cost(self, **options: Any) -> Costs:
+        """Run forward without values, and add up what that computes and keeps; see `paramtool.cost`.
+
+        Raises:
+            CannotAnswer: for a model without a module.
+            ParamtoolError: if there is no input, or the forward fails.
+        """
+        del options
+        self.network(values=False)
         raise NotImplementedError
 
     def unfilled(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 import warnings
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+from torch.nn.parameter import UninitializedParameter, is_lazy
 from torch.overrides import TorchFunctionMode
 
 from paramtool.errors import UserCodeFailed, told
@@ -24,6 +23,7 @@ from paramtool.loading.state_dict import Entry, StateDict
 from paramtool.name_parts import last_part, parent
 from paramtool.network.extra_state import without_extra_state
 from paramtool.network.listing import identity, parameters
+from paramtool.network.twin import twin
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
 
 _OWN_LOADS = frozenset(kind._load_from_state_dict for kind in (nn.Module, _NormBase))
@@ -112,7 +112,7 @@ def ask(module: nn.Module, state: StateDict) -> Loaded:
     if is_ordinary(module):
         return Loaded(predicted(state, rows))
     try:
-        return _answer(_twin(module, "meta"), meta_state(state))
+        return _answer(twin(module, "meta"), meta_state(state))
     except Exception as error:  # of its own code, or of a deep copy
         failure = told(error)
         if _fails_with_values(module, state, failure):
@@ -128,22 +128,22 @@ def _fails_with_values(module: nn.Module, state: StateDict, failure: str) -> boo
     if needed > _MOST_ZEROS:
         return False
     try:
-        _answer(_twin(module, "cpu"), meta_state(state, "cpu"))
+        _answer(twin(module, "cpu"), meta_state(state, "cpu"))
     except Exception as error:
         return told(error) == failure
     return False
 
 
-def _answer(twin: nn.Module, given: OrderedDict[str, Any]) -> Loaded:
+def _answer(copied: nn.Module, given: OrderedDict[str, Any]) -> Loaded:
     keys: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     messages: list[str] = []
-    names = [(each.name, each.tensor) for each in named_tensors(twin) if each.is_stored]
+    names = [(each.name, each.tensor) for each in named_tensors(copied) if each.is_stored]
     # kept in names, so that no id is used again
-    twin.register_load_state_dict_post_hook(lambda _, found: keys.append(_keys(found)))  # type: ignore[no-untyped-call]
-    with without_extra_state(twin), _Copies(given) as copies, warnings.catch_warnings():
+    copied.register_load_state_dict_post_hook(lambda _, found: keys.append(_keys(found)))  # type: ignore[no-untyped-call]
+    with without_extra_state(copied), _Copies(given) as copies, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            twin.load_state_dict(given, strict=True)
+            copied.load_state_dict(given, strict=True)
         except RuntimeError as error:
             head, *messages = str(error).split("\n\t")
             if not head.startswith("Error(s) in loading state_dict"):
@@ -151,9 +151,9 @@ def _answer(twin: nn.Module, given: OrderedDict[str, Any]) -> Loaded:
     missing, unexpected = keys[-1] if keys else ((), ())
     if not messages:
         missing, unexpected = (), ()  # whatever loaded them forgave them
-    sizes, others = _sorted_out(messages, given, twin)
+    sizes, others = _sorted_out(messages, given, copied)
     sources = {name: copies.sources[id(each)] for name, each in names if id(each) in copies.sources}
-    kept = tuple(name for name, key in sources.items() if key is None and _is_count(twin, name, given))
+    kept = tuple(name for name, key in sources.items() if key is None and _is_count(copied, name, given))
     return Loaded(Answer(missing, unexpected, sizes, others, kept), sources, has_run=True)
 
 
@@ -208,28 +208,6 @@ def _empty(entry: Entry, device: str) -> Tensor:
     if entry.shape is None:
         return UninitializedParameter(device=device, dtype=kind)  # type: ignore[call-arg]
     return torch.zeros(entry.shape, dtype=kind, device=device)
-
-
-def _twin(module: nn.Module, device: str) -> nn.Module:
-    """Return a copy of `module` with zeros for its tensors, or nothing on the meta device; ties stay."""
-    memo: dict[int, Any] = {}
-    for each in named_tensors(module):
-        if id(each.tensor) not in memo:
-            memo[id(each.tensor)] = _without_values(each.tensor, device)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes that are deprecated
-        return copy.deepcopy(module, memo)
-
-
-def _without_values(tensor: Tensor, device: str) -> Tensor:
-    if isinstance(tensor, UninitializedBuffer):
-        return UninitializedBuffer(device=device, dtype=tensor.dtype)  # type: ignore[call-arg]
-    if isinstance(tensor, UninitializedParameter):
-        return UninitializedParameter(device=device, dtype=tensor.dtype)  # type: ignore[call-arg]
-    empty = torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
-    if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(empty, requires_grad=tensor.requires_grad)
-    return empty
 
 
 class _Copies(TorchFunctionMode):

@@ -84,6 +84,28 @@ def make_inputs(inputs: Inputs, dtype: str | None = None, seed: int = 0) -> Argu
     return Arguments(positional, named)
 
 
+def describe_inputs(inputs: Inputs, dtype: str | None = None) -> Arguments:
+    """Return the tensors of `inputs` on the meta device, where they have shapes and dtypes and no values.
+
+    Args:
+        inputs: what the spec, or an option, writes.
+        dtype: of floating-point numbers, where an input does not say.
+    """
+    with default_dtype(dtype):
+        return Arguments(
+            tuple(map(_described, inputs.positional)),
+            {name: _described(node) for name, node in inputs.named.items()},
+        )
+
+
+def _described(node: TensorNode) -> Tensor:
+    if node.stored is not None or node.values is not None:
+        return make_tensor(node).to("meta")
+    usual = torch.int64 if node.fill == "randint" else torch.get_default_dtype()
+    dtype = getattr(torch, node.dtype) if node.dtype else usual
+    return torch.empty(node.shape or (), dtype=dtype, device="meta", requires_grad=bool(node.requires_grad))
+
+
 def make_target(node: TensorNode, shape: tuple[int, ...], dtype: str | None, seed: int) -> Tensor:
     """Return the tensor of `node`, of `shape` if the node says none.
 

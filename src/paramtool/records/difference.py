@@ -15,6 +15,7 @@ Aspect: TypeAlias = "str | tuple[int, ...] | None"
 
 COLUMNS = ("change", "name", "was", "now", "tied_to", "because")
 VALUE_COLUMNS = ("differing", "max_abs", "relative_rms", "cosine")
+SPECTRUM_COLUMNS = ("rank", "effective_rank", "top_1", "top_8")
 
 CHANGES = (
     "removed", "added", "renamed", "reshaped", "retyped", "frozen", "unfrozen", "tied", "untied",
@@ -28,6 +29,25 @@ _LARGEST = column("number", "filled", pooled="highest")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spectrum:
+    """What the singular values s of the difference of two matrices say.
+
+    Attributes:
+        rank: how many stand out of rounding.  They are more than the largest, times the larger side, times
+            2^-23; and more than the precision of the dtype of B, times the RMS of its elements, times the
+            sum of the roots of the sides, which is about four times what rounding comes to.
+        effective_rank: exp(-Σ p·log p) with p = s / Σs, after Roy and Vetterli, *The effective rank: a
+            measure of effective dimensionality* (2007); from 1 to the smaller side.
+        top_1, top_8: the share of the squared Frobenius norm, Σs², that the largest has, and the largest 8.
+    """
+
+    rank: int
+    effective_rank: float
+    top_1: float
+    top_8: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValueChange:
     """How far the elements of one tensor are from those of another of its shape.
 
@@ -38,12 +58,18 @@ class ValueChange:
             an element is not finite on one side alone.
         cosine: of the angle between the two; None if one is all zero, NaN if an element is not finite on
             one side alone.
+        rank, effective_rank, top_1, top_8: see `Spectrum`; None if it was not asked for or is not known,
+            and of a tensor of fewer than two dimensions.
     """
 
     differing: int
     max_abs: float
     relative_rms: float | None
     cosine: float | None
+    rank: int | None = None
+    effective_rank: float | None = None
+    top_1: float | None = None
+    top_8: float | None = None
 
 
 @built_at_once
@@ -60,6 +86,8 @@ class DifferenceRow:
         because: what speaks for a pairing of two names.
         differing, max_abs, relative_rms, cosine: see `ValueChange`; of folded rows the sum, the largest
             two, and the smallest.
+        rank, effective_rank, top_1, top_8: see `Spectrum`; of folded rows the largest two, and the
+            smallest two.
         count: the number of differences this row stands for; 1 but for folded rows.
         new_name: as B has it, where B has it.
         module: the old and new path of the largest module that it is a difference of, with all that is
@@ -80,6 +108,12 @@ class DifferenceRow:
         default=None, metadata=column("number", "filled", drop=3, pooled="highest")
     )
     cosine: float | None = field(default=None, metadata=column("number", "filled", drop=2, pooled="lowest"))
+    rank: int | None = field(default=None, metadata=column("number", "filled", drop=7, pooled="highest"))
+    effective_rank: float | None = field(
+        default=None, metadata=column("number", "filled", drop=8, pooled="highest")
+    )
+    top_1: float | None = field(default=None, metadata=column("number", "filled", drop=5, pooled="lowest"))
+    top_8: float | None = field(default=None, metadata=column("number", "filled", drop=6, pooled="lowest"))
     count: int = field(default=1, metadata=COUNT)
     new_name: str | None = field(default=None, repr=False, metadata=INTERNAL)
     module: tuple[str, str] | None = field(default=None, repr=False, metadata=INTERNAL)
@@ -103,6 +137,8 @@ class DifferenceTotals(Sums):
         reasons: why it does not, in torch's words.
         warnings: what it would do without a word.
         uncompared: names of tensors whose elements could not be read, and so were not compared.
+        without_spectrum: why the singular values of a difference are not known, by name in B; empty if
+            nobody asked.
     """
 
     row = DifferenceRow
@@ -121,6 +157,7 @@ class DifferenceTotals(Sums):
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     uncompared: tuple[str, ...] = ()
+    without_spectrum: Mapping[str, str] = field(default_factory=dict)
 
 
 Differences: TypeAlias = Report[DifferenceRow, DifferenceTotals]

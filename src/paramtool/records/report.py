@@ -23,14 +23,15 @@ class Sums:
 
     Attributes:
         row: the type of the rows.
-        fold: what folds over numbered blocks: a ``block`` whole, each ``row`` by itself, the rows
-            that stand ``alone``, without others below them, or nothing.
+        fold: what folds over numbered blocks: a ``block`` whole, likewise where each row is about a
+            ``module``, each ``row`` by itself, the rows that stand ``alone``, without others below them,
+            or nothing.
         people: the columns that people see, if these are not those that machines get.
         tells_of_none: whether the totals in words say that there are no rows, so that no empty table does.
     """
 
     row: ClassVar[type[Any]]
-    fold: ClassVar[Literal["block", "row", "alone", ""]] = ""
+    fold: ClassVar[Literal["block", "module", "row", "alone", ""]] = ""
     people: ClassVar[tuple[str, ...]] = ()
     tells_of_none: ClassVar[bool] = False
 

@@ -4,7 +4,7 @@ formats             every format by its name; folds a report
   table             sections, into a file or on a terminal
     layout          lines and colours; `fit` chooses the columns that a width has room for, and
                     `breaks` says where names and texts go on in the next line
-  tree, leaves      the names as branches, and what a leaf says of its row
+  tree              the names as branches; `leaves` say of each row, `subtotals` of all below a branch
   markdown          sections, for a pull request
   machine           json, jsonl, csv, tsv
   github, junit     what is wrong, for CI

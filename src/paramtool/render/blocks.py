@@ -41,18 +41,23 @@ class _Block(NamedTuple):
     rows: list[int]
 
 
-def fold_blocks(rows: Iterable[Row]) -> list[Row]:
+def fold_blocks(rows: Iterable[Row], *, are_modules: bool = False) -> list[Row]:
     """Return `rows` with each run of identical numbered modules as one.
 
     Blocks are identical when their names agree and what `Likeness` says of their rows; what becomes of
     these `merged` says.  A row stands where its first name stood.
+
+    Args:
+        rows: in any order.
+        are_modules: whether every name is that of a module, and not of a tensor in one.
     """
     rows = list(rows)
     if not rows:
         return []
     names = list(map(attrgetter("name"), rows))
     kinds = list(map(attrgetter("kind"), rows)) if hasattr(rows[0], "kind") else [""] * len(rows)
-    folded = {row.name for row in rows if row.count > 1}  # of one kind a module may have a single tensor
+    # of one kind a module may have a single tensor
+    folded = {row.name for row in rows if are_modules or row.count > 1}
     if not folded and _is_without_numbers(names, kinds):
         return rows
     return _Fold(rows, folded).folded(trees(names, kinds, whole=bool(folded)))

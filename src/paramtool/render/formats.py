@@ -39,7 +39,8 @@ COLUMNLESS = (Format.tree, *FOR_CI)
 
 _OF_SOME = {
     Format.tree: (
-        "inspect", "contents", "checkpoints", "definitions", "models", "init", "shared", "grad", "diff",
+        "inspect", "cost", "contents", "checkpoints", "definitions", "models", "init", "shared", "grad",
+        "diff",
     ),
     Format.github: ("diff", "check"),
     Format.junit: ("check",),
@@ -163,4 +164,4 @@ def folded(report: Report[Any, Any]) -> Report[Any, Any]:
         return report if rows is report.rows else replace(report, rows=tuple(rows))
     from paramtool.render.blocks import fold_blocks
 
-    return replace(report, rows=tuple(fold_blocks(report.rows)))
+    return replace(report, rows=tuple(fold_blocks(report.rows, are_modules=totals.fold == "module")))

@@ -1,26 +1,25 @@
-"""What a tree shows for one record, where the record is in it, and the subtotal of a branch."""
+"""What a tree shows for one record, and where the record is in it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 from typing import Any
 
 from paramtool.quantities import byte_size, counted
-from paramtool.records.checkpoints import CheckpointRow, CheckpointTotals
+from paramtool.records.checkpoints import CheckpointRow
 from paramtool.records.column import column_of
-from paramtool.records.contents import ContentRow, ContentTotals
-from paramtool.records.definitions import DefinitionRow, DefinitionTotals
-from paramtool.records.difference import DifferenceRow, DifferenceTotals
-from paramtool.records.gradient import GradientRow, GradientTotals
-from paramtool.records.initialization import InitializationRow, InitializationTotals
-from paramtool.records.models import ModelRow, ModelTotals
-from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow, ParameterTotals
-from paramtool.records.sharing import SharingRow, SharingTotals
+from paramtool.records.contents import ContentRow
+from paramtool.records.cost import CostRow
+from paramtool.records.definitions import DefinitionRow
+from paramtool.records.difference import SPECTRUM_COLUMNS, VALUE_COLUMNS, DifferenceRow
+from paramtool.records.gradient import GradientRow
+from paramtool.records.initialization import InitializationRow
+from paramtool.records.models import ModelRow
+from paramtool.records.parameter import STATISTICS_COLUMNS, ParameterRow
+from paramtool.records.sharing import SharingRow
 from paramtool.render.cells import for_people
 from paramtool.render.names import parts_of, shown, together
-from paramtool.render.summary import noun_of
 from paramtool.render.tones import Toned
 
 _BESIDE = {"tied": "with", "untied": "from"}
@@ -41,6 +40,12 @@ def _(row: GradientRow) -> Sequence[str]:
     if row.kind == "module":
         return [*(parts_of(row.name) if row.name else ()), f"call {row.call}"]
     return parts_of(row.name)
+
+
+@path_of.register
+def _(row: CostRow) -> Sequence[str]:
+    """Return nothing for the model itself, which is the root."""
+    return parts_of(row.name) if row.name else ()
 
 
 @path_of.register
@@ -94,6 +99,17 @@ def _(row: ParameterRow, unicode: bool) -> Iterator[str]:
     if row.mean is not None or row.norm is not None:
         numbers = (_with_key(row, key, unicode) for key in STATISTICS_COLUMNS)
         yield Toned(f"({', '.join(each for each in numbers if each)})", "quiet")
+
+
+@leaf.register
+def _(row: CostRow, unicode: bool) -> Iterator[str]:
+    yield _cell(row, "type", unicode)
+    yield _cell(row, "output_shape", unicode)
+    yield _cell(row, "count", unicode)
+    yield "" if row.calls in (None, 1) else counted(row.calls, "call")
+    yield counted(row.parameters, "parameter") if row.parameters else ""
+    yield counted(row.macs, "MAC") if row.macs else ""
+    yield f"saves {byte_size(row.activation_nbytes)}" if row.activation_nbytes else ""
 
 
 @leaf.register
@@ -198,82 +214,8 @@ def _(row: DifferenceRow, unicode: bool) -> Iterator[str]:
     yield Toned(f"{row.change} {change}".rstrip(), tone)
     yield Toned(f"= {for_people(row, 'tied_to', unicode)}", "link") if row.tied_to else ""
     yield f"({for_people(row, 'because', unicode)})" if row.because else ""
-    for key in ("differing", "max_abs", "relative_rms", "cosine"):
+    for key in (*VALUE_COLUMNS, *SPECTRUM_COLUMNS):
         yield _with_key(row, key, unicode)
-
-
-@singledispatch
-def below(totals: Any, rows: Sequence[Any], is_all: bool) -> str:
-    """Return what there is to say of all rows below a branch.
-
-    Args:
-        totals: of the report, whose type says which rows these are.
-        rows: at least one, but for a report without any.
-        is_all: whether the branch is the root.
-    """
-    raise TypeError(f"no subtotal for {type(totals).__name__} of {len(rows)} rows, {is_all=}")
-
-
-@below.register
-def _(totals: ParameterTotals, rows: Sequence[ParameterRow], _is_all: bool) -> str:
-    """Count a tied tensor at its first name; where all are counted elsewhere, name the first of these."""
-    known = [row for row in rows if row.counted and row.is_parameter]
-    elsewhere = next((row.tied_to for row in rows if row.is_parameter and not row.counted), None)
-    if elsewhere is not None and not known:
-        return f"tied, counted at {shown(elsewhere)}"
-    numel, nbytes = sum(row.numel or 0 for row in known), sum(row.nbytes or 0 for row in known)
-    return f"{counted(numel, noun_of(totals))}, {byte_size(nbytes)}"
-
-
-@below.register
-def _(_totals: ContentTotals, rows: Sequence[ContentRow], _is_all: bool) -> str:
-    return counted(len(rows), "entry").replace("entrys", "entries")
-
-
-@below.register
-def _(_totals: CheckpointTotals, rows: Sequence[CheckpointRow], _is_all: bool) -> str:
-    return counted(len(rows), "checkpoint")
-
-
-@below.register
-def _(_totals: ModelTotals, rows: Sequence[ModelRow], _is_all: bool) -> str:
-    return counted(len(rows), "model")
-
-
-@below.register
-def _(_totals: DefinitionTotals, rows: Sequence[DefinitionRow], _is_all: bool) -> str:
-    return counted(len(rows), "definition")
-
-
-@below.register
-def _(_totals: InitializationTotals, rows: Sequence[InitializationRow], _is_all: bool) -> str:
-    return counted(sum(row.numel for row in rows), "parameter")
-
-
-@below.register
-def _(_totals: GradientTotals, rows: Sequence[GradientRow], _is_all: bool) -> str:
-    """Return the norm of all gradients as one vector, which is what clipping looks at."""
-    own = [row for row in rows if row.kind == "parameter"]
-    norms = [row.norm for row in own if row.norm is not None]
-    norm = f", norm {math.hypot(*norms):.4g}" if norms else ""
-    return f"{counted(sum(row.numel or 0 for row in own), 'parameter')}{norm}" if own else ""
-
-
-@below.register
-def _(totals: SharingTotals, rows: Sequence[SharingRow], is_all: bool) -> str:
-    if is_all:
-        return counted(totals.groups, "group")
-    first = rows[0]
-    if first.sharing != "tied":
-        return first.sharing
-    return (
-        f"{first.sharing}, {for_people(first, 'shape')}, {first.dtype or '?'}, {for_people(first, 'nbytes')}"
-    )
-
-
-@below.register
-def _(_totals: DifferenceTotals, rows: Sequence[DifferenceRow], _is_all: bool) -> str:
-    return counted(sum(row.count for row in rows), "difference")
 
 
 def _cell(row: Any, key: str, unicode: bool = True) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paramtool.quantities import and_more, byte_size, counted, left_out
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from paramtool.records.checkpoints import CheckpointTotals
     from paramtool.records.contents import ContentTotals
     from paramtool.records.conversion import ConversionTotals
+    from paramtool.records.cost import CostTotals, InferenceMemory, TrainingMemory
     from paramtool.records.definitions import DefinitionTotals
     from paramtool.records.difference import DifferenceTotals
     from paramtool.records.expectation import ExpectationTotals
@@ -33,6 +34,8 @@ MOST_PATHS = 4
 def summary(report: Report[Any, Any]) -> list[str]:
     """Return the lines below a table: the totals, and how many names are folded into how many lines."""
     lines = _SENTENCES[type(report.totals).__name__](report.totals)
+    if report.command == "cost":
+        lines += _lines_of_cost(report)
     if report.others is not None:
         others = report.others
         lines.append(
@@ -43,8 +46,9 @@ def summary(report: Report[Any, Any]) -> list[str]:
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
         is_diff = report.command == "diff"
+        things = {"diff": "differences", "cost": "modules"}
         hint = "; --all shows each" if is_diff or any(".." in row.name for row in report.rows) else ""
-        noun = "differences" if is_diff else "names"
+        noun = things.get(report.command, "names")
         lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines
 
@@ -70,6 +74,36 @@ def _parameters(totals: ParameterTotals) -> list[str]:
     if totals.uninitialized:
         lines.append(f"{counted(totals.uninitialized, 'tensor')} uninitialized, not in the totals")
     return lines
+
+
+def _cost(totals: CostTotals) -> list[str]:
+    shapes = [
+        ", ".join(f"{list(each.shape)} {shown(each.dtype)}" for each in side)
+        for side in (totals.inputs, totals.outputs)
+    ]
+    told = f" in {totals.dtype}" if totals.dtype else ""
+    lines = [
+        f"{counted(totals.macs, 'MAC')} from {shapes[0] or 'no input'} to {shapes[1] or 'no tensor'}{told}",
+        f"inference: {_memory(totals.inference, ('parameters', 'buffers', 'activations'))}",
+    ]
+    parts = ("parameters", "buffers", "gradients", "states", "activations")
+    return [*lines, *(f"training with {each.optimizer}: {_memory(each, parts)}" for each in totals.training)]
+
+
+def _memory(memory: InferenceMemory | TrainingMemory, parts: Sequence[str]) -> str:
+    sizes = {part: getattr(memory, part) for part in parts}
+    sizes = {part: size for part, size in sizes.items() if size or part == "parameters"}
+    added = " + ".join(f"{part} {byte_size(size)}" for part, size in sizes.items())
+    return f"{byte_size(memory.total)} = {added}"
+
+
+def _lines_of_cost(report: Report[Any, Any]) -> list[str]:
+    """Return what the lines add up to, where some modules are left out."""
+    macs, saved = (sum(getattr(row, each) for row in report.rows) for each in ("macs", "activation_nbytes"))
+    totals = report.totals
+    if (macs, saved) == (totals.macs, totals.activation_nbytes):
+        return []
+    return [f"these lines: {counted(macs, 'MAC')}, saved activations {byte_size(saved)}"]
 
 
 def _contents(totals: ContentTotals) -> list[str]:
@@ -207,6 +241,7 @@ def noun_of(totals: ParameterTotals) -> str:
 
 _SENTENCES: dict[str, Callable[[Any], list[str]]] = {
     "ParameterTotals": _parameters,
+    "CostTotals": _cost,
     "CheckpointTotals": _checkpoints,
     "ContentTotals": _contents,
     "DefinitionTotals": _definitions,

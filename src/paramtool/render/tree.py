@@ -11,9 +11,10 @@ from paramtool.records.report import Report
 from paramtool.render.breaks import wrapped
 from paramtool.render.cells import for_text
 from paramtool.render.elements import value_lines
-from paramtool.render.leaves import below, leaf, path_of
+from paramtool.render.leaves import leaf, path_of
 from paramtool.render.names import first_of
 from paramtool.render.screen import Screen, width_of
+from paramtool.render.subtotals import below
 from paramtool.render.summary import summary
 from paramtool.render.tones import Toned, painted, plain, toned
 

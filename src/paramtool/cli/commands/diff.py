@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +15,8 @@ from paramtool.cli.typed_line import instead
 from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
-from paramtool.records.difference import VALUE_COLUMNS
+from paramtool.quantities import and_more
+from paramtool.records.difference import SPECTRUM_COLUMNS, VALUE_COLUMNS
 from paramtool.render.formats import FOLDED, FOR_CI, Format, folded
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ def diff(
             rich_help_panel=panels.COMPARE,
         ),
     ] = None,
+    spectrum: Annotated[
+        bool,
+        typer.Option(
+            "--spectrum",
+            help="With --values: add the rank of each changed matrix, and what its top directions hold.",
+            rich_help_panel=panels.rare(panels.COMPARE),
+        ),
+    ] = False,
     weights: Annotated[
         str | None,
         options.weights(
@@ -142,21 +151,19 @@ def diff(
     from paramtool.operations.comparison.places import placed
 
     format = Format.json if json else format
-    _check(a, b, values, atol, rtol, weights)
-    _check_columns(columns, values)
+    _check(a, b, values, atol, rtol, weights, spectrum)
+    _check_columns(columns, values, spectrum)
     selection = selected_by(pattern, exclude, None, name, module)
     was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
     was, now = _stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
-        for each in (model_a, model_b):  # so that neither is built twice
-            each.prepare()
-        _tell_of_initial_values(model_a, model_b)
+        _prepare(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
     _tell_of_prefix(model_a, model_b)
-    report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0)
+    report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0, spectrum=spectrum)
     if selection:
         report = _selected(
             report, selection, [row.name for each in (listed_a, listed_b) for row in each.rows]
@@ -169,8 +176,16 @@ def diff(
     deliver(report, format, report_file, folded(report) if is_folded else report)
     fails = not report.totals.loads and not report.totals.selected
     _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
+    _tell_of_spectra(report.totals.without_spectrum)
     if report.rows or fails:
         raise typer.Exit(1)
+
+
+def _prepare(a: Model, b: Model) -> None:
+    """Have both built with their values, so that neither is built twice."""
+    for each in (a, b):
+        each.prepare()
+    _tell_of_initial_values(a, b)
 
 
 def _selected(report: Differences, selection: Selection, names: Sequence[str]) -> Differences:
@@ -179,6 +194,12 @@ def _selected(report: Differences, selection: Selection, names: Sequence[str]) -
     for note in selection.notes(dict.fromkeys(names)):
         console.note(note)
     return choose_differences(report, names, selection)
+
+
+def _tell_of_spectra(reasons: Mapping[str, str]) -> None:
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        console.note(f"no spectrum of '{name}': {reason}{and_more(len(reasons) - 1)}")
 
 
 def _tell_of_what_is_uncompared(names: Sequence[str], *, is_answer: bool) -> None:
@@ -253,7 +274,13 @@ def _tell_of_prefix(a: Model, b: Model) -> None:
 
 
 def _check(
-    a: str, b: str | None, values: bool, atol: float | None, rtol: float | None, weights: str | None
+    a: str,
+    b: str | None,
+    values: bool,
+    atol: float | None,
+    rtol: float | None,
+    weights: str | None,
+    spectrum: bool,
 ) -> None:
     """Refuse what contradicts itself before anything is opened."""
     if a == b == STDIN:
@@ -261,12 +288,15 @@ def _check(
     if not values and (atol, rtol) != (None, None):
         option = "--rtol" if atol is None else "--atol"
         raise ParamtoolError(f"{option} requires --values")
-    if not values and weights is not None:
-        raise ParamtoolError("--weights requires --values")
+    if not values and (weights is not None or spectrum):
+        raise ParamtoolError(f"{'--spectrum' if spectrum else '--weights'} requires --values")
 
 
-def _check_columns(columns: str | None, values: bool) -> None:
+def _check_columns(columns: str | None, values: bool, spectrum: bool) -> None:
     for each in split_columns(columns):
+        if each in SPECTRUM_COLUMNS and not spectrum:
+            needed = "add --spectrum" if values else "add --values --spectrum"
+            raise ParamtoolError(f"the column '{each}' is not computed", hint=needed)
         if each in VALUE_COLUMNS and not values:
             raise ParamtoolError(
                 f"the column '{each}' is about values, which are not compared", hint="add --values"

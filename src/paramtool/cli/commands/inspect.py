@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paramtool.cli import completion, console, options, panels
+from paramtool.cli import completion, console, cost_options, options, panels
 from paramtool.cli.columns import Columns, measured_by, with_columns
-from paramtool.cli.listing_options import SHAPES, ListingCommand, Top, Total, check_total
+from paramtool.cli.cost_options import COSTLESS, check_cost, show_cost
+from paramtool.cli.listing_notes import tell_of_plain_tensors
+from paramtool.cli.listing_options import SHAPES, ListingCommand, Top, Total, check_total, one_number
 from paramtool.cli.model_argument import (
     open_argument,
     selected_by,
@@ -20,7 +22,6 @@ from paramtool.cli.model_argument import (
 )
 from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.errors import NothingMatched, ParamtoolError
-from paramtool.quantities import counted
 from paramtool.render.formats import FOLDED, FOR_PEOPLE, Format, folded
 
 if TYPE_CHECKING:
@@ -31,11 +32,10 @@ if TYPE_CHECKING:
     from paramtool.records.definitions import Definitions
     from paramtool.records.parameter import Listing
 
-_OF_ONE = ("--module", "--stats", "--values", "--depth", "--weights", "--columns", "--top", "--total")
+_OF_ONE = (
+    "--cost", "--module", "--stats", "--values", "--depth", "--weights", "--columns", "--top", "--total",
+)  # fmt: skip
 """Options that several models do not have, beside those that change a model."""
-
-MOST_NOTES = 5
-"""Plain tensors that are pointed out one by one."""
 
 
 def inspect(
@@ -76,6 +76,9 @@ def inspect(
         bool,
         typer.Option("--values", help="Print the values, as torch does.", rich_help_panel=panels.OUTPUT),
     ] = False,
+    cost: cost_options.Cost = False,
+    optimizer: cost_options.Optimizers = None,
+    dtype: cost_options.Dtype = None,
     columns: Columns = None,
     depth: Annotated[
         int | None,
@@ -126,7 +129,7 @@ def inspect(
     strip_prefix: options.StripPrefix = None,
     set: options.Set = None,
     arg: options.Arg = None,
-    input: options.Input = None,
+    input: cost_options.Input = None,
     report_file: ReportFile = None,
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
@@ -140,12 +143,17 @@ def inspect(
     stats, values = measured_by(columns, stats, values)
     selection = selected_by(pattern, exclude, type, name)
     if models is None or len(models) == 1:
-        _check(sort, depth, stats, values)
+        _check(sort, depth, stats, values, cost)
     asked: dict[str, object] = {
         "--pattern": pattern, "--name": name, "--exclude": exclude, "--type": type,
         "--module": module, "--stats": stats, "--values": values, "--sort": sort, "--depth": depth,
-        "--weights": weights, "--columns": columns, "--top": top, "--total": total,
+        "--weights": weights, "--columns": columns, "--top": top, "--total": total, "--cost": cost,
     }  # fmt: skip
+    check_cost(
+        cost,
+        {"--optimizer": optimizer, "--dtype": dtype},
+        {"--buffers": buffers, "--contents": contents, **{each: asked[each] for each in COSTLESS}},
+    )
     if models is not None and len(models) > 1:
         more = {
             **{option: value for option, value in asked.items() if option in _OF_ONE},
@@ -155,10 +163,15 @@ def inspect(
         _list_several(models, selection, more, sort, reverse, format, report_file)
         return
     model = models[0] if models else None
-    opened = open_argument(model, set, seed, arg, input)
-    if verify:
-        opened.verify()
-    opened = with_weights(opened, weights, strip_prefix)
+    opened = open_argument(model, set, seed, arg, None if cost else input)
+    opened = with_weights(_verified(opened) if verify else opened, weights, strip_prefix)
+    if cost:
+        show_cost(
+            opened, input, selection, module=module, optimizers=optimizer, dtype=dtype, depth=depth,
+            sort=sort, reverse=reverse, top=top, columns=columns, format=format, all=all,
+            report_file=report_file,
+        )  # fmt: skip
+        return
     check_total(total, format, {each: asked[each] for each in SHAPES} | {"--report": report_file})
     beside = _beside(opened, contents, [option for option, value in asked.items() if value], format)
     if beside is not None:
@@ -166,12 +179,10 @@ def inspect(
         return
     if stats or values:
         tell_of_rules(opened, shown_by_init(model, set, seed, values=values))
-    report = opened.listing(module=module, stats=stats, values=values)
-    _check_classes(opened, report, type)
-    _tell_of_plain_tensors(report, module)
+    report = _listed(opened, module, stats, values, type)
     report = _arranged(report, selection, buffers, depth)
     if total is not None:
-        console.write([_one_number(report, total)])
+        console.write([one_number(report, total)])
         return
     both = (report, folded(report) if format in FOLDED and not all else report)
     whole, shown = (with_columns(_ordered(each, sort, reverse, top), columns) for each in both)
@@ -181,17 +192,19 @@ def inspect(
 inspect.command_class = ListingCommand  # type: ignore[attr-defined]
 
 
-def _check_classes(opened: Model, report: Listing, type: Sequence[str] | None) -> None:
+def _listed(
+    opened: Model, module: str | None, stats: bool, values: bool, type: Sequence[str] | None
+) -> Listing:
+    report = opened.listing(module=module, stats=stats, values=values)
     if type and report.rows and not any(row.type for row in report.rows):
         raise ParamtoolError(f"{opened.name} has no classes for --type", hint="--pattern selects by name")
+    tell_of_plain_tensors(report, module)
+    return report
 
 
-def _one_number(report: Listing, field: str) -> str:
-    from paramtool.operations.listing.total import total
-
-    if report.totals.uninitialized:
-        console.note(f"{counted(report.totals.uninitialized, 'tensor')} uninitialized, not in the total")
-    return f"{total(report.rows, field)}\n"
+def _verified(opened: Model) -> Model:
+    opened.verify()
+    return opened
 
 
 def _ordered(report: Listing, sort: str | None, reverse: bool, top: int | None) -> Listing:
@@ -228,14 +241,14 @@ def _list_several(
         raise typer.Exit(2)
 
 
-def _check(sort: str | None, depth: int | None, stats: bool, values: bool) -> None:
+def _check(sort: str | None, depth: int | None, stats: bool, values: bool, cost: bool) -> None:
     """Refuse options that contradict each other before anything is built."""
     from paramtool.operations.listing.selection import check_sort
     from paramtool.records.parameter import STATISTICS_COLUMNS
 
     if depth is not None and values:
         raise ParamtoolError("--depth folds tensors together, so it cannot show --values")
-    if sort is not None:
+    if sort is not None and not cost:
         check_sort(sort)
     if sort in STATISTICS_COLUMNS and not stats:
         raise ParamtoolError(f"cannot sort by '{sort}', which is not computed", hint="add --stats")
@@ -250,20 +263,6 @@ def _beside(
     if contents:
         return opened.inside()
     return None if asked else opened.overview(for_people=format in FOR_PEOPLE)
-
-
-def _tell_of_plain_tensors(report: Listing, module: str | None) -> None:
-    """Point out what only looks like a parameter, and a model that has none."""
-    plain = [row for row in report.rows if row.kind == "tensor"]
-    for row in plain[:MOST_NOTES]:
-        console.note(
-            f"{row.name} {list(row.shape or ())} is a plain tensor, not a parameter:"
-            " no optimizer, state_dict or .to() sees it"
-        )
-    if len(plain) > MOST_NOTES:
-        console.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
-    if not report.rows:
-        console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
 
 
 def _arranged(report: Listing, selection: Selection, buffers: bool, depth: int | None) -> Listing:

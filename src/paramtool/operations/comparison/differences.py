@@ -6,40 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from operator import attrgetter
-from typing import Protocol
 
 from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
 from paramtool.operations.comparison.pairs import Pair, difference_of, tied, untied
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
+from paramtool.operations.comparison.value_comparison import ValueComparison
 from paramtool.operations.comparison.whole_modules import whole_modules
 from paramtool.records.constructor import changed
 from paramtool.records.difference import (
     CHANGES,
     COLUMNS,
+    SPECTRUM_COLUMNS,
     VALUE_COLUMNS,
     DifferenceRow,
     Differences,
     DifferenceTotals,
-    ValueChange,
 )
 from paramtool.records.parameter import Listing, ParameterRow
 from paramtool.records.report import Report
-
-
-class ValueComparison(Protocol):
-    """Compares the elements of two models."""
-
-    @property
-    def left_out(self) -> Mapping[str, str]:
-        """Why the elements of a tensor were not compared, by its name in B."""
-
-    def digests(self, a: Collection[str], b: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what is equal for tensors of A and of B exactly when their elements are."""
-
-    def change(self, a: str, b: str) -> ValueChange | None:
-        """Return how far a tensor of B is from one of A, of its shape; None if they are close."""
 
 
 def differences(
@@ -87,8 +73,10 @@ def differences(
         reasons=verdict.reasons,
         warnings=verdict.warnings,
         uncompared=tuple(values.left_out) if values is not None else (),
+        without_spectrum=(values.without_spectrum or {}) if values is not None else {},
     )
     columns = (*COLUMNS, *(VALUE_COLUMNS if values is not None else ()))
+    columns += SPECTRUM_COLUMNS if values is not None and values.without_spectrum is not None else ()
     return Report("diff", totals.b, rows, totals, columns)
 
 

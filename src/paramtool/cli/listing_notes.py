@@ -1,0 +1,27 @@
+"""What `inspect` says beside its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paramtool.cli import console
+
+if TYPE_CHECKING:
+    from paramtool.records.parameter import Listing
+
+MOST_NOTES = 5
+"""Plain tensors that are pointed out one by one."""
+
+
+def tell_of_plain_tensors(report: Listing, module: str | None) -> None:
+    """Point out what only looks like a parameter, and a model that has none."""
+    plain = [row for row in report.rows if row.kind == "tensor"]
+    for row in plain[:MOST_NOTES]:
+        console.note(
+            f"{row.name} {list(row.shape or ())} is a plain tensor, not a parameter:"
+            " no optimizer, state_dict or .to() sees it"
+        )
+    if len(plain) > MOST_NOTES:
+        console.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
+    if not report.rows:
+        console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
