@@ -115,7 +115,7 @@ def grad(
         typer.Option(
             "--only",
             metavar="REGEX",
-            help="Show the parameters that match REGEX; --pattern starts a rule instead.",
+            help="Show what matches REGEX; --pattern starts a rule.",
             rich_help_panel=panels.SELECT,
         ),
     ] = None,
