@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paramtool.module_tree import trees
-from paramtool.name_parts import MOST_PARTS
+from paramtool.name_parts import MOST_PARTS, is_below
 from paramtool.operations.comparison import name_tree
 from paramtool.operations.comparison.name_tree import NameNode
 from paramtool.operations.comparison.renames import pair_names
+from paramtool.operations.comparison.whole_modules import _sizes
 from paramtool.records.column import columns_of
 from paramtool.records.parameter import ParameterRow, Printed
 from paramtool.render import blocks
@@ -111,6 +112,14 @@ def test_a_stack_of_experts_with_every_module_renamed_keeps_its_order() -> None:
         for name in old
     ]
     assert [pair.now for pair in pair_names(old, dict.fromkeys(new, 1))] == new
+
+
+@given(st.lists(st.lists(st.sampled_from(("a", "a-", "a0", "a/", "b", "")), min_size=1, max_size=4)))
+def test_names_in_a_module_stand_together_in_alphabetical_order(parts: list[list[str]]) -> None:
+    names = {".".join(each) for each in parts}
+    modules = {".".join(each[:count]) for each in parts for count in range(len(each) + 1)}
+    plain = {module: sum(not module or is_below(name, module) for name in names) for module in modules}
+    assert _sizes(names, modules) == plain
 
 
 CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from paramtool.language.document import Spec
 from paramtool.place import Place
@@ -136,6 +136,7 @@ def _slots(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Slot, Tenso
 
 def _row(name: str, slot: Slot, tensor: Tensor, module: Module, tied_to: str | None) -> ParameterRow:
     numel = prod(tensor.shape)
+    known: dict[str, Any] = {"tied_to": tied_to, "persistent": slot.persistent}
     return ParameterRow(
         name=name,
         type=module.type,
@@ -144,10 +145,9 @@ def _row(name: str, slot: Slot, tensor: Tensor, module: Module, tied_to: str | N
         numel=numel,
         nbytes=numel * shipped_facts().itemsizes[tensor.dtype],
         requires_grad=tensor.requires_grad,
-        tied_to=tied_to,
         kind=slot.kind,
-        persistent=slot.persistent,
         bases=module.bases,
+        **{key: value for key, value in known.items() if value is not None},  # a row with less is smaller
     )
 
 

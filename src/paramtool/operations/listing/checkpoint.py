@@ -89,7 +89,6 @@ def _first_row(each: Stored) -> ParameterRow:
         numel=math.prod(each.shape),
         nbytes=each.nbytes,
         requires_grad=each.requires_grad,
-        tied_to=None,
         kind="parameter" if each.kind == "stored" and each.requires_grad is not None else each.kind,
         persistent=each.persistent,
         bases=() if each.type is None else (each.type,),
