@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import paramtool
 from paramtool.elements.dtypes import DTYPES
+from paramtool.operations.conversion import tasks
 
 HELD = [name for name in DTYPES if name not in ("float4_e2m1fn_x2", "complex32")]
 """What both torch and our reader take from a file of torch.save."""
@@ -74,5 +75,57 @@ def check(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         parts = [torch.view_as_real(every) if every.is_complex() else every for every in (each, meant)]
         is_nan = [every.double().isnan() for every in parts]
         assert torch.equal(*is_nan), name
-        bits = [every.contiguous().view(torch.uint8).view(*every.shape, -1) for every in parts]
+        bits = [every.contiguous().view(torch.uint8).view(*every.shape, every.itemsize) for every in parts]
         assert torch.equal(bits[0][~is_nan[0]], bits[1][~is_nan[0]]), name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "ending"),
+    [
+        ("float32", "bfloat16", "safetensors"), ("float32", "float16", "pt"),
+        ("float64", "float32", "safetensors"), ("bfloat16", "float32", "safetensors"),
+        ("float16", "float16", "pt"), ("int32", "int8", "safetensors"), ("float32", "int16", "pt"),
+    ],
+)  # fmt: skip
+def test_small_tensors_are_converted_as_each_would_be_alone(
+    old: str, new: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bits, and what each tensor loses: too large, too small, NaN, zeros of both signs, no element at all."""
+    source, draw = tmp_path / "in.safetensors", torch.Generator().manual_seed(0)
+    rare = torch.tensor(
+        [0.0, -0.0, 1e-42, 1e39, 3e38, -3e38, torch.inf, torch.nan, 70000.0], dtype=torch.float64
+    )
+    tensors = {
+        f"{at:02}": torch.cat((torch.randn(at, generator=draw).double() * 9, rare[at % 9 : at % 9 + at % 4]))
+        for at in range(40)
+    }
+    if DTYPES[old].kind == "int":
+        tensors = {name: each.nan_to_num().clamp(-(2.0**31), 2.0**31 - 1) for name, each in tensors.items()}
+    save_file({name: each.to(getattr(torch, old)) for name, each in tensors.items()}, source)
+
+    def converted(small: int) -> tuple[list[object], dict[str, Tensor]]:
+        monkeypatch.setattr(tasks, "SMALL", small)
+        path = tmp_path / f"out.{ending}"
+        done = paramtool.convert(source, path, [("dtype", f".={new}")], force=True)
+        return list(done.rows), load_file(path) if ending != "pt" else torch.load(path, weights_only=True)
+
+    alone, expected = converted(0)
+    together, found = converted(1 << 14)
+    assert together == alone
+    check(found, expected)
+    if DTYPES[new].kind == "float":
+        given = {name: each.to(getattr(torch, old)) for name, each in tensors.items()}
+        check(found, {name: each.to(getattr(torch, new)) for name, each in given.items()})
+
+
+def test_nan_is_counted_in_small_tensors_that_are_widened(tmp_path: Path) -> None:
+    """To look for NaN leaves what is written as it is."""
+    source, path = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    tensors = {f"{at:02}": torch.arange(1.0, at + 2).bfloat16() for at in range(20)}
+    save_file(tensors, source)
+    paramtool.convert(source, path, [("dtype", "float32")], fail_on=["nan"])
+    check(load_file(path), {name: each.float() for name, each in tensors.items()})
+    tensors["07"][3] = torch.nan
+    save_file(tensors, source)
+    with pytest.raises(paramtool.ParamtoolError, match="'07': 1 element is NaN"):
+        paramtool.convert(source, path, [("dtype", "float32")], fail_on=["nan"], force=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -68,6 +68,26 @@ class FileElements:
         if stored.strides is not None:
             return self._packed(_strided_parts(stored, dtype, start), dtype, start, end)
         return self._blocks(stored, dtype, start, end)
+
+    def are_neighbours(self, name: str, other: str) -> bool:
+        """Return whether the elements of `other` follow those of `name` in the file, and are of one dtype."""
+        one, two = self._tensors[name], self._tensors[other]
+        is_next = one.end == two.position and one.dtype == two.dtype and one.path == two.path
+        return is_next and all(
+            each.strides is None and not each.pieces and each.missing is None for each in (one, two)
+        )
+
+    def together(self, names: Sequence[str]) -> Iterator[Array]:
+        """Yield the elements of tensors, each of which is the neighbour of the one before, as one tensor's.
+
+        Raises:
+            ParamtoolError: as of `blocks`.
+        """
+        first = self._readable(names[0])
+        if self._refusal is not None:
+            raise ParamtoolError(self._refusal)
+        count = sum(math.prod(self._tensors[name].shape) for name in names)
+        return self._blocks(first, self.dtype(names[0]), 0, count)
 
     def outline(self, name: str) -> Array:
         """Read the elements at the edges.

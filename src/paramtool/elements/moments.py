@@ -14,6 +14,8 @@ from paramtool.elements.scratch import own_scratch
 _ROW = 1 << 13
 """Elements of one inner product: BLAS would wake other threads for more than 10,000."""
 
+_ONES = np.ones(_ROW, np.float32)
+
 _SAFE = 400
 """Magnitudes between 2^-400 and 2^400 have squares and sums of squares that are right in float64."""
 
@@ -79,7 +81,7 @@ class Moments:
         """
         low, high = float(flat.min()), float(flat.max())
         with np.errstate(over="ignore", invalid="ignore"):
-            total, squares = float(np.add.reduce(flat)), inner(flat, flat)
+            total, squares = _total(flat), inner(flat, flat)
         is_plain = math.isfinite(squares) and math.isfinite(total) and squares > flat.size * _SINGLE**2
         if self.shift not in (None, 0.0) or not is_plain or 2 * total * total >= flat.size * squares:
             for start in range(0, flat.size, BLOCK):
@@ -154,6 +156,14 @@ def inner(a: Array, b: Array) -> float:
     whole = a.size // _ROW * _ROW
     rows = np.vecdot(a[:whole].reshape(-1, _ROW), b[:whole].reshape(-1, _ROW))
     rest = np.dot(a[whole:], b[whole:])
+    return float(np.add.reduce(rows, dtype=np.float64)) + float(rest)
+
+
+def _total(flat: Array) -> float:
+    """Return the sum of float32 elements: row by row by the inner product with ones, quicker than a sum."""
+    whole = flat.size // _ROW * _ROW
+    rows = np.vecdot(flat[:whole].reshape(-1, _ROW), _ONES)
+    rest = np.add.reduce(flat[whole:])
     return float(np.add.reduce(rows, dtype=np.float64)) + float(rest)
 
 

@@ -9,6 +9,7 @@
      ▼
  container   the format by the path · metadata of every file
      ▼
+ tasks       what one thread converts at a time
  execution   read, cast and write block by block; read back; the report
 ```
 """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from paramtool.elements.cast_losses import Losses, all_fit, extremes_fit, has_zero, losses, nan_count
 from paramtool.elements.cast_losses import loses as may_lose
 from paramtool.elements.casts import cast
-from paramtool.elements.dtypes import DTYPES, memory_of
+from paramtool.elements.dtypes import DTYPES, Array, memory_of
 from paramtool.elements.elements import CHUNK
 from paramtool.elements.scratch import own_scratch
 from paramtool.elements.threads import run
@@ -22,6 +22,7 @@ from paramtool.operations.conversion.container import Kind, container_of, kind_o
 from paramtool.operations.conversion.items import Item
 from paramtool.operations.conversion.plan import Plan
 from paramtool.operations.conversion.report import report_of
+from paramtool.operations.conversion.tasks import Task, tasks
 from paramtool.quantities import counted
 from paramtool.records.conversion import Conversion
 
@@ -129,11 +130,47 @@ class Conversions:
         """Read everything that is stored, and write it, unless there is no writer."""
         wanted = "nan" in self._orders.fail_on
 
-        def work(task: tuple[Item, int]) -> None:
-            progress(self._chunk(*task, writer, wanted))
+        def work(task: Task) -> None:
+            items, start = task
+            if len(items) > 1:
+                progress(self._together(items, writer, wanted))
+            else:
+                progress(self._chunk(items[0], start, writer, wanted))
 
-        run(_tasks(self.plan.stored), work, self._orders.jobs)
+        run(tasks(self.plan, writer), work, self._orders.jobs)
         self._check(self._orders.fail_on)
+
+    def _together(self, items: Sequence[Item], writer: WeightsWriter | None, count_nan: bool) -> int:
+        """Convert small tensors at once, and return how many bytes they are."""
+        old, new = DTYPES[items[0].stored.dtype], DTYPES[items[0].dtype]
+        is_narrow, scratch = may_lose(old, new), own_scratch()
+        total = 0
+        for block in self.plan.sources.elements(items[0]).together([each.was for each in items]):
+            is_inside = is_narrow and extremes_fit(block, old, new)
+            result = cast(block, old, new, scratch, may_have_nan=not is_inside)
+            if writer is not None:
+                writer.write_run([each.name for each in items], memory_of(result))
+            if (is_narrow or count_nan) and not (is_inside and not has_zero(result)):
+                self._look(items, block, result)
+            total += result.nbytes
+        return total
+
+    def _look(self, items: Sequence[Item], block: Array, result: Array) -> None:
+        """Count what each of small tensors loses, whose elements are one after the other."""
+        old, new = DTYPES[items[0].stored.dtype], DTYPES[items[0].dtype]
+        scratch, start = own_scratch(), 0
+        if may_lose(old, new) and all_fit(block, old, new, scratch):
+            return
+        for each in items:
+            stop = start + math.prod(each.stored.shape)
+            part = block[start:stop]
+            if not may_lose(old, new):
+                lost = Losses(nan=nan_count(part, old, scratch))
+            else:
+                lost = losses(part, old, new, result[start:stop])
+            with self._lock:
+                self._found[each.name].add(lost)
+            start = stop
 
     def _chunk(self, item: Item, start: int, writer: WeightsWriter | None, count_nan: bool) -> int:
         """Convert elements from `start` on, and return how many bytes they are."""
@@ -176,10 +213,3 @@ def _sees_nan(item: Item, fail_on: Collection[str]) -> bool:
     """Return whether NaN is counted: where a cast is looked at, or if it is asked for."""
     old = DTYPES[item.stored.dtype]
     return "nan" in fail_on or old.kind in ("int", "bool") or may_lose(old, DTYPES[item.dtype])
-
-
-def _tasks(items: Sequence[Item]) -> Iterator[tuple[Item, int]]:
-    """Yield every tensor in chunks."""
-    for each in items:
-        for start in range(0, math.prod(each.stored.shape), CHUNK):
-            yield each, start

@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from paramtool.elements.elements import Elements
 from paramtool.elements.files import FileElements
 from paramtool.elements.threads import run
 from paramtool.errors import CannotOpen, DoesNotMatch
@@ -31,7 +30,7 @@ class Sources:
         self.checkpoints = tuple(checkpoints)
         self._elements = [FileElements(each) for each in checkpoints]
 
-    def elements(self, item: Item) -> Elements:
+    def elements(self, item: Item) -> FileElements:
         """Return what reads the elements of an item, by the name that it had."""
         return self._elements[item.source]
 

@@ -112,14 +112,21 @@ class Outline:
         for row in self.listed.rows:
             if row.kind == "parameter":
                 groups.setdefault(row.tensor, []).append(row)
+        owners = {row.bases: Owner(row.bases) for row in self.listed.rows}
         return [
             WrittenTarget(
-                names=tuple(row.name for row in rows),
-                owners=tuple(Owner(row.bases, self.padding.get(row.name)) for row in rows),
+                names=tuple([row.name for row in rows]),
+                owners=tuple([self._owner(row, owners) for row in rows]),
                 row=rows[0],
             )
             for rows in groups.values()
         ]
+
+    def _owner(self, row: ParameterRow, owners: Mapping[tuple[str, ...], Owner]) -> Owner:
+        """Return the module that has a tensor: one for all of its class, unless a row is padding."""
+        if row.name in self.padding:
+            return Owner(row.bases, self.padding[row.name])
+        return owners[row.bases]
 
     def plan(self, rules: Sequence[Rule]) -> list[WrittenTarget]:
         """Return every target with its steps, as the plan of the module that torch builds has them.
