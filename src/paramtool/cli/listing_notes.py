@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
+from paramtool.errors import NothingMatched
 
 if TYPE_CHECKING:
+    from paramtool.operations.listing.selection import Selection
     from paramtool.records.parameter import Listing
 
 MOST_NOTES = 5
@@ -25,3 +27,17 @@ def tell_of_plain_tensors(report: Listing, module: str | None) -> None:
         console.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
     if not report.rows:
         console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
+
+
+def unlisted(report: Listing, selection: Selection) -> str | None:
+    """Find selected tensors that are not parameters; None if they are listed anyway, or there are none."""
+    from paramtool.operations.listing.selection import select
+
+    try:
+        first, *more = select(report.rows, selection)
+    except NothingMatched:
+        return None
+    kind = {"buffer": "a buffer", "tensor": "a plain tensor"}[first.kind]
+    if more:
+        return f"'{first.name}' is {kind}, and {len(more):,} more are not parameters; --buffers lists them"
+    return f"'{first.name}' is {kind}; --buffers lists it"

@@ -70,8 +70,8 @@ Models = Annotated[
     typer.Argument(
         metavar="MODEL",
         show_default=False,
-        help="Specs, checkpoints, snapshots, URLs, package.module:object, file.py:object, or - for stdin."
-        "  Default: $PARAMTOOL_MODEL, else model.yaml here.",
+        help="Specs, checkpoints, snapshots, URLs, module:object, file.py:object, or - for stdin.  Default:"
+        " $PARAMTOOL_MODEL, else model.yaml here.",
     ),
 ]
 Network = Annotated[

@@ -10,6 +10,7 @@
             ├── spec  python_object  module
             └── initialized  weights  part      … with rules run, a checkpoint loaded, a wrapper taken off
 
+`variants` are what a model can be turned into: with weights, inputs or a seed, or its rules run.
 `listing`, `layout`, `elements` and `network` are the four questions; everything else asks these.
 Torch comes in through `torch_import`, when a question needs it.
 """

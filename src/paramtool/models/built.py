@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from paramtool.audience import worded
@@ -12,12 +11,11 @@ from paramtool.cores import available_cores
 from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.language.tree import TensorNode
 from paramtool.models.model import Model
+from paramtool.models.stream import Stream
 from paramtool.models.torch_import import torch_import
 from paramtool.name_parts import prefix
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from paramtool.elements.elements import Elements
     from paramtool.loading.answer import Answer
     from paramtool.loading.state_dict import StateDict
@@ -30,24 +28,6 @@ if TYPE_CHECKING:
     from paramtool.records.parameter import Listing
     from paramtool.records.rule import Rule
     from paramtool.tensors.fills import Fills
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The values of a network that can be written block by block, without being in memory first.
-
-    Attributes:
-        network: names and shapes, on the meta device.
-        fills: what fills each tensor, by its names; None if `loaded` reads it.
-        loaded: yields the elements of a stored tensor, by its first name, from one to another; None if
-            `fills` says all.
-        warnings: what there is to say after everything was read.
-    """
-
-    network: Network
-    fills: Mapping[str, Fills] | None = None
-    loaded: Callable[..., Iterator[Tensor]] | None = None
-    warnings: Callable[[], list[str]] = list
 
 
 class BuiltModel(Model):

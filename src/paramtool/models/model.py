@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from paramtool.audience import worded
 from paramtool.errors import CannotAnswer, ParamtoolError
+from paramtool.models.variants import Variants
 
 if TYPE_CHECKING:
     from paramtool.elements.elements import Elements
     from paramtool.language.document import Inputs
     from paramtool.loading.answer import Answer
     from paramtool.loading.state_dict import StateDict
-    from paramtool.models.built import BuiltModel
     from paramtool.network.construction import Network
     from paramtool.operations.comparison.places import Places
     from paramtool.records.checkpoints import Checkpoints
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from paramtool.records.rule import Rule
 
 
-class Model:
+class Model(Variants):
     """A spec, a module, a checkpoint or a snapshot that is open, and answers for itself.
 
     What a kind cannot answer raises `CannotAnswer`, which names what would.  Nothing is built, run or
@@ -192,57 +192,6 @@ class Model:
     def origin_of_values(self) -> str | None:
         """Return what its values are, for a note, if they are only initial ones; None if a file has them."""
         return None
-
-    def check_buildable(self) -> BuiltModel:
-        """Return the model itself, if it is or becomes a live module.
-
-        Raises:
-            CannotAnswer: for one that only describes a module, or holds tensors.
-        """
-        self.network(values=False)
-        raise NotImplementedError
-
-    def with_weights(self, name: str, strip: Sequence[str] = ()) -> Model:
-        """Return the model with the checkpoint `name` loaded into it, `strip` taken off its names.
-
-        Raises:
-            ParamtoolError: for a model that is not built, or if no name has such a prefix.
-        """
-        del name, strip
-        what = worded("--weights loads", "weights are loaded")
-        raise ParamtoolError(f"{what} into a spec or package.module:object; {self.name} is neither")
-
-    def without_prefix(self, strip: Sequence[str]) -> Model:
-        """Return the model with prefixes taken off its names.
-
-        Raises:
-            ParamtoolError: for a kind of model whose names are fixed, or if no name has such a prefix.
-        """
-        del strip
-        from paramtool.loading.prefix import NoPrefix
-
-        what = worded("--strip-prefix is", "prefixes are")
-        raise NoPrefix(f"{what} for checkpoints and modules; {self.name} is neither")
-
-    def with_seed(self, seed: int) -> Model:
-        """Return the model with initial values drawn from `seed`.
-
-        Raises:
-            ParamtoolError: for a model that has values of its own.
-        """
-        del seed
-        what = worded("--seed", "a seed")
-        raise ParamtoolError(f"{what} draws initial values, but {self.name} already has values")
-
-    def with_inputs(self, inputs: Inputs) -> Model:
-        """Return the model, to be called with `inputs`.
-
-        Raises:
-            CannotAnswer: for a model without a module.
-        """
-        del inputs
-        self.network(values=False)
-        raise NotImplementedError
 
     def places(self) -> Places | None:
         """Return where each part of the model is written; None if it is not written in a spec."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from paramtool.language.document import Inputs
 from paramtool.language.python_object import PythonObject
-from paramtool.models.built import BuiltModel, Stream
+from paramtool.models.built import BuiltModel
+from paramtool.models.stream import Stream
 from paramtool.models.torch_import import torch_import
 from paramtool.network.free_memory import OutOfMemory
 

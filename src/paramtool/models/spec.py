@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from paramtool import structure
 from paramtool.errors import ParamtoolError
 from paramtool.language.document import Inputs, Spec
-from paramtool.models.built import BuiltModel, Stream
+from paramtool.models.built import BuiltModel
 from paramtool.models.model import Model
+from paramtool.models.stream import Stream
 from paramtool.models.torch_import import torch_import
 from paramtool.operations.comparison.places import Places
 from paramtool.operations.listing.snapshot import remembered

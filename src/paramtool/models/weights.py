@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paramtool.models.built import BuiltModel, Stream
+from paramtool.models.built import BuiltModel
 from paramtool.models.initialized import Wrapped
+from paramtool.models.stream import Stream
 from paramtool.models.torch_import import torch_import
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import typer
 
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
+from paramtool.cli.common_prefix import stripped, tell_of_prefix
 from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.cli.page_file import ReportFile, deliver
-from paramtool.cli.typed_line import instead
 from paramtool.errors import CannotAnswer, ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
@@ -156,13 +156,13 @@ def diff(
     selection = selected_by(pattern, exclude, None, name, module)
     was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
-    was, now = _stripped(was, now, strip_prefix)
+    was, now = stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
         _prepare(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
-    _tell_of_prefix(model_a, model_b)
+    tell_of_prefix(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0, spectrum=spectrum)
     if selection:
         report = _selected(
@@ -231,46 +231,6 @@ def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
         return a.with_weights(weights), b
     message = f"--weights loads into a spec or package.module:object; neither {a.name} nor {b.name} is one"
     raise ParamtoolError(message)
-
-
-def _stripped(a: Model, b: Model, strip: Sequence[str] | None) -> tuple[Model, Model]:
-    """Return both models, with each prefix taken off the names of those that have it.
-
-    Raises:
-        NoPrefix: for one that neither has.
-    """
-    from paramtool.loading.prefix import NoPrefix
-
-    for text in strip or ():
-        missing = []
-        both = [a, b]
-        for at, model in enumerate(both):
-            try:
-                both[at] = model.without_prefix([text])
-            except NoPrefix as error:
-                missing.append(error)
-        if len(missing) == len(both):
-            raise missing[0]
-        a, b = both
-    return a, b
-
-
-def _tell_of_prefix(a: Model, b: Model) -> None:
-    """Say so if the names of one differ from those of the other by a prefix, with the line to type."""
-    old, new = ({row.name: None for row in each.listing().rows} for each in (a, b))
-    removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
-    if not (removed and added):
-        return
-    from paramtool.loading.prefix import difference, times_to_strip
-
-    for longer, shorter, names, which in ((removed, added, old, "A"), (added, removed, new, "B")):
-        found = difference(longer, shorter)
-        if found is not None:
-            every = "all names" if len(found.names) == len(names) else f"{len(found.names):,} names"
-            times = times_to_strip(old, new, found.texts)
-            way = f"; {instead((), found.options * times)}" if times else ""
-            console.note(f"{every} differ by {found.shown}, which {which} has{way}")
-            return
 
 
 def _check(

@@ -42,7 +42,7 @@ def grad(
             "--input",
             "-i",
             metavar="SIZE,…|FILE",
-            help="An input: 2,4 or 2,16,randint=1000, or a .pt, .safetensors or .npz file.",
+            help="2,4 or 2,16,randint=1000, or a .pt or .npz file.",
             rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,
@@ -62,7 +62,7 @@ def grad(
         typer.Option(
             "--target",
             metavar="FILE|FILL",
-            help="What a loss compares y with; by default it is drawn from the seed.",
+            help="What a loss compares y with; drawn if left out.",
             rich_help_panel=panels.INPUT_AND_LOSS,
         ),
     ] = None,

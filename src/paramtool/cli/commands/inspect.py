@@ -11,7 +11,7 @@ import typer
 from paramtool.cli import completion, console, cost_options, options, panels
 from paramtool.cli.columns import Columns, measured_by, with_columns
 from paramtool.cli.cost_options import COSTLESS, check_cost, show_cost
-from paramtool.cli.listing_notes import tell_of_plain_tensors
+from paramtool.cli.listing_notes import tell_of_plain_tensors, unlisted
 from paramtool.cli.listing_options import SHAPES, ListingCommand, Top, Total, check_total, one_number
 from paramtool.cli.model_argument import (
     open_argument,
@@ -276,7 +276,7 @@ def _arranged(report: Listing, selection: Selection, buffers: bool, depth: int |
     try:
         kept = selections.select(listed, selection)
     except NothingMatched as error:
-        raise NothingMatched(error.message, hint=_unlisted(report, selection) or error.hint) from None
+        raise NothingMatched(error.message, hint=unlisted(report, selection) or error.hint) from None
     for note in selection.notes(row.name for row in listed):
         console.note(note)
     sums = totals(kept) if selection else report.totals
@@ -287,17 +287,3 @@ def _arranged(report: Listing, selection: Selection, buffers: bool, depth: int |
         kept = depths.fold_depth(kept, depth, report.modules)
         columns = (columns[0], "count", *(each for each in columns[1:] if each != "histogram"))
     return replace(report, rows=tuple(kept), totals=sums, columns=columns)
-
-
-def _unlisted(report: Listing, selection: Selection) -> str | None:
-    """Find selected tensors that are not parameters; None if they are listed anyway, or there are none."""
-    from paramtool.operations.listing.selection import select
-
-    try:
-        first, *more = select(report.rows, selection)
-    except NothingMatched:
-        return None
-    kind = {"buffer": "a buffer", "tensor": "a plain tensor"}[first.kind]
-    if more:
-        return f"'{first.name}' is {kind}, and {len(more):,} more are not parameters; --buffers lists them"
-    return f"'{first.name}' is {kind}; --buffers lists it"
