@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from paramtool.records.column import column_of
 from paramtool.records.gradient import VERDICTS, GradientRow, Gradients
 from paramtool.render.cells import for_people
+from paramtool.render.html.budget import short
 from paramtool.render.html.curves import curves
 from paramtool.render.html.drawings import LogScale, legend, parted_bar
 from paramtool.render.html.layers import places
@@ -119,7 +120,9 @@ def _line(parameter: _Parameter, scale: LogScale) -> Markup:
     if len(uses) > 1:
         whole = sum(abs(each.share or 0) for each in uses) or 1
         parts = [(abs(each.share or 0) / whole, _use_fill(each, at)) for at, each in enumerate(uses)]
-        shares = [f"{for_people(each, 'module')}: {for_people(each, 'share')}" for each in uses[:MOST_USES]]
+        shares = [
+            f"{short(for_people(each, 'module'))}: {for_people(each, 'share')}" for each in uses[:MOST_USES]
+        ]
         said = "; ".join([each for each in (verdict, ", ".join(shares)) if each])
     return _measured(name_cell(row.name), said, row.norm, scale, parts)
 
