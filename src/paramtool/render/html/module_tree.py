@@ -110,7 +110,7 @@ def _line(part: str, branch: Branch, kind: str | None, whole: int, by_bytes: boo
     percent = "" if not size else "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
     return tag(
         "span",
-        tag("span", tag("b", text(short(part)), kind="m"), *_facts(branch, kind), kind="what"),
+        tag("span", tag("b", text(short(part) or "(empty)"), kind="m"), *_facts(branch, kind), kind="what"),
         tag("span", text(said) if size else EMPTY, kind="n"),
         tag("span", text(percent), kind="n percent"),
         bar(share) if size else tag("span", kind="bar"),

@@ -26,8 +26,8 @@ MOST_PARAMETERS = 1000
 MOST_USES = 8
 """Uses of one parameter whose shares are written beside its bar."""
 
-_FILLS = ("accent", "link", "good", "quiet")
-"""Tones of the uses of one parameter, in turn."""
+_FILLS = ("accent", "link", "was", "quiet")
+"""Tones of the uses of one parameter, in turn; none of them is that of a verdict."""
 
 
 @dataclass
@@ -95,9 +95,10 @@ def _layers(parameters: Sequence[_Parameter]) -> Markup:
     if len(layers) > MOST_LAYERS:
         drawn.append(tag("li", text(f"{len(layers) - MOST_LAYERS:,} more layers")))
     key = legend(("good", "ok"), ("bad", "vanishing, exploding, nan or inf"), ("notable", "none or zero"))
-    note = tag(
-        "p", text("log scale; each use is a part of its parameter's bar, by its share"), kind="t-quiet"
-    )
+    said = "log scale; each use is a part of its parameter's bar, by its share"
+    if any((use.share or 0) < 0 for each in parameters for use in each.uses):
+        said += ", in red where it is against the sum"
+    note = tag("p", text(said), kind="t-quiet")
     return together([key, note, tag("ul", *drawn, kind="tree")]) if drawn else EMPTY
 
 
