@@ -95,6 +95,13 @@ def _names() -> Iterator[Row]:
             3,
             quick=make_file is Files.tensors,
         )
+    yield Row(
+        "inspect gpt2.yaml -f html",
+        "import torch",
+        torch("inspect", CONFIGS / "gpt2.yaml", "-f", "html"),
+        0.25,
+    )
+    yield Row("inspect -f html of 100,000 unlike tensors", "as a table", _page, 1.5)
     yield Row("diff of 100,000 renamed tensors", "safe_open of both", _renamed)
     yield Row(
         "inspect of a 90 MB file from before torch 1.6", "torch.load, names and shapes", _legacy, 0.30, 0.20
@@ -143,6 +150,7 @@ def _growth() -> Iterator[Row]:
         return Row(work, "itself on a tenth", make, 1.1, memory, grows=True)
 
     yield growth("inspect of 100,000 tensors", on(["inspect"], Files.tensors, 100_000), None)
+    yield growth("inspect -f html of 100,000", on(["inspect", "-f", "html"], Files.flat, 100_000), None)
     yield growth("inspect -f jsonl of 200,000", on(["inspect", "-f", "jsonl"], Files.repeated, 100_000), None)
     yield growth("inspect --stats of a spec of 10^9", on(["inspect", "--stats"], Files.wide, 10**9), 1.1)
     yield growth("check --finite of a spec of 10^9", on(["check", "--finite"], Files.wide, 10**9), 1.1)
@@ -150,6 +158,11 @@ def _growth() -> Iterator[Row]:
 
 def _listed(path: Path) -> tuple[Commands, Commands]:
     return ours("inspect", path), script(plain.SHAPES, path)
+
+
+def _page(files: Files) -> tuple[Commands, Commands]:
+    path = files.flat(100_000)
+    return ours("inspect", path, "-f", "html"), ours("inspect", path)
 
 
 def _renamed(files: Files) -> tuple[Commands, Commands]:

@@ -174,6 +174,22 @@ def test_large_models_have_pages_of_bounded_size(name: str, said: str, tmp_path:
     assert "120,000 elements in 20,000 tensors" in found.text
 
 
+@pytest.mark.parametrize("kind", ["inspect", "shared", "diff"])
+def test_long_names_do_not_make_a_page_long(kind: str) -> None:
+    """Six megabytes of names are cut in pictures, and a table holds whole ones as far as there is room."""
+    names = [f"h.{at}x.{'<' * 10_000}.{'w' * 10_000}" for at in range(300)]
+    tensor = torch.zeros(2)
+    values = {name: tensor if kind == "shared" else torch.zeros(2) for name in names}
+    if kind == "diff":
+        text = paramtool.as_text(paramtool.diff(values, {"a": tensor}), "html")
+    else:
+        text = paramtool.as_text(getattr(paramtool, kind)(values), "html")
+    found = Page(text)
+    assert len(text) < 2_000_000
+    assert re.search(r"the (largest|first) \d+ of 30[01] rows", found.text)
+    assert f"{'<' * 10_000}.{'w' * 10_000}" in found.text
+
+
 def test_the_time_of_a_page_is_linear() -> None:
     """Ten times the tensors take about ten times the time."""
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from paramtool.records.gradient import GradientRow
+from paramtool.render.html.budget import short
 from paramtool.render.html.drawings import decade, legend, number
 from paramtool.render.html.markup import EMPTY, Markup, empty_tag, tag, text, together
 
@@ -104,7 +105,7 @@ class _Plane:
             value = getattr(row, name)
             place = decade(value)
             if place is not None:
-                said = tag("title", text(f"{row.name or '(model)'}: {value:.4g}"))
+                said = tag("title", text(f"{short(row.name) or '(model)'}: {value:.4g}"))
                 drawn.append(
                     tag(
                         "circle", said, kind=f"t-{tone}", cx=number(self.x(at)), cy=number(self.y(place)), r=3

@@ -5,7 +5,10 @@ from __future__ import annotations
 from paramtool.quantities import byte_size, counted
 from paramtool.records.contents import ContentRow
 from paramtool.records.parameter import Listing
+from paramtool.render.blocks import fold_blocks
 from paramtool.render.cells import for_people
+from paramtool.render.formats import folded
+from paramtool.render.html.budget import short
 from paramtool.render.html.drawings import bar
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.html.module_tree import module_tree
@@ -20,13 +23,16 @@ def draw(report: Listing) -> Markup:
     """Return the parts of a listing."""
     by_bytes = len({row.dtype for row in report.rows if row.dtype}) > 1
     said = "bytes" if by_bytes else "elements"
-    tree = module_tree(report.rows, report.modules, by_bytes) if report.rows else EMPTY
+    once_folded = folded(report)  # which leaves rows with statistics as they are
+    rows = fold_blocks(report.rows) if once_folded is report else once_folded.rows
+    others = getattr(report.others, "nbytes" if by_bytes else "numel", 0)
+    tree = module_tree(rows, report.modules, by_bytes, others) if report.rows else EMPTY
     return together(
         [
             section("Dtypes, buffers included", _dtypes(report)),
             section(f"Modules, by {said}", tree),
             section("Also in the file", _contents(report)),
-            section("Tensors", tables(report, "Tensors")),
+            section("Tensors", tables(report, "Tensors", once_folded=once_folded)),
         ]
     )
 
@@ -59,8 +65,8 @@ def _contents(report: Listing) -> Markup:
 
 
 def _entry(entry: ContentRow, whole: int) -> list[Markup]:
-    value = text(for_people(entry, "value"))
-    return [name_cell(entry.name), text(entry.type), *_size(entry.nbytes, whole), value]
+    value = text(short(for_people(entry, "value")))
+    return [name_cell(entry.name), text(short(entry.type)), *_size(entry.nbytes, whole), value]
 
 
 def _size(nbytes: int, whole: int) -> list[Markup]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from paramtool.quantities import byte_size, counted
 from paramtool.records.parameter import ParameterRow
-from paramtool.render.blocks import fold_blocks
 from paramtool.render.cells import for_people
-from paramtool.render.html.budget import MOST_BELOW, MOST_BRANCHES
+from paramtool.render.html.budget import MOST_BELOW, MOST_BRANCHES, short
 from paramtool.render.html.drawings import bar
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.names import first_of, parts_of
@@ -35,19 +34,22 @@ class Branch:
     """How many of `below` are drawn."""
 
 
-def module_tree(rows: Sequence[ParameterRow], modules: Mapping[str, str], by_bytes: bool) -> Markup:
-    """Return the tree of some rows, identical numbered blocks as one.
+def module_tree(
+    rows: Sequence[ParameterRow], modules: Mapping[str, str], by_bytes: bool, others: int = 0
+) -> Markup:
+    """Return the tree of some rows.
 
     Args:
-        rows: of parameters and buffers.
+        rows: of parameters and buffers, identical numbered blocks as one.
         modules: class names by module path.
         by_bytes: whether the bars are of bytes and not of elements.
+        others: bytes or elements of tensors that are left out, and belong to the whole.
     """
     root = Branch()
-    for row in fold_blocks(rows):
+    for row in rows:
         _grow(root, row)
     _plan(root)
-    whole = (root.nbytes if by_bytes else root.numel) or 1
+    whole = (root.nbytes if by_bytes else root.numel) + others or 1
     return tag("ul", *_lines(root, "", modules, whole, by_bytes), kind="tree")
 
 
@@ -108,7 +110,7 @@ def _line(part: str, branch: Branch, kind: str | None, whole: int, by_bytes: boo
     percent = "" if not size else "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
     return tag(
         "span",
-        tag("span", tag("b", text(part), kind="m"), *_facts(branch, kind), kind="what"),
+        tag("span", tag("b", text(short(part) or "(empty)"), kind="m"), *_facts(branch, kind), kind="what"),
         tag("span", text(said) if size else EMPTY, kind="n"),
         tag("span", text(percent), kind="n percent"),
         bar(share) if size else tag("span", kind="bar"),
@@ -120,7 +122,7 @@ def _facts(branch: Branch, kind: str | None) -> list[Markup]:
     """Return what is said after a name: the class of a module, the shape of a tensor."""
     row = branch.row
     if row is None or branch.below:
-        found = [tag("span", text(kind), kind="t-accent")] if kind else []
+        found = [tag("span", text(short(kind)), kind="t-accent")] if kind else []
         if branch.below and branch.drawn == 0:
             found.append(tag("span", text(counted(branch.tensors, "tensor")), kind="t-quiet"))
         return [together([Markup(" "), each]) for each in found]
@@ -133,7 +135,7 @@ def _facts(branch: Branch, kind: str | None) -> list[Markup]:
         (f"= {row.tied_to}" if row.tied_to is not None else "", "link"),
     ]
     return [
-        together([Markup(" "), tag("span", text(each), kind=f"t-{tone}" if tone else "")])
+        together([Markup(" "), tag("span", text(short(each)), kind=f"t-{tone}" if tone else "")])
         for each, tone in texts
         if each
     ]

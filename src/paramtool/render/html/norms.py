@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from paramtool.records.column import column_of
 from paramtool.records.gradient import VERDICTS, GradientRow, Gradients
 from paramtool.render.cells import for_people
+from paramtool.render.html.budget import short
 from paramtool.render.html.curves import curves
 from paramtool.render.html.drawings import LogScale, legend, parted_bar
 from paramtool.render.html.layers import places
@@ -25,8 +26,8 @@ MOST_PARAMETERS = 1000
 MOST_USES = 8
 """Uses of one parameter whose shares are written beside its bar."""
 
-_FILLS = ("accent", "link", "good", "quiet")
-"""Tones of the uses of one parameter, in turn."""
+_FILLS = ("accent", "link", "was", "quiet")
+"""Tones of the uses of one parameter, in turn; none of them is that of a verdict."""
 
 
 @dataclass
@@ -94,9 +95,10 @@ def _layers(parameters: Sequence[_Parameter]) -> Markup:
     if len(layers) > MOST_LAYERS:
         drawn.append(tag("li", text(f"{len(layers) - MOST_LAYERS:,} more layers")))
     key = legend(("good", "ok"), ("bad", "vanishing, exploding, nan or inf"), ("notable", "none or zero"))
-    note = tag(
-        "p", text("log scale; each use is a part of its parameter's bar, by its share"), kind="t-quiet"
-    )
+    said = "log scale; each use is a part of its parameter's bar, by its share"
+    if any((use.share or 0) < 0 for each in parameters for use in each.uses):
+        said += ", in red where it is against the sum"
+    note = tag("p", text(said), kind="t-quiet")
     return together([key, note, tag("ul", *drawn, kind="tree")]) if drawn else EMPTY
 
 
@@ -119,7 +121,9 @@ def _line(parameter: _Parameter, scale: LogScale) -> Markup:
     if len(uses) > 1:
         whole = sum(abs(each.share or 0) for each in uses) or 1
         parts = [(abs(each.share or 0) / whole, _use_fill(each, at)) for at, each in enumerate(uses)]
-        shares = [f"{for_people(each, 'module')}: {for_people(each, 'share')}" for each in uses[:MOST_USES]]
+        shares = [
+            f"{short(for_people(each, 'module'))}: {for_people(each, 'share')}" for each in uses[:MOST_USES]
+        ]
         said = "; ".join([each for each in (verdict, ", ".join(shares)) if each])
     return _measured(name_cell(row.name), said, row.norm, scale, parts)
 

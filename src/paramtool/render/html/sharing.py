@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from paramtool.quantities import and_more, counted
 from paramtool.records.sharing import Sharing, SharingRow
 from paramtool.render.cells import for_people
+from paramtool.render.html.budget import short
 from paramtool.render.html.drawings import legend, strip
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.html.table import name_cell, tables
 from paramtool.render.html.view import section
 
-MOST_GROUPS = 200
+MOST_GROUPS = 100
 """Groups that are drawn."""
 
-MOST_NAMES = 50
+MOST_NAMES = 20
 """Names of one group that are drawn."""
 
 _TONES = {"tied": "link", "aliased": "notable", "equal": "quiet"}
@@ -76,9 +77,9 @@ def _name(row: SharingRow, whole: tuple[int, int] | None) -> Markup:
     if row.count > 1:
         parts.append(tag("span", text(f" ×{row.count}"), kind="t-accent"))
     if row.tied_to is not None and whole is not None:
-        parts.append(tag("span", text(f" = {row.tied_to}"), kind="t-link"))
+        parts.append(tag("span", text(f" = {short(row.tied_to)}"), kind="t-link"))
     if row.note:
-        parts.append(tag("span", text(f" {row.note}"), kind="t-notable"))
+        parts.append(tag("span", text(f" {short(row.note)}"), kind="t-notable"))
     drawn = EMPTY
     if whole is not None and row.start is not None and row.stop is not None:
         said = tag("span", text(f"{row.start:,} to {row.stop:,}"), kind="n t-quiet")

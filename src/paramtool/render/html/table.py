@@ -10,7 +10,7 @@ from paramtool.records.column import Column
 from paramtool.records.report import Report
 from paramtool.render.breaks import pieces_of
 from paramtool.render.cells import column_for_people, for_people, is_use
-from paramtool.render.html.budget import fitted
+from paramtool.render.html.budget import fitted, short
 from paramtool.render.html.drawings import LogScale, bar, histogram
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.section import Section, lead_of, sections
@@ -33,15 +33,21 @@ class _Cell(NamedTuple):
     kind: str = ""
 
 
-def tables(report: Report[Any, Any], title: str, extra: Extra | None = None) -> Markup:
+def tables(
+    report: Report[Any, Any],
+    title: str,
+    extra: Extra | None = None,
+    once_folded: Report[Any, Any] | None = None,
+) -> Markup:
     """Return the tables of `report`; of a large one as many rows as a page holds, with a word on the rest.
 
     Args:
         report: with the rows as they are, not folded.
         title: what the rows are, for a reader who does not see the page.
         extra: columns to add beside the name, if all rows are there.
+        once_folded: see `fitted`.
     """
-    fitting, said = fitted(report)
+    fitting, said = fitted(report, once_folded)
     drawn = [_table(section, title, said, extra or {}) for section in sections(fitting) if section.facts]
     return together(drawn)
 
@@ -146,8 +152,8 @@ def _broken(column: Column, cell: str) -> Markup:
 
 
 def name_cell(name: str) -> Markup:
-    """Return a name that may go on in the next line after its dots."""
-    return tag("span", _broken(Column("name"), name), kind="m")
+    """Return a name for a picture, which may go on in the next line after its dots."""
+    return tag("span", _broken(Column("name"), short(name)), kind="m")
 
 
 def _histogram(counts: Sequence[int] | None) -> Markup:
