@@ -321,6 +321,14 @@ def test_a_compiled_model_costs_what_it_wraps() -> None:
     assert (totals.device, totals.macs, totals.notes) == ("meta", 24, ())
 
 
+def test_a_forward_that_needs_values_has_them_in_another_dtype() -> None:
+    """The cast is of a copy, with its values."""
+    module = Choosy()
+    totals = paramtool.cost(module, [torch.ones(2, 4)], dtype="float64").totals
+    assert (totals.device, totals.macs, totals.inference.parameters) == ("cpu", 24, 8 * 15)
+    assert module.layer.weight.dtype is torch.float32
+
+
 def test_a_large_forward_that_needs_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says which module needs them, and why it does not get them."""
     monkeypatch.setattr("paramtool.models.forward_cost.MOST_VALUES", 10)
