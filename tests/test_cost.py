@@ -50,6 +50,18 @@ class Grouped(nn.Module):
         return scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=True)
 
 
+class Planes(nn.Module):
+    """Attention without a dimension for heads, as some torch releases treat in another way than others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = self.value(x)
+        return scaled_dot_product_attention(value, value, value, torch.ones(5, 5))
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
     "mlp": (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1)), lambda: torch.rand(2, 4)),
     "convolutions": (
@@ -73,6 +85,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
     ),
     "attention": (lambda: Attention(is_causal=True), lambda: torch.rand(2, 16, 32)),
     "attention with dropout": (lambda: Attention(dropout_p=0.1), lambda: torch.rand(2, 16, 32)),
+    "attention of three dimensions": (Planes, lambda: torch.rand(3, 5, 8)),
     "grouped attention": (Grouped, lambda: torch.rand(2, 16, 32)),
 }  # fmt: skip
 
@@ -174,7 +187,7 @@ def test_the_kernel_of_attention_is_the_one_that_torch_chooses() -> None:
     draw = random.Random(0)
     found = set()
     for _ in range(600):
-        batch, heads, queries, keys = (draw.choice([1, 2, 3]) for _ in range(4))
+        batch, heads, queries, keys = (draw.choice([1, 2, 3, 17]) for _ in range(4))
         kind = draw.choice([torch.float32, torch.float32, torch.bfloat16, torch.float64, torch.float16])
         query = torch.rand(batch, heads, queries, 8).to(kind)
         key = torch.rand(batch, draw.choice([heads, heads, 1, 2]), keys, 8).to(kind)
@@ -191,7 +204,7 @@ def test_the_kernel_of_attention_is_the_one_that_torch_chooses() -> None:
             chosen = torch._fused_sdp_choice(query, key, value, mask, dropout, False, enable_gqa=grouped)
         except (RuntimeError, IndexError):  # arguments that do not go together
             continue
-        is_flash = takes_flash(query, key, value, mask, dropout, grouped=grouped)
+        is_flash = takes_flash(query, key, value, mask, dropout, grouped=grouped)  # asks with smaller ones
         assert is_flash == (chosen == 1), (query.shape, key.shape, value.shape, mask, dropout, grouped)
         found.add(is_flash)
     assert found == {True, False}
@@ -306,6 +319,14 @@ def test_a_compiled_model_costs_what_it_wraps() -> None:
     """Without a note about our own hooks."""
     totals = paramtool.cost(torch.compile(nn.Linear(4, 3), backend="eager"), [torch.ones(2, 4)]).totals  # type: ignore[arg-type]
     assert (totals.device, totals.macs, totals.notes) == ("meta", 24, ())
+
+
+def test_a_forward_that_needs_values_has_them_in_another_dtype() -> None:
+    """The cast is of a copy, with its values."""
+    module = Choosy()
+    totals = paramtool.cost(module, [torch.ones(2, 4)], dtype="float64").totals
+    assert (totals.device, totals.macs, totals.inference.parameters) == ("cpu", 24, 8 * 15)
+    assert module.layer.weight.dtype is torch.float32
 
 
 def test_a_large_forward_that_needs_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,17 @@ def test_an_input_comes_from_a_file_or_takes_no_memory(run: Run, tmp_path: Path)
     assert found["totals"]["macs"] == 15 * 10**11
 
 
+def test_seventy_billion_parameters_take_no_memory(run: Run, tmp_path: Path) -> None:
+    """Neither they, their gradients, nor the states of an optimizer are made."""
+    path = tmp_path / "model.yaml"
+    path.write_text(
+        "dtype: bfloat16\nmodel: {Linear: {in_features: 200000, out_features: 350000, bias: false}}"
+    )
+    totals = json.loads(run("inspect", str(path), "--cost", "--input", "3,200000", "--json").stdout)["totals"]
+    assert (totals["device"], totals["parameters"], totals["macs"]) == ("meta", 7 * 10**10, 21 * 10**10)
+    assert totals["training"][0]["total"] == 4 * 140 * 10**9 + 4 + 3 * 200000 * 2
+
+
 def test_rows_are_chosen_and_the_totals_stay(run: Run) -> None:
     """What the lines come to is said beside the whole."""
     text = run("inspect", MLP, "--cost", "--pattern", "0|1").stdout

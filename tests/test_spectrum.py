@@ -123,6 +123,14 @@ def test_what_is_no_matrix_has_none() -> None:
     assert report.totals.without_spectrum == {"odd": "an element is not finite"}
 
 
+def test_whole_numbers_that_float64_cannot_tell_apart_are_named() -> None:
+    """They differ, but nothing is left of the difference."""
+    was = torch.full((2, 2), 2**60)
+    report = paramtool.diff({"w": was}, {"w": was + 1}, values=True, spectrum=True)
+    assert [(row.differing, row.rank) for row in report] == [(4, None)]
+    assert report.totals.without_spectrum == {"w": "the difference vanishes in float64"}
+
+
 def test_a_matrix_that_is_too_large_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason says what the limit is; the other columns are there."""
     monkeypatch.setattr(spectra, "LARGEST_SIDE", 2)

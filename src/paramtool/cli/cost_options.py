@@ -53,7 +53,7 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="SIZE,…|FILE",
-        help="An input for --cost and lazy modules: 2,4 or 2,16,randint=1000, or a .pt or .npz file.",
+        help="An input for --cost and lazy modules: 2,4 or 2,16,randint=1000; for --cost also a file.",
         rich_help_panel=panels.rare(panels.MODEL),
     ),
 ]

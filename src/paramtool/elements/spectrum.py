@@ -66,7 +66,7 @@ def spectrum(rows: Rows, height: int, width: int, noise: float = 0.0) -> Spectru
     tolerance = max(values[0] * longer * np.finfo(np.float32).eps, rounded)
     return Spectrum(
         rank=max(1, int(np.count_nonzero(values > tolerance))),
-        effective_rank=math.exp(-float((parts * np.log(parts)).sum())),
+        effective_rank=max(1.0, math.exp(-float((parts * np.log(parts)).sum()))),
         top_1=float(squares[0] / squares.sum()),
         top_8=float(squares[:8].sum() / squares.sum()),
     )

@@ -71,10 +71,8 @@ class Model(Variants):
 
     def _repr_html_(self) -> str | None:
         """Return the listing as a notebook shows it; None, so that it shows `repr`, if there is none."""
-        from paramtool.render.html.notebook import notebook_view
-
         try:
-            return notebook_view(self.listing())
+            return self.listing()._repr_html_()
         except ParamtoolError:
             return None
 

@@ -87,7 +87,7 @@ class InferenceMemory:
     """The bytes of a forward pass in evaluation mode without gradients: the parts and their sum.
 
     Attributes:
-        parameters, buffers: each memory once.
+        parameters, buffers: each tensor once.
         activations: the most that inputs, outputs and all tensors between them take at one moment.
         total: the sum.
     """
@@ -104,7 +104,7 @@ class TrainingMemory:
 
     Attributes:
         optimizer: one of `Optimizer`.
-        parameters, buffers: each memory once.
+        parameters, buffers: each tensor once.
         gradients: one for each parameter that requires grad, of its shape and dtype.
         states: what the optimizer keeps between steps, as torch.optim allocates it.
         activations: what autograd saves in the forward pass.

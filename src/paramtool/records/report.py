@@ -119,6 +119,13 @@ class Report(Generic[Row, Totals]):
         """Return what a notebook shows: the page of the report without what is around it."""
         return str(import_module("paramtool.render.html.notebook").notebook_view(self))
 
+    def for_people(self) -> Report[Row, Totals]:
+        """Return the report with the columns that people see, where these are not those that machines get."""
+        if not self.totals.people or self.is_chosen:
+            return self
+        model = ("model",) if self.model is None else ()  # of several models
+        return replace(self, columns=(*model, *self.totals.people))
+
     def with_columns(self, *names: str) -> Report[Row, Totals]:
         """Return the report with these columns, in this order, in every format.
 

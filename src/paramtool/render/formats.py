@@ -81,7 +81,7 @@ def render(
     if format not in formats_of(report.command):
         raise lacks(report.command, format)
     if format in FOR_PEOPLE:
-        report = with_people_columns(report)
+        report = report.for_people()
     if format is Format.table:
         from paramtool.render.table import table
 
@@ -108,14 +108,6 @@ def render(
         yield from page(report)
     else:
         yield from _for_machines(report, format)
-
-
-def with_people_columns(report: Report[Any, Any]) -> Report[Any, Any]:
-    """Return `report` with the columns that people see, where these are not those that machines get."""
-    if not report.totals.people or report.is_chosen:
-        return report
-    model = ("model",) if report.model is None else ()  # of several models
-    return replace(report, columns=(*model, *report.totals.people))
 
 
 def as_text(report: Report[Any, Any], format: Format | str = Format.table) -> str:

@@ -81,9 +81,8 @@ def _cost(totals: CostTotals) -> list[str]:
         ", ".join(f"{list(each.shape)} {shown(each.dtype)}" for each in side)
         for side in (totals.inputs, totals.outputs)
     ]
-    told = f" in {totals.dtype}" if totals.dtype else ""
     lines = [
-        f"{counted(totals.macs, 'MAC')} from {shapes[0] or 'no input'} to {shapes[1] or 'no tensor'}{told}",
+        f"{counted(totals.macs, 'MAC')} from {shapes[0] or 'no input'} to {shapes[1] or 'no tensor'}",
         f"inference: {_memory(totals.inference, ('parameters', 'buffers', 'activations'))}",
     ]
     parts = ("parameters", "buffers", "gradients", "states", "activations")

@@ -23,7 +23,8 @@ from torch.utils._device import _device_constructors
 from paramtool.operations.gradients.function_mode import FunctionMode
 
 _FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_CHOSEN = 1
+"""What torch calls this kernel, in ``SDPBackend``."""
 
 
 def _flash_flops(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
@@ -82,7 +83,11 @@ def _attention(
     is_valid = attn_mask is None or not is_causal  # else it raises
     if is_valid and takes_flash(query, key, value, attn_mask, dropout_p, grouped=enable_gqa):
         mask = _additive(attn_mask, query)
-        return _FLASH(query, key, value, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]  # type: ignore[no-any-return]
+        given = (
+            (query, key, value) if query.dim() > 3 else [each.unsqueeze(0) for each in (query, key, value)]
+        )
+        result: Tensor = _FLASH(*given, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]
+        return result if query.dim() > 3 else result.squeeze(0)
     return scaled_dot_product_attention(
         query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
     )
@@ -97,7 +102,7 @@ def takes_flash(
     *,
     grouped: bool = False,
 ) -> bool:
-    """Return whether torch takes the kernel ``flash`` on the CPU, as ``sdp_utils_cpp.cpp`` decides.
+    """Return whether torch takes the kernel ``flash`` on the CPU, which it is asked with small tensors.
 
     Args:
         query, key, value: on any device.
@@ -105,25 +110,35 @@ def takes_flash(
         dropout: the probability.
         grouped: whether several heads of queries may share one of keys and values.
     """
-    given = (query, key, value)
-    if dropout or any(each.dim() != 4 or each.dtype not in _DTYPES or each.is_nested for each in given):
+    given = [each for each in (query, key, value, mask) if each is not None]
+    if any(each.is_nested or each.layout is not torch.strided for each in given):
         return False
-    if len({each.dtype for each in given}) > 1 or len({each.size(-1) for each in given}) > 1:
+    sizes = sorted({size for each in given for size in each.shape if size > 1})
+    like = {size: 2 + index for index, size in enumerate(sizes)}
+    small = [_small(each, like, (-3, -1)) for each in given[:3]]
+    bias = None if mask is None else _small(mask, like, (-3,))
+    choose: Any = torch._fused_sdp_choice
+    try:
+        return int(choose(*small, bias, dropout, False, enable_gqa=grouped)) == _CHOSEN
+    except (RuntimeError, IndexError):  # what the operation itself will refuse
         return False
-    heads = [each.size(1) for each in given]
-    shares = grouped and heads[1] == heads[2] > 0 and heads[0] % heads[1] == 0
-    if len({each.size(0) for each in given}) > 1 or not (shares or len(set(heads)) == 1):
-        return False
-    if 0 in (query.size(-2), key.size(-2), query.size(-1)) or any(each.stride(-1) != 1 for each in given):
-        return False
-    return mask is None or (not mask.requires_grad and _fits(mask, query, key))
 
 
-def _fits(mask: Tensor, query: Tensor, key: Tensor) -> bool:
-    rows, columns = query.size(-2), key.size(-2)
-    if mask.dim() not in (2, 4) or mask.size(-2) not in (1, rows) or mask.size(-1) not in (1, columns):
-        return False
-    return mask.dim() == 2 or (mask.size(0) in (1, query.size(0)) and mask.size(1) in (1, query.size(1)))
+def _small(tensor: Tensor, like: Mapping[int, int], exact: Sequence[int]) -> Tensor:
+    """Return a tensor on the CPU for which torch chooses the same: sizes are as equal as they were.
+
+    Args:
+        tensor: on any device.
+        like: a small size for each.
+        exact: the dimensions that keep theirs: heads, and the width.
+    """
+    places = zip(range(-tensor.dim(), 0), tensor.shape, strict=True)
+    shape = [size if place in exact else like.get(size, size) for place, size in places]
+    is_turned = tensor.dim() > 0 and tensor.stride(-1) != 1
+    with torch._C.DisableTorchFunction():
+        made = torch.empty([*shape, 2] if is_turned else shape, dtype=tensor.dtype, device="cpu")
+        made = made[..., 0] if is_turned else made
+        return made.requires_grad_(tensor.requires_grad and made.is_floating_point())
 
 
 def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:

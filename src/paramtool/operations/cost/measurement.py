@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +16,6 @@ from paramtool.foreign_code import foreign_code
 from paramtool.network.nesting import check_nesting
 from paramtool.network.twin import twin
 from paramtool.operations.cost.cost_rows import FLOPS_OF_A_MAC, cost_rows
-from paramtool.operations.cost.live_memory import key_of, memory_of
 from paramtool.operations.cost.optimizers import state_nbytes
 from paramtool.operations.cost.passes import Inference, Passes
 from paramtool.operations.gradients.refusals import check_forward
@@ -101,7 +101,7 @@ def _prepared(
     if kind is not None:
         with foreign_code(f"casting to {dtype}"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = (module if device == "meta" else twin(module, "cpu")).to(kind)
+            module = (module if device == "meta" else copy.deepcopy(module)).to(kind)
 
     def moved(tensor: Tensor) -> Tensor:
         to = kind if tensor.is_floating_point() else None
@@ -176,16 +176,7 @@ def _totals(
 
 
 def _nbytes(tensors: Sequence[Tensor]) -> int:
-    """Return the bytes of some tensors, whose shared memory counts once."""
-    known: set[int] = set()
-    total = 0
-    for each in tensors:
-        memory = memory_of(each)
-        key = id(each) if memory is None else key_of(memory)
-        if key not in known:
-            known.add(key)
-            total += nbytes_of(each) or 0
-    return total
+    return sum(nbytes_of(each) or 0 for each in tensors)
 
 
 def _shapes(value: Any, place: str) -> list[TensorShape]:

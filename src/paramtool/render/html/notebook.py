@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from paramtool.records.report import Report
-from paramtool.render.formats import with_people_columns
 from paramtool.render.html.markup import Markup, tag
 from paramtool.render.html.page import asset
 from paramtool.render.html.view import view
@@ -18,7 +17,7 @@ def notebook_view(report: Report[Any, Any]) -> str:
     It reads without a script, which notebooks do not run before they are trusted; every rule of its styles
     is about the element that it is in, or what is below.
     """
-    shown = view(with_people_columns(report))
+    shown = view(report.for_people())
     return tag("div", Markup(f"<style>{_styles()}</style>"), shown, class_="paramtool pt-notebook")
 
 
