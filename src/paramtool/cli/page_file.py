@@ -42,7 +42,7 @@ def _option(*names: str) -> Any:
         metavar="FILE.html",
         callback=_check,
         help="Also write an HTML page to FILE.html.",
-        rich_help_panel=panels.OUTPUT,
+        rich_help_panel=panels.rare(panels.OUTPUT),
     )
 
 

@@ -16,7 +16,8 @@ _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
 
 _FORMATS = {
-    **dict.fromkeys(("html", "htm", "md", "rst", "latex", "gfm"), "markdown"),
+    **dict.fromkeys(("md", "rst", "latex", "gfm"), "markdown"),
+    **dict.fromkeys(("htm", "page", "web", "browser"), "html"),
     **dict.fromkeys(("yaml", "yml", "toml", "dict", "pickle"), "json"),
     **dict.fromkeys(("xml", "sarif"), "junit"),
     **dict.fromkeys(("ndjson", "jsonlines"), "jsonl"),
