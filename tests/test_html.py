@@ -348,3 +348,14 @@ def test_assets_are_ascii_and_in_the_package() -> None:
         assert file.read_bytes().isascii()
         assert b"</" not in file.read_bytes()
         check_apart(file.read_text())
+
+
+def test_what_is_left_out_of_a_picture_is_counted() -> None:
+    """Groups, names of a group and entries of a file beyond what is drawn have a word each."""
+    tensor = torch.zeros(2)
+    values = {f"x{at}y": tensor for at in range(30)}
+    for at in range(120):
+        values |= dict.fromkeys((f"p{at}q.a", f"p{at}q.b"), torch.ones(2))
+    found = Page(paramtool.as_text(paramtool.shared(values), "html"))
+    assert "10 more, in the table" in found.text
+    assert "21 more groups, in the table" in found.text
