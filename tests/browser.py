@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-VARIABLE = "PARAMTOOL_BROWSER"
-"""The variable with the path of a browser; ``install`` asks for Debian's, as root."""
+VARIABLE, INSTALL = "PARAMTOOL_BROWSER", "install"
+"""The variable with the path of a browser, and its value that asks for Debian's where there is none."""
 
 PATIENCE = 60
 """Seconds that an answer may take on a machine with much else to do."""
@@ -31,13 +31,16 @@ def find() -> str | None:
     Nothing is installed unless the variable asks for it.
     """
     typed = os.environ.get(VARIABLE)
-    if typed == "install":
-        command = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
-        subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True)
-        subprocess.run(command, check=False, capture_output=True)
-    elif typed:
+    if typed and typed != INSTALL:
         return typed
-    return next((found for found in map(shutil.which, NAMES) if found), None)
+    found = next((found for found in map(shutil.which, NAMES) if found), None)
+    if found or typed != INSTALL or shutil.which("apt-get") is None:
+        return found
+    wait = "-o DPkg::Lock::Timeout=120"  # for the other worker, which asks too
+    for words in (f"update -qq {wait}", f"install -y -qq {wait} --no-install-recommends chromium"):
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(["apt-get", *words.split()], check=False, capture_output=True, timeout=300)
+    return shutil.which("chromium")
 
 
 class Browser:
@@ -54,7 +57,7 @@ class Browser:
         to_browser, from_us = map(_high, os.pipe())
         typed = [
             path, "--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run",
-            "--hide-scrollbars", f"--user-data-dir={self._folder.name}",
+            "--disable-dev-shm-usage", "--hide-scrollbars", f"--user-data-dir={self._folder.name}",
             *(["--no-sandbox"] if os.getuid() == 0 else []),
         ]  # fmt: skip
         null = os.open(os.devnull, os.O_RDWR)

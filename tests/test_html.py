@@ -71,7 +71,7 @@ def test_every_page_is_whole_and_closed(command: str, run: Run) -> None:
     assert all(each.get("scope") in ("col", "row") for each in heads)
 
 
-@pytest.mark.parametrize("command", ["inspect", "diff", "check", "shared"])
+@pytest.mark.parametrize("command", ["inspect", "diff"])
 def test_a_page_is_the_same_each_time(command: str) -> None:
     """No date, no number of a process, no order of a hash is in it, whatever the locale."""
     typed = [sys.executable, "-m", "paramtool", *COMMANDS[command], "--format", "html"]
@@ -159,25 +159,25 @@ def many(path: Path, names: list[str]) -> None:
     ("name", "said"),
     [
         ("model.layers.{i}.mlp.w.weight", "identical numbered blocks are one row"),
-        ("a.b{i}x", "the largest 1,000 of 20,000 rows"),
-        ("m{i}x.w", "the largest 1,000 of 20,000 rows"),
+        ("a.b{i}x", "the largest 1,000 of 5,000 rows"),
+        ("m{i}x.w", "the largest 1,000 of 5,000 rows"),
     ],
 )
 def test_large_models_have_pages_of_bounded_size(name: str, said: str, tmp_path: Path, run: Run) -> None:
     """What has no room folds, or is left out with a word; what is left out is counted."""
-    many(tmp_path / "m.safetensors", [name.format(i=at) for at in range(20_000)])
+    many(tmp_path / "m.safetensors", [name.format(i=at) for at in range(5_000)])
     text = page(run, "inspect", str(tmp_path / "m.safetensors"))
     found = Page(text)
     assert len(text) < 500_000
     assert said in found.text
     assert found.count("tr") <= MOST_ROWS + 2
-    assert "120,000 elements in 20,000 tensors" in found.text
+    assert "30,000 elements in 5,000 tensors" in found.text
 
 
 @pytest.mark.parametrize("kind", ["inspect", "shared", "diff"])
 def test_long_names_do_not_make_a_page_long(kind: str) -> None:
-    """Six megabytes of names are cut in pictures, and a table holds whole ones as far as there is room."""
-    names = [f"h.{at}x.{'<' * 10_000}.{'w' * 10_000}" for at in range(300)]
+    """Two megabytes of names are cut in pictures, and a table holds whole ones as far as there is room."""
+    names = [f"h.{at}x.{'<' * 10_000}.{'w' * 10_000}" for at in range(100)]
     tensor = torch.zeros(2)
     values = {name: tensor if kind == "shared" else torch.zeros(2) for name in names}
     if kind == "diff":
@@ -185,8 +185,8 @@ def test_long_names_do_not_make_a_page_long(kind: str) -> None:
     else:
         text = paramtool.as_text(getattr(paramtool, kind)(values), "html")
     found = Page(text)
-    assert len(text) < 2_000_000
-    assert re.search(r"the (largest|first) \d+ of 30[01] rows", found.text)
+    assert len(text) < 1_500_000
+    assert re.search(r"the (largest|first) \d+ of 10[01] rows", found.text)
     assert f"{'<' * 10_000}.{'w' * 10_000}" in found.text
 
 
@@ -208,7 +208,7 @@ def test_the_time_of_a_page_is_linear() -> None:
         return time.process_time() - start
 
     seconds(100)
-    assert seconds(40_000) < 25 * max(seconds(4_000), 0.05)
+    assert seconds(20_000) < 25 * max(seconds(2_000), 0.05)
 
 
 def test_before_and_after_are_on_one_scale(run: Run) -> None:
@@ -348,3 +348,14 @@ def test_assets_are_ascii_and_in_the_package() -> None:
         assert file.read_bytes().isascii()
         assert b"</" not in file.read_bytes()
         check_apart(file.read_text())
+
+
+def test_what_is_left_out_of_a_picture_is_counted() -> None:
+    """Groups, names of a group and entries of a file beyond what is drawn have a word each."""
+    tensor = torch.zeros(2)
+    values = {f"x{at}y": tensor for at in range(30)}
+    for at in range(120):
+        values |= dict.fromkeys((f"p{at}q.a", f"p{at}q.b"), torch.ones(2))
+    found = Page(paramtool.as_text(paramtool.shared(values), "html"))
+    assert "10 more, in the table" in found.text
+    assert "21 more groups, in the table" in found.text

@@ -13,13 +13,13 @@ from torch import nn
 import paramtool
 from paramtool import Rule
 from paramtool.records.report import Report
-from tests.browser import VARIABLE, Browser, find
+from tests.browser import INSTALL, VARIABLE, Browser, find
 from tests.conftest import CONFIGS
 from tests.test_html import HOSTILE
 
 PATH = find()
 
-pytestmark = pytest.mark.skipif(PATH is None, reason=f"no chromium or chrome; {VARIABLE}=install gets one")
+pytestmark = pytest.mark.skipif(PATH is None, reason=f"no chromium or chrome; {VARIABLE}={INSTALL} gets one")
 
 CONTRAST = """
 (() => {

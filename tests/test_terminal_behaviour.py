@@ -143,7 +143,7 @@ def test_the_formats_of_the_help_are_those_that_there_are(command: str, run: Run
     listed = re.search(r"--format FORMAT ([\w, ]+) or (\w+)\.", help)
     assert listed
     formats = [*listed[1].split(", "), listed[2]]
-    every = ["table", "tree", "json", "jsonl", "csv", "tsv", "markdown", "github", "junit"]
+    every = ["table", "tree", "json", "jsonl", "csv", "tsv", "markdown", "github", "junit", "html"]
     refused = [
         each for each in every if f"{command} has no format {each};" in run(command, "x", "-f", each).stderr
     ]

@@ -36,7 +36,8 @@ OTHER_OPTIONS = {
 """What people type for an option, and the option that they mean."""
 
 _FORMATS = {
-    **dict.fromkeys(("html", "htm", "md", "rst", "latex", "gfm"), "markdown"),
+    **dict.fromkeys(("md", "rst", "latex", "gfm"), "markdown"),
+    **dict.fromkeys(("htm", "page", "web", "browser"), "html"),
     **dict.fromkeys(("yaml", "yml", "toml", "dict", "pickle"), "json"),
     **dict.fromkeys(("xml", "sarif"), "junit"),
     **dict.fromkeys(("ndjson", "jsonlines"), "jsonl"),

@@ -8,6 +8,7 @@ formats             every format by its name; folds a report
   markdown          sections, for a pull request
   machine           json, jsonl, csv, tsv
   github, junit     what is wrong, for CI
+  html/             a page for a browser, and what a notebook shows
   explanation       one initializer, in full
 section, cells      the columns of a table, its cells, and one cell as text
 elements            tensors as torch prints them

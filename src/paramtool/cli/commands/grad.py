@@ -171,8 +171,8 @@ def grad(
     MODEL runs forward and backward once, with its own input and loss or those typed here, after --weights
     and the rules of init.
 
-    ratio is the norm of the gradient divided by that of the parameter.  uses counts the operations that
-    take the parameter; a use's share is the part of the gradient that it added; shares add up to 1.
+    ratio is the norm of the gradient divided by that of the parameter.  uses counts operations that take
+    it; their shares of the gradient add up to 1.
 
     verdict: none (not reached), zero, nan, inf, vanishing, exploding, or ok.  A gradient vanishes or
     explodes if its norm, divided by the sum of |gradient| over the outputs, is below 1e-6 or above 1e6.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paramtool.quantities import byte_size, counted
+from paramtool.quantities import byte_size
 from paramtool.records.contents import ContentRow
 from paramtool.records.parameter import Listing
 from paramtool.render.blocks import fold_blocks
@@ -60,7 +60,7 @@ def _contents(report: Listing) -> Markup:
     rows += [_entry(each, whole) for each in entries[:MOST_CONTENTS]]
     drawn = plain_table("Also in the file", ["name", "type", "nbytes", "", "value"], rows)
     more = len(entries) - MOST_CONTENTS
-    note = f"{counted(more, 'more entry')}; --contents lists all"
+    note = f"{more:,} more; --contents lists all"
     return together([drawn, tag("p", text(note)) if more > 0 else EMPTY])
 
 

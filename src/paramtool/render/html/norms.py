@@ -87,7 +87,7 @@ def _layers(parameters: Sequence[_Parameter]) -> Markup:
         room -= len(lines)
         if len(lines) < len(inside):
             lines.append(
-                tag("li", text(f"{len(inside) - len(lines):,} more, in the table or a narrower one"))
+                tag("li", text(f"{len(inside) - len(lines):,} more; --only REGEX narrows them down"))
             )
         total = _measured(name_cell(name), "", norms[name], scale, [(1.0, _worst(inside))])
         inner = tag("details", tag("summary", total), tag("ul", *lines), open=len(layers) <= 12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paramtool.records.initialization import Initialization, InitializationRow
+from paramtool.render.html.budget import MOST_ROWS
 from paramtool.render.html.drawings import legend, placed_histogram, strip
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.html.table import tables
@@ -17,7 +18,7 @@ AFTER = "what the rules leave"
 def draw(report: Initialization) -> Markup:
     """Return the parts of an initialization or of its plan."""
     rules = tag("ol", *(tag("li", text(each), kind="m") for each in report.totals.rules))
-    drawn = [_both(row) for row in report.rows]
+    drawn = [_both(row) for row in report.rows] if len(report.rows) <= MOST_ROWS else []
     extra = {"values": drawn} if any(drawn) else {}
     key = legend(("was", BEFORE), ("accent", AFTER)) if extra else EMPTY
     return together(

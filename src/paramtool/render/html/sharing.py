@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paramtool.quantities import and_more, counted
+from paramtool.quantities import counted
 from paramtool.records.sharing import Sharing, SharingRow
 from paramtool.render.cells import for_people
 from paramtool.render.html.budget import short
@@ -55,7 +55,9 @@ def _group(number: int | str, rows: Sequence[SharingRow]) -> Markup:
     heading = tag("h3", text(f"group {number}: "), tag("span", text(said), kind=f"t-{_TONES[first.sharing]}"))
     whole = _whole(rows)
     names = [_name(row, whole) for row in rows[:MOST_NAMES]]
-    rest = tag("li", text(and_more(len(rows) - MOST_NAMES, "…"))) if len(rows) > MOST_NAMES else EMPTY
+    rest = (
+        tag("li", text(f"{len(rows) - MOST_NAMES:,} more, in the table")) if len(rows) > MOST_NAMES else EMPTY
+    )
     axis = EMPTY
     if whole is not None:
         axis = tag("p", text(f"bytes {whole[0]:,} to {whole[1]:,} of the storage"), kind="t-quiet")
