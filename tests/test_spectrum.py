@@ -19,6 +19,7 @@ from paramtool.elements import spectrum as spectra
 from paramtool.errors import BadArgument
 from paramtool.records.difference import DifferenceRow
 from tests.conftest import Run
+from tests.test_without_torch import hidden
 
 
 def changed(a: Mapping[str, Tensor], b: Mapping[str, Tensor], **options: Any) -> dict[str, DifferenceRow]:
@@ -150,6 +151,15 @@ def test_the_difference_is_never_held_whole(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert spectra.spectrum(rows, 10, 16) == spectra.spectrum(rows, 10, 16)
     assert max(sizes) <= 64
+
+
+def test_torch_is_not_needed(tmp_path: Path) -> None:
+    """Files are compared with NumPy alone."""
+    names = [str(tmp_path / name) for name in ("a.safetensors", "b.safetensors")]
+    for name, value in zip(names, (torch.zeros(3, 3), torch.eye(3)), strict=True):
+        save_file({"w": value}, name)
+    ((status, out, err),) = hidden(["diff", *names, "--values", "--spectrum", "--json"])
+    assert (status, err, json.loads(out)["rows"][0]["rank"]) == (1, "", 3)
 
 
 def test_the_columns_are_there_when_asked_for(tmp_path: Path, run: Run) -> None:

@@ -123,7 +123,7 @@ def test_complaints_about_a_plan_need_no_torch(weights: str, options: str, statu
     assert said in err
 
 
-@pytest.mark.parametrize("command", ["init --pattern . --zeros", "grad", "inspect --stats"])
+@pytest.mark.parametrize("command", ["init --pattern . --zeros", "grad", "inspect --stats", "inspect --cost"])
 def test_what_needs_torch_says_so(command: str) -> None:
     """A network, its values and its gradients take torch: one line, exit status 2."""
     name, *options = command.split()
