@@ -154,10 +154,10 @@ def test_what_is_not_finite_is_told(run: Run) -> None:
         "model: {Module: {a: {Parameter: [600]}, b: {Parameter: [2]}}}\ndtype: float16\n"
     )
     save_file({"a": torch.full((600,), 1e6), "b": torch.tensor([0.0, torch.nan])}, "nan.safetensors")
-    result = run("init", "model.yaml", "-w", "nan.safetensors", "-o", "w")
+    result = run("init", "model.yaml", "-w", "nan.safetensors", "-o", "w.safetensors")
     assert result.status == 0
     assert result.stderr.endswith("note: a and 1 more of nan.safetensors has NaN or infinities\n")
-    assert load_file("w")["a"].isinf().all()
+    assert load_file("w.safetensors")["a"].isinf().all()
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["act", "plan"])
