@@ -101,7 +101,9 @@ def reports(draw: st.DrawFn) -> Parameters:
 
 
 def as_json(value: Any) -> Any:
-    """Return what JSON makes of a value: NaN and infinities are strings."""
+    """Return what JSON makes of a value: NaN and infinities are strings, half a surrogate pair is escaped."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Printed):
         return as_json(value.values)
     if isinstance(value, tuple):
@@ -126,7 +128,10 @@ def loads(text: str) -> Any:
 @given(reports())
 @settings(max_examples=80, deadline=None)
 def test_json_parses_back_to_the_records(report: Parameters) -> None:
-    """Names come back exactly, numbers too, NaN and infinities as strings; so do the totals."""
+    """Names come back exactly, numbers too, NaN and infinities as strings; so do the totals.
+
+    JSON has no character for half of a surrogate pair, which is written as in a table.
+    """
     text = as_text(report, "json")
     found = loads(text)
     expected = [{key: as_json(getattr(row, key)) for key in report.columns} for row in report.rows]
@@ -134,7 +139,7 @@ def test_json_parses_back_to_the_records(report: Parameters) -> None:
     assert [{key: row[key] for key in report.columns} for row in found["rows"]] == expected
     assert all(row.keys() == {*report.columns, *more} for row in found["rows"])
     assert found["totals"] == asdict(report.totals)
-    assert (found["schema"], found["command"], found["model"]) == (1, "inspect", report.model)
+    assert (found["schema"], found["command"], found["model"]) == (1, "inspect", as_json(report.model))
     assert list(found) == [
         "schema", "command", "model", "rows", "totals", "modules", "bases", "format", "contents", "metadata",
     ]  # fmt: skip
