@@ -67,7 +67,7 @@ SAFETENSORS: dict[str, tuple[bytes, str]] = {
         "the tensor 'a' leaves a hole before it",
     ),
     "truncated": (safetensor(header(a=F32), 7), "its tensors need 8 bytes, and it has 7; it was cut off"),
-    "trailing": (safetensor(header(a=F32), 9), "1 bytes follow its last tensor"),
+    "trailing": (safetensor(header(a=F32), 9), "1 byte follows its last tensor"),
     "duplicate tensor": (safetensor(f"{{{ONE}, {ONE}}}", 8), "the tensor 'a' appears twice"),
     "duplicate field": (
         safetensor('{"a": {"dtype": "F32", "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', 8),
@@ -209,8 +209,8 @@ def test_a_checkpoint_is_not_piped(tmp_path: Path) -> None:
     """Standard input is a spec or a snapshot; the elements of a checkpoint are read here and there."""
     ended = watch("inspect", "-", folder=tmp_path, stdin=safetensors_content())
     assert (ended.status, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: <stdin> is not UTF-8 text (byte ")
-    assert ended.stderr.endswith("); give a checkpoint by name, not through a pipe\n")
+    assert ended.stderr.startswith("error: <stdin> is a checkpoint, which is not read through a pipe; ")
+    assert ended.stderr.endswith("; give a checkpoint by name\n")
 
 
 def test_the_oldest_formats_of_torch_are_named(run: Run, tmp_path: Path) -> None:

@@ -89,10 +89,10 @@ def is_harmless(text: str) -> bool:
 
 
 def test_each_end_has_its_status(run: Run) -> None:
-    """Done is 0, nothing matched is 1, wrong usage and wrong files are 2."""
+    """Done is 0, an answer that is no is 1, wrong usage, wrong files and an empty selection are 2."""
     assert run("inspect", "good.yaml").status == 0
     assert run("--version").status == 0
-    assert run("inspect", "good.yaml", "--pattern", "nothing").status == 1
+    assert run("inspect", "good.yaml", "--pattern", "nothing").status == 2
     assert run("inspect", "bad.yaml").status == 2
     assert run("inspect", "--nope").status == 2
     assert run().status == 2

@@ -56,7 +56,8 @@ class Tally:
     def take(self, source: Tensor, block: Tensor) -> None:
         """Take one block: as it was, and as float64."""
         values = block.numpy()
-        is_plain = source.dtype is torch.float32 and source.device.type == "cpu" and not source.is_neg()
+        is_plain = type(source) is Tensor and source.device.type == "cpu" and not source.is_neg()
+        is_plain &= source.dtype is torch.float32
         narrow = source.numpy() if is_plain else values  # half as much to read
         self.low = _least(self.low, float(narrow.min()))
         self.high = -_least(-self.high, -float(narrow.max()))
