@@ -54,7 +54,7 @@ def show_line(error: ParamtoolError) -> None:
 def mended(arguments: Sequence[str], typed: Sequence[str], meant: Sequence[str]) -> list[str] | None:
     r"""Return the arguments with the words `meant` in place of `typed`; None if these are not there.
 
-    The first word may also be the value in ``--option=value`` or ``-ovalue``.
+    The first word may also be the option or the value in ``--option=value``, or the value in ``-ovalue``.
 
     >>> mended(["inspect", "w.pt", "--pattern=*.bias"], ["*.bias"], [r"\.bias$"])
     ['inspect', 'w.pt', '--pattern=\\.bias$']
@@ -67,6 +67,8 @@ def mended(arguments: Sequence[str], typed: Sequence[str], meant: Sequence[str])
             return [*words[:at], *meant, *words[at + count :]]
     if count == len(meant) == 1:
         for at, word in enumerate(words):
+            if typed[0].startswith("--") and word.startswith(f"{typed[0]}="):
+                return [*words[:at], f"{meant[0]}{word[len(typed[0]) :]}", *words[at + 1 :]]
             start = word[: len(word) - len(typed[0])]
             is_value = word.endswith(typed[0]) and start.startswith("-")
             if is_value and (start.endswith("=") or len(start) == 2):

@@ -7,14 +7,11 @@ from typing import Any
 
 import typer
 
-from paramtool.cli.typed_line import instead, line, typed_words
-from paramtool.cli.typed_rules import RULES
-from paramtool.cli.words import INSPECT, names_model
+from paramtool.cli.typed_line import instead, typed_words
+from paramtool.cli.unknown_option import meant_option
+from paramtool.cli.words import INSPECT
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.suggestion import nearest
-
-_CLOSE = 0.75
-"""How like another an option must be: from 0 to 1."""
 
 _NO_VALUE = re.compile(r"requires an argument")
 _EXTRA = "Got unexpected extra argument"
@@ -23,20 +20,9 @@ _NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
 
-OTHER_OPTIONS = {
-    **dict.fromkeys(("--regex", "--filter", "--grep", "--match", "--include", "--select"), "--pattern"),
-    **dict.fromkeys(("--ignore", "--skip"), "--exclude"),
-    **dict.fromkeys(("--checkpoint", "--ckpt", "--load", "--state-dict"), "--weights"),
-    **dict.fromkeys(("--limit", "--head"), "--top"),
-    **dict.fromkeys(("--fields", "--cols"), "--columns"),
-    **dict.fromkeys(("--order", "--order-by"), "--sort"),
-    **dict.fromkeys(("--layer", "--submodule"), "--module"),
-    "--override": "--set",
-}
-"""What people type for an option, and the option that they mean."""
-
 _FORMATS = {
-    **dict.fromkeys(("html", "htm", "md", "rst", "latex", "gfm"), "markdown"),
+    **dict.fromkeys(("md", "rst", "latex", "gfm"), "markdown"),
+    **dict.fromkeys(("htm", "page", "browser"), "html"),
     **dict.fromkeys(("yaml", "yml", "toml", "dict", "pickle"), "json"),
     **dict.fromkeys(("xml", "sarif"), "junit"),
     **dict.fromkeys(("ndjson", "jsonlines"), "jsonl"),
@@ -66,52 +52,12 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
         hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
     elif option is not None:
         message = error.message.rstrip(".") if hasattr(error, "message") else message
-        hint = _of_option(error, context, commands) or hint
+        hint = meant_option(str(option), context, commands) or hint
     elif _CHOICE.search(message):
         hint = _of_choice(message) or hint
     elif _NO_INTEGER in message or _NO_NUMBER in message:
         message = _not_a_number(error, message)
     return ParamtoolError(message, hint=hint)
-
-
-def _of_option(error: Any, context: Any, commands: Any) -> str | None:
-    """Return the line with an option that there is, or with the command before its options."""
-    words = typed_words()
-    if context is None:
-        return None
-    if context.parent is None:
-        at = next((i for i, word in enumerate(words) if word in commands), None)
-        if at is not None:
-            return f"type: {line([words[at], *words[:at], *words[at + 1 :]])}"
-        return f"type: {line([INSPECT, *words])}" if any(map(names_model, words)) else None
-    typed = str(error.option_name)
-    known = list(dict.fromkeys(name for option in context.command.params for name in option.opts))
-    longer = [each for each in known if each.startswith(typed) and len(typed) > 3]
-    near = OTHER_OPTIONS.get(typed) or (longer[0] if len(longer) == 1 else nearest(typed, known))
-    if len(longer) > 1:
-        return f"did you mean {' or '.join(longer)}?"
-    if near in known and (longer or typed in OTHER_OPTIONS or _is_close(typed, str(near))):
-        return instead((typed,), (str(near),))
-    if RULES in context.meta and typed.startswith("--"):
-        return _of_initializer(typed)
-    return None
-
-
-def _is_close(typed: str, near: str) -> bool:
-    """Return whether an option differs from another by a typing error: ``--my-init`` is not ``--input``."""
-    from difflib import SequenceMatcher
-
-    return SequenceMatcher(None, typed.strip("-"), near.strip("-")).ratio() >= _CLOSE
-
-
-def _of_initializer(typed: str) -> str:
-    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
-    from paramtool.initializers.registry import offers
-
-    name = typed.lstrip("-").replace("-", "_").rstrip("_")
-    if name in offers.names():
-        return f"--with {name}:KEY=VALUE,… is this initializer; see 'paramtool initializers {name}'"
-    return f"an initializer from --plugin FILE.py is --with {name}:KEY=VALUE,…"
 
 
 def _without_value(error: Any, commands: Any) -> ParamtoolError:
