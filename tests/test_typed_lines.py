@@ -25,6 +25,8 @@ def make(): return nn.Linear(2, 2)
 class Net(nn.Module):
     def __init__(self, width):
         super().__init__(); self.layer = nn.Linear(width, width)
+class Flat(Net):
+    def forward(self, x): return self.layer(x)
 """
 
 
@@ -114,6 +116,24 @@ LINES = [
     ("convert w.pt -n --drop bias", "convert w.pt -n --exclude bias"),
     ("convert w.pt -n --half", "convert w.pt -n --dtype float16"),
     ("--verison", "--version"),
+    ("w.pt -n 0.bias", "w.pt --name 0.bias"),
+    (
+        "init small.yaml -n 0.bias --zeros -n 1.bias --ones",
+        "init small.yaml --name 0.bias --zeros --name 1.bias --ones",
+    ),
+    ("check w.pt --parameters 10,1M", "check w.pt --parameters min=10,max=1M"),
+    ("check w.pt --parameters=10..1.5M", "check w.pt --parameters=min=10,max=1.5M"),
+    ("check w.pt --parameters '<20M'", "check w.pt --parameters max=20M"),
+    ("check w.pt --bytes '>= 4 B'", "check w.pt --bytes 'min=4 B'"),
+    ("convert w.pt -n --rename 0=5", "convert w.pt -n --rename 0 5"),
+    ("convert w.pt --rename=0=5 -n", "convert w.pt --rename 0 5 -n"),
+    ("grad filled.yaml --input 2x4", "grad filled.yaml --input 2,4"),
+    ("grad filled.yaml --input '(2, 4)'", "grad filled.yaml --input 2,4"),
+    ("grad filled.yaml --input '2*4,randn'", "grad filled.yaml --input 2,4,randn"),
+    ("grad filled.yaml --input=input=2x4", "grad filled.yaml --input=input=2,4"),
+    ("grad filled.yaml --loss l2", "grad filled.yaml --loss mse"),
+    ("inspect typed_nets:Net --arg width 3", "inspect typed_nets:Net --arg width=3"),
+    ("grad typed_nets:Flat --input 2,4 --arg width 4", "grad typed_nets:Flat --input 2,4 --arg width=4"),
     ("-V", "--version"),
     ("model.yaml --dept=1", "model.yaml --depth=1"),
     ("model.yaml --format JSON", "model.yaml --format json"),
@@ -201,6 +221,10 @@ def test_what_is_not_saved_is_said(run: Run) -> None:
         ),
         ("check small.yaml --dtype x", "must be a dtype, got the string 'x'; e.g. float32 or bfloat16"),
         (
+            "init small.yaml -p . --with my_init",
+            "unknown initializer 'my_init'; one of your own comes with --plugin FILE.py",
+        ),
+        (
             "init small.yaml -p . --uniform=-inf,1",
             "must be a float, got the string '-inf'; write -.inf, as in YAML",
         ),
@@ -269,6 +293,21 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("test.pt", "cannot read test.pt: No such file or directory"),
         ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
         ("w.pt --quiet", "No such option: --quiet; it is an option of check"),
+        (
+            "grad filled.yaml --loss foo",
+            "--loss takes sum, mean, square, projection, cross_entropy, nll, mse, l1, smooth_l1 or"
+            " bce_with_logits, got 'foo'; see 'paramtool grad --help'",
+        ),
+        (
+            "diff w.pt w.pt -f xml",
+            "--format takes table, tree, json, jsonl, csv, tsv, markdown, github or html, got 'xml'; see"
+            " 'paramtool diff --help'",
+        ),
+        (
+            "diff w.pt ddp.pt -p zzz",
+            "no name matches the selection; there are 8 names, the first is '0.weight'",
+        ),
+        ("convert w.pt -o -", "tensors are not written to stdout; -o takes a path; ./- is one called -"),
         ("w.pt --spectrum", "No such option: --spectrum; it is an option of diff"),
         ("w.pt --nonsense", "No such option: --nonsense; see 'paramtool inspect --help'"),
         ("diff w.pt w.pt --junit", "No such option: --junit; see 'paramtool diff --help'"),

@@ -11,6 +11,9 @@ from paramtool.errors import ParamtoolError, Problems
 
 PROGRAM = "paramtool"
 
+KEYED = ("--arg", "--arg-a", "--arg-b", "--set", "--set-a", "--set-b", "--metadata")
+"""Options whose value is KEY=VALUE."""
+
 _typed: ContextVar[tuple[str, ...]] = ContextVar("_typed", default=())
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import typer
 
-from paramtool.cli.typed_line import instead, typed_words
+from paramtool.cli.typed_line import KEYED, instead, line, typed_words
 from paramtool.cli.unknown_option import meant_option
 from paramtool.cli.words import INSPECT
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.render.formats import formats_of
 from paramtool.suggestion import nearest
 
 _NO_VALUE = re.compile(r"requires an argument")
@@ -20,7 +21,7 @@ _NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
 
-_FORMATS = {
+_VALUES = {
     **dict.fromkeys(("md", "rst", "latex", "gfm"), "markdown"),
     **dict.fromkeys(("htm", "page", "browser"), "html"),
     **dict.fromkeys(("yaml", "yml", "toml", "dict", "pickle"), "json"),
@@ -28,8 +29,13 @@ _FORMATS = {
     **dict.fromkeys(("ndjson", "jsonlines"), "jsonl"),
     **dict.fromkeys(("xlsx", "xls", "excel", "pandas", "parquet"), "csv"),
     **dict.fromkeys(("text", "txt", "plain", "pretty", "rich", "ascii"), "table"),
+    **dict.fromkeys(("ce", "xent", "softmax"), "cross_entropy"),
+    **dict.fromkeys(("bce", "sigmoid"), "bce_with_logits"),
+    **dict.fromkeys(("l2", "mean_squared_error"), "mse"),
+    **dict.fromkeys(("mae",), "l1"),
+    **dict.fromkeys(("huber",), "smooth_l1"),
 }
-"""Formats that there are not, and those that come next to them."""
+"""Formats and losses that there are not, and those that come next to them."""
 
 
 def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
@@ -54,7 +60,7 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
         message = error.message.rstrip(".") if hasattr(error, "message") else message
         hint = meant_option(str(option), context, commands) or hint
     elif _CHOICE.search(message):
-        hint = _of_choice(message) or hint
+        return _of_choice(error, message, hint)
     elif _NO_INTEGER in message or _NO_NUMBER in message:
         message = _not_a_number(error, message)
     return ParamtoolError(message, hint=hint)
@@ -78,7 +84,13 @@ def _extra(message: str, command: str) -> ParamtoolError:
         return error
     if command.endswith(" init") and at == 2 and not words[1].startswith("-"):
         return error.mended(first, ("-p", first))  # a name, where another MODEL cannot be
+    if words[at - 1] == "-n":  # --dry-run, in init and convert
+        names = ["--name" if word == "-n" else word for word in words]
+        error.set_hint(f"type: {line(names)}")
+        return error
     option, value = words[at - 2 : at]
+    if option in KEYED and "=" not in value:
+        return error.mended((option, value, first), (option, f"{value}={first}"))
     if option == "--with" and "=" in first:
         return error.mended((option, value, first), (option, f"{value}:{first}"))
     if option.startswith("-") and _NUMBER.fullmatch(first) and not value.startswith("-"):
@@ -86,14 +98,19 @@ def _extra(message: str, command: str) -> ParamtoolError:
     return error
 
 
-def _of_choice(message: str) -> str | None:
-    """Return the line with a value that there is."""
+def _of_choice(error: Any, message: str, hint: str) -> ParamtoolError:
+    """Return ``--loss takes sum or mean, got 'x'``, with the line that has a value that there is."""
     found = _CHOICE.search(message)
     assert found is not None
     known = re.findall(r"'([^']*)'", found["known"])
     word = found["typed"]
-    meant = _FORMATS.get(word.lower()) or nearest(word, known)
-    return instead((word,), (meant,)) if meant is not None and meant in known else None
+    option = max(getattr(error.param, "opts", ()), key=len, default="")
+    if option == "--format":
+        known = [each.value for each in formats_of(error.ctx.command.name)]
+    meant = _VALUES.get(word.lower()) or nearest(word, known)
+    choices = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else known[0]
+    mended = instead((word,), (meant,)) if meant is not None and meant in known else None
+    return ParamtoolError(f"{option} takes {choices}, got '{shorten(word)}'", hint=mended or hint)
 
 
 def _not_a_number(error: Any, message: str) -> str:

@@ -162,12 +162,12 @@ def diff(
         _prepare(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
-    tell_of_prefix(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0, spectrum=spectrum)
     if selection:
         report = _selected(
             report, selection, [row.name for each in (listed_a, listed_b) for row in each.rows]
         )
+    tell_of_prefix(model_a, model_b)
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)
