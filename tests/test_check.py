@@ -480,7 +480,7 @@ def test_commands_that_list_have_no_format_for_verdicts(command: str, format: st
     result = run(command, "--format", format)
     assert (result.status, result.stdout) == (2, "")
     tree = "" if command == "initializers" else "tree, "
-    known = f"table, {tree}json, jsonl, csv, tsv, markdown"
+    known = f"table, {tree}json, jsonl, csv, tsv, markdown, html"
     assert result.stderr == f"error: {command} has no format {format}; use one of {known}\n"
 
 
