@@ -167,6 +167,8 @@ LINES = [
     ),
     ("init model.yaml -p . --constant nan", "init model.yaml -p . --constant .nan"),
     ("init model.yaml -p . --constant=-inf", "init model.yaml -p . --constant=-.inf"),
+    ("init model.yaml -p . --clamp=-inf,0", "init model.yaml -p . --clamp=-.inf,0"),
+    ("init model.yaml -p . --clamp 0,inf", "init model.yaml -p . --clamp 0,.inf"),
     ("init model.yaml -p . --uniforn 0,1", "init model.yaml -p . --uniform 0,1"),
     ("check filled.yaml --init all", "check filled.yaml --init complete"),
     ("check filled.yaml --gradients all", "check filled.yaml --gradients reach-all"),
@@ -226,7 +228,7 @@ def test_what_is_not_saved_is_said(run: Run) -> None:
         ),
         (
             "init small.yaml -p . --uniform=-inf,1",
-            "must be a float, got the string '-inf'; write -.inf, as in YAML",
+            "'a' of uniform must be finite, got '-inf'",
         ),
     ],
 )
@@ -289,6 +291,10 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("diff w.pt small.yaml --module X", "no module 'X'; there are 0, 1"),
         ("nonsense", "no command 'nonsense'; see 'paramtool --help'"),
         ("mode.yaml", "cannot read mode.yaml: No such file or directory; did you mean 'model.yaml'?"),
+        (
+            "typed_nets.py:make[0][1]",
+            "there is no file typed_nets.py:make[0][1]; --module 0.1 is this part of typed_nets.py:make",
+        ),
         ("torch.nn", "torch.nn is a Python module; name an object in it, as torch.nn:NAME"),
         ("test.pt", "cannot read test.pt: No such file or directory"),
         ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
@@ -371,6 +377,7 @@ def test_a_command_wins_over_a_file_of_its_name(run: Run, folder: Path) -> None:
         (["a", "--x=b"], ["b"], ["c"], ["a", "--x=c"]),
         (["a", "--x=b"], ["--x"], ["--y"], ["a", "--y=b"]),
         (["-xb"], ["b"], ["c"], ["-xc"]),
+        (["--x", "a,b,b"], ["b"], ["c"], ["--x", "a,c,b"]),
         (["a"], [], ["c"], ["a", "c"]),
         (["ab"], ["b"], ["c"], None),
         (["--xb"], ["b"], ["c"], None),
