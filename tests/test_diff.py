@@ -203,7 +203,7 @@ def test_the_second_model_may_be_left_out(run: Run) -> None:
     shutil.copy("a.yaml", "model.yaml")
     result = run("diff", "b.yaml")
     assert result.status == 1
-    assert result.stderr == "note: MODEL is model.yaml, from the current folder\n"
+    assert result.stderr == "note: B is model.yaml, from the current folder\n"
     assert "into model.yaml fails" in result.stdout
 
 

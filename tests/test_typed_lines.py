@@ -328,6 +328,7 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ),
         ("w.pt --top", "--top needs a value; see 'paramtool inspect --help'"),
         ("check w.pt --parameters", "--parameters needs a value; see 'paramtool check --help'"),
+        ("diff w.pt ''", "B is empty; leave it out for model.yaml"),
         ("diff w.pt w.pt ddp.pt", "unexpected argument 'ddp.pt'; see 'paramtool diff --help'"),
         (
             "init model.yaml -p . --kaiming",
@@ -354,7 +355,7 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
 )
 def test_other_errors_are_a_line(typed: str, message: str, run: Run) -> None:
     """What has no line to type says what is wrong."""
-    result = run(*typed.split())
+    result = run(*shlex.split(typed))
     assert (result.stdout, result.stderr) == ("", f"error: {message}\n")
     assert result.status in (1, 2)
 

@@ -21,7 +21,7 @@ EXAMPLE = "e.g. 2,4 or 2,16,randint=1000"
 _TARGET_EXAMPLE = "e.g. labels.pt, randint=10, fill=0 or zeros"
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SIZE = re.compile(r"[0-9]+")
-_OTHER_SIZES = re.compile(r"(\(?[0-9]+(?:\s*[x×*,]\s*[0-9]+)*\s*,?\s*\)?)(,.*)?", re.DOTALL)
+_OTHER_SIZES = re.compile(r"(\(?[0-9]+(?:\s*[x×*,]\s*[0-9]+)*\s*(?:,\s*)?\)?)(,.*)?", re.DOTALL)
 """Sizes as others write them, ``2x4`` or ``(2,4)``, and what may follow."""
 
 

@@ -154,8 +154,8 @@ def diff(
     _check(a, b, values, atol, rtol, weights, spectrum)
     _check_columns(columns, values, spectrum)
     selection = selected_by(pattern, exclude, None, name, module)
-    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
-    now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
+    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a", called="A")
+    now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True, called="B")
     was, now = stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
