@@ -43,6 +43,11 @@ CASES = [
         "2:3: error: expected a module, got a mapping of 2 keys; several modules are a list, with "
         "'-' before each",
     ),
+    (
+        "a module beside its key",
+        "Sequential: []\nmodel: ReLU",
+        "1:1: error: unknown key 'Sequential'; modules go below 'model:'",
+    ),
     ("an unknown key", "modle: ReLU\nmodel: ReLU", "1:1: error: unknown key 'modle'; did you mean 'model'?"),
     (
         "a key that is no word",

@@ -96,8 +96,8 @@ def test_a_difference_is_1(run: Run) -> None:
         (("a.yaml", "no.yaml"), "error: cannot read no.yaml: No such file"),
         (("-", "-"), "error: A and B are both -, but stdin can be read only once"),
         ((), "error: Missing argument 'A'"),
-        (("a.yaml",), "error: no MODEL given, and no model.yaml here"),
-        (("", "b.yaml"), "error: MODEL is empty"),
+        (("a.yaml",), "error: no B given, and no model.yaml here"),
+        (("", "b.yaml"), "error: A is empty"),
         (("a.yaml", "b.yaml", "--atol", "1"), "error: --atol requires --values"),
         (("a.yaml", "b.yaml", "--rtol", "1e-3"), "error: --rtol requires --values"),
         (("a.yaml", "b.yaml", "--values", "--atol", "-1"), "error: Invalid value for '--atol'"),
@@ -203,7 +203,7 @@ def test_the_second_model_may_be_left_out(run: Run) -> None:
     shutil.copy("a.yaml", "model.yaml")
     result = run("diff", "b.yaml")
     assert result.status == 1
-    assert result.stderr == "note: MODEL is model.yaml, from the current folder\n"
+    assert result.stderr == "note: B is model.yaml, from the current folder\n"
     assert "into model.yaml fails" in result.stdout
 
 

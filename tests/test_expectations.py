@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -21,6 +23,7 @@ from paramtool.quantities import COUNTS, SIZES, about, between
 from paramtool.records.expectation import Expectation, ExpectationRow, Expected
 from paramtool.records.gradient import Gradients
 from paramtool.records.parameter import Listing
+from tests.conftest import Run
 
 PLACE = Place(Text("model.yaml", "expect: {}"), 7, 3)
 
@@ -200,6 +203,14 @@ def test_all_parameters_have_the_dtype() -> None:
     assert row.found == "2 float32, 2 bfloat16; not 2.weight, 2.bias"
     assert row.names == ("2.weight", "2.bias")
     assert found("dtype", "float32", Told(nn.ReLU())) == (True, "no parameters")
+
+
+def test_a_file_without_tensors_is_not_finite(run: Run, tmp_path: Path) -> None:
+    """A gate does not pass on a file that holds no tensors at all: a list, or the wrong download."""
+    torch.save([1, 2, 3], tmp_path / "list.pt")
+    result = run("check", str(tmp_path / "list.pt"), "--finite", "--json")
+    row = json.loads(result.stdout)["rows"][0]
+    assert (result.status, row["holds"], row["found"], row["value"]) == (1, False, "no parameters", 0)
 
 
 def test_shared_names_are_one_tensor_or_overlap() -> None:

@@ -252,7 +252,7 @@ def test_fail_on_names_only_a_few(run: Run, spec: Any) -> None:
         ([MLP, "--fail-on", "nil"], "--fail-on: unknown verdict 'nil'"),
         ([MLP, "--fail-on", ""], "--fail-on: unknown verdict ''"),
         ([MLP, "--steps", "0"], "Invalid value for '--steps'"),
-        ([MLP, "--loss", "suum"], "'suum' is not one of"),
+        ([MLP, "--loss", "suum"], "bce_with_logits, got 'suum'; type: paramtool"),
         ([MLP, "--format", "github"], "grad has no format github"),
         ([MLP, "--pattern", "weight"], "no initializer follows it"),
         ([MLP, "--pattern", "wieght", "--zeros"], "matches no parameter"),

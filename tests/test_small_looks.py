@@ -11,6 +11,7 @@ from torch import nn
 import paramtool
 from paramtool.operations.listing.gradient_groups import fold_depth
 from paramtool.records.column import Column
+from paramtool.render.formats import render
 from paramtool.render.layout import laid_out
 from paramtool.render.screen import Screen
 from tests.conftest import CONFIGS, Run
@@ -51,6 +52,18 @@ def test_few_texts_without_room_stand_below_the_table() -> None:
     assert "not shown" not in shown
     cells = [[str(number), "1", f"{note} {number}"] for number in range(9)]
     assert "not shown: note; widen" in " ".join("".join(laid_out(columns, cells, Screen(20))).split())
+
+
+def test_nan_stays_on_a_narrow_screen(tmp_path: Path) -> None:
+    """Names break before a column of NaNs goes, and sizes and counts of elements go before it."""
+    tensors = {f"model.layers.{i}.self_attn.q_proj.weight": torch.ones(8, 8) for i in range(3)}
+    tensors["model.layers.1.self_attn.q_proj.weight"][0, :3] = torch.nan
+    tensors["model.layers.2.self_attn.q_proj.weight"] = torch.arange(64.0).reshape(4, 16)
+    torch.save(tensors, tmp_path / "w.pt")
+    report = paramtool.open(tmp_path / "w.pt").listing(stats=True)
+    for width in (80, 60):
+        header, _, *_ = render(report, screen=Screen(width))
+        assert "nan" in "".join(header).split(), width
 
 
 @pytest.mark.parametrize("color", [False, True])

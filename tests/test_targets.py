@@ -243,7 +243,7 @@ def test_a_lazy_model_takes_its_shapes_from_a_file(files: dict[str, Tensor], run
             ["--loss", "cross_entropy", "--target", "999999999999,zeros"],
             "elements of the target need 4,000 GB",
         ),
-        (["--loss", "cros_entropy"], "'cros_entropy' is not one of"),
+        (["--loss", "cros_entropy"], "bce_with_logits, got 'cros_entropy'; type: paramtool"),
     ],
 )
 def test_a_file_or_a_target_that_is_wrong_is_a_line(

@@ -25,6 +25,8 @@ def make(): return nn.Linear(2, 2)
 class Net(nn.Module):
     def __init__(self, width):
         super().__init__(); self.layer = nn.Linear(width, width)
+class Flat(Net):
+    def forward(self, x): return self.layer(x)
 """
 
 
@@ -104,8 +106,36 @@ LINES = [
         "init small.yaml --pattern . --ndim 2 --orthogonal 2 -p bias --zeros",
     ),
     ("init model.yaml -p . --zeros -o 'a b.npz'", "init model.yaml -p . --zeros -o 'a b.safetensors'"),
-    ("model.yaml --format md", "model.yaml --format markdown"),
     ("model.yaml --format htm", "model.yaml --format html"),
+    ("model.yaml --format md", "model.yaml --format markdown"),
+    ("model.yaml --tree", "model.yaml --format tree"),
+    ("check w.pt --finite --junit", "check w.pt --finite --format junit"),
+    ("check w.pt --max-parameters 1M", "check w.pt --parameters max=1M"),
+    ("check w.pt --min-size=4", "check w.pt --bytes min=4"),
+    ("convert w.pt -n --add-prefix x.", "convert w.pt -n --rename '^' x."),
+    ("convert w.pt -n --drop bias", "convert w.pt -n --exclude bias"),
+    ("convert w.pt -n --half", "convert w.pt -n --dtype float16"),
+    ("--verison", "--version"),
+    ("w.pt -n 0.bias", "w.pt --name 0.bias"),
+    (
+        "init small.yaml -n 0.bias --zeros -n 1.bias --ones",
+        "init small.yaml --name 0.bias --zeros --name 1.bias --ones",
+    ),
+    ("check w.pt --parameters 10,1M", "check w.pt --parameters min=10,max=1M"),
+    ("check w.pt --parameters=10..1.5M", "check w.pt --parameters=min=10,max=1.5M"),
+    ("check w.pt --parameters '<20M'", "check w.pt --parameters max=20M"),
+    ("check w.pt --bytes '>= 4 B'", "check w.pt --bytes 'min=4 B'"),
+    ("convert w.pt -n --rename 0=5", "convert w.pt -n --rename 0 5"),
+    ("convert w.pt --rename=0=5 -n", "convert w.pt --rename 0 5 -n"),
+    ("grad filled.yaml --input 2x4", "grad filled.yaml --input 2,4"),
+    ("grad filled.yaml --input '(2, 4)'", "grad filled.yaml --input 2,4"),
+    ("grad filled.yaml --input '2*4,randn'", "grad filled.yaml --input 2,4,randn"),
+    ("grad filled.yaml --input=input=2x4", "grad filled.yaml --input=input=2,4"),
+    ("grad filled.yaml --loss l2", "grad filled.yaml --loss mse"),
+    ("inspect typed_nets:Net --arg width 3", "inspect typed_nets:Net --arg width=3"),
+    ("grad typed_nets:Flat --input 2,4 --arg width 4", "grad typed_nets:Flat --input 2,4 --arg width=4"),
+    ("-V", "--version"),
+    ("model.yaml --dept=1", "model.yaml --depth=1"),
     ("model.yaml --format JSON", "model.yaml --format json"),
     ("check model.yaml --parameters 124 --format tree", "check model.yaml --parameters 124 --format table"),
     ("model.yaml --jsn", "model.yaml --json"),
@@ -137,6 +167,8 @@ LINES = [
     ),
     ("init model.yaml -p . --constant nan", "init model.yaml -p . --constant .nan"),
     ("init model.yaml -p . --constant=-inf", "init model.yaml -p . --constant=-.inf"),
+    ("init model.yaml -p . --clamp=-inf,0", "init model.yaml -p . --clamp=-.inf,0"),
+    ("init model.yaml -p . --clamp 0,inf", "init model.yaml -p . --clamp 0,.inf"),
     ("init model.yaml -p . --uniforn 0,1", "init model.yaml -p . --uniform 0,1"),
     ("check filled.yaml --init all", "check filled.yaml --init complete"),
     ("check filled.yaml --gradients all", "check filled.yaml --gradients reach-all"),
@@ -191,8 +223,12 @@ def test_what_is_not_saved_is_said(run: Run) -> None:
         ),
         ("check small.yaml --dtype x", "must be a dtype, got the string 'x'; e.g. float32 or bfloat16"),
         (
+            "init small.yaml -p . --with my_init",
+            "unknown initializer 'my_init'; one of your own comes with --plugin FILE.py",
+        ),
+        (
             "init small.yaml -p . --uniform=-inf,1",
-            "must be a float, got the string '-inf'; write -.inf, as in YAML",
+            "'a' of uniform must be finite, got '-inf'",
         ),
     ],
 )
@@ -255,16 +291,44 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("diff w.pt small.yaml --module X", "no module 'X'; there are 0, 1"),
         ("nonsense", "no command 'nonsense'; see 'paramtool --help'"),
         ("mode.yaml", "cannot read mode.yaml: No such file or directory; did you mean 'model.yaml'?"),
+        (
+            "typed_nets.py:make[0][1]",
+            "there is no file typed_nets.py:make[0][1]; --module 0.1 is this part of typed_nets.py:make",
+        ),
         ("torch.nn", "torch.nn is a Python module; name an object in it, as torch.nn:NAME"),
         ("test.pt", "cannot read test.pt: No such file or directory"),
         ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
-        ("w.pt --quiet", "No such option: --quiet; see 'paramtool inspect --help'"),
+        ("w.pt --quiet", "No such option: --quiet; it is an option of check"),
         (
-            "convert w.pt -o c.pt --add-prefix x.",
-            "No such option: --add-prefix; see 'paramtool convert --help'",
+            "grad filled.yaml --loss foo",
+            "--loss takes sum, mean, square, projection, cross_entropy, nll, mse, l1, smooth_l1 or"
+            " bce_with_logits, got 'foo'; see 'paramtool grad --help'",
+        ),
+        (
+            "diff w.pt w.pt -f xml",
+            "--format takes table, tree, json, jsonl, csv, tsv, markdown, github or html, got 'xml'; see"
+            " 'paramtool diff --help'",
+        ),
+        (
+            "diff w.pt ddp.pt -p zzz",
+            "no name matches the selection; there are 8 names, the first is '0.weight'",
+        ),
+        ("convert w.pt -o -", "tensors are not written to stdout; -o takes a path; ./- is one called -"),
+        ("w.pt --spectrum", "No such option: --spectrum; it is an option of diff"),
+        ("w.pt --nonsense", "No such option: --nonsense; see 'paramtool inspect --help'"),
+        ("diff w.pt w.pt --junit", "No such option: --junit; see 'paramtool diff --help'"),
+        ("grad filled.yaml --use", "No such option: --use; did you mean --by-use?"),
+        (
+            "typed_nets:Net --width=3",
+            "No such option: --width; an argument of typed_nets:Net is --arg width=3",
+        ),
+        (
+            "init typed_nets.py:Net --width 3 -p . --zeros",
+            "No such option: --width; did you mean --with? an argument of typed_nets.py:Net is --arg width=3",
         ),
         ("w.pt --top", "--top needs a value; see 'paramtool inspect --help'"),
         ("check w.pt --parameters", "--parameters needs a value; see 'paramtool check --help'"),
+        ("diff w.pt ''", "B is empty; leave it out for model.yaml"),
         ("diff w.pt w.pt ddp.pt", "unexpected argument 'ddp.pt'; see 'paramtool diff --help'"),
         (
             "init model.yaml -p . --kaiming",
@@ -291,7 +355,7 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
 )
 def test_other_errors_are_a_line(typed: str, message: str, run: Run) -> None:
     """What has no line to type says what is wrong."""
-    result = run(*typed.split())
+    result = run(*shlex.split(typed))
     assert (result.stdout, result.stderr) == ("", f"error: {message}\n")
     assert result.status in (1, 2)
 
@@ -312,7 +376,9 @@ def test_a_command_wins_over_a_file_of_its_name(run: Run, folder: Path) -> None:
     [
         (["a", "b"], ["b"], ["c", "d"], ["a", "c", "d"]),
         (["a", "--x=b"], ["b"], ["c"], ["a", "--x=c"]),
+        (["a", "--x=b"], ["--x"], ["--y"], ["a", "--y=b"]),
         (["-xb"], ["b"], ["c"], ["-xc"]),
+        (["--x", "a,b,b"], ["b"], ["c"], ["--x", "a,c,b"]),
         (["a"], [], ["c"], ["a", "c"]),
         (["ab"], ["b"], ["c"], None),
         (["--xb"], ["b"], ["c"], None),

@@ -12,7 +12,7 @@ import typer
 from paramtool.cli import completion, panels
 from paramtool.cli.command import Command
 from paramtool.cli.panels import Panel
-from paramtool.errors import ParamtoolError
+from paramtool.errors import ParamtoolError, shorten
 
 RULES = "paramtool.conversion_rules"
 """Where the context keeps what was typed."""
@@ -137,12 +137,29 @@ def split(arguments: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
             rest.append(word)
             continue
         count = _COUNTS.get(key, 1) - len(given)
+        if count + len(given) == 2:
+            _check_pair(word, given, queue)
         if count < 0 or len(queue) < count:
             needs = _NEEDS.get(_COUNTS.get(key, 1), "a value")
             raise ParamtoolError(f"{option} needs {needs}", hint="see 'paramtool convert --help'")
         typed.append((option.removeprefix("--"), *given, *queue[:count]))
         del queue[:count]
     return typed, rest
+
+
+def _check_pair(word: str, given: Sequence[str], queue: Sequence[str]) -> None:
+    """Refuse ``--rename OLD=NEW``, a pair that was typed as one word.
+
+    Raises:
+        ParamtoolError: with the line to type.
+    """
+    pair = given[0] if given else next(iter(queue), "")
+    behind = queue[0 if given else 1 :]
+    old, _, new = pair.partition("=")
+    if old and new and (not behind or behind[0].startswith("-")):
+        option = word.partition("=")[0]
+        error = ParamtoolError(f"{option} needs two values, got '{shorten(pair)}'")
+        raise error.mended((word,) if given else (word, pair), (option, old, new))
 
 
 _NEEDS = {0: "no value", 1: "a value", 2: "two values"}

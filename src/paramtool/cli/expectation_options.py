@@ -5,6 +5,7 @@ They are read by the same reader, so that they mean the same and its complaints 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated
 
@@ -176,8 +177,26 @@ def _group(given: str, text: Text) -> Node:
     return nodes.Sequence(text, 1, 1, items=[group])
 
 
+_AMOUNT = r"\d+(?:\.\d+)?\s?[A-Za-z]{0,3}"
+_RANGE = re.compile(rf"({_AMOUNT})\s*(?:,|-|:|\.\.+)\s*({_AMOUNT})")
+_BELOW, _ABOVE = (re.compile(rf"(?:{sign}=?|={sign})\s*({_AMOUNT})") for sign in "<>")
+
+
+def _in_other_words(given: str) -> str | None:
+    """Return ``min=19M,max=20M`` for ``19M,20M`` or ``19M-20M``, ``max=20M`` for ``<20M``; else None."""
+    if found := _RANGE.fullmatch(given):
+        return f"min={found[1]},max={found[2]}"
+    if found := _BELOW.fullmatch(given):
+        return f"max={found[1]}"
+    return f"min={found[1]}" if (found := _ABOVE.fullmatch(given)) else None
+
+
 def _bounds(given: str, text: Text) -> Node:
     """Read ``124M``, or ``min=100M,max=124M``."""
+    meant = _in_other_words(given)
+    if meant is not None:
+        message = f"bounds are written with min and max, got '{shorten(given)}'"
+        raise ParamtoolError(message, Place(text, 1, 1)).mended(given, meant)
     if "=" not in given:
         return _word(given, text)
     pairs = [each.partition("=") for each in given.split(",")]

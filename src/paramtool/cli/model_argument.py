@@ -26,12 +26,14 @@ def open_argument(
     *,
     are_optional: bool = False,
     side: str = "",
+    called: str = "MODEL",
 ) -> Model:
     """Return what MODEL names, with what ``--set``, ``--arg``, ``--seed`` and ``--input`` change in it.
 
     Inputs that `are_optional` are left out for a model that is never called, as one of two may be.
 
-    Of two models, `side` is what the options of the first end in, for messages.
+    Of two models, `side` is what the options of the first end in, and `called` what the argument is, for
+    messages.
 
     Raises:
         CannotOpen: if there is none, or it cannot be read.
@@ -42,9 +44,9 @@ def open_argument(
     from paramtool.models.open import open_model, spec_catalog
 
     parsed = parse_overrides(overrides or (), side)
-    choice = choose(model)
+    choice = choose(model, called)
     if choice.reason:
-        console.note(f"MODEL is {choice.name}, from {choice.reason}")
+        console.note(f"{called} is {choice.name}, from {choice.reason}")
     opened = open_model(choice.name, parsed, arguments or (), console.note, side)
     if inputs and (opened.is_buildable or not are_optional):
         from paramtool.language.option_inputs import read_inputs

@@ -16,7 +16,7 @@ def read_target(
     """Return where to write, and how; None if nothing is to be written.
 
     Raises:
-        ParamtoolError: for options that require ``--output``, and for an invalid size.
+        ParamtoolError: for options that require ``--output``, for stdout, and for an invalid size.
     """
     if output is None:
         given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}
@@ -26,6 +26,8 @@ def read_target(
         return None
     if not output:  # with shards it would be the folder one is in
         raise ParamtoolError("the PATH for --output is empty")
+    if output == "-":
+        raise ParamtoolError("tensors are not written to stdout", hint="-o takes a path; ./- is one called -")
     if max_shard_size is None:
         return Target(Path(output), None, force, jobs or 0, progress_bar)
     from paramtool.language.option_values import read_size  # a reader of YAML, for one word

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from paramtool.cli.typed_line import KEYED, mended, typed_words
 from paramtool.errors import NothingMatched, ParamtoolError, Problems
 from paramtool.language.text import STDIN
 from paramtool.models.open import open_model
@@ -33,7 +34,13 @@ def list_models(names: Sequence[str], selection: Selection, asked: Mapping[str, 
     for option, value in asked.items():
         if value:
             message = f"{option} is for one MODEL, got {len(names):,}"
-            raise ParamtoolError(message, hint="several MODELs show only totals")
+            error = ParamtoolError(message, hint="several MODELs show only totals")
+            last = value[-1] if isinstance(value, list) else None
+            if isinstance(last, str) and option in KEYED and "=" not in last:
+                for name in names:  # KEY VALUE, of which the second was taken for a MODEL
+                    if mended(typed_words(), (option, last, name), ()) is not None:
+                        raise error.mended((option, last, name), (option, f"{last}={name}"))
+            raise error
     if names.count(STDIN) > 1:
         raise ParamtoolError("stdin can be read only once, but - appears twice")
     return models_report(tuple(row for name in names for row in _rows(name, selection)))

@@ -11,6 +11,9 @@ from paramtool.errors import ParamtoolError, Problems
 
 PROGRAM = "paramtool"
 
+KEYED = ("--arg", "--arg-a", "--arg-b", "--set", "--set-a", "--set-b", "--metadata")
+"""Options whose value is KEY=VALUE."""
+
 _typed: ContextVar[tuple[str, ...]] = ContextVar("_typed", default=())
 
 
@@ -54,10 +57,13 @@ def show_line(error: ParamtoolError) -> None:
 def mended(arguments: Sequence[str], typed: Sequence[str], meant: Sequence[str]) -> list[str] | None:
     r"""Return the arguments with the words `meant` in place of `typed`; None if these are not there.
 
-    The first word may also be the value in ``--option=value`` or ``-ovalue``.
+    The first word may also be the option or the value in ``--option=value``, the value in ``-ovalue``, or
+    a part of a value with commas.
 
     >>> mended(["inspect", "w.pt", "--pattern=*.bias"], ["*.bias"], [r"\.bias$"])
     ['inspect', 'w.pt', '--pattern=\\.bias$']
+    >>> mended(["init", "--clamp", "-inf,0"], ["-inf"], ["-.inf"])
+    ['init', '--clamp', '-.inf,0']
     """
     words, count = list(arguments), len(typed)
     if count == 0:
@@ -67,8 +73,16 @@ def mended(arguments: Sequence[str], typed: Sequence[str], meant: Sequence[str])
             return [*words[:at], *meant, *words[at + count :]]
     if count == len(meant) == 1:
         for at, word in enumerate(words):
+            if typed[0].startswith("--") and word.startswith(f"{typed[0]}="):
+                return [*words[:at], f"{meant[0]}{word[len(typed[0]) :]}", *words[at + 1 :]]
             start = word[: len(word) - len(typed[0])]
             is_value = word.endswith(typed[0]) and start.startswith("-")
             if is_value and (start.endswith("=") or len(start) == 2):
                 return [*words[:at], f"{start}{meant[0]}", *words[at + 1 :]]
+        for at, word in enumerate(words):
+            option, equals, value = word.rpartition("=")
+            parts = value.split(",")
+            if len(parts) > 1 and typed[0] in parts:
+                parts[parts.index(typed[0])] = meant[0]
+                return [*words[:at], f"{option}{equals}{','.join(parts)}", *words[at + 1 :]]
     return None

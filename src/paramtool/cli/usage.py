@@ -7,14 +7,12 @@ from typing import Any
 
 import typer
 
-from paramtool.cli.typed_line import instead, line, typed_words
-from paramtool.cli.typed_rules import RULES
-from paramtool.cli.words import INSPECT, names_model
+from paramtool.cli.typed_line import KEYED, instead, line, typed_words
+from paramtool.cli.unknown_option import meant_option
+from paramtool.cli.words import INSPECT
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.render.formats import formats_of
 from paramtool.suggestion import nearest
-
-_CLOSE = 0.75
-"""How like another an option must be: from 0 to 1."""
 
 _NO_VALUE = re.compile(r"requires an argument")
 _EXTRA = "Got unexpected extra argument"
@@ -23,19 +21,7 @@ _NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 _CHOICE = re.compile(r"'(?P<typed>[^']*)' is not one of (?P<known>'.*')")
 _NO_INTEGER, _NO_NUMBER = "expected an integer", "expected a number"
 
-OTHER_OPTIONS = {
-    **dict.fromkeys(("--regex", "--filter", "--grep", "--match", "--include", "--select"), "--pattern"),
-    **dict.fromkeys(("--ignore", "--skip"), "--exclude"),
-    **dict.fromkeys(("--checkpoint", "--ckpt", "--load", "--state-dict"), "--weights"),
-    **dict.fromkeys(("--limit", "--head"), "--top"),
-    **dict.fromkeys(("--fields", "--cols"), "--columns"),
-    **dict.fromkeys(("--order", "--order-by"), "--sort"),
-    **dict.fromkeys(("--layer", "--submodule"), "--module"),
-    "--override": "--set",
-}
-"""What people type for an option, and the option that they mean."""
-
-_FORMATS = {
+_VALUES = {
     **dict.fromkeys(("md", "rst", "latex", "gfm"), "markdown"),
     **dict.fromkeys(("htm", "page", "web", "browser"), "html"),
     **dict.fromkeys(("yaml", "yml", "toml", "dict", "pickle"), "json"),
@@ -43,8 +29,13 @@ _FORMATS = {
     **dict.fromkeys(("ndjson", "jsonlines"), "jsonl"),
     **dict.fromkeys(("xlsx", "xls", "excel", "pandas", "parquet"), "csv"),
     **dict.fromkeys(("text", "txt", "plain", "pretty", "rich", "ascii"), "table"),
+    **dict.fromkeys(("ce", "xent", "softmax"), "cross_entropy"),
+    **dict.fromkeys(("bce", "sigmoid"), "bce_with_logits"),
+    **dict.fromkeys(("l2", "mean_squared_error"), "mse"),
+    **dict.fromkeys(("mae",), "l1"),
+    **dict.fromkeys(("huber",), "smooth_l1"),
 }
-"""Formats that there are not, and those that come next to them."""
+"""Formats and losses that there are not, and those that come next to them."""
 
 
 def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
@@ -67,52 +58,12 @@ def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
         hint = f"put it first: '{command.replace(' ', ' --debug ', 1)} …'"
     elif option is not None:
         message = error.message.rstrip(".") if hasattr(error, "message") else message
-        hint = _of_option(error, context, commands) or hint
+        hint = meant_option(str(option), context, commands) or hint
     elif _CHOICE.search(message):
-        hint = _of_choice(message) or hint
+        return _of_choice(error, message, hint)
     elif _NO_INTEGER in message or _NO_NUMBER in message:
         message = _not_a_number(error, message)
     return ParamtoolError(message, hint=hint)
-
-
-def _of_option(error: Any, context: Any, commands: Any) -> str | None:
-    """Return the line with an option that there is, or with the command before its options."""
-    words = typed_words()
-    if context is None:
-        return None
-    if context.parent is None:
-        at = next((i for i, word in enumerate(words) if word in commands), None)
-        if at is not None:
-            return f"type: {line([words[at], *words[:at], *words[at + 1 :]])}"
-        return f"type: {line([INSPECT, *words])}" if any(map(names_model, words)) else None
-    typed = str(error.option_name)
-    known = list(dict.fromkeys(name for option in context.command.params for name in option.opts))
-    longer = [each for each in known if each.startswith(typed) and len(typed) > 3]
-    near = OTHER_OPTIONS.get(typed) or (longer[0] if len(longer) == 1 else nearest(typed, known))
-    if len(longer) > 1:
-        return f"did you mean {' or '.join(longer)}?"
-    if near in known and (longer or typed in OTHER_OPTIONS or _is_close(typed, str(near))):
-        return instead((typed,), (str(near),))
-    if RULES in context.meta and typed.startswith("--"):
-        return _of_initializer(typed)
-    return None
-
-
-def _is_close(typed: str, near: str) -> bool:
-    """Return whether an option differs from another by a typing error: ``--my-init`` is not ``--input``."""
-    from difflib import SequenceMatcher
-
-    return SequenceMatcher(None, typed.strip("-"), near.strip("-")).ratio() >= _CLOSE
-
-
-def _of_initializer(typed: str) -> str:
-    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
-    from paramtool.initializers.registry import offers
-
-    name = typed.lstrip("-").replace("-", "_").rstrip("_")
-    if name in offers.names():
-        return f"--with {name}:KEY=VALUE,… is this initializer; see 'paramtool initializers {name}'"
-    return f"an initializer from --plugin FILE.py is --with {name}:KEY=VALUE,…"
 
 
 def _without_value(error: Any, commands: Any) -> ParamtoolError:
@@ -133,7 +84,13 @@ def _extra(message: str, command: str) -> ParamtoolError:
         return error
     if command.endswith(" init") and at == 2 and not words[1].startswith("-"):
         return error.mended(first, ("-p", first))  # a name, where another MODEL cannot be
+    if words[at - 1] == "-n":  # --dry-run, in init and convert
+        names = ["--name" if word == "-n" else word for word in words]
+        error.set_hint(f"type: {line(names)}")
+        return error
     option, value = words[at - 2 : at]
+    if option in KEYED and "=" not in value:
+        return error.mended((option, value, first), (option, f"{value}={first}"))
     if option == "--with" and "=" in first:
         return error.mended((option, value, first), (option, f"{value}:{first}"))
     if option.startswith("-") and _NUMBER.fullmatch(first) and not value.startswith("-"):
@@ -141,14 +98,19 @@ def _extra(message: str, command: str) -> ParamtoolError:
     return error
 
 
-def _of_choice(message: str) -> str | None:
-    """Return the line with a value that there is."""
+def _of_choice(error: Any, message: str, hint: str) -> ParamtoolError:
+    """Return ``--loss takes sum or mean, got 'x'``, with the line that has a value that there is."""
     found = _CHOICE.search(message)
     assert found is not None
     known = re.findall(r"'([^']*)'", found["known"])
     word = found["typed"]
-    meant = _FORMATS.get(word.lower()) or nearest(word, known)
-    return instead((word,), (meant,)) if meant is not None and meant in known else None
+    option = max(getattr(error.param, "opts", ()), key=len, default="")
+    if option == "--format":
+        known = [each.value for each in formats_of(error.ctx.command.name)]
+    meant = _VALUES.get(word.lower()) or nearest(word, known)
+    choices = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else known[0]
+    mended = instead((word,), (meant,)) if meant is not None and meant in known else None
+    return ParamtoolError(f"{option} takes {choices}, got '{shorten(word)}'", hint=mended or hint)
 
 
 def _not_a_number(error: Any, message: str) -> str:

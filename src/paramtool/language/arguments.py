@@ -90,6 +90,10 @@ def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] 
     elif argument.type in _AS_IN:
         hint = f"e.g. {_AS_IN[argument.type]}"
     elif isinstance(word, str) and word.lower() in _NOT_FINITE and "float" in argument.type:
+        from paramtool.initializers.registry.table import RANDOM
+
+        if owner in RANDOM:
+            return ParamtoolError(f"'{argument.name}' of {owner} must be finite, got '{word}'", node.place)
         meant = _NOT_FINITE[word.lower()]
         error = ParamtoolError(message, node.place, f"write {meant}, as in YAML")
         return error.mended(word, meant) if node.place.text.is_option else error

@@ -130,7 +130,8 @@ class _Document:
             )
         for key, _ in root.entries:
             if key.raw not in KEYS:
-                hint = suggest(key.raw, KEYS, _KNOWN)
+                is_class = key.raw[:1].isupper()
+                hint = "modules go below 'model:'" if is_class else suggest(key.raw, KEYS, _KNOWN)
                 self._problems.append(ParamtoolError(f"unknown key '{shorten(key.raw)}'", key.place, hint))
         given = {key.raw: value for key, value in root.entries}
         if "model" not in given:

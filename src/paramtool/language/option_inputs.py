@@ -21,6 +21,8 @@ EXAMPLE = "e.g. 2,4 or 2,16,randint=1000"
 _TARGET_EXAMPLE = "e.g. labels.pt, randint=10, fill=0 or zeros"
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SIZE = re.compile(r"[0-9]+")
+_OTHER_SIZES = re.compile(r"(\(?[0-9]+(?:\s*[x×*,]\s*[0-9]+)*\s*(?:,\s*)?\)?)(,.*)?", re.DOTALL)
+"""Sizes as others write them, ``2x4`` or ``(2,4)``, and what may follow."""
 
 
 def read_inputs(given: Given[str], dtypes: tuple[str, ...]) -> Inputs:
@@ -76,6 +78,11 @@ def _node(written: str, text: Text, example: str = EXAMPLE) -> Node:
     """Write what was typed as the node that a spec has for it."""
     if written[:1] in ("{", "["):
         return read_value(written, Place(text, 1, 1))
+    other = _OTHER_SIZES.fullmatch(written)
+    if other is not None and not set("x×*()").isdisjoint(other[1]):
+        meant = f"{','.join(_SIZE.findall(other[1]))}{other[2] or ''}"
+        error = ParamtoolError("sizes are written with commas", Place(text, 1, 1))
+        raise error.mended(text.content, text.content.replace(written, meant))
     parts = [part.strip() for part in written.split(",")]
     sizes = [part for part in parts if _SIZE.fullmatch(part)]
     tensor = Mapping(text, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +63,21 @@ def check_file(file: str) -> None:
         CannotOpen: if there is none, or it is not a file.
     """
     if not Path(file).exists():
-        raise CannotOpen(f"there is no file {file}")
+        raise CannotOpen(f"there is no file {file}", hint=_of_part(file))
     if not Path(file).is_file():
         raise CannotOpen(f"cannot read {file}: it is not a file")
+
+
+_PART = re.compile(r"(?P<object>(?P<file>.+\.py):[^\W\d]\w*)(?P<path>(\[\w+\])+)", re.DOTALL)
+
+
+def _of_part(name: str) -> str | None:
+    """Return how a part of an object is named that was indexed as in Python, ``net.py:net[0]``; else None."""
+    found = _PART.fullmatch(name)
+    if found is None or not Path(found["file"]).is_file():
+        return None
+    path = found["path"].replace("][", ".").strip("[]")
+    return f"--module {path} is this part of {found['object']}"
 
 
 def read_source(file: str) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as ReadOnly
 from functools import cache
 
+from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, Problems, shorten
 from paramtool.initializers.registry import offers
 from paramtool.initializers.registry.table import BUILT_IN, BuiltIn
@@ -106,9 +107,9 @@ def _not_one(named: list[Scalar], node: Node) -> ParamtoolError:
     return ParamtoolError(message, named[1].place, "write one rule for each")
 
 
-def _unknown(what: str, key: Scalar, offered: list[str]) -> ParamtoolError:
+def _unknown(what: str, key: Scalar, offered: list[str], otherwise: str | None = None) -> ParamtoolError:
     known = [*offered, *(each.name for each in SELECTOR.arguments)]
-    return ParamtoolError(f"{what} '{shorten(key.raw)}'", key.place, suggest(key.raw, known))
+    return ParamtoolError(f"{what} '{shorten(key.raw)}'", key.place, suggest(key.raw, known, otherwise))
 
 
 def _arguments(
@@ -146,7 +147,8 @@ def _plugin_arguments(
 ) -> ReadOnly[str, Value]:
     offered = offers.names()
     if key.raw not in offered:
-        error = _unknown("unknown initializer", key, offered)
+        own = f"one of your own comes with {worded('--plugin FILE.py', 'a plugin')}"
+        error = _unknown("unknown initializer", key, offered, own)
         meant = _meant(key, given, has_selector)
         if meant is not None:
             error.set_hint(meant)

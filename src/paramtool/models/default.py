@@ -20,18 +20,20 @@ class Choice:
     reason: str | None = None
 
 
-def choose(given: str | None) -> Choice:
+def choose(given: str | None, called: str = "MODEL") -> Choice:
     """Return the model that was given, else that of ``$PARAMTOOL_MODEL``, else ``model.yaml``.
+
+    Messages say what the argument is `called`.
 
     Raises:
         ParamtoolError: if none of these is there.
     """
     if given == "":
-        raise ParamtoolError("MODEL is empty", hint="leave it out for model.yaml")
+        raise ParamtoolError(f"{called} is empty", hint="leave it out for model.yaml")
     if given is not None:
         return Choice(given)
     if os.environ.get(VARIABLE):
         return Choice(os.environ[VARIABLE], f"${VARIABLE}")
     if Path(DEFAULT).is_file():
         return Choice(DEFAULT, "the current folder")
-    raise ParamtoolError(f"no MODEL given, and no {DEFAULT} here", hint=f"name one, or set {VARIABLE}")
+    raise ParamtoolError(f"no {called} given, and no {DEFAULT} here", hint=f"name one, or set {VARIABLE}")

@@ -45,7 +45,7 @@ MOST_INLINE = 4
 """Elements of a tensor that fits into a cell."""
 
 _STATISTIC = column("number", pooled="never")
-_ALARM = column("number", drop=9, tone="bad", tones={"0": "", "": ""}, pooled="never")
+_ALARM = column("number", drop=13, tone="bad", tones={"0": "", "": ""}, pooled="never")
 
 
 @dataclass(frozen=True)

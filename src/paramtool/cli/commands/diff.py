@@ -154,20 +154,20 @@ def diff(
     _check(a, b, values, atol, rtol, weights, spectrum)
     _check_columns(columns, values, spectrum)
     selection = selected_by(pattern, exclude, None, name, module)
-    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a")
-    now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True)
+    was = open_argument(a, set_a, arguments=arg_a, inputs=input, are_optional=True, side="-a", called="A")
+    now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True, called="B")
     was, now = stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
     if values:
         _prepare(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
     _tell_of_what_is_left_out(model_a, model_b)
-    tell_of_prefix(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0, spectrum=spectrum)
     if selection:
         report = _selected(
             report, selection, [row.name for each in (listed_a, listed_b) for row in each.rows]
         )
+    tell_of_prefix(model_a, model_b)
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)

@@ -153,4 +153,10 @@ TABLE = (
     _own("copy", "file: str", "name: str = '{name}'", module="copying"),
 )  # fmt: skip
 
+RANDOM = frozenset(
+    ("normal", "uniform", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal",
+     "orthogonal", "sparse")
+)  # fmt: skip
+"""Initializers that no infinite argument makes sense for; trunc_normal may be without a bound."""
+
 BUILT_IN = {each.name: each for each in TABLE}
