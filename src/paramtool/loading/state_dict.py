@@ -100,8 +100,8 @@ def of_checkpoint(checkpoint: Checkpoint, absent: Collection[str] = ()) -> State
     objects = checkpoint.objects
     extra = [name for name in objects if name.rpartition(".")[2] == EXTRA_STATE]
     entries = tuple(
-        Entry(name, each.shape, each.dtype, each.name)
-        for name, each in checkpoint.by_name.items()
+        Entry(name, each.shape, each.dtype, own)
+        for name, each, own in checkpoint.described()
         if each.persistent is not False and name not in absent
         if not (extra and any(is_below(name, key) for key in extra))
     )

@@ -203,7 +203,8 @@ def _in_order(
     ties: dict[str, list[DifferenceRow]] = {}
     for tie in (*untied(pairs.values()), *tied(pairs.values(), b)):
         ties.setdefault(tie.name, []).append(tie)
-    is_tied = any(each.tied_to is not None for rows in (a, b) for each in rows.values())
+    is_tied = _has_ties(a) or _has_ties(b)
+    are_alike = values is None and not is_tied  # then a pair without other aspects has no more to say
     seen: set[tuple[str, str]] = set()
     for name, row in a.items():
         pair = pairs.get(name)
@@ -213,10 +214,12 @@ def _in_order(
         if pair.because is not None:
             yield renamed.row(name, pair.now.name, pair.because)
         is_same = _ASPECTS(pair.was) == _ASPECTS(pair.now)
+        if are_alike and is_same:
+            continue
         if not is_same:
             yield from _of_name(pair)
-        tensor = (pair.was.tensor, pair.now.tensor) if is_tied else (name, pair.now.name)
-        if (values is not None or not is_same or is_tied) and tensor not in seen:  # once, however many names
+        tensor = (pair.was.tensor, pair.now.tensor)
+        if tensor not in seen:  # once, however many names
             seen.add(tensor)
             yield from _of_tensor(pair, values)
             advance(pair.now.numel or 0)
@@ -227,6 +230,10 @@ def _in_order(
         if name not in kept:
             now = _described(row)
             yield DifferenceRow(change="added", name=name, now=now, tied_to=row.tied_to, new_name=name)
+
+
+def _has_ties(rows: Mapping[str, ParameterRow]) -> bool:
+    return any(name is not None for name in set(map(attrgetter("tied_to"), rows.values())))
 
 
 def _described(row: ParameterRow) -> str:
