@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from operator import attrgetter
 
@@ -52,13 +52,13 @@ def differences(
     listed_a, listed_b = load.without_extra_state(_listed(a, b)), _listed(b, a)
     rows_a, rows_b = _told(listed_a, listed_b), _told(listed_b, listed_a)
     pairings = _pairings(rows_a, rows_b, values)
-    pairs = _pairs(rows_a, rows_b, pairings)
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
     renamed = _Renamed(renamed_modules(pairings, rows_a, rows_b), verdict.breaking)
-    with progress.work("comparison", _elements(pairs.values()) if values else None) as advance:
-        found = list(_in_order(rows_a, rows_b, pairs, values, renamed, advance))
+    elements = _elements(_pairs(rows_a, rows_b, pairings).values()) if values else None
+    with progress.work("comparison", elements) as advance:
+        found = list(_in_order(rows_a, rows_b, pairings, values, renamed, advance))
     rows = tuple(_all_judged(found, rows_a, verdict.breaking))
     totals = DifferenceTotals(
         a=a.model or "A",
@@ -182,8 +182,6 @@ def _pairs(
 ) -> dict[str, Pair]:
     """Return what belongs together, by the name in A and in its order."""
     renamed = {was: Pair(a[was], b[now], because) for was, now, because in pairings}
-    if a.keys().isdisjoint(b):
-        return renamed  # which is in the order of A already
     return {
         name: renamed[name] if name in renamed else Pair(row, b[name])
         for name, row in a.items()
@@ -194,42 +192,50 @@ def _pairs(
 def _in_order(
     a: Mapping[str, ParameterRow],
     b: Mapping[str, ParameterRow],
-    pairs: Mapping[str, Pair],
+    pairings: Sequence[Pairing],
     values: ValueComparison | None,
     renamed: _Renamed,
     advance: progress.Advance,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
-    ties: dict[str, list[DifferenceRow]] = {}
-    for tie in (*untied(pairs.values()), *tied(pairs.values(), b)):
-        ties.setdefault(tie.name, []).append(tie)
     is_tied = _has_ties(a) or _has_ties(b)
+    ties = _ties(_pairs(a, b, pairings).values(), b) if is_tied else {}
     are_alike = values is None and not is_tied  # then a pair without other aspects has no more to say
     seen: set[tuple[str, str]] = set()
+    new_names = {pairing.was: pairing for pairing in pairings}
     for name, row in a.items():
-        pair = pairs.get(name)
-        if pair is None:
+        pairing = new_names.get(name)
+        now = b.get(name) if pairing is None else b[pairing.now]
+        if now is None:
             yield DifferenceRow(change="removed", name=name, was=_described(row), tied_to=row.tied_to)
             continue
-        if pair.because is not None:
-            yield renamed.row(name, pair.now.name, pair.because)
-        is_same = _ASPECTS(pair.was) == _ASPECTS(pair.now)
+        if pairing is not None:
+            yield renamed.row(pairing)
+        is_same = _ASPECTS(row) == _ASPECTS(now)
         if are_alike and is_same:
             continue
+        pair = Pair(row, now)
         if not is_same:
             yield from _of_name(pair)
-        tensor = (pair.was.tensor, pair.now.tensor)
+        tensor = (row.tensor, now.tensor)
         if tensor not in seen:  # once, however many names
             seen.add(tensor)
             yield from _of_tensor(pair, values)
-            advance(pair.now.numel or 0)
-        if ties:
-            yield from ties.get(name, ())
-    kept = {pair.now.name for pair in pairs.values()}
+            advance(now.numel or 0)
+        yield from ties.get(name, ())
+    kept = {pairing.now for pairing in pairings}
     for name, row in b.items():
-        if name not in kept:
-            now = _described(row)
-            yield DifferenceRow(change="added", name=name, now=now, tied_to=row.tied_to, new_name=name)
+        if name not in kept and name not in a:
+            text = _described(row)
+            yield DifferenceRow(change="added", name=name, now=text, tied_to=row.tied_to, new_name=name)
+
+
+def _ties(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> dict[str, list[DifferenceRow]]:
+    """Return what is tied and untied, by the names in A."""
+    ties: dict[str, list[DifferenceRow]] = {}
+    for tie in (*untied(pairs), *tied(pairs, b)):
+        ties.setdefault(tie.name, []).append(tie)
+    return ties
 
 
 def _has_ties(rows: Mapping[str, ParameterRow]) -> bool:
@@ -262,7 +268,8 @@ class _Renamed:
         self._breaking = breaking
         self._first: dict[str, DifferenceRow] = {}
 
-    def row(self, was: str, now: str, because: str) -> DifferenceRow:
+    def row(self, pairing: Pairing) -> DifferenceRow:
+        was, now, because = pairing
         first = self._first.get(because)
         if first is None:
             first = self._first[because] = DifferenceRow(

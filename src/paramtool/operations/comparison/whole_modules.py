@@ -15,6 +15,9 @@ from paramtool.records.parameter import ParameterRow
 Paths: TypeAlias = "tuple[str, str]"
 """The old and the new path of a module."""
 
+_MOST_KNOWN = 4
+"""Levels above a name at which its modules are looked up among others."""
+
 _OF_TENSORS = ("retyped", "frozen", "unfrozen")
 
 
@@ -28,18 +31,9 @@ def renamed_modules(pairings: Sequence[Pairing], a: Iterable[str], b: Iterable[s
         a, b: the names of A and of B.
     """
     groups: dict[Paths, list[Pairing]] = {}
-    known: dict[Paths, list[Pairing]] = {}  # most names are beside others, whose ends differ alike
+    known: dict[Paths, Paths] = {}
     for pairing in pairings:
-        module, _, last = pairing.was.rpartition(".")
-        other, _, other_last = pairing.now.rpartition(".")
-        around = (module, other)
-        group = known.get(around) if last == other_last else None
-        if group is None:
-            ends = _differing_ends(pairing.was, pairing.now)
-            group = groups.setdefault(ends, [])
-            if last == other_last and module and other:
-                known[around] = group
-        group.append(pairing)
+        groups.setdefault(_differing_ends(pairing.was, pairing.now, known), []).append(pairing)
     size_a, size_b = _sizes(a, {was for was, _ in groups}), _sizes(b, {now for _, now in groups})
     found: dict[str, Paths] = {}
     for paths, group in groups.items():
@@ -50,8 +44,32 @@ def renamed_modules(pairings: Sequence[Pairing], a: Iterable[str], b: Iterable[s
     return found
 
 
-def _differing_ends(was: str, now: str) -> Paths:
-    """Return the parts before the ending that both names share."""
+def _differing_ends(was: str, now: str, known: dict[Paths, Paths]) -> Paths:
+    """Return the parts before the ending that both names share.
+
+    Args:
+        was, now: the names.
+        known: what was found of the modules around others; most names are beside some, which end alike.
+    """
+    passed: list[Paths] = []
+    found = None
+    while found is None and len(passed) < _MOST_KNOWN:
+        own, _, last = was.rpartition(".")
+        other, _, other_last = now.rpartition(".")
+        if last != other_last or not (own and other):
+            break
+        was, now = around = own, other
+        found = known.get(around)
+        if found is None:
+            passed.append(around)
+    if found is None:
+        found = _ends(was, now)
+    for around in passed:
+        known[around] = found
+    return found
+
+
+def _ends(was: str, now: str) -> Paths:
     own, others = was.split("."), now.split(".")
     while own and others and own[-1] == others[-1]:
         own.pop()
