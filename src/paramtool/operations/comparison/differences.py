@@ -181,7 +181,7 @@ def _pairs(
     a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], pairings: Iterable[Pairing]
 ) -> dict[str, Pair]:
     """Return what belongs together, by the name in A and in its order."""
-    renamed = {was: Pair(a[was], b[now], because) for was, now, because in pairings}
+    renamed = {pairing.was: Pair(a[pairing.was], b[pairing.now]) for pairing in pairings}
     return {
         name: renamed[name] if name in renamed else Pair(row, b[name])
         for name, row in a.items()
@@ -282,7 +282,7 @@ class _Renamed:
 
 def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
     """Yield what differs in what the name is."""
-    was, now, _ = pair
+    was, now = pair
     if _differ(_kind(was), _kind(now)):
         yield difference_of(pair, "kind", was=was.kind, now=now.kind)
     if _differ(was.persistent, now.persistent):
@@ -292,7 +292,7 @@ def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
 
 def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[DifferenceRow]:
     """Yield what differs in the tensor, whatever its name is."""
-    was, now, _ = pair
+    was, now = pair
     if _differ(was.shape, now.shape):
         yield difference_of(pair, "reshaped", was=was.shape, now=now.shape)
     if _differ(was.dtype, now.dtype):
