@@ -79,7 +79,7 @@ def test_usual_headers_are_read_the_quick_way(metadata: str) -> None:
     text = f"{{{metadata}{ONE.format('a.0', 0, 8)},{ONE.format('a.1', 8, 16)}}}   "
     found = safetensors_header._usual(text)
     assert found is not None
-    assert [each.name for each in found[0]] == ["a.0", "a.1"]
+    assert found[0].names == ["a.0", "a.1"]
 
 
 @pytest.mark.parametrize(

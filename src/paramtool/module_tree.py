@@ -8,11 +8,12 @@ what follows.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from paramtool.name_parts import MOST_PARTS
 
 _TO_LAST_NUMBER = re.compile(r".*[0-9]\.", re.DOTALL)
+_CUT_LINE = re.compile(r"(.*[0-9]\.)?(.*)\n")
 _ROOT = ""
 
 
@@ -62,18 +63,33 @@ def trees(names: Sequence[str], kinds: Sequence[str], *, whole: bool) -> Iterato
         whole: whether every part of every name is a node.
     """
     groups: dict[str, dict[str, dict[str, int]]] = {kind: {} for kind in dict.fromkeys(kinds)}
-    match = _TO_LAST_NUMBER.match
-    for row, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        is_deep = len(name) > MOST_PARTS and name.count(".") > MOST_PARTS
-        found = None if whole or is_deep else match(name)
-        end = found.end() if found else 0
-        head, known = name[:end], groups[kind]
-        group = known.get(head)
-        if group is None:
-            group = known[head] = {}
-        group[name[end:]] = row
+    cuts = [("", name) for name in names] if whole else _cut(names)
+    for row, ((head, rest), kind) in enumerate(zip(cuts, kinds, strict=True)):
+        known = groups[kind]
+        if head in known:
+            known[head][rest] = row
+        else:
+            known[head] = {rest: row}
     own = set(names)
     return (_tree(known, own) for known in groups.values())
+
+
+def _cut(names: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Return each name in two, cut after its last number with a dot; one that is deep is not cut."""
+    lines = "\n".join((*names, ""))
+    if lines.count("\n") == len(names) and not any(map(_is_deep, names)):
+        return _CUT_LINE.findall(lines)  # which takes half the time
+    return map(_cut_one, names)
+
+
+def _is_deep(name: str) -> bool:
+    return len(name) > MOST_PARTS and name.count(".") > MOST_PARTS
+
+
+def _cut_one(name: str) -> tuple[str, str]:
+    found = None if _is_deep(name) else _TO_LAST_NUMBER.match(name)
+    end = found.end() if found else 0
+    return name[:end], name[end:]
 
 
 def _tree(groups: Mapping[str, Mapping[str, int]], names: Collection[str]) -> Module:

@@ -29,7 +29,7 @@ def predicted(state: StateDict, rows: Iterable[ParameterRow], absent: Collection
     objects = [name for name in state.objects if name in expected]
     known = {*stored, *objects, *absent}
     lacking = [name for name in expected if name not in known]
-    kept = [name for name in lacking if _adds_itself(expected[name], state)]
+    kept = {name: None for name in lacking if _adds_itself(expected[name], state)}
     misfits = [
         Misfit(name, stored[name].shape, row.shape)
         for name, row in expected.items()

@@ -99,14 +99,15 @@ def of_checkpoint(checkpoint: Checkpoint, absent: Collection[str] = ()) -> State
     """
     objects = checkpoint.objects
     extra = [name for name in objects if name.rpartition(".")[2] == EXTRA_STATE]
-    entries = tuple(
-        Entry(name, each.shape, each.dtype, each.name)
-        for name, each in checkpoint.by_name.items()
+    entries = [
+        Entry(name, each.shape, each.dtype, own)
+        for name, each, own in checkpoint.described()
         if each.persistent is not False and name not in absent
-        if not (extra and any(is_below(name, key) for key in extra))
-    )
+    ]
+    if extra:
+        entries = [each for each in entries if not any(is_below(each.name, key) for key in extra)]
     versions = checkpoint.versions or {
         path: 2 if is_norm(kind) else 1 for path, kind in checkpoint.modules.items()
     }
     metadata = {path: {"version": each} for path, each in versions.items()}
-    return StateDict(entries, objects, metadata, frozenset(absent))
+    return StateDict(tuple(entries), objects, metadata, frozenset(absent))

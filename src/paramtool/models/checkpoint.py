@@ -97,6 +97,8 @@ class CheckpointModel(Model):
 
     def mapped_names(self) -> list[str]:
         """Return the names that safetensors files map to the first of a tie."""
+        if not self.checkpoint.tied:
+            return []
         tensors = self.checkpoint.by_name
         return [name for name in self.checkpoint.tied if tensors[name].path.suffix == ".safetensors"]
 

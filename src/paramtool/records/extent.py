@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from math import gcd, prod
 
 MOST_UNITS = 1 << 26
@@ -35,32 +35,43 @@ class Extent:
     def is_empty(self) -> bool:
         return 0 in self.shape or not self.itemsize
 
-    @cached_property
+    @property
     def repeats(self) -> tuple[tuple[int, int], ...]:
         """The unbroken run of `run` bytes comes again: strides and sizes, the smallest stride first."""
-        return self._runs[1]
+        return _runs(self.itemsize, self.shape, self.strides)[1]
 
     @property
     def run(self) -> int:
-        return self._runs[0]
+        return _runs(self.itemsize, self.shape, self.strides)[0]
 
-    @cached_property
+    @property
     def stop(self) -> int:
         """The position after the last byte."""
-        if self.is_empty:
-            return self.start
-        return self.start + self.run + sum(stride * (size - 1) for stride, size in self.repeats)
+        return self.start + _length(self.itemsize, self.shape, self.strides)
 
-    @cached_property
-    def _runs(self) -> tuple[int, tuple[tuple[int, int], ...]]:
-        run = self.itemsize
-        repeats: list[tuple[int, int]] = []
-        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
-            if not repeats and stride <= run:
-                run += stride * (size - 1)
-            elif size > 1:
-                repeats.append((stride, size))
-        return run, tuple(repeats)
+
+@lru_cache(maxsize=1 << 12)  # a model has few shapes
+def _runs(
+    itemsize: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Return the bytes of an unbroken run, and the strides and sizes of what repeats it."""
+    run = itemsize
+    repeats: list[tuple[int, int]] = []
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if not repeats and stride <= run:
+            run += stride * (size - 1)
+        elif size > 1:
+            repeats.append((stride, size))
+    return run, tuple(repeats)
+
+
+@lru_cache(maxsize=1 << 12)
+def _length(itemsize: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """Return the bytes from the first to the last."""
+    if 0 in shape or not itemsize:
+        return 0
+    run, repeats = _runs(itemsize, shape, strides)
+    return run + sum(stride * (size - 1) for stride, size in repeats)
 
 
 def covered(extents: Iterable[Extent]) -> int:

@@ -7,7 +7,7 @@ in a layer does not tear the line of all layers apart.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from paramtool.records.constructor import changed
@@ -29,12 +29,11 @@ class _Around(NamedTuple):
     after: str
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A row, folded or not, and where its first difference stood."""
 
     row: DifferenceRow
-    index: int
+    place: int
 
 
 def fold_differences(rows: Iterable[DifferenceRow]) -> list[DifferenceRow]:
@@ -43,32 +42,37 @@ def fold_differences(rows: Iterable[DifferenceRow]) -> list[DifferenceRow]:
     A folded row counts its differences and adds up `differing`; of the other measures it has the worst.
     It stands where its first difference stood.
     """
-    lines = _fold_modules(_Line(row, index) for index, row in enumerate(rows))
+    lines = _fold_modules(rows)
     deepest = max((len(parts_of(line.row.name)) for line in lines), default=0)
     for position in range(2, min(deepest, DEEPEST) + 1):
         lines = _fold_at(position, lines)
-    return [line.row for line in sorted(lines, key=lambda line: line.index)]
+    return [line.row for line in sorted(lines, key=lambda line: line.place)]
 
 
-def _fold_modules(lines: Iterable[_Line]) -> list[_Line]:
+def _fold_modules(rows: Iterable[DifferenceRow]) -> list[_Line]:
     """Fold a difference that applies to a whole module: ``h.*`` was renamed to ``layers.*``."""
-    groups: dict[Hashable, list[_Line]] = {}
-    for line in lines:
-        row = line.row
-        now = None if row.change == "renamed" else row.now
-        groups.setdefault((row.change, row.was, now, row.module or line.index), []).append(line)
-    return [_whole(group) if len(group) > 1 else group[0] for group in groups.values()]
+    groups: dict[Hashable, list[int]] = {}
+    known = list(rows)
+    for index, row in enumerate(known):
+        module = row.module or index
+        key = module if row.change == "renamed" else (row.change, row.was, row.now, module)
+        if key in groups:
+            groups[key].append(index)
+        else:
+            groups[key] = [index]
+    return [_whole([known[index] for index in group], group[0]) for group in groups.values()]
 
 
-def _whole(lines: Sequence[_Line]) -> _Line:
-    row = lines[0].row
+def _whole(rows: Sequence[DifferenceRow], index: int) -> _Line:
+    row = rows[0]
+    if len(rows) == 1:
+        return _Line(row, index)
     was, now = row.module or ("", "")
     names = {
         "name": f"{was}.*" if was else "*",
         "now": row.now if row.change != "renamed" else f"{now}.*" if now else "*",
     }
-    folded = changed(row, **(pooled([line.row for line in lines]) | names))
-    return _Line(folded, lines[0].index)
+    return _Line(changed(row, **(pooled(rows) | names)), index)
 
 
 def _fold_at(position: int, lines: Sequence[_Line]) -> list[_Line]:
@@ -84,7 +88,7 @@ def _fold_at(position: int, lines: Sequence[_Line]) -> list[_Line]:
             key = (row.change, row.because, row.count, *_fields(row, position, number).values())
             groups.setdefault(key, []).append((number, line))
     for group in groups.values():
-        for run in runs(sorted(group, key=lambda each: (each[0], each[1].index))):
+        for run in runs(sorted(group, key=lambda each: (each[0], each[1].place))):
             if len(run) < FEWEST:
                 folded.extend(line for _, line in run)
             else:
@@ -101,7 +105,7 @@ def _merged(run: Sequence[tuple[int, _Line]], position: int) -> _Line:
         for key, value in _fields(line.row, position, first).items()
         if isinstance(value, _Around)
     }
-    return _Line(replace(rows[0], **(pooled(rows) | names)), min(each.index for _, each in run))
+    return _Line(replace(rows[0], **(pooled(rows) | names)), min(each.place for _, each in run))
 
 
 def _fields(row: DifferenceRow, position: int, number: int) -> dict[str, _Around | Aspect]:

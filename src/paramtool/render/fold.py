@@ -114,7 +114,7 @@ def _pooled_columns(row: type[Any]) -> list[Column]:
 def _pooled(column: Column, rows: Sequence[Any]) -> Any:
     if column.pooled in _ALL_OR_NONE and getattr(rows[0], column.mean or column.name) is None:
         return None
-    values = [getattr(row, column.name) for row in rows]
+    values = list(map(attrgetter(column.name), rows))
     if column.pooled == "mean":
         return pooled_mean([row.numel for row in rows], values)
     if column.pooled == "std":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.open_file import Location
 from paramtool.name_parts import below, is_below
 from paramtool.quantities import byte_size
-from paramtool.records.constructor import built_at_once
+from paramtool.records.constructor import built_at_once, changed
 from paramtool.records.contents import ContentRow
 
 T = TypeVar("T")
@@ -89,6 +89,45 @@ class Stored:
         return self.position + self.nbytes
 
 
+class AlikeTensors(Sequence[Stored]):
+    """Tensors that differ from few examples in their names and positions alone.
+
+    They are made when the first is asked for: names and shapes do not need them.
+
+    Attributes:
+        names: of the tensors.
+        examples: what each is like; one object for all that are alike.
+        positions: the byte of the file at which the first element of each begins.
+    """
+
+    def __init__(self, names: Sequence[str], examples: Sequence[Stored], positions: Sequence[int]) -> None:
+        self.names = names
+        self.examples = examples
+        self.positions = positions
+        self._made: tuple[Stored, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Stored]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, at: int) -> Stored: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Stored, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Stored | tuple[Stored, ...]:
+        return self._all()[at]
+
+    def _all(self) -> tuple[Stored, ...]:
+        if self._made is None:
+            rows = zip(self.examples, self.names, self.positions, strict=True)
+            self._made = tuple(changed(each, name=name, position=position) for each, name, position in rows)
+        return self._made
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Named tensors in files, opened without reading an element.
@@ -107,7 +146,7 @@ class Checkpoint:
     """
 
     name: str
-    tensors: tuple[Stored, ...]
+    tensors: Sequence[Stored]
     tied: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     format: str = ""
@@ -123,6 +162,13 @@ class Checkpoint:
         own = {each.name: each for each in self.tensors}
         own.update({name: own[first] for name, first in self.tied.items()})
         return own
+
+    def described(self) -> Iterable[tuple[str, Stored, str]]:
+        """Return every name, what its tensor is like in all but name and position, and its first name."""
+        if isinstance(self.tensors, AlikeTensors) and not self.tied:
+            names = self.tensors.names
+            return zip(names, self.tensors.examples, names, strict=True)
+        return ((name, each, each.name) for name, each in self.by_name.items())
 
     def below(self, module: str) -> Checkpoint:
         """Return what begins with ``module.``, by the rest of its name."""

@@ -212,7 +212,7 @@ def with_reasons(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with a note on each reason for which tensors have no values."""
     if any(each.startswith(_WITHOUT) for each in checkpoint.notes):
         return checkpoint
-    if not any(each.missing for each in checkpoint.tensors):
+    if not any(each.missing for _, each, _ in checkpoint.described()):
         return checkpoint
     from paramtool.files.reading.state_dict import listed
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from paramtool.errors import ParamtoolError, shorten
-from paramtool.files.reading.checkpoint import Checkpoint, Stored
+from paramtool.files.reading.checkpoint import AlikeTensors, Checkpoint, Stored
 from paramtool.files.reading.open_file import Location, OpenFile, opened
 from paramtool.files.reading.pickled_globals import VALUELESS
-from paramtool.files.reading.safetensors_header import Described, parse_header
+from paramtool.files.reading.safetensors_header import Header, lack_of, parse_header
 from paramtool.files.safetensors_format import LONGEST_HEADER
 from paramtool.quantities import counted
-from paramtool.records.constructor import changed
 
 OTHER_METADATA = ("format", "paramtool")
 """Keys of the metadata that stand for no tensor, whatever their values."""
@@ -31,11 +30,11 @@ def read_safetensors(path: Location, name: str | None = None) -> Checkpoint:
     with opened(path) as file:
         tensors, metadata = read_open_file(file)
     return Checkpoint(
-        name or str(path), tuple(tensors), tied_names(tensors, metadata), metadata, format="safetensors"
+        name or str(path), tensors, tied_names(tensors.names, metadata), metadata, format="safetensors"
     )
 
 
-def read_open_file(file: OpenFile) -> tuple[list[Stored], dict[str, str]]:
+def read_open_file(file: OpenFile) -> tuple[AlikeTensors, dict[str, str]]:
     """Return the tensors and the metadata of an open file.
 
     Raises:
@@ -64,12 +63,14 @@ def read_open_file(file: OpenFile) -> tuple[list[Stored], dict[str, str]]:
     return _stored(found, file.path, 8 + length), metadata
 
 
-def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[str, str]:
+def tied_names(names: Iterable[str], metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the names that the metadata map to a tensor, as `safetensors.torch.save_model` writes them.
 
     They are in alphabetical order: that of the file is an accident of a hash table.
     """
-    own = {each.name for each in tensors}
+    if metadata.keys() <= {*OTHER_METADATA}:
+        return {}
+    own = set(names)
     return {
         name: first
         for name, first in sorted(metadata.items())
@@ -77,30 +78,35 @@ def tied_names(tensors: Sequence[Stored], metadata: Mapping[str, str]) -> dict[s
     }
 
 
-def _stored(found: Iterable[Described], path: Location, data: int) -> list[Stored]:
+def _stored(found: Header, path: Location, data: int) -> AlikeTensors:
     """Return the tensors of the file at `path`, whose data begin at the byte `data`."""
-    alike: dict[tuple[str, tuple[int, ...]], Stored] = {}  # a model has few shapes, and copies are quick
-    tensors = []
-    for each in found:
-        name, dtype, shape, begin, end = each
-        known = alike.get((dtype, shape))
-        if known is None:
-            missing = each.missing or VALUELESS.get(dtype)
-            known = alike[dtype, shape] = Stored(name, dtype, shape, end - begin, path, 0, missing=missing)
-        tensors.append(changed(known, name=name, position=data + begin))
-    return tensors
+    examples: dict[tuple[str, tuple[int, ...]], Stored] = {}
+    for at, kind in enumerate(found.kinds):
+        if kind not in examples:
+            dtype, shape = kind
+            nbytes = found.ends[at] - found.begins[at]
+            missing = lack_of(dtype) or VALUELESS.get(dtype)
+            examples[kind] = Stored(found.names[at], dtype, shape, nbytes, path, 0, missing=missing)
+    positions = [data + begin for begin in found.begins]
+    return AlikeTensors(found.names, [examples[kind] for kind in found.kinds], positions)
 
 
-def _check_data(found: Sequence[Described], size: int) -> None:
+def _check_data(found: Header, size: int) -> None:
     """See that the tensors follow each other, and fill the file."""
     position = 0
-    for each in sorted(found, key=attrgetter("begin", "end")):
-        if each.begin != position:
-            what = "overlaps another" if each.begin < position else "leaves a hole before it"
-            raise ValueError(f"the tensor '{shorten(each.name)}' {what}")
-        position = each.end
+    if found.begins == [0, *found.ends[:-1]]:  # as they nearly always stand
+        position = found.ends[-1]
+    else:
+        for begin, end, name in sorted(zip(found.begins, found.ends, found.names, strict=True), key=_PLACE):
+            if begin != position:
+                what = "overlaps another" if begin < position else "leaves a hole before it"
+                raise ValueError(f"the tensor '{shorten(name)}' {what}")
+            position = end
     if position > size:
         raise ValueError(f"its tensors need {position:,} bytes, and it has {size:,}; it was cut off")
     if position < size:
         verb = "follows" if size - position == 1 else "follow"
         raise ValueError(f"{counted(size - position, 'byte')} {verb} its last tensor")
+
+
+_PLACE = itemgetter(0, 1)

@@ -12,8 +12,8 @@ is one place where errors are found, and one answer.
 from __future__ import annotations
 
 import re
-from itertools import chain
 from math import prod
+from operator import sub
 from typing import NamedTuple
 
 from paramtool.errors import shorten
@@ -51,23 +51,28 @@ _AROUND = len('"":{"dtype":"","shape":[],"data_offsets":[,]},')
 """Characters of a match beside what is in its groups."""
 
 
-class Described(NamedTuple):
-    """One tensor as a header has it: its dtype and shape as torch has them, and its bytes of the data."""
+class Header(NamedTuple):
+    """The tensors of a header, in the order of the text, as columns of one length.
 
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
+    Attributes:
+        names: as the file has them.
+        kinds: the dtype and the shape of each, as torch has them; one object for all that are alike.
+        begins, ends: the bytes of each in the data.
+    """
 
-    @property
-    def missing(self) -> str | None:
-        """Why its elements cannot be read; None if they can."""
-        return _MISSING.get(self.dtype)
+    names: list[str]
+    kinds: list[tuple[str, tuple[int, ...]]]
+    begins: list[int]
+    ends: list[int]
 
 
-def parse_header(text: str) -> tuple[list[Described], dict[str, str]]:
-    """Return the tensors, in the order of the text, and the metadata.
+def lack_of(dtype: str) -> str | None:
+    """Return why elements of a dtype cannot be read; None if they can."""
+    return _MISSING.get(dtype)
+
+
+def parse_header(text: str) -> tuple[Header, dict[str, str]]:
+    """Return the tensors and the metadata.
 
     Raises:
         ValueError: for what is no header, with a line on what is wrong.
@@ -75,7 +80,7 @@ def parse_header(text: str) -> tuple[list[Described], dict[str, str]]:
     return _usual(text) or _strict(text)
 
 
-def _usual(text: str) -> tuple[list[Described], dict[str, str]] | None:
+def _usual(text: str) -> tuple[Header, dict[str, str]] | None:
     """Return what the header says if it is in the usual form and all is well; None otherwise."""
     metadata, start = {}, 1
     if text.startswith(_METADATA_FIRST):
@@ -87,36 +92,36 @@ def _usual(text: str) -> tuple[list[Described], dict[str, str]] | None:
     if text[:1] != "{" or not _ONE.match(text, start) or text.count('"dtype":') > MOST_NAMES:
         return None
     end = len(text.rstrip(" "))
-    matches = _ONE.findall(text, start)
+    columns = list(zip(*_ONE.findall(text, start), strict=True))
     # The matches do not overlap, so they are the whole text where their lengths add up to its length.
-    if sum(map(len, chain.from_iterable(matches))) + _AROUND * len(matches) != end - start:
+    length = sum(len("".join(column)) for column in columns) + _AROUND * len(columns[0])
+    if length != end - start or text[end - 1] != "}":
         return None
-    found = _all_described(matches)
-    if text[end - 1] != "}" or found is None or METADATA in (names := {each.name for each in found}):
+    found = _checked(*columns)
+    names = set(columns[0])
+    if found is None or METADATA in names or len(names) != len(columns[0]):
         return None
-    return (found, metadata) if len(names) == len(found) else None
+    return found, metadata
 
 
-def _all_described(matches: list[tuple[str, ...]]) -> list[Described] | None:
-    """Return the tensors of the matches; None where one is unusual or wrong."""
-    known: dict[tuple[str, str], tuple[str, tuple[int, ...], int] | None] = {}
-    found = []
-    for name, code, sizes, begin, end in matches:
-        kind = known.get((code, sizes))
-        if kind is None:
-            kind = known[code, sizes] = _kind(code, sizes)
-            if kind is None:
-                return None
-        dtype, shape, nbytes = kind
-        first, last = int(begin), int(end)
-        if last - first != nbytes:
-            return None
-        found.append(Described(name, dtype, shape, first, last))
-    return found
+def _checked(
+    names: tuple[str, ...],
+    codes: tuple[str, ...],
+    sizes: tuple[str, ...],
+    begins: tuple[str, ...],
+    ends: tuple[str, ...],
+) -> Header | None:
+    """Return the columns of the matches as a header; None where one is unusual or wrong."""
+    known = {each: _kind(*each) for each in set(zip(codes, sizes, strict=True))}
+    kinds = list(map(known.__getitem__, zip(codes, sizes, strict=True)))
+    first, last = list(map(int, begins)), list(map(int, ends))
+    found = [each[0] for each in kinds if each is not None]
+    nbytes = [each[1] for each in kinds if each is not None]
+    return Header(list(names), found, first, last) if nbytes == list(map(sub, last, first)) else None
 
 
-def _kind(code: str, sizes: str) -> tuple[str, tuple[int, ...], int] | None:
-    """Return a dtype, a shape and its bytes; None where they are unusual or wrong."""
+def _kind(code: str, sizes: str) -> tuple[tuple[str, tuple[int, ...]], int] | None:
+    """Return a dtype and a shape, and their bytes; None where they are unusual or wrong."""
     shape = tuple(map(int, sizes.split(","))) if sizes else ()
     if code not in _BITS or code in PAIRS:
         return None
@@ -126,12 +131,12 @@ def _kind(code: str, sizes: str) -> tuple[str, tuple[int, ...], int] | None:
         _check_place(shape, (0, nbytes), bits)
     except ValueError:
         return None
-    return dtype, shape, nbytes
+    return (dtype, shape), nbytes
 
 
-def _strict(text: str) -> tuple[list[Described], dict[str, str]]:
+def _strict(text: str) -> tuple[Header, dict[str, str]]:
     """Return what the header says, whatever form it is in."""
-    found: dict[str, Described] = {}
+    found: dict[str, tuple[tuple[str, tuple[int, ...]], tuple[int, ...]]] = {}
     metadata: dict[str, str] | None = None
     cursor = Cursor(text)
     for name in cursor.items():
@@ -146,7 +151,9 @@ def _strict(text: str) -> tuple[list[Described], dict[str, str]]:
         else:
             found[name] = _described(name, cursor)
     cursor.end()
-    return list(found.values()), metadata or {}
+    kinds, places = [kind for kind, _ in found.values()], [place for _, place in found.values()]
+    begins, ends = [place[0] for place in places], [place[1] for place in places]
+    return Header(list(found), kinds, begins, ends), metadata or {}
 
 
 def _metadata(cursor: Cursor) -> dict[str, str]:
@@ -160,7 +167,8 @@ def _metadata(cursor: Cursor) -> dict[str, str]:
     return texts
 
 
-def _described(name: str, cursor: Cursor) -> Described:
+def _described(name: str, cursor: Cursor) -> tuple[tuple[str, tuple[int, ...]], tuple[int, ...]]:
+    """Return the dtype and shape of a tensor, and its first byte and the one after its last."""
     try:
         value = cursor.description()
         code, shape = value["dtype"], _integers(value["shape"], "shape")
@@ -171,7 +179,7 @@ def _described(name: str, cursor: Cursor) -> Described:
             shape = _packed(shape)
     except ValueError as error:
         raise ValueError(f"the tensor '{shorten(name)}': {error}") from error
-    return Described(name, dtype, shape, *offsets)
+    return (dtype, shape), offsets
 
 
 def _dtype(code: object) -> tuple[str, int]:

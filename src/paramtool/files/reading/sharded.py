@@ -57,7 +57,7 @@ def read_index(
             found[stored.name] = stored
         tied.update(checkpoint.tied)
         metadata.update(checkpoint.metadata)
-    tied = {**tied, **tied_names(list(found.values()), metadata)}
+    tied = {**tied, **tied_names([each.name for each in found.values()], metadata)}
     _compare(index, files, of, tied)
     order = {each: number for number, each in enumerate(files)}
     tensors = sorted(found.values(), key=lambda each: order[each.name])
@@ -94,7 +94,7 @@ def read_parts(parts: Iterable[tuple[str, Checkpoint]], name: str, is_prefixed: 
         tied.update({f"{prefix}{other}": f"{prefix}{first}" for other, first in checkpoint.tied.items()})
         metadata.update(checkpoint.metadata)
         kind = checkpoint.format
-    tied = {**tied, **tied_names(list(found.values()), metadata)}
+    tied = {**tied, **tied_names([each.name for each in found.values()], metadata)}
     tied = {other: first for other, first in tied.items() if other not in found}
     return Checkpoint(name, tuple(found.values()), tied, metadata, format=f"shards, {kind}" if kind else "")
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from operator import attrgetter
 
 from paramtool import progress
 from paramtool.loading.state_dict import is_stored
-from paramtool.operations.comparison.load_verdict import KINDS, Load, Verdict, judge
+from paramtool.operations.comparison.load_verdict import KINDS, Load, judge
 from paramtool.operations.comparison.pairs import Pair, difference_of, tied, untied
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.value_comparison import ValueComparison
-from paramtool.operations.comparison.whole_modules import whole_modules
+from paramtool.operations.comparison.whole_modules import changed_modules, renamed_modules
 from paramtool.records.constructor import changed
 from paramtool.records.difference import (
     CHANGES,
@@ -52,14 +52,14 @@ def differences(
     listed_a, listed_b = load.without_extra_state(_listed(a, b)), _listed(b, a)
     rows_a, rows_b = _told(listed_a, listed_b), _told(listed_b, listed_a)
     pairings = _pairings(rows_a, rows_b, values)
-    pairs = _pairs(rows_a, rows_b, pairings)
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
-    with progress.work("comparison", _elements(pairs.values()) if values else None) as advance:
-        found = list(_in_order(rows_a, rows_b, pairs, values, advance))
-    modules = whole_modules(found, rows_a, rows_b)
-    rows = tuple(_judged(row, modules.get((row.change, row.name)), verdict) for row in found)
+    renamed = _Renamed(renamed_modules(pairings, rows_a, rows_b), verdict.breaking)
+    elements = _elements(_pairs(rows_a, rows_b, pairings).values()) if values else None
+    with progress.work("comparison", elements) as advance:
+        found = list(_in_order(rows_a, rows_b, pairings, values, renamed, advance))
+    rows = tuple(_all_judged(found, rows_a, verdict.breaking))
     totals = DifferenceTotals(
         a=a.model or "A",
         b=b.model or "B",
@@ -86,13 +86,24 @@ def count_changes(rows: Iterable[DifferenceRow]) -> dict[str, int]:
     return {change: counts[change] for change in CHANGES if counts[change]}
 
 
-_BREAKING = ("removed", "added", "renamed", "reshaped", "kind", "persistence")
-"""The changes over which a load can fail."""
+_BREAKING = ("removed", "added", "reshaped", "kind", "persistence")
+"""The changes over which a load can fail, beside a new name."""
 
 
-def _judged(row: DifferenceRow, module: tuple[str, str] | None, verdict: Verdict) -> DifferenceRow:
+def _all_judged(
+    rows: list[DifferenceRow], a: Mapping[str, ParameterRow], breaking: Collection[str]
+) -> list[DifferenceRow]:
+    """Return `rows` with what `_judged` finds; those of new names have it already."""
+    others = [row for row in rows if row.change != "renamed"]
+    if not others:
+        return rows
+    modules = changed_modules(others, a)
+    judged = iter([_judged(row, modules.get((row.change, row.name)), breaking) for row in others])
+    return [row if row.change == "renamed" else next(judged) for row in rows]
+
+
+def _judged(row: DifferenceRow, module: tuple[str, str] | None, breaking: Collection[str]) -> DifferenceRow:
     """Return `row` with the module that it is part of, if any, and with whether a load fails over it."""
-    breaking = verdict.breaking
     breaks = row.change in _BREAKING and (row.name in breaking or (row.new_name or row.name) in breaking)
     return changed(row, module=module, breaks=breaks) if breaks or module is not None else row
 
@@ -115,6 +126,8 @@ def _listed(report: Listing, other: Listing) -> dict[str, ParameterRow]:
 
 def _unlisted(report: Listing, listed: dict[str, ParameterRow]) -> set[str]:
     """Return the names whose kinds the other side leaves out."""
+    if len(listed) == len(report.rows):
+        return set()
     return {row.name for row in report.rows} - listed.keys()
 
 
@@ -137,7 +150,10 @@ def _kind(row: ParameterRow) -> str | None:
 def _pairings(
     a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], values: ValueComparison | None
 ) -> list[Pairing]:
-    """Pair what is only in one of them: by elements if there are any, then by name and shape."""
+    """Pair what is only in one of them: by elements if there are any, then by name and shape.
+
+    The pairings are in the order of A.
+    """
     tell_kinds = _tells_kinds(a.values()) and _tells_kinds(b.values())
     key: Callable[[ParameterRow], Hashable] = attrgetter("shape", "dtype", *(["kind"] if tell_kinds else []))
     removed = {name: key(row) for name, row in a.items() if name not in b}
@@ -155,14 +171,17 @@ def _pairings(
         found = [pairing._replace(because=SAME_VALUES) for pairing in found]
     for was, now, _ in found:
         del removed[was], added[now]
-    return found + pair_names(removed, added)
+    if not found:
+        return pair_names(removed, added)
+    pairings = {pairing.was: pairing for pairing in (*found, *pair_names(removed, added))}
+    return [pairings[name] for name in a if name in pairings]
 
 
 def _pairs(
     a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow], pairings: Iterable[Pairing]
 ) -> dict[str, Pair]:
     """Return what belongs together, by the name in A and in its order."""
-    renamed = {pairing.was: Pair(a[pairing.was], b[pairing.now], pairing.because) for pairing in pairings}
+    renamed = {pairing.was: Pair(a[pairing.was], b[pairing.now]) for pairing in pairings}
     return {
         name: renamed[name] if name in renamed else Pair(row, b[name])
         for name, row in a.items()
@@ -173,39 +192,54 @@ def _pairs(
 def _in_order(
     a: Mapping[str, ParameterRow],
     b: Mapping[str, ParameterRow],
-    pairs: Mapping[str, Pair],
+    pairings: Sequence[Pairing],
     values: ValueComparison | None,
+    renamed: _Renamed,
     advance: progress.Advance,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
-    ties: dict[str, list[DifferenceRow]] = {}
-    for tie in (*untied(pairs.values()), *tied(pairs.values(), b)):
-        ties.setdefault(tie.name, []).append(tie)
-    is_tied = any(each.tied_to is not None for rows in (a, b) for each in rows.values())
+    is_tied = _has_ties(a) or _has_ties(b)
+    ties = _ties(_pairs(a, b, pairings).values(), b) if is_tied else {}
+    are_alike = values is None and not is_tied  # then a pair without other aspects has no more to say
     seen: set[tuple[str, str]] = set()
-    renamed: dict[str, DifferenceRow] = {}
+    new_names = {pairing.was: pairing for pairing in pairings}
     for name, row in a.items():
-        pair = pairs.get(name)
-        if pair is None:
+        pairing = new_names.get(name)
+        now = b.get(name) if pairing is None else b[pairing.now]
+        if now is None:
             yield DifferenceRow(change="removed", name=name, was=_described(row), tied_to=row.tied_to)
             continue
-        if pair.because is not None:
-            yield _renamed(pair, renamed)
-        is_same = _ASPECTS(pair.was) == _ASPECTS(pair.now)
+        if pairing is not None:
+            yield renamed.row(pairing)
+        is_same = _ASPECTS(row) == _ASPECTS(now)
+        if are_alike and is_same:
+            continue
+        pair = Pair(row, now)
         if not is_same:
             yield from _of_name(pair)
-        tensor = (pair.was.tensor, pair.now.tensor) if is_tied else (name, pair.now.name)
-        if (values is not None or not is_same or is_tied) and tensor not in seen:  # once, however many names
+        tensor = (row.tensor, now.tensor)
+        if tensor not in seen:  # once, however many names
             seen.add(tensor)
             yield from _of_tensor(pair, values)
-            advance(pair.now.numel or 0)
-        if ties:
-            yield from ties.get(name, ())
-    kept = {pair.now.name for pair in pairs.values()}
+            advance(now.numel or 0)
+        yield from ties.get(name, ())
+    kept = {pairing.now for pairing in pairings}
     for name, row in b.items():
-        if name not in kept:
-            now = _described(row)
-            yield DifferenceRow(change="added", name=name, now=now, tied_to=row.tied_to, new_name=name)
+        if name not in kept and name not in a:
+            text = _described(row)
+            yield DifferenceRow(change="added", name=name, now=text, tied_to=row.tied_to, new_name=name)
+
+
+def _ties(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> dict[str, list[DifferenceRow]]:
+    """Return what is tied and untied, by the names in A."""
+    ties: dict[str, list[DifferenceRow]] = {}
+    for tie in (*untied(pairs), *tied(pairs, b)):
+        ties.setdefault(tie.name, []).append(tie)
+    return ties
+
+
+def _has_ties(rows: Mapping[str, ParameterRow]) -> bool:
+    return any(name is not None for name in set(map(attrgetter("tied_to"), rows.values())))
 
 
 def _described(row: ParameterRow) -> str:
@@ -221,19 +255,34 @@ def _elements(pairs: Iterable[Pair]) -> int:
     return sum(pair.now.numel or 0 for pair in pairs if pair.now.tied_to is None)
 
 
-def _renamed(pair: Pair, known: dict[str, DifferenceRow]) -> DifferenceRow:
-    """Return what says that a name is another; of many the first is copied, which is quick."""
-    because, was, now = pair.because or "", pair.was.name, pair.now.name
-    first = known.get(because)
-    if first is None:
-        first = difference_of(pair, "renamed", now=now, because=because, module=None, breaks=False)
-        known[because] = first
-    return changed(first, name=was, now=now, new_name=now)
+class _Renamed:
+    """Makes the rows that say that a name is another; of many the first is copied, which is quick.
+
+    Args:
+        modules: the old and the new path of the module that was renamed as a whole, by the old names in it.
+        breaking: the names over which a load fails.
+    """
+
+    def __init__(self, modules: Mapping[str, tuple[str, str]], breaking: Collection[str]) -> None:
+        self._modules = modules
+        self._breaking = breaking
+        self._first: dict[str, DifferenceRow] = {}
+
+    def row(self, pairing: Pairing) -> DifferenceRow:
+        was, now, because = pairing
+        first = self._first.get(because)
+        if first is None:
+            first = self._first[because] = DifferenceRow(
+                change="renamed", name=was, new_name=now, now=now, because=because, module=None, breaks=False
+            )
+        breaks = was in self._breaking or now in self._breaking
+        module = self._modules.get(was)
+        return changed(first, name=was, now=now, new_name=now, module=module, breaks=breaks)
 
 
 def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
     """Yield what differs in what the name is."""
-    was, now, _ = pair
+    was, now = pair
     if _differ(_kind(was), _kind(now)):
         yield difference_of(pair, "kind", was=was.kind, now=now.kind)
     if _differ(was.persistent, now.persistent):
@@ -243,7 +292,7 @@ def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
 
 def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[DifferenceRow]:
     """Yield what differs in the tensor, whatever its name is."""
-    was, now, _ = pair
+    was, now = pair
     if _differ(was.shape, now.shape):
         yield difference_of(pair, "reshaped", was=was.shape, now=now.shape)
     if _differ(was.dtype, now.dtype):

@@ -14,7 +14,6 @@ class Pair(NamedTuple):
 
     was: ParameterRow
     now: ParameterRow
-    because: str | None = None
 
 
 def difference_of(pair: Pair, change: str, **fields: Any) -> DifferenceRow:

@@ -8,49 +8,68 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from paramtool.name_parts import MOST_PARTS, modules_around
+from paramtool.operations.comparison.renames import Pairing
 from paramtool.records.difference import DifferenceRow
 from paramtool.records.parameter import ParameterRow
 
-Modules: TypeAlias = "dict[tuple[str, str], tuple[str, str]]"
+Paths: TypeAlias = "tuple[str, str]"
+"""The old and the new path of a module."""
+
+_MOST_KNOWN = 4
+"""Levels above a name at which its modules are looked up among others."""
 
 _OF_TENSORS = ("retyped", "frozen", "unfrozen")
 
 
-def whole_modules(
-    rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow], b: Mapping[str, ParameterRow]
-) -> Modules:
-    """Return the largest module whose difference a row is part of, old and new path, by change and name.
+def renamed_modules(pairings: Sequence[Pairing], a: Iterable[str], b: Iterable[str]) -> dict[str, Paths]:
+    """Return the largest module that was renamed with all that is in it, by the old names in it.
 
-    A module was renamed where every name in it was, and each ends as it did.  It was retyped or frozen
-    where every tensor in it was that had that dtype, or was trainable.
+    That is a module in which every name was renamed for the same reason, and ends as it did.
 
     Args:
-        rows: the differences between A and B.
+        pairings: the old and new names of what was renamed.
         a, b: the names of A and of B.
     """
-    renamed = _renamed([row for row in rows if row.change == "renamed"], a, b)
-    return renamed | _changed([row for row in rows if row.change in _OF_TENSORS], a)
-
-
-def _renamed(rows: Sequence[DifferenceRow], a: Iterable[str], b: Iterable[str]) -> Modules:
-    if not rows:
-        return {}
-    groups: dict[tuple[str, str], list[DifferenceRow]] = {}
-    for row in rows:
-        groups.setdefault(_differing_ends(row.name, row.new_name or ""), []).append(row)
+    groups: dict[Paths, list[Pairing]] = {}
+    known: dict[Paths, Paths] = {}
+    for pairing in pairings:
+        groups.setdefault(_differing_ends(pairing.was, pairing.now, known), []).append(pairing)
     size_a, size_b = _sizes(a, {was for was, _ in groups}), _sizes(b, {now for _, now in groups})
-    found = {}
-    for (was, now), group in groups.items():
-        if (
-            len(group) == size_a.get(was, 0) == size_b.get(now, 0)
-            and len({row.because for row in group}) == 1
-        ):
-            found.update({(row.change, row.name): (was, now) for row in group})
+    found: dict[str, Paths] = {}
+    for paths, group in groups.items():
+        was, now = paths
+        is_whole = len(group) == size_a.get(was, 0) == size_b.get(now, 0)
+        if is_whole and len({pairing.because for pairing in group}) == 1:
+            found.update(dict.fromkeys([pairing.was for pairing in group], paths))
     return found
 
 
-def _differing_ends(was: str, now: str) -> tuple[str, str]:
-    """Return the parts before the ending that both names share."""
+def _differing_ends(was: str, now: str, known: dict[Paths, Paths]) -> Paths:
+    """Return the parts before the ending that both names share.
+
+    Args:
+        was, now: the names.
+        known: what was found of the modules around others; most names are beside some, which end alike.
+    """
+    passed: list[Paths] = []
+    found = None
+    while found is None and len(passed) < _MOST_KNOWN:
+        own, _, last = was.rpartition(".")
+        other, _, other_last = now.rpartition(".")
+        if last != other_last or not (own and other):
+            break
+        was, now = around = own, other
+        found = known.get(around)
+        if found is None:
+            passed.append(around)
+    if found is None:
+        found = _ends(was, now)
+    for around in passed:
+        known[around] = found
+    return found
+
+
+def _ends(was: str, now: str) -> Paths:
     own, others = was.split("."), now.split(".")
     while own and others and own[-1] == others[-1]:
         own.pop()
@@ -58,7 +77,21 @@ def _differing_ends(was: str, now: str) -> tuple[str, str]:
     return ".".join(own), ".".join(others)
 
 
-def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> Modules:
+def changed_modules(
+    rows: Iterable[DifferenceRow], a: Mapping[str, ParameterRow]
+) -> dict[tuple[str, str], Paths]:
+    """Return the largest module in which everything changed as a row says, by its change and name.
+
+    A module was retyped or frozen where every tensor in it was that had that dtype, or was trainable.
+
+    Args:
+        rows: the differences between A and B.
+        a: the names of A.
+    """
+    return _changed([row for row in rows if row.change in _OF_TENSORS], a)
+
+
+def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> dict[tuple[str, str], Paths]:
     if not rows:
         return {}
     before = {change: _sizes_before(change, a.values()) for change in _OF_TENSORS}

@@ -69,14 +69,15 @@ _FACTS = attrgetter("type", "shape", "dtype", "nbytes", "requires_grad", "kind",
 
 def _rows(checkpoint: Checkpoint) -> list[ParameterRow]:
     alike: dict[tuple[object, ...], ParameterRow] = {}  # a model has few shapes, and copies are quick
+    last, first = None, None
     rows = []
-    for name, each in checkpoint.by_name.items():
-        key = _FACTS(each)
-        known = alike.get(key)
-        if known is None:
-            known = alike[key] = _first_row(each)
-        own = each.name
-        rows.append(changed(known, name=name) if name == own else changed(known, name=name, tied_to=own))
+    for name, each, own in checkpoint.described():
+        if each is not last or first is None:
+            last, key = each, _FACTS(each)
+            first = alike.get(key)
+            if first is None:
+                first = alike[key] = _first_row(each)
+        rows.append(changed(first, name=name) if name == own else changed(first, name=name, tied_to=own))
     return rows
 
 

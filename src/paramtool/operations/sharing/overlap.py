@@ -49,6 +49,8 @@ def overlaps(extents: Mapping[Key, Extent]) -> Overlaps[Key]:
     doubts: list[tuple[Key, Key]] = []
     search = _Search()
     for cluster in _clusters(extents):
+        if len(cluster) == 1:
+            continue
         if not any(extents[key].repeats for key in cluster):
             groups.join(*cluster)
             continue
@@ -99,6 +101,8 @@ class Groups(Generic[Key]):
 
     def of_several(self) -> tuple[tuple[Key, ...], ...]:
         """Return the groups of two and more."""
+        if all(each is parent for each, parent in self._parent.items()):
+            return ()
         return tuple(group for group in self.all() if len(group) > 1)
 
 
