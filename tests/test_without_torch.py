@@ -125,8 +125,10 @@ def test_complaints_about_a_plan_need_no_torch(weights: str, options: str, statu
 
 @pytest.mark.parametrize("command", ["init --pattern . --zeros", "grad", "inspect --stats", "inspect --cost"])
 def test_what_needs_torch_says_so(command: str) -> None:
-    """A network, its values and its gradients take torch: one line, exit status 2."""
+    """A network, its values and its gradients take torch: one line of an error, exit status 2."""
     name, *options = command.split()
     ((status, out, err),) = hidden([name, str(CONFIGS / "mlp.yaml"), *options])
     assert (status, out) == (2, "")
-    assert err == "error: this takes torch, which is not installed; pip install torch\n"
+    *notes, error = err.splitlines()
+    assert error == "error: this takes torch, which is not installed; pip install torch"
+    assert all(each.startswith("note: ") for each in notes)
