@@ -20,7 +20,7 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError
 from paramtool.files.reading.open_file import opened
 from paramtool.files.safetensors_format import Entry
-from paramtool.files.shards import INDEX, is_ours
+from paramtool.files.shards import INDEX, PARTS, WHOLE, is_ours
 from paramtool.files.writing.destination import errors_about, remove_dead
 from paramtool.files.writing.part import Part
 from paramtool.files.writing.part_locks import LOCK, MUTEX, PartLocks
@@ -28,7 +28,6 @@ from paramtool.files.writing.replacement import Replacement, sync_folder, write_
 from paramtool.files.writing.shard_folder import ShardFolder
 from paramtool.files.writing.staged_file import StagedFile
 
-STAGING = ".paramtool-parts"
 _PLAN, _PLACING = "plan.json", "placing.json"
 _DIGESTS = ("tensors", "values")
 _LARGEST_PLAN = 1 << 26
@@ -59,8 +58,9 @@ class PartFolder(ShardFolder):
         self._part = part
         self._shards = shards
         self._is_whole = is_whole
-        self._staging = path / STAGING
+        self._staging = path / PARTS
         self._locks = PartLocks(self._staging, part)
+        self._is_idle = not part.own(shards)
 
     def place_of(self, name: str) -> Path:
         """Return where the file is written before it is moved."""
@@ -77,7 +77,7 @@ class PartFolder(ShardFolder):
         is_same = plan is not None and (plan == self._part.facts or not self._part.facts)
         if plan is not None and not is_same and self._is_in_use():
             raise self._of_another_run(plan)
-        if state != _PLACING or not is_same:
+        if not self._is_idle and (state != _PLACING or not is_same):
             self._check_weights()
 
     def open(self) -> None:
@@ -87,12 +87,17 @@ class PartFolder(ShardFolder):
             ParamtoolError: as `check` does, or if this part is being written already.
         """
         self._check_place()
+        if self._is_idle:
+            return
         with errors_about(self.path):
             while not self._join():
                 self._locks.let_go()
 
     def place(self, files: Sequence[Replacement], index: bytes | None) -> None:  # type: ignore[override]
         """Put the synced `files` beside those of other parts, and all in place if none is missing."""
+        if self._is_idle:
+            self.missing = self._not_placed(index)
+            return
         with errors_about(self.path), self._locks.alone() as is_there:
             if not is_there:
                 self._check_placed(index)
@@ -113,8 +118,9 @@ class PartFolder(ShardFolder):
                 if is_there and not self._is_in_use():
                     self._clear()
         self._locks.let_go()
-        with suppress(OSError):
-            self._staging.rmdir()
+        if not self._is_idle:
+            with suppress(OSError):
+                self._staging.rmdir()
         super().discard()
 
     def _join(self) -> bool:
@@ -151,6 +157,15 @@ class PartFolder(ShardFolder):
         else:  # a process was killed after it had moved all
             self._retire(self._ours() - set(self._shards) - {INDEX})
         self._clear()
+
+    def _not_placed(self, index: bytes | None) -> tuple[str, ...]:
+        """Return the files that are nowhere yet, or what a reader looks for if that alone is not in place."""
+        absent = tuple(name for name in self._shards if not self._holds_shard(name, self._staging, self.path))
+        if absent:
+            return absent
+        if all(self._holds_shard(name, self.path) for name in self._shards) and self._has_index(index):
+            return ()
+        return (WHOLE if index is None else INDEX,)
 
     def _take_back(self, names: set[str]) -> None:
         """Leave the files that were moved: the next part goes on with the move."""

@@ -189,7 +189,8 @@ class WeightsWriter:
             if self._folder is not None:
                 undo.callback(self._folder.discard)
                 self._folder.open()
-                check_space(self.target, self.target, sum(each.layout.size for each in self._shards))
+                if self._shards:
+                    check_space(self.target, self.target, sum(each.layout.size for each in self._shards))
             for shard in self._shards:
                 undo.callback(shard.file.discard)
                 shard.file.open()
@@ -217,7 +218,7 @@ class WeightsWriter:
         if self._folder is not None:
             self._folder.place([each.file for each in self._shards], self._index)
             self.missing = self._folder.missing
-            if self._index and not self.missing and self.target / INDEX not in self.files:
+            if self._index and self._shards and not self.missing and self.target / INDEX not in self.files:
                 self.files.append(self.target / INDEX)
         else:
             self._shards[0].file.place()
