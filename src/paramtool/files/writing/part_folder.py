@@ -197,7 +197,8 @@ class PartFolder(ShardFolder):
 
     def _of_another_run(self, plan: object) -> ParamtoolError:
         old, new = plan if isinstance(plan, Mapping) else {}, self._part.facts
-        odd = next((key for key in new if old.get(key) != new[key]), "plan")
+        ordered = (*(key for key in new if key not in _DIGESTS), *_DIGESTS)
+        odd = next((key for key in ordered if old.get(key) != new.get(key)), "plan")
         is_short = odd not in _DIGESTS and isinstance(old.get(odd), (int, str))
         how = f"{odd} {old[odd]}, not {new[odd]}" if is_short else f"other {odd}"
         message = f"{self.path} holds parts of another run: {how}"
