@@ -102,11 +102,12 @@ class PartFolder(ShardFolder):
             if not is_there:
                 self._check_placed(index)
                 return
-            for file in files:
-                file.place()
-            sync_folder(self._staging)
             is_placing = self._known()[0] == _PLACING
             folders = (self._staging, self.path) if is_placing else (self._staging,)
+            for file in files:
+                if not (is_placing and self._holds_shard(file.target.name, *folders)):
+                    file.place()
+            sync_folder(self._staging)
             self.missing = tuple(name for name in self._shards if not self._holds_shard(name, *folders))
             if not self.missing:
                 self._place_all(index, is_placing)
@@ -155,6 +156,7 @@ class PartFolder(ShardFolder):
         if any(each.is_there for each in staged) or not self._has_index(index):
             super().place(staged, index)
         else:  # a process was killed after it had moved all
+            remove_dead(self.path)
             self._retire(self._ours() - set(self._shards) - {INDEX})
         self._clear()
 
