@@ -85,12 +85,12 @@ def printed_by(commands: list[str], folder: Path, tools: Path) -> list[str]:
         return [each.result() for each in running]
 
 
-def sessions(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each console block as it is, and its command."""
+def sessions(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each console block as it is, and its commands: one, or several with what each prints."""
     for block in BLOCK.finditer(text):
-        command = block["text"].removeprefix("$ ").partition("\n")[0]
-        if block["language"] == "console" and not command.startswith(NOT_RUN):
-            yield block[0], command
+        commands = re.findall(r"^\$ (.*)$", block["text"], re.MULTILINE)
+        if block["language"] == "console" and not commands[0].startswith(NOT_RUN):
+            yield block[0], commands
 
 
 def write_named(text: str, folder: Path) -> None:
@@ -110,9 +110,10 @@ def test_a_page_shows_what_the_commands_print(
     text = fresh = PAGES[page].read_text("utf-8")
     write_named(text, folder)
     found = list(sessions(text))
-    outputs = printed_by([each for _, each in found], folder, tools)
-    for (block, command), output in zip(found, outputs, strict=True):
-        fresh = fresh.replace(block, f"```console\n$ {command}\n{output}```\n")
+    outputs = iter(printed_by([each for _, commands in found for each in commands], folder, tools))
+    for block, commands in found:
+        session = "".join(f"$ {command}\n{next(outputs)}" for command in commands)
+        fresh = fresh.replace(block, f"```console\n{session}```\n")
     if request.config.getoption("--snapshot-update"):
         PAGES[page].write_text(fresh, "utf-8")
     else:
@@ -155,7 +156,7 @@ def test_every_command_of_a_job_runs(folder: Path, tools: Path) -> None:
     words = re.compile(r"^[ -]*(?:(?:run|entry): )?(paramtool (?!check$).*)$", re.MULTILINE)
     commands = [command for block in blocks for command in words.findall(block)]
     assert len(commands) == 4
-    printed(next(sessions(text))[1], folder, tools)
+    printed(next(sessions(text))[1][0], folder, tools)
     for command in commands:
         output = printed(f"{command}; echo $?", folder, tools)
         assert output.splitlines()[-1] == "0", (command, output)
