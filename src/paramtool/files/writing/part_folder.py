@@ -86,8 +86,8 @@ class PartFolder(ShardFolder):
         Raises:
             ParamtoolError: as `check` does, or if this part is being written already.
         """
-        self._check_place()
         if self._is_idle:
+            self._check_place()
             return
         with errors_about(self.path):
             while not self._join():
@@ -126,18 +126,24 @@ class PartFolder(ShardFolder):
 
     def _join(self) -> bool:
         """Take the lock of this part and agree on the plan; False if the hidden folder was just removed."""
-        if not self.path.is_dir():
-            self.path.mkdir(exist_ok=True)
-            self._created = True
+        self._check_place()
         try:
+            if not self.path.is_dir():
+                self.path.mkdir(exist_ok=True)
+                self._created = True
             self._staging.mkdir(exist_ok=True)
             self._locks.open()
             with self._locks.alone() as is_there:
                 if is_there:
                     self._agree()
                 return is_there
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # FileExistsError: it was there, and was removed
             return False
+
+    def _check_place(self) -> None:
+        super()._check_place()
+        if os.path.lexists(self._staging) and not self._staging.is_dir():
+            raise ParamtoolError(f"cannot write {self.path}: {self._staging} is not a folder")
 
     def _agree(self) -> None:
         if not self._locks.take():

@@ -42,8 +42,12 @@ class PartLocks:
 
     def take(self) -> bool:
         """Take the lock of this part, and return whether nobody else has it."""
-        self._own = os.open(self._folder / self._name, _FLAGS | os.O_CREAT, 0o666)
-        return not _is_held(self._own)
+        own = os.open(self._folder / self._name, _FLAGS | os.O_CREAT, 0o666)
+        if _is_held(own):
+            os.close(own)
+            return False
+        self._own = own
+        return True
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
