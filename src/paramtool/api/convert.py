@@ -110,6 +110,8 @@ def _check(
 ) -> None:
     if not sources:
         raise BadArgument("there is nothing to convert", hint="name a checkpoint")
+    if target is not None and target.part is not None:
+        raise BadArgument("convert writes all files by one process; its Target has no part")
     if target is None and not dry_run:
         raise BadArgument("convert needs an output", hint="-o PATH, or --dry-run for a plan")
     if prefer not in (None, "first", "last"):

@@ -16,12 +16,13 @@ from paramtool.errors import BadArgument, ParamtoolError
 from paramtool.models.built import BuiltModel
 from paramtool.models.given import Openable
 from paramtool.models.torch_import import torch_import
-from paramtool.quantities import byte_size
+from paramtool.quantities import and_more, byte_size
 from paramtool.records.initialization import Initialization
 from paramtool.records.rule import Rule
 from paramtool.structure.unsure import Unsure, require
 
 if TYPE_CHECKING:
+    from paramtool.files.writing.weights import WeightsWriter
     from paramtool.operations.rules.outline import Outline, WrittenTarget
 
 RNGS = ("streams", "torch")
@@ -103,12 +104,7 @@ def initialize(
     if target is not None:
         from paramtool.operations.initialization.weights_file import check_target
 
-        size = check_target(
-            built.module, target.path, max_shard_size=target.max_shard_size, force=target.force
-        )
-        found.note(
-            f"without {worded('--dry-run', 'dry_run=True')} this writes {byte_size(size)} to {target.path}"
-        )
+        found.note(_would_write(target, check_target(built.module, target.path, **target.writer_options)))
     return report
 
 
@@ -123,9 +119,20 @@ def _planned(
     report = outline.report(rules, seed)
     model.note(*outline.notes(rules))
     if target is not None:
-        size = _check_target(outline, target)
-        model.note(f"without --dry-run this writes {byte_size(size)} to {target.path}")
+        model.note(_would_write(target, _check_target(outline, target)))
     return report
+
+
+def _would_write(target: Target, writer: WeightsWriter) -> str:
+    """Say what `writer` would write, without a dry run."""
+    without = f"without {worded('--dry-run', 'dry_run=True')}"
+    if target.part is None:
+        return f"{without} this writes {byte_size(writer.total_size)} to {target.path}"
+    who = f"{without} part {target.part[0]}/{target.part[1]} writes"
+    if not writer.files:
+        return f"{who} nothing: {target.path} has fewer files than parts"
+    names = f"{writer.files[0].name}{and_more(len(writer.files) - 1)}"
+    return f"{who} {byte_size(writer.total_size)} to {target.path}: {names}"
 
 
 def _write_outline(
@@ -175,15 +182,13 @@ def _refused_or_planned(outline: Outline, rules: Sequence[Rule], target: Target)
     return planned
 
 
-def _check_target(outline: Outline, target: Target) -> int:
-    """Refuse what writing would refuse of `target`, and return the bytes of the tensors."""
+def _check_target(outline: Outline, target: Target) -> WeightsWriter:
+    """Refuse what writing would refuse of `target`, and return what would write."""
     from paramtool.files.writing.weights import WeightsWriter
 
-    writer = WeightsWriter(
-        target.path, outline.entries, max_shard_size=target.max_shard_size, force=target.force
-    )
+    writer = WeightsWriter(target.path, outline.entries, **target.writer_options)
     writer.check()
-    return writer.total_size
+    return writer
 
 
 def _check(rules: object, seed: object, rng: str, output: object) -> None:
@@ -194,6 +199,13 @@ def _check(rules: object, seed: object, rng: str, output: object) -> None:
         check_path("output", output)
     if rng not in RNGS:
         raise BadArgument(f"rng must be one of {', '.join(RNGS)}, got {rng!r}")
+    if isinstance(output, Target):
+        output.check()
+        if output.part is not None and rng == "torch":
+            both = worded(
+                "--part cannot be used with --rng torch", "a Target with a part is not for rng='torch'"
+            )
+            raise BadArgument(f"{both}: there every value follows from all values before it")
     given = () if rules is None else rules
     if not isinstance(given, (list, tuple)) or not all(isinstance(each, Rule) for each in given):
         hint = 'e.g. [paramtool.Rule("normal", {"std": 0.01}, pattern="weight")]'
@@ -225,7 +237,7 @@ def _write(
         model.note(*stream.warnings(), *rule_notes(module, rules))
         return report
     plan = model.network(values=False).module
-    check_target(plan, target.path, max_shard_size=target.max_shard_size, force=target.force)
+    check_target(plan, target.path, **target.writer_options)
     built = model.network(rng=rng)
     module = built.module
     model.note(*rule_notes(module, rules))

@@ -5,19 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from paramtool.api.target import Target
+from paramtool.cli.part_option import jobs_of_part, read_part
 from paramtool.cli.progress import progress_bar
 from paramtool.cli.typed_line import instead, line
 from paramtool.errors import ParamtoolError
 
 
 def read_target(
-    output: str | None, max_shard_size: str | None, force: bool, jobs: int | None, command: str = "init"
+    output: str | None,
+    max_shard_size: str | None,
+    force: bool,
+    jobs: int | None,
+    command: str = "init",
+    part: str | None = None,
 ) -> Target | None:
     """Return where to write, and how; None if nothing is to be written.
 
     Raises:
         ParamtoolError: for options that require ``--output``, for stdout, and for an invalid size.
     """
+    own = read_part(part, output, max_shard_size) if command == "init" else None
     if output is None:
         given = {"--max-shard-size": max_shard_size is not None, "--force": force, "--jobs": jobs is not None}
         for option, is_given in given.items():
@@ -33,7 +40,7 @@ def read_target(
     from paramtool.language.option_values import read_size  # a reader of YAML, for one word
 
     size = read_size("--max-shard-size", max_shard_size, command)
-    return Target(Path(output), size, force, jobs or 0, progress_bar)
+    return Target(Path(output), size, force, jobs or jobs_of_part(part), progress_bar, own)
 
 
 def check_suffix(output: str | None, max_shard_size: str | None) -> None:

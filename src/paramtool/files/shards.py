@@ -15,6 +15,9 @@ from paramtool.files.safetensors_format import Entry
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+PARTS = ".paramtool-parts"
+"""The hidden folder in which the files of several processes wait for each other."""
+
 SHARD = re.compile(r"model-[0-9]{5,}-of-[0-9]{5,}\.safetensors")
 
 

@@ -88,6 +88,9 @@ class InitializationTotals(Sums):
         rules: every rule as it was written.
         files: what was written, the index last.
         nbytes: the bytes of all tensors in these; None if nothing was written.
+        part: ``2/4`` for one of several processes; then the rows, `files` and `nbytes` are what it wrote,
+            and everything else is of the whole.
+        missing: the names of files that other parts had still to write; empty once the folder is complete.
     """
 
     row = InitializationRow
@@ -102,6 +105,8 @@ class InitializationTotals(Sums):
     rules: tuple[str, ...]
     files: tuple[str, ...] = ()
     nbytes: int | None = None
+    part: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 Initialization: TypeAlias = Report[InitializationRow, InitializationTotals]

@@ -147,10 +147,24 @@ def _initialization(totals: InitializationTotals) -> list[str]:
         rules = counted(len(totals.rules), "rule")
         touched = f"{counted(totals.parameters, 'parameter')} in {tensors} by {rules}"
     lines = [f"{touched}; {counted(totals.untouched, 'tensor')} untouched"]
-    if totals.nbytes is not None:
-        first = shown(totals.files[0])
-        lines.append(f"wrote {byte_size(totals.nbytes)} to {first}{and_more(len(totals.files) - 1)}")
+    if totals.part is not None:
+        lines.append(f"part {totals.part}: {_written(totals)}; {_still_missing(totals.missing)}")
+    elif totals.nbytes is not None:
+        lines.append(_written(totals))
     return lines
+
+
+def _written(totals: InitializationTotals) -> str:
+    if not totals.files:
+        return "nothing to write"
+    first = shown(totals.files[0])
+    return f"wrote {byte_size(totals.nbytes or 0)} to {first}{and_more(len(totals.files) - 1)}"
+
+
+def _still_missing(names: tuple[str, ...]) -> str:
+    if not names:
+        return "the folder is complete"
+    return f"still missing: {shown(names[0])}{and_more(len(names) - 1)}"
 
 
 def _conversion(totals: ConversionTotals) -> list[str]:

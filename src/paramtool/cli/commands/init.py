@@ -73,6 +73,15 @@ def init(
             rich_help_panel=panels.rare(panels.OUTPUT),
         ),
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="K/N",
+            help="With --max-shard-size: write only this process's files, e.g. 3/16; or torchrun.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option(
@@ -116,7 +125,7 @@ def init(
     """
     format = Format.json if json else format
     values = values or "values" in split_columns(columns)
-    target = read_target(output, max_shard_size, force, jobs)
+    target = read_target(output, max_shard_size, force, jobs, part=part)
     check_suffix(output, max_shard_size)
     _check_values(values, output, dry_run)
     if plugin:

@@ -15,7 +15,7 @@ from paramtool.files.reading.checkpoint import Checkpoint, SeveralCheckpoints
 from paramtool.files.reading.distributed import read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.reading.signatures import DISTRIBUTED
-from paramtool.files.shards import INDEX, WHOLE
+from paramtool.files.shards import INDEX, PARTS, WHOLE
 from paramtool.records.contents import ContentRow
 
 _LOOKED_FOR = (
@@ -161,6 +161,11 @@ def _file(folder: Path, name: str) -> ContentRow:
 def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
     if not names:
         return ParamtoolError(f"{folder} is an empty folder")
+    if (folder / PARTS).is_dir():
+        return ParamtoolError(
+            f"cannot read {folder}: parts of it are still missing",
+            hint="each process of init --part reports which",
+        )
     pieces = [each for each in names if each.endswith(".distcp")]
     if pieces:
         return ParamtoolError(

@@ -93,6 +93,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 SUFFIX = ".part"
+_OURS = ".paramtool-"
 
 
 def temporary_path(path: Path) -> Path:
@@ -112,8 +113,12 @@ def lock(descriptor: int) -> bool:
 
 def remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` whose writers are dead; what cannot be removed stays."""
-    prefix = _prefix(path)
-    with suppress(OSError), os.scandir(path.parent) as found:
+    remove_dead(path.parent, _prefix(path))
+
+
+def remove_dead(folder: Path, prefix: str = _OURS) -> None:
+    """Remove temporary files of a folder whose names begin with `prefix`, and whose writers are dead."""
+    with suppress(OSError), os.scandir(folder) as found:
         for each in found:
             if each.name.startswith(prefix) and each.name.endswith(SUFFIX):
                 with suppress(OSError):
@@ -132,7 +137,7 @@ def _remove_if_dead(path: Path) -> None:
 
 def _prefix(path: Path) -> str:
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
-    return f".paramtool-{digest[:16]}-"
+    return f"{_OURS}{digest[:16]}-"
 
 
 @contextmanager

@@ -15,13 +15,25 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from paramtool.errors import ParamtoolError
 from paramtool.files.shards import INDEX, SHARD, WHOLE, is_ours
 from paramtool.files.writing.destination import already_there, errors_about
-from paramtool.files.writing.replacement import Replacement, sync_folder, write_file
+from paramtool.files.writing.replacement import sync_folder, write_file
 
 _ASIDE = ".paramtool-aside-"
+
+
+class Placeable(Protocol):
+    """A file that was written elsewhere on the same disk."""
+
+    @property
+    def target(self) -> Path:
+        """Where it is to be."""
+
+    def place(self) -> None:
+        """Put it there."""
 
 
 class ShardFolder:
@@ -30,7 +42,12 @@ class ShardFolder:
     Args:
         path: the folder; created if missing, in a folder that exists.
         force: replace weights that are there.
+
+    Attributes:
+        missing: the files that others have still to write after `place`.
     """
+
+    missing: tuple[str, ...] = ()
 
     def __init__(self, path: Path, *, force: bool = False) -> None:
         self.path = path
@@ -43,6 +60,14 @@ class ShardFolder:
         Raises:
             ParamtoolError: if the folder cannot be created or read, or holds weights already.
         """
+        self._check_place()
+        self._check_weights()
+
+    def place_of(self, name: str) -> Path:
+        """Return the path that the file of this name is written to."""
+        return self.path / name
+
+    def _check_place(self) -> None:
         with errors_about(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise ParamtoolError(f"cannot write {self.path}: shards go into a folder, but it is not one")
@@ -52,6 +77,8 @@ class ShardFolder:
                 )
             if not os.access(self.path if self.path.is_dir() else self.path.parent, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def _check_weights(self) -> None:
         for name in sorted(self._ours()):
             if not self.force:
                 raise already_there(self.path / name)
@@ -67,7 +94,7 @@ class ShardFolder:
                 self.path.mkdir()
                 self._created = True
 
-    def place(self, files: Sequence[Replacement], index: bytes | None) -> None:
+    def place(self, files: Sequence[Placeable], index: bytes | None) -> None:
         """Put the synced `files` and then the `index` in place, and remove older weights."""
         old = self._ours()
         new = {file.target.name for file in files}
@@ -85,8 +112,12 @@ class ShardFolder:
             if self._holds(index):
                 self._retire(retired)  # the new weights are all there, and their readers are to get to them
             else:
-                self._remove(new - old - {WHOLE})
+                self._take_back(new - old - {WHOLE})
             raise
+
+    def _take_back(self, names: set[str]) -> None:
+        """Remove new files that were in place when it failed."""
+        self._remove(names)
 
     def discard(self) -> None:
         """Remove the folder if `open` created it and nothing is in it."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError
-from paramtool.files.reading.open_file import OpenFile
+from paramtool.files.reading.open_file import OpenFile, opened
 from paramtool.files.safetensors_format import Entry, Layout
 from paramtool.files.shards import INDEX, index, pack
 from paramtool.files.writing.containers import Container, Safetensors
 from paramtool.files.writing.destination import check_space, errors_about
 from paramtool.files.writing.digests import Checksums
+from paramtool.files.writing.part import Part
+from paramtool.files.writing.part_folder import PartFolder
 from paramtool.files.writing.replacement import Replacement, sync_folder
 from paramtool.files.writing.shard_folder import ShardFolder
 
@@ -45,13 +47,15 @@ class WeightsWriter:
         entries: the tensors, in the order of the model.
         metadata: texts to store in every file; readers of transformers want ``{"format": "pt"}``.
         max_shard_size: the most bytes of tensors in one file; see `pack`.
+        part: write only its own files of the folder; the one that comes last puts all in place.
         force: replace an existing file.
         container: the format; only safetensors files may be shards.
 
     Attributes:
         digests: the SHA-256 of each tensor by its name, as it is on the disk, after `read_elements`.
-        files: the paths that are there in the end, the index last.
-        total_size: the bytes of all tensors.
+        files: the paths that are there in the end, the index last; of a part, those that it wrote.
+        total_size: the bytes of all tensors that it writes.
+        missing: the names of files that other parts have still to write.
     """
 
     def __init__(  # noqa: PLR0913 - all but two are what a person may type
@@ -61,6 +65,7 @@ class WeightsWriter:
         *,
         metadata: Mapping[str, str] = {},
         max_shard_size: int | None = None,
+        part: Part | None = None,
         force: bool = False,
         container: Container | None = None,
     ) -> None:
@@ -69,20 +74,21 @@ class WeightsWriter:
         self.digests: dict[str, str] = {}
         self._checksums: Checksums | None = None
         self._readers, self._with_digests = 1, True
-        self.total_size = sum(each.nbytes for each in entries)
-        self._folder = None if max_shard_size is None else ShardFolder(target, force=force)
+        self.missing: tuple[str, ...] = ()
+        self._metadata = metadata
         if max_shard_size is None:
             shards = {"": entries}
         else:
             self._container.check(entries)  # all together: one name may not be in two files either
             shards = dict(pack(entries, max_shard_size))
         self._index = index(shards) if len(shards) > 1 else None
-        self._shards = []
-        for name, shard in shards.items():
-            planned = self._container.layout(shard, metadata)
-            file = Replacement(target / name, size=planned.size, force=force)
-            self._shards.append(_Shard(shard, planned, file))
-        self.files = [each.file.target for each in self._shards] + ([target / INDEX] if self._index else [])
+        self._folder = None if max_shard_size is None else self._folder_of(part, shards, force)
+        self._shards = self._planned(part, shards, force)
+        self.files = [target / each.name for each in self._shards]
+        if self._index and part is None:
+            self.files.append(target / INDEX)
+        entries = [entry for shard in self._shards for entry in shard.entries]
+        self.total_size = sum(each.nbytes for each in entries)
         self._of = {entry.name: shard for shard in self._shards for entry in shard.entries}
         self._left = {entry.name: entry.nbytes for entry in entries}
         self._lock = Lock()
@@ -91,10 +97,32 @@ class WeightsWriter:
         if self._needs_checksums:
             self._checksums, self._with_digests = Checksums(crc32=True), False
 
+    def _folder_of(
+        self, part: Part | None, shards: Mapping[str, Sequence[Entry]], force: bool
+    ) -> ShardFolder:
+        if part is None:
+            return ShardFolder(self.target, force=force)
+        return PartFolder(self.target, part.of(shards, self._metadata), shards, self._is_whole, force=force)
+
+    def _planned(self, part: Part | None, shards: Mapping[str, Sequence[Entry]], force: bool) -> list[_Shard]:
+        """Return the files that are written here: all, or those of a part."""
+        own = set(shards) if part is None else part.own(shards)
+        found = []
+        for name in (each for each in shards if each in own):
+            planned = self._container.layout(shards[name], self._metadata)
+            path = self._folder.place_of(name) if self._folder else self.target
+            file = Replacement(path, size=planned.size, force=force or part is not None)
+            found.append(_Shard(name, shards[name], planned, file))
+        return found
+
     @property
     def places(self) -> dict[str, Path]:
         """The file of each tensor by its name."""
-        return {name: shard.file.target for name, shard in self._of.items()}
+        return {name: self.target / shard.name for name, shard in self._of.items()}
+
+    def writes(self, name: str) -> bool:
+        """Return whether a tensor is in one of the files; those of other parts are not."""
+        return name in self._of
 
     def read_elements(self, jobs: int, *, digests: bool = True) -> None:
         """Have every element read back and compared at the end, by `jobs` threads.
@@ -161,7 +189,8 @@ class WeightsWriter:
             if self._folder is not None:
                 undo.callback(self._folder.discard)
                 self._folder.open()
-                check_space(self.target, self.target, sum(each.layout.size for each in self._shards))
+                if self._shards:
+                    check_space(self.target, self.target, sum(each.layout.size for each in self._shards))
             for shard in self._shards:
                 undo.callback(shard.file.discard)
                 shard.file.open()
@@ -188,9 +217,19 @@ class WeightsWriter:
             self.digests = self._digests(self._checksums)
         if self._folder is not None:
             self._folder.place([each.file for each in self._shards], self._index)
+            self.missing = self._folder.missing
+            if self._index and self._shards and not self.missing and self.target / INDEX not in self.files:
+                self.files.append(self.target / INDEX)
         else:
             self._shards[0].file.place()
             sync_folder(self.target.resolve().parent)
+
+    def _is_whole(self, path: Path, entries: Sequence[Entry]) -> bool:
+        """Return whether the file at `path` says of its tensors what it should, and is as long."""
+        planned = self._container.layout(entries, self._metadata)
+        with suppress(ParamtoolError), opened(path) as file:
+            return self._container.is_as_planned(file, entries, planned)
+        return False
 
     def _close(self, shard: _Shard) -> None:
         """Write what has to wait for the data."""
@@ -213,7 +252,8 @@ class WeightsWriter:
 class _Shard:
     """One file of the set: what is in it and where."""
 
-    def __init__(self, entries: Sequence[Entry], planned: Layout, file: Replacement) -> None:
+    def __init__(self, name: str, entries: Sequence[Entry], planned: Layout, file: Replacement) -> None:
+        self.name = name
         self.entries = entries
         self.layout = planned
         self.file = file

@@ -15,9 +15,11 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from paramtool.errors import ParamtoolError
+from paramtool.files.writing.part import Part
 from paramtool.files.writing.weights import Entry, WeightsWriter
 from paramtool.operations.initialization.block_writer import write_all
 from paramtool.operations.initialization.rule_plan import has_overlap, plan
+from paramtool.operations.initialization.run_facts import run_facts
 from paramtool.operations.initialization.stored_tensor import StoredTensor
 from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.outline import Outline
@@ -47,6 +49,7 @@ def save(
     seed: int = 0,
     jobs: int = 1,
     max_shard_size: int | None = None,
+    part: Part | None = None,
     force: bool = False,
     digests: bool = False,
     model: str | None = None,
@@ -67,6 +70,7 @@ def save(
         seed: of every stream.
         jobs: threads; the values do not depend on them.
         max_shard_size: bytes of tensors in one file at most.
+        part: write, and report, only what is in the files of this part.
         force: replace an existing file.
         digests: read every element back, and add the SHA-256 of each tensor.
         model: what to call the model in the report.
@@ -90,7 +94,7 @@ def save(
     entries = [each.entry for each in saved]
     return _store(
         saved, entries, tied, planned, target, () if done else touched, seed=seed, jobs=jobs,
-        digests=digests, max_shard_size=max_shard_size, force=force, progress=progress,
+        digests=digests, max_shard_size=max_shard_size, part=part, force=force, progress=progress,
     )  # fmt: skip
 
 
@@ -155,39 +159,57 @@ def _store(
     jobs: int,
     digests: bool,
     progress: Callable[[int], object],
+    part: Part | None = None,
     **options: Any,
 ) -> Initialization:
     """Write what is `saved`, and report it; the rows are those of `planned` if nothing is `touched`."""
     metadata = {**tied, **_metadata(planned.totals)}
-    writer = WeightsWriter(target, entries, metadata=metadata, **options)
+    if part is not None:
+        part = replace(part, facts=run_facts(saved, planned.totals, options["max_shard_size"]))
+    writer = WeightsWriter(target, entries, metadata=metadata, part=part, **options)
+    everything = {each.name for each in saved}
+    saved = [each for each in saved if writer.writes(each.name)]
     if digests:
         writer.read_elements(jobs)
     with writer, one_thread():
         write_all(saved, writer, seed, jobs, progress)
     rows = planned.rows
+    by_name = {each.name: each for each in saved}
     if touched:
-        by_name = {each.name: each for each in saved}
-        rows = tuple(plan_row(each, by_name[each.name].result()) for each in touched)
+        rows = tuple(plan_row(each, by_name[each.name].result()) for each in touched if each.name in by_name)
+    elif part is not None:  # the first part reports what is in no file: a tensor that is computed from others
+        own = (
+            by_name.keys() if part.number > 1 else by_name.keys() | ({row.name for row in rows} - everything)
+        )
+        rows = tuple(row for row in rows if row.name in own)
     if digests:  # an effective tensor is not in the file, and has its own
         rows = tuple(changed(row, sha256=writer.digests.get(row.name, row.sha256)) for row in rows)
     columns = SAVED_COLUMNS + (("sha256",) if digests else ())
-    totals = replace(planned.totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size)
+    totals = replace(
+        planned.totals, files=tuple(map(str, writer.files)), nbytes=writer.total_size,
+        part=None if part is None else str(part), missing=writer.missing,
+    )  # fmt: skip
     return replace(planned, rows=rows, totals=totals, columns=columns)
 
 
 def check_target(
-    module: nn.Module, target: Path, *, max_shard_size: int | None = None, force: bool = False
-) -> int:
-    """Refuse what `save` would refuse of `target`, write nothing, and return the bytes of the tensors.
+    module: nn.Module,
+    target: Path,
+    *,
+    max_shard_size: int | None = None,
+    part: Part | None = None,
+    force: bool = False,
+) -> WeightsWriter:
+    """Refuse what `save` would refuse of `target`, write nothing, and return what would write.
 
     Raises:
         ParamtoolError: if the files cannot be written.
     """
     saved, _ = _saved(module, (), None)
     entries = [each.entry for each in saved]
-    writer = WeightsWriter(target, entries, max_shard_size=max_shard_size, force=force)
+    writer = WeightsWriter(target, entries, max_shard_size=max_shard_size, part=part, force=force)
     writer.check()
-    return writer.total_size
+    return writer
 
 
 def _metadata(totals: InitializationTotals) -> dict[str, str]:
