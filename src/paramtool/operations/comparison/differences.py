@@ -10,6 +10,7 @@ from operator import attrgetter
 from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, judge
+from paramtool.operations.comparison.new_names import NewNames
 from paramtool.operations.comparison.pairs import Pair, difference_of, tied, untied
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.value_comparison import ValueComparison
@@ -55,7 +56,7 @@ def differences(
     verdict = judge(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
-    renamed = _Renamed(renamed_modules(pairings, rows_a, rows_b), verdict.breaking)
+    renamed = NewNames(renamed_modules(pairings, rows_a, rows_b), verdict.breaking)
     elements = _elements(_pairs(rows_a, rows_b, pairings).values()) if values else None
     with progress.work("comparison", elements) as advance:
         found = list(_in_order(rows_a, rows_b, pairings, values, renamed, advance))
@@ -194,7 +195,7 @@ def _in_order(
     b: Mapping[str, ParameterRow],
     pairings: Sequence[Pairing],
     values: ValueComparison | None,
-    renamed: _Renamed,
+    renamed: NewNames,
     advance: progress.Advance,
 ) -> Iterator[DifferenceRow]:
     """Yield the differences in the order of A, then what was added, in the order of B."""
@@ -253,31 +254,6 @@ _ASPECTS = attrgetter("shape", "dtype", "kind", "requires_grad", "persistent")
 
 def _elements(pairs: Iterable[Pair]) -> int:
     return sum(pair.now.numel or 0 for pair in pairs if pair.now.tied_to is None)
-
-
-class _Renamed:
-    """Makes the rows that say that a name is another; of many the first is copied, which is quick.
-
-    Args:
-        modules: the old and the new path of the module that was renamed as a whole, by the old names in it.
-        breaking: the names over which a load fails.
-    """
-
-    def __init__(self, modules: Mapping[str, tuple[str, str]], breaking: Collection[str]) -> None:
-        self._modules = modules
-        self._breaking = breaking
-        self._first: dict[str, DifferenceRow] = {}
-
-    def row(self, pairing: Pairing) -> DifferenceRow:
-        was, now, because = pairing
-        first = self._first.get(because)
-        if first is None:
-            first = self._first[because] = DifferenceRow(
-                change="renamed", name=was, new_name=now, now=now, because=because, module=None, breaks=False
-            )
-        breaks = was in self._breaking or now in self._breaking
-        module = self._modules.get(was)
-        return changed(first, name=was, now=now, new_name=now, module=module, breaks=breaks)
 
 
 def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
