@@ -1,11 +1,12 @@
 """A part of a folder killed at any moment leaves the old weights or the new, and its rerun completes them.
 
-Run as a program, this file kills writers, as `test_files_killed` does.
+A twin of a part does no harm.  Run as a program, this file kills writers, as `test_files_killed` does.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -96,6 +97,30 @@ def at_system_calls(folder: Path, scenario: str, step: int, deadly: bool) -> Non
     _say(moment)
 
 
+def race(folder: Path, times: int) -> None:
+    """Print what is wrong after two parts and a twin of each have run at once."""
+    _write(folder / "meant", 1024, b"n")
+    meant = {path.name: path.read_bytes() for path in (folder / "meant").iterdir()}
+    for number in range(times):
+        shutil.rmtree(folder / "a", ignore_errors=True)
+        sys.stdout.flush()
+        children = {}
+        for part in random.sample((1, 2, 1, 2), 4):
+            child = os.fork()
+            if not child:
+                try:
+                    write_part(folder / "a", part, force=False)
+                except ParamtoolError as error:
+                    os._exit(1 if "being written" in str(error) or "already exists" in str(error) else 2)
+                os._exit(0)
+            children[child] = part
+        ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        left = {path.name: path.read_bytes() if path.is_file() else b"" for path in (folder / "a").iterdir()}
+        if max(ended) > 1 or left != meant:
+            _say(f"race {number}: {list(children.values())} ended with {ended} and leave {sorted(left)}")
+    _say(times)
+
+
 def _stepped() -> list[object]:
     fast = [("new", 29), ("same shards", 43)]
     return [*fast, *(pytest.param(each, 1, marks=pytest.mark.slow, id=f"every-{each}") for each in SCENARIOS)]
@@ -114,6 +139,17 @@ def test_the_rerun_of_an_ended_part_completes_the_folder(
     assert int(last) > 100
 
 
+@pytest.mark.parametrize("times", [10, pytest.param(500, marks=pytest.mark.slow)])
+def test_twins_of_parts_at_once_do_no_harm(times: int, tmp_path: Path) -> None:
+    """A twin is refused or writes the same bytes; in the end the folder is whole and nothing else is left."""
+    arguments = [sys.executable, "-m", "tests.test_parts_killed", "race", str(tmp_path), "", str(times)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{times}\n", "")
+
+
 if __name__ == "__main__":
     how, where, which, what = sys.argv[1:]
+    if how == "race":
+        race(Path(where), int(what))
+        sys.exit()
     at_system_calls(Path(where), which, int(what), deadly=how == "kill")

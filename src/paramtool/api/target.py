@@ -10,7 +10,6 @@ from typing import Any
 from paramtool.api.arguments import check_type
 from paramtool.cores import available_cores
 from paramtool.errors import BadArgument
-from paramtool.files.writing.part import Part
 from paramtool.progress import Progress
 
 
@@ -55,7 +54,11 @@ class Target:
     @property
     def writer_options(self) -> dict[str, Any]:
         """The arguments that decide which files are written."""
-        part = None if self.part is None else Part(*self.part)
+        part = None
+        if self.part is not None:
+            from paramtool.files.writing.part import Part
+
+            part = Part(*self.part)
         return {"max_shard_size": self.max_shard_size, "force": self.force, "part": part}
 
     @property

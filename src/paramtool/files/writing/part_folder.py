@@ -115,14 +115,24 @@ class PartFolder(ShardFolder):
     def discard(self) -> None:
         """Let go of the locks, and remove what `open` created if nothing is in it."""
         if self._locks.are_open:
-            with suppress(OSError, ParamtoolError), self._locks.alone() as is_there:
-                if is_there and not self._is_in_use():
-                    self._clear()
+            with suppress(OSError, ParamtoolError):
+                if not self._leave():  # it was removed, and may have come again
+                    self._locks.let_go()
+                    self._locks.open()
+                    self._leave()
         self._locks.let_go()
         if not self._is_idle:
             with suppress(OSError):
                 self._staging.rmdir()
         super().discard()
+
+    def _leave(self) -> bool:
+        """Remove what nobody needs any more, and return whether the lock of the folder was still there."""
+        with self._locks.alone() as is_there:
+            self._locks.remove_own()
+            if is_there and not self._is_in_use():
+                self._clear()
+            return is_there
 
     def _join(self) -> bool:
         """Take the lock of this part and agree on the plan; False if the hidden folder was just removed."""
@@ -220,10 +230,11 @@ class PartFolder(ShardFolder):
             return []
 
     def _clear(self) -> None:
-        """Remove the hidden folder, but for what another process still writes there."""
+        """Remove the hidden folder, but for what another process still writes there and will remove."""
         remove_dead(self._staging)
         known = [each for each in self._staged_names() if each.endswith(LOCK) or is_ours(each)]
-        for name in (*known, _PLAN, _PLACING, MUTEX):
+        done = [each for each in known if not self._locks.is_of_others(each)]
+        for name in (*done, _PLAN, _PLACING, MUTEX):
             with suppress(FileNotFoundError):
                 (self._staging / name).unlink()
         with suppress(OSError):

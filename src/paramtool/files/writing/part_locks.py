@@ -64,8 +64,20 @@ class PartLocks:
         Args:
             names: those of the files in the folder.
         """
-        own = self._name if self._own >= 0 else None
-        return any(self._is_held(name) for name in names if name.endswith(LOCK) and name != own)
+        return any(map(self.is_of_others, names))
+
+    def is_of_others(self, name: str) -> bool:
+        """Return whether a file in the folder is the lock of a part that another process holds, or may."""
+        is_own = self._own >= 0 and name == self._name
+        return name.endswith(LOCK) and not is_own and self._is_held(name)
+
+    def remove_own(self) -> None:
+        """Let go of the lock of this part, and remove its file."""
+        if self._own >= 0:
+            with suppress(OSError):
+                (self._folder / self._name).unlink()
+            os.close(self._own)
+            self._own = -1
 
     def let_go(self) -> None:
         """Let go of both locks."""
