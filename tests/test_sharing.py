@@ -568,7 +568,7 @@ def test_nothing_shared_is_an_answer(run: Run) -> None:
         (["MLP", "--pattern", "("], 2, "error: --pattern '(' is not a regular expression"),
         (["MLP", "--type", "Liner"], 2, "error: no parameter matches the selection; did you mean 'Linear'?"),
         (["MLP", "--format", "junit"], 2, "error: shared has no format junit"),
-        (["MLP", "--fail-on", "tied"], 2, "error: Invalid value for '--fail-on'"),
+        (["MLP", "--fail-on", "tied"], 2, "error: --fail-on takes any or aliased, got 'tied'"),
         (["MLP", "--set", "modle=3"], 2, "--set modle=3: error: "),
     ],
 )  # fmt: skip

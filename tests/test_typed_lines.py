@@ -121,7 +121,7 @@ LINES = [
         "init small.yaml -n 0.bias --zeros -n 1.bias --ones",
         "init small.yaml --name 0.bias --zeros --name 1.bias --ones",
     ),
-    ("check w.pt --parameters 10,1M", "check w.pt --parameters min=10,max=1M"),
+    ("check w.pt --parameters 10,100", "check w.pt --parameters min=10,max=100"),
     ("check w.pt --parameters=10..1.5M", "check w.pt --parameters=min=10,max=1.5M"),
     ("check w.pt --parameters '<20M'", "check w.pt --parameters max=20M"),
     ("check w.pt --bytes '>= 4 B'", "check w.pt --bytes 'min=4 B'"),

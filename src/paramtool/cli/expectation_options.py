@@ -184,7 +184,8 @@ _BELOW, _ABOVE = (re.compile(rf"(?:{sign}=?|={sign})\s*({_AMOUNT})") for sign in
 
 def _in_other_words(given: str) -> str | None:
     """Return ``min=19M,max=20M`` for ``19M,20M`` or ``19M-20M``, ``max=20M`` for ``<20M``; else None."""
-    if found := _RANGE.fullmatch(given):
+    found = _RANGE.fullmatch(given)
+    if found and not ("," in given and found[1][-1].isdigit() and found[2][-1].isalpha()):  # 1,5GB is 1.5
         return f"min={found[1]},max={found[2]}"
     if found := _BELOW.fullmatch(given):
         return f"max={found[1]}"
