@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import statistics
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+_LAUNCHER = """
+import json, os, sys, time
+start = time.perf_counter()
+null = os.open(os.devnull, os.O_RDWR)
+silent = [(os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=silent)
+_, status, usage = os.wait4(process, 0)
+seconds, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+print(json.dumps([seconds, cpu, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
+"""
+"""A small process that starts the command: the peak of a process counts what its parent had before it."""
 
 
 class Cost(NamedTuple):
@@ -36,16 +49,14 @@ class Command:
         """
         if self.makes is not None:
             self.makes.unlink(missing_ok=True)
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in {0, 1}:  # 1 is an answer: that two files differ
-            raise RuntimeError(f"{' '.join(self.arguments)} ended with {process.returncode}")
-        return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        launched = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, *map(os.fspath, self.arguments)],
+            check=True, stdout=subprocess.PIPE, env=_environment(),
+        )  # fmt: skip
+        *cost, status = json.loads(launched.stdout)
+        if status not in {0, 1}:  # 1 is an answer: that two files differ
+            raise RuntimeError(f"{' '.join(self.arguments)} ended with {status}")
+        return Cost(*cost)
 
 
 def _environment() -> dict[str, str]:
