@@ -137,13 +137,7 @@ class StreamElements:
         end = count if stop is None else min(stop, count)
         dtype = self.dtype(name)
         parts = self._parts(self._tensors[name], start, end)
-        if start % BLOCK:
-            yield from packed(parts, start, end, np.empty(BLOCK, dtype.held))
-            return
-        for first, part in parts:
-            inside = part[max(0, start - first) : max(0, end - first)]
-            for at in range(0, inside.size, BLOCK):
-                yield inside[at : at + BLOCK]
+        yield from packed(parts, start, end, np.empty(BLOCK, dtype.held))
 
     def outline(self, name: str) -> Array:
         """Make the blocks in which the edges are.
