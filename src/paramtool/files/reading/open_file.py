@@ -62,8 +62,7 @@ def opened(path: Location) -> Iterator[OpenFile]:
         ParamtoolError: if it cannot be opened, or is a folder, a device or a pipe.
     """
     if not isinstance(path, Path):
-        with path.opened() as file:
-            yield file
+        yield path
         return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -40,8 +40,7 @@ def open_remote(typed: str) -> Checkpoint:
 
 
 def _head(file: RemoteFile) -> bytes:
-    with file.opened() as opened:
-        return opened.read(0, min(formats.HEAD, file.size))
+    return file.read(0, min(formats.HEAD, file.size))
 
 
 def _read(file: RemoteFile, key: str | None, name: str) -> Checkpoint:

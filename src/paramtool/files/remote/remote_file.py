@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,13 +23,14 @@ LARGEST = 1 << 23
 _KEPT = 64
 
 
-class RemoteFile:
-    """A file at a URL; it stands where the readers have the path of a local one.
+class RemoteFile(OpenFile):
+    """A file at a URL: open from the start, and its own path.
 
-    What they ask a path for is there: `name`, `suffix`, and its text for messages.
+    Readers find what they ask of a path: `name`, `suffix`, and its text for messages.
     """
 
     def __init__(self, address: Address) -> None:
+        self.path = self
         self.address = address
         self._ask = _transport(address)
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
@@ -68,11 +68,6 @@ class RemoteFile:
             raise ParamtoolError(f"{self} names the file '{shorten(name)}', which is not beside it")
         return RemoteFile(self.address.beside(name))
 
-    @contextmanager
-    def opened(self) -> Iterator[OpenFile]:
-        """Give the file as the readers take it."""
-        yield _OpenRemoteFile(self)
-
     def read_into(self, position: int, room: memoryview) -> None:
         """Fill `room` with the bytes from `position` on.
 
@@ -81,6 +76,7 @@ class RemoteFile:
         """
         if position + room.nbytes > self.size:
             raise ParamtoolError(f"{self} ends too early; it has {self.size:,} bytes")
+        room = room.cast("B") if room.nbytes else room
         while room.nbytes:
             count = self._fill(position, room)
             position += count
@@ -112,17 +108,6 @@ class RemoteFile:
         if (found.size, found.version) != (self.size, self._version) or len(found.data) != count:
             raise ParamtoolError(f"{self} changed while it was read")
         return found.data
-
-
-class _OpenRemoteFile(OpenFile):
-    def __init__(self, file: RemoteFile) -> None:
-        self.path = file
-        self.size = file.size
-        self._file = file
-
-    def read_into(self, position: int, room: memoryview) -> None:
-        """Fill `room` with the bytes from `position` on; raises as `RemoteFile.read_into` does."""
-        self._file.read_into(position, room.cast("B") if room.nbytes else room)
 
 
 def _transport(address: Address) -> Callable[[Address, int, int], Range]:
