@@ -46,12 +46,17 @@ class Repository:
     revision: str
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def shown(self) -> str:
+        """The repository in messages and reports."""
+        at = "" if self.revision == "main" else f"@{self.revision}"
+        return f"hf://{self.name}{at}"
+
     def file(self, path: str) -> Address:
         """Return the address of one of its files."""
         revision = quote(self.revision, safe="")
         url = f"{endpoint()}/{self.name}/resolve/{revision}/{quote(path)}"
-        at = "" if self.revision == "main" else f"@{self.revision}"
-        return Address(url, f"hf://{self.name}{at}/{path}", self.secret)
+        return Address(url, f"{self.shown}/{path}", self.secret)
 
 
 def is_url(name: str) -> bool:

@@ -28,12 +28,7 @@ def open_remote(typed: str) -> Checkpoint:
     """
     address, key = read_address(typed)
     file = find_checkpoint(address) if isinstance(address, Repository) else RemoteFile(address)
-    if isinstance(address, Repository):
-        at = "" if address.revision == "main" else f"@{address.revision}"
-        name = f"hf://{address.name}{at}"
-    else:
-        name = address.shown
-    name = f"{name}:{key}" if key else name
+    name = f"{address.shown}:{key}" if key else address.shown
     is_index = file.suffix == ".json" or _head(file).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
     found = _of_index(file, name) if is_index else _read(file, key, name)
     return replace(found, name=name)
