@@ -45,6 +45,11 @@ def decode(content: bytes, name: str, hint: str | None = None) -> str:
         raise ParamtoolError(message, hint=_conversion(name, "ISO-8859-1")) from error
 
 
+def begins_like_json(start: bytes | bytearray) -> bool:
+    """Return whether a text begins as a JSON object does, after a mark of UTF-8 and white space."""
+    return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+
+
 def _wide(content: bytes) -> str | None:
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
     if marked is not None:

@@ -15,6 +15,12 @@ from paramtool.files.safetensors_format import Entry
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+LOOKED_FOR = (
+    WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",
+    "adapter_model.bin",
+)  # fmt: skip
+"""The files by which readers find a checkpoint in a folder or repository, the first one first."""
+
 PARTS = ".paramtool-parts"
 """The hidden folder in which the files of several processes wait for each other."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from paramtool.errors import ParamtoolError
 from paramtool.language.limits import MAX_BYTES
 from paramtool.place import Text
-from paramtool.text_encoding import decode
+from paramtool.text_encoding import begins_like_json, decode
 
 STDIN = "-"
 LARGEST_JSON = 1 << 26
@@ -53,7 +53,7 @@ def read_text(name: str) -> Text:
 
 
 def _largest(start: bytes | bytearray) -> int:
-    return LARGEST_JSON if start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else MAX_BYTES
+    return LARGEST_JSON if begins_like_json(start[:1024]) else MAX_BYTES
 
 
 def _read_file(path: Path) -> bytes:

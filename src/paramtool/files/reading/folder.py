@@ -15,13 +15,9 @@ from paramtool.files.reading.checkpoint import Checkpoint, SeveralCheckpoints
 from paramtool.files.reading.distributed import read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.reading.signatures import DISTRIBUTED
-from paramtool.files.shards import INDEX, PARTS, WHOLE
+from paramtool.files.shards import INDEX, LOOKED_FOR, PARTS, WHOLE
 from paramtool.records.contents import ContentRow
 
-_LOOKED_FOR = (
-    WHOLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",
-    "adapter_model.bin",
-)  # fmt: skip
 _INDEXES = (".safetensors.index.json", ".bin.index.json")
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pt2", ".gguf", ".npz")
 _SHARD = re.compile(
@@ -69,7 +65,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _find(folder: Path, names: Sequence[str], open_file: Open, name: str) -> Checkpoint:
-    for each in _LOOKED_FOR:
+    for each in LOOKED_FOR:
         if each in names:
             return open_file(plain_file(folder, each))
     for find in (_index, _pieces, _shards, _consolidated):
@@ -210,6 +206,6 @@ def _snapshots(folder: Path, names: Sequence[str]) -> list[Path]:
 
 def _folders(folder: Path, names: Iterable[str]) -> list[str]:
     """Return the first folders inside that may hold a checkpoint."""
-    marks = (DISTRIBUTED, *_LOOKED_FOR)
+    marks = (DISTRIBUTED, *LOOKED_FOR)
     found = (each for each in islice(names, 1000) if any((folder / each / mark).is_file() for mark in marks))
     return [str(folder / each) for each in islice(found, 5)]

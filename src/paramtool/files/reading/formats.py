@@ -250,9 +250,11 @@ def _of_archive(path: Location, head: bytes) -> Format:
 
 
 def _begins_like_json(path: Path) -> bool:
+    from paramtool.text_encoding import begins_like_json
+
     try:
         with path.open("rb") as file:
-            return file.read(HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+            return begins_like_json(file.read(HEAD))
     except OSError:
         return False
 

@@ -104,6 +104,11 @@ def in_folder(folder: Path, open_file: Open) -> Callable[[str], Checkpoint]:
     return lambda name: open_file(plain_file(folder, name))
 
 
+def is_plain(name: str) -> bool:
+    """Return whether a name is that of a file, and not of a path, in a folder here or at a URL."""
+    return name not in ("", ".", "..") and not any(each in name for each in "/\\\0")
+
+
 def plain_file(folder: Path, name: str) -> Path:
     """Return the path of the file `name` of `folder`, which may be a link to a file anywhere.
 
@@ -113,7 +118,7 @@ def plain_file(folder: Path, name: str) -> Path:
         ParamtoolError: if that is not a plain name, or leads to anything but a file.
     """
     path = folder / name
-    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or Path(name).name != name:
+    if not is_plain(name) or Path(name).name != name:
         raise ParamtoolError(f"{folder} names the file '{shorten(name)}', which is not in it")
     if path.is_symlink():
         try:

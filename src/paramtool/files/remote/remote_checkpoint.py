@@ -12,6 +12,7 @@ from paramtool.files.reading import formats
 from paramtool.files.remote.address import Repository, read_address
 from paramtool.files.remote.remote_file import RemoteFile
 from paramtool.files.remote.repository import find_checkpoint
+from paramtool.text_encoding import begins_like_json
 
 if TYPE_CHECKING:
     from paramtool.files.reading.checkpoint import Checkpoint
@@ -29,7 +30,7 @@ def open_remote(typed: str) -> Checkpoint:
     address, key = read_address(typed)
     file = find_checkpoint(address) if isinstance(address, Repository) else RemoteFile(address)
     name = f"{address.shown}:{key}" if key else address.shown
-    is_index = file.suffix == ".json" or _head(file).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+    is_index = file.suffix == ".json" or begins_like_json(_head(file))
     found = _of_index(file, name) if is_index else _read(file, key, name)
     return replace(found, name=name)
 

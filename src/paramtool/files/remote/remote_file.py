@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.files.reading.open_file import OpenFile
+from paramtool.files.reading.sharded import is_plain
 
 if TYPE_CHECKING:
     from paramtool.files.remote.address import Address
@@ -64,7 +65,7 @@ class RemoteFile(OpenFile):
         Raises:
             ParamtoolError: if `name`, which is not trusted, is not plain, or there is no such file.
         """
-        if name in ("", ".", "..") or any(each in name for each in "/\\?#%\0") or not name.isprintable():
+        if not is_plain(name) or any(each in name for each in "?#%") or not name.isprintable():
             raise ParamtoolError(f"{self} names the file '{shorten(name)}', which is not beside it")
         return RemoteFile(self.address.beside(name))
 

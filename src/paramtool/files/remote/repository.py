@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 from paramtool.errors import ParamtoolError
 from paramtool.files.remote.range_request import NotThere
 from paramtool.files.remote.remote_file import RemoteFile
+from paramtool.files.shards import LOOKED_FOR
 
 if TYPE_CHECKING:
     from paramtool.files.remote.address import Repository
 
-_LOOKED_FOR = (
-    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
-    "adapter_model.safetensors", "adapter_model.bin", "diffusion_pytorch_model.safetensors",
-)  # fmt: skip
+_LOOKED_FOR = (*LOOKED_FOR, "diffusion_pytorch_model.safetensors")
 
 
 def find_checkpoint(repository: Repository) -> RemoteFile:
