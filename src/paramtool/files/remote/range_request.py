@@ -8,6 +8,7 @@ import time
 import urllib.error
 from dataclasses import dataclass
 from email.message import Message
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.request import (
     HTTPDefaultErrorHandler,
@@ -173,8 +174,12 @@ def _words(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+@cache
 def _opener() -> OpenerDirector:
-    """Return what speaks HTTP and HTTPS, with proxies as the environment has them, and nothing else."""
+    """Return what speaks HTTP and HTTPS, with proxies as the environment has them, and nothing else.
+
+    It is made once: reading the certificates takes longer than most requests.
+    """
     opener = OpenerDirector()
     for handler in (
         ProxyHandler, HTTPHandler, HTTPSHandler, HTTPErrorProcessor, HTTPDefaultErrorHandler, Redirections
