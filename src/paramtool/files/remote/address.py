@@ -1,4 +1,4 @@
-"""Read what a person typed as a URL."""
+"""Parse a URL that a person typed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WITH_KEY = re.compile(r"(.*\.(?:pt|pth|bin|ckpt|pt2|zip)):([^/:]+)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Address:
-    """Where one file is.
+    """The address of one file.
 
     Attributes:
-        url: what is asked for.
-        shown: the same for messages and reports, without a query, which may hold a signature.
-        secret: headers for this host alone, never for one that it leads to.
+        url: sent to the server.
+        shown: for messages and reports: without the query, which may hold a signature.
+        secret: headers for this host only, never for one that it redirects to.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Repository:
 
     @property
     def shown(self) -> str:
-        """The repository in messages and reports."""
+        """The URL of the repository in messages and reports."""
         at = "" if self.revision == "main" else f"@{self.revision}"
         return f"hf://{self.name}{at}"
 
@@ -60,12 +60,12 @@ class Repository:
 
 
 def is_url(name: str) -> bool:
-    """Return whether `name` begins like a URL, of a scheme that is read or another."""
+    """Return whether `name` begins like a URL, whether or not its scheme is supported."""
     return _URL.match(name) is not None
 
 
 def read_address(name: str) -> tuple[Address | Repository, str | None]:
-    """Return what a typed URL names, and the key after its last colon, as ``…/file.pt:ema`` has one.
+    """Return the file or repository that a URL names, and the key after its last colon (``…/file.pt:ema``).
 
     Raises:
         ParamtoolError: for another scheme, a URL without a host or a file, or with a password in it.

@@ -1,4 +1,4 @@
-"""Ranges of an object in a store, ``s3://bucket/key`` or ``gs://bucket/key``, through fsspec."""
+"""Read ranges of an object in a store, ``s3://bucket/key`` or ``gs://bucket/key``, through fsspec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask a server for a range of a file's bytes: bounded in size and in time, with one retry.  RFC 9110, 14."""
+"""Request a range of bytes from a server, bounded in size and time, with one retry.  RFC 9110, section 14."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from paramtool.files.remote.address import Address
 
 TIMEOUT = 20.0
-"""Seconds without a byte."""
+"""Seconds to wait for the next byte."""
 
 SLOWEST = 1 << 15
-"""Bytes a second that a whole answer must reach, after the first `TIMEOUT` seconds."""
+"""Bytes per second that a response must reach on average, after the first `TIMEOUT` seconds."""
 
 _AGAIN = (408, 429, 500, 502, 503, 504)
 _PAUSE = 1.0
@@ -40,11 +40,11 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 
 
 class NotThere(ParamtoolError):
-    """Say that the server has no such file."""
+    """The server does not have the file."""
 
 
 class _Lost(Exception):
-    """A connection broke, or the server was busy: the same request may succeed in a moment."""
+    """The connection broke, or the server was busy: a retry may succeed."""
 
     def __init__(self, reason: str, pause: float = _PAUSE) -> None:
         super().__init__(reason)
@@ -53,12 +53,12 @@ class _Lost(Exception):
 
 @dataclass(frozen=True)
 class Range:
-    """What a server answered.
+    """A response.
 
     Attributes:
-        data: the bytes; fewer than were asked for only where the file ends.
-        size: the bytes of the whole file.
-        version: what changes when the file does: its entity tag, or its date.
+        data: the bytes; fewer than requested only at the end of the file.
+        size: of the whole file, in bytes.
+        version: changes when the file does: its entity tag, or its date.
     """
 
     data: bytes
@@ -71,7 +71,7 @@ def request_range(address: Address, start: int, count: int) -> Range:
 
     Raises:
         NotThere: if the server has no such file.
-        ParamtoolError: if it refuses, gives no ranges, or answers anything but what was asked for.
+        ParamtoolError: if it refuses, does not support ranges, or sends anything but the requested bytes.
     """
     try:
         try:
@@ -176,9 +176,9 @@ def _words(error: BaseException) -> str:
 
 @cache
 def _opener() -> OpenerDirector:
-    """Return what speaks HTTP and HTTPS, with proxies as the environment has them, and nothing else.
+    """Return an opener for HTTP and HTTPS only, with the proxies of the environment.
 
-    It is made once: reading the certificates takes longer than most requests.
+    It is cached: loading the certificates takes longer than most requests.
     """
     opener = OpenerDirector()
     for handler in (

@@ -1,4 +1,4 @@
-"""Where a server may lead: to public https hosts, and never with what was meant for another host."""
+"""Redirects: only to public https hosts, and never with a secret that was meant for another host."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Redirections(HTTPRedirectHandler):
     max_repeats = 2
 
     def http_error_302(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage) -> Any:
-        """Follow where a server leads, if that may be.
+        """Follow a redirect, if that is safe.
 
         Raises:
-            ParamtoolError: if the server leads where nobody should follow.
+            ParamtoolError: if it leads to another scheme, to another host without https, or to a private one.
         """
         to = urljoin(req.full_url, headers.get("Location", ""))
         try:
@@ -40,7 +40,7 @@ class Redirections(HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0913, PLR0917 - as urllib has it
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        """Return the next request, without the headers that were for the first host alone."""
+        """Return the next request; another host does not get the headers of the first."""
         made = super().redirect_request(req, fp, code, msg, headers, newurl)
         if made is not None and _host(newurl) != _host(req.full_url):
             made.remove_header("Authorization")
@@ -68,7 +68,7 @@ def _host(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _is_public(host: str) -> bool:
-    """Return whether every address of a host is one of the public network; behind a proxy, by its name."""
+    """Return whether every address of a host is public; if only a proxy can resolve it, judge by its name."""
     try:
         found = {each[4][0] for each in socket.getaddrinfo(host, None)}
         return all(ipaddress.ip_address(str(one).partition("%")[0]).is_global for one in found)

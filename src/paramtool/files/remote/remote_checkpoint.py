@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paramtool.files.reading.checkpoint import Checkpoint
 
 _AT_ONCE = 8
-"""Requests that are under way for the heads of shards."""
+"""Concurrent requests for the heads of shards."""
 
 
 def open_remote(typed: str) -> Checkpoint:
@@ -65,7 +65,7 @@ def _of_index(file: RemoteFile, name: str) -> Checkpoint:
 
 
 def _opened_at_once(index: RemoteFile, names: Iterable[str]) -> dict[str, RemoteFile]:
-    """Return the shards by name: each takes a request, which mostly waits."""
+    """Return the shards by name, opened concurrently: each request mostly waits."""
     wanted = list(names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:

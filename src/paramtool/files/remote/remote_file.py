@@ -1,4 +1,4 @@
-"""A file at a URL: bytes at positions, of which a few pieces are kept."""
+"""A file at a URL, read by ranges; a few recent pieces are cached."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from paramtool.files.remote.range_request import Range
 
 PIECE = 1 << 17
-"""Bytes of a request for what is small: most headers, and the directory of an archive, fit in one."""
+"""Bytes per request for small reads: most headers, and the directory of an archive, fit in one."""
 
 LARGEST = 1 << 23
-"""Bytes of a request for elements."""
+"""Bytes per request for elements."""
 
 _KEPT = 64
 

@@ -1,4 +1,4 @@
-"""Find the checkpoint in a repository of a hub, as its readers would."""
+"""Find the checkpoint in a repository on a hub, as Hugging Face tools do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOKED_FOR = (*LOOKED_FOR, "diffusion_pytorch_model.safetensors")
 
 
 def find_checkpoint(repository: Repository) -> RemoteFile:
-    """Return the first file there that a reader of checkpoints would open: one request for each try.
+    """Return the first of the usual files that is there; each try is one request.
 
     Raises:
         ParamtoolError: if there is none, or the hub refuses.
