@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 
 def difference_of(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
-    """Return the row that says in what a pair differs."""
+    """Return the row for how a pair differs."""
     return DifferenceRow(change=change, name=pair.was.name, new_name=pair.now.name, **fields)
 
 
