@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from paramtool.tensors.kinds import lack_of_values
+
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
+
+Place: TypeAlias = "tuple[str, tuple[int, ...]]"
+"""How a tensor is divided, and the coordinates of a part."""
+
+PARTIAL = "is a partial sum on each process; redistribute it first"
 
 
 def is_sharded(tensor: Tensor) -> bool:
@@ -28,13 +35,14 @@ class HeldPart:
         local: its own elements.
         shape: the sizes of the whole.
         indexes: for each dimension the indexes of the whole that `local` has, in its order: int64.
-        place: which part of the whole it is; processes with the same one hold copies.
+        place: which part of the whole it is, in which division; processes with the same one hold copies.
+            None outside of the mesh, where nothing is held.
     """
 
     local: Tensor
     shape: tuple[int, ...]
     indexes: tuple[Tensor, ...]
-    place: tuple[int, ...]
+    place: Place | None
 
     @property
     def run(self) -> tuple[int, int] | None:
@@ -64,6 +72,35 @@ class HeldPart:
             scale *= size
         return found
 
+    def positions(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which of `numbers` are held here, and where they are in the order of `local`.
+
+        Args:
+            numbers: of elements, in the row-major order of the whole: int64.
+
+        Returns:
+            Positions in `numbers`, and in `local`: int64, as long as each other.
+        """
+        if not self.local.numel():
+            return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+        rest = numbers.clone()
+        is_here = torch.ones(numbers.shape, dtype=torch.bool)
+        found = torch.zeros_like(numbers)
+        scale = 1
+        for index, size in zip(reversed(self.indexes), reversed(self.shape), strict=True):
+            coordinate = rest % size
+            rest //= size
+            if len(index) == size:
+                found += coordinate * scale
+            else:
+                ordered, order = index.sort()
+                at = torch.searchsorted(ordered, coordinate).clamp_(max=len(index) - 1)
+                is_here &= ordered[at] == coordinate
+                found += order[at] * scale
+            scale *= len(index)
+        chosen = is_here.nonzero().view(-1)
+        return chosen, found[chosen]
+
     def of_whole(self, whole: Tensor) -> Tensor:
         """Return the elements of a whole tensor that are held here."""
         for dimension, index in enumerate(self.indexes):
@@ -71,18 +108,42 @@ class HeldPart:
         return whole
 
 
-def held_part(tensor: DTensor) -> HeldPart:
+def held_part(tensor: Tensor) -> HeldPart:
     """Return what this process holds of a DTensor, however it is placed: evenly or not, on any mesh.
+
+    A tensor that is not sharded is one part, of which every process holds a copy.
 
     Raises:
         ValueError: if processes hold terms of a sum.
     """
+    if not is_sharded(tensor):
+        indexes = tuple(torch.arange(size) for size in tensor.shape)
+        return HeldPart(tensor.detach(), tuple(tensor.shape), indexes, ("whole", ()))
+    return _part_of_mesh(tensor)  # type: ignore[arg-type]
+
+
+def _part_of_mesh(tensor: DTensor) -> HeldPart:
     if any(each.is_partial() for each in tensor.placements):
-        raise ValueError("it is a partial sum on each process; redistribute it first")
-    at = tensor.device_mesh.get_coordinate() or ()
-    place = tuple(one for one, each in zip(at, tensor.placements, strict=False) if not each.is_replicate())
+        raise ValueError(f"it {PARTIAL}")
+    local, shape = tensor.to_local().detach(), tuple(tensor.shape)
+    at = tensor.device_mesh.get_coordinate()
+    if at is None:
+        nothing = torch.empty(0, dtype=torch.int64)
+        return HeldPart(local.new_empty([0] * tensor.ndim or [0]), shape, (nothing,) * tensor.ndim, None)
+    copies = zip(at, tensor.placements, strict=True)
+    coordinates = tuple(one for one, each in copies if not each.is_replicate())
+    division = f"{tuple(tensor.device_mesh.shape)} {tensor.placements}"
     indexes = tuple(_indexes(tensor, dimension) for dimension in range(tensor.ndim))
-    return HeldPart(tensor.to_local().detach(), tuple(tensor.shape), indexes, place)
+    return HeldPart(local, shape, indexes, (division, coordinates))
+
+
+def lack_of_part(tensor: Tensor) -> str | None:
+    """Return why what a process holds of a tensor that is not lazy cannot be read, as `lack_of_values`."""
+    if not is_sharded(tensor):
+        return lack_of_values(tensor)
+    if any(each.is_partial() for each in tensor.placements):  # type: ignore[attr-defined]
+        return PARTIAL
+    return lack_of_values(tensor.to_local())  # type: ignore[attr-defined]
 
 
 def _indexes(tensor: DTensor, dimension: int) -> Tensor:

@@ -13,7 +13,6 @@ from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.operations.initialization.execution import act, fill_target
-from paramtool.operations.initialization.process_group import agree, shared_statistics
 from paramtool.operations.initialization.rule_plan import plan
 from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.rows import MOMENTS, plan_row, totals_of
@@ -31,6 +30,8 @@ from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import digest
 from paramtool.tensors.named_tensors import module_types
 from paramtool.tensors.printed import printed
+from paramtool.tensors.process_group import agree
+from paramtool.tensors.sharded_statistics import sharded_statistics
 from paramtool.tensors.sharding import held_part, is_sharded
 from paramtool.tensors.statistics import statistics
 
@@ -123,7 +124,7 @@ def _statistics(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
     """Return the statistics by name; of sharded tensors those of the whole."""
     spread = {name: tensor for name, tensor in tensors.items() if is_sharded(tensor)}
     found = {name: statistics(tensor) for name, tensor in tensors.items() if name not in spread}
-    return {**found, **shared_statistics(spread)} if spread else found
+    return {**found, **sharded_statistics(spread)} if spread else found
 
 
 def _current(target: LiveTarget) -> Tensor:
@@ -165,7 +166,7 @@ def _rehearse_sharded(target: LiveTarget, rng: str, dry_run: bool) -> None:
         raise ValueError("it is sharded, and torch's own draws depend on how")
     if target.effective is not None:
         raise ValueError("it is sharded and parametrized; initialize it before it is sharded")
-    part = held_part(target.tensor)  # type: ignore[arg-type]
+    part = held_part(target.tensor)
     lack = lack_of_values(part.local)
     if lack and not dry_run:
         raise ValueError(f"it {lack}")

@@ -1,0 +1,109 @@
+"""The processes of a sharded model: what one finds or complains about, all know.
+
+Whatever may raise in one process alone runs inside `gathered` or `together`, and nothing inside them waits
+for another process.  So none is left waiting for one that has given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from paramtool.errors import NoValues, ParamtoolError, told
+
+T = TypeVar("T")
+
+
+class _Found(NamedTuple):
+    """What a process found, or its complaint: a message, a hint, and whether it is for want of values."""
+
+    value: Any
+    complaint: tuple[str, str | None, bool] | None = None
+
+
+def gathered(work: Callable[[], T]) -> list[T]:
+    """Return what `work` finds in each process, in the order of their ranks; all call it.
+
+    Raises:
+        ParamtoolError: its own complaint, or that of the first process that has one, in every process.
+    """
+    error: Exception | None = None
+    own = _Found(None)
+    try:
+        own = _Found(work())
+    except Exception as raised:
+        error = raised
+        own = _Found(None, _complaint(raised))
+    if not dist.is_initialized():
+        hint = "call init_process_group first, and this before destroy_process_group"
+        raise error or ParamtoolError("the model is sharded, but its processes are not connected", hint=hint)
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, own)
+    if error is not None:
+        raise error
+    for rank, each in enumerate(everyone):
+        if each.complaint is not None:
+            message, hint, is_lack = each.complaint
+            raise NoValues(message) if is_lack else ParamtoolError(f"process {rank}: {message}", hint=hint)
+    return [each.value for each in everyone]
+
+
+def _complaint(error: Exception) -> tuple[str, str | None, bool]:
+    if isinstance(error, ParamtoolError):
+        return error.message, error.hint, isinstance(error, NoValues)
+    return told(error), None, False
+
+
+def agree(complaint: ParamtoolError | None) -> None:
+    """Raise a complaint in every process if any process has one, before anything is written.
+
+    Raises:
+        ParamtoolError: its own complaint, or that of the first process that has one.
+    """
+
+    def work() -> None:
+        if complaint is not None:
+            raise complaint
+
+    gathered(work)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Raise in every process what the block raises in one; nothing in the block may wait for another.
+
+    Raises:
+        ParamtoolError: its own complaint, or that of the first process that has one.
+    """
+    complaint: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        complaint = error
+
+    def work() -> None:
+        if complaint is not None:
+            raise complaint
+
+    gathered(work)
+
+
+def largest(own: Tensor) -> Tensor:
+    """Return the largest of each byte over all processes, which all have as many: uint8, on the CPU."""
+    at = _device()
+    shared = own.to(at)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return shared.cpu()
+
+
+def _device() -> torch.device:
+    """Return where tensors are that the processes exchange."""
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None or "cpu:" in str(dist.get_backend_config()):
+        return torch.device("cpu")
+    return torch.device(accelerator.type, torch.accelerator.current_device_index())
