@@ -146,6 +146,15 @@ class BuiltModel(Model):
             made = made.part(prefix(module)) if module else made
             return measured(listed, made, stats=stats, values=values, jobs=jobs, missing=lazy)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the module has been built, and several processes hold it together."""
+        if not self._networks:
+            return False
+        from paramtool.tensors.sharding import has_sharded
+
+        return has_sharded(next(iter(self._networks.values())).module)
+
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors are in memory, and which hold the same bytes if that is asked for."""
         elements = self.elements() if by_value else None
@@ -157,8 +166,9 @@ class BuiltModel(Model):
             return layout
         from paramtool.elements.equality import equal_values
 
+        jobs = 1 if self.is_sharded else available_cores()
         with self.reading():
-            return layout.with_equal(equal_values(layout.readable, elements, jobs=available_cores()))
+            return layout.with_equal(equal_values(layout.readable, elements, jobs=jobs))
 
     def elements(self) -> Elements:
         """Return the elements of the module, made when they are read if that is possible."""
@@ -169,6 +179,9 @@ class BuiltModel(Model):
         with torch_import():
             from paramtool.tensors.elements import ModuleElements
             from paramtool.tensors.named_tensors import check_values
+            from paramtool.tensors.sharded_elements import ShardedElements, tensors_with_shape
+        if self.is_sharded:
+            return ShardedElements(tensors_with_shape(module))
         check_values(module)
         return ModuleElements(module)
 

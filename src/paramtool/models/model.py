@@ -130,6 +130,11 @@ class Model(Variants):
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether several processes hold it together: they ask together, and hear the same."""
+        return False
+
     def reading(self) -> AbstractContextManager[None]:
         """Return what surrounds every reading of `elements`."""
         return nullcontext()

@@ -19,7 +19,9 @@ class ModuleModel(BuiltModel):
     def __init__(
         self, module: nn.Module, name: str | None = None, tell: Callable[[str], object] | None = None
     ) -> None:
-        super().__init__(name or type(module).__name__, tell)
+        from paramtool.tensors.named_tensors import class_of
+
+        super().__init__(name or class_of(module).__name__, tell)
         self.module = module
 
     def _build(self, values: bool, rng: str) -> Network:

@@ -68,12 +68,17 @@ def _is_ordinary(module: nn.Module) -> bool:
     return (
         kind._load_from_state_dict in _OWN_LOADS
         and kind.set_extra_state is nn.Module.set_extra_state
-        and not module._load_state_dict_pre_hooks
-        and not module._load_state_dict_post_hooks
+        and not any(map(_is_foreign, module._load_state_dict_pre_hooks.values()))
+        and not any(map(_is_foreign, module._load_state_dict_post_hooks.values()))
         and not any(name in vars(module) for name in own)
         and None not in module._modules.values()
         and not any(is_lazy(each) for each in (*module.parameters(False), *module.buffers(False)))
     )
+
+
+def _is_foreign(hook: Callable[..., Any]) -> bool:
+    """Return whether a hook may change what is loaded; those of FSDP2 only put the shards in their place."""
+    return not str(getattr(hook, "__module__", "")).startswith("torch.distributed.fsdp._fully_shard")
 
 
 def saved(module: nn.Module) -> StateDict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from paramtool.errors import BadArgument, ParamtoolError
 from paramtool.tensors.process_group import gathered
-from paramtool.tensors.sharding import HeldPart, Place, held_part, lack_of_part
+from paramtool.tensors.sharding import HeldPart, Place, held_part, lack_of_part, place_of
 
 _Outline: TypeAlias = "tuple[str, tuple[int, ...], str, Place | None]"
 """The name, shape and dtype of a tensor, and which part of it a process holds."""
@@ -46,19 +46,36 @@ def held_parts(tensors: Mapping[str, Tensor]) -> HeldParts:
     """
     parts: dict[str, HeldPart] = {}
 
-    def work() -> list[_Outline]:
+    def places() -> dict[str, Place | None]:
         parts.update((name, _readable(name, tensor)) for name, tensor in tensors.items())
-        return [(name, part.shape, str(tensors[name].dtype), part.place) for name, part in parts.items()]
+        return {name: part.place for name, part in parts.items()}
+
+    return HeldParts(parts, _first(tensors, places))
+
+
+def first_parts(tensors: Mapping[str, Tensor]) -> frozenset[str]:
+    """Return the names of the tensors of which this process is the first to hold its part; see `held_parts`.
+
+    They need no values.
+    """
+    return _first(tensors, lambda: {name: place_of(tensor) for name, tensor in tensors.items()})
+
+
+def _first(tensors: Mapping[str, Tensor], places: Callable[[], Mapping[str, Place | None]]) -> frozenset[str]:
+    """Return of which tensors this process is the first to hold what it does."""
+
+    def work() -> list[_Outline]:
+        found = places()
+        return [(name, tuple(each.shape), str(each.dtype), found[name]) for name, each in tensors.items()]
 
     everyone = gathered(work)
     _check_same(everyone)
     own = dist.get_rank()
-    first = {
+    return frozenset(
         same[0][0]
         for same in zip(*everyone, strict=True)
         if own in _holders([place for *_, place in same]).values()
-    }
-    return HeldParts(parts, frozenset(first))
+    )
 
 
 def _readable(name: str, tensor: Tensor) -> HeldPart:

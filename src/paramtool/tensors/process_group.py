@@ -1,13 +1,12 @@
 """The processes of a sharded model: what one finds or complains about, all know.
 
-Whatever may raise in one process alone runs inside `gathered` or `together`, and nothing inside them waits
-for another process.  So none is left waiting for one that has given up.
+Whatever may raise in one process alone runs inside `gathered`, or before `agree`, and nothing there waits for
+another process.  So none is left waiting for one that has given up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -59,32 +58,12 @@ def _complaint(error: Exception) -> tuple[str, str | None, bool]:
     return told(error), None, False
 
 
-def agree(complaint: ParamtoolError | None) -> None:
+def agree(complaint: Exception | None) -> None:
     """Raise a complaint in every process if any process has one, before anything is written.
 
     Raises:
         ParamtoolError: its own complaint, or that of the first process that has one.
     """
-
-    def work() -> None:
-        if complaint is not None:
-            raise complaint
-
-    gathered(work)
-
-
-@contextmanager
-def together() -> Iterator[None]:
-    """Raise in every process what the block raises in one; nothing in the block may wait for another.
-
-    Raises:
-        ParamtoolError: its own complaint, or that of the first process that has one.
-    """
-    complaint: Exception | None = None
-    try:
-        yield
-    except Exception as error:
-        complaint = error
 
     def work() -> None:
         if complaint is not None:

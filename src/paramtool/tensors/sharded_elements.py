@@ -15,14 +15,20 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.elements.elements import BLOCK, Elements, outline_indexes
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.held_parts import HeldParts, held_parts
-from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.named_tensors import dtype_name, named_tensors
 from paramtool.tensors.process_group import gathered, largest
+
+
+def tensors_with_shape(module: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a module by all of their names, but for lazy ones."""
+    return {each.name: each.tensor for each in named_tensors(module) if not is_lazy(each.tensor)}
 
 
 class ShardedElements:
@@ -40,6 +46,14 @@ class ShardedElements:
     def parts(self) -> HeldParts:
         """What each process holds, found out when it is first needed: all processes ask together."""
         return held_parts(self.tensors)
+
+    def prepare(self) -> None:
+        """Find out what each process holds; all do so together, with one exchange, and only once.
+
+        Raises:
+            ParamtoolError: in every process, if one has other tensors, or some without values.
+        """
+        assert self.parts is not None
 
     def dtype(self, name: str) -> Dtype:
         """Return what the bits of the elements mean.

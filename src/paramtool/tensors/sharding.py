@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from paramtool.tensors.kinds import lack_of_values
+from paramtool.tensors.named_tensors import named_tensors
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -25,6 +27,28 @@ def is_sharded(tensor: Tensor) -> bool:
     """Return whether a tensor is a DTensor, whose elements several processes hold."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
+
+
+def has_sharded(module: nn.Module | Mapping[str, Tensor]) -> bool:
+    """Return whether a module, or a state_dict, has a tensor that is sharded."""
+    if "torch.distributed.tensor" not in sys.modules:
+        return False
+    tensors = (
+        (each.tensor for each in named_tensors(module)) if isinstance(module, nn.Module) else module.values()
+    )
+    return any(isinstance(each, Tensor) and is_sharded(each) for each in tensors)
+
+
+def are_alike(one: Tensor, other: Tensor) -> bool:
+    """Return whether two DTensors of one shape have the same elements on the same processes."""
+    a: Any = one
+    b: Any = other
+    return bool(a.shape == b.shape and a.device_mesh == b.device_mesh and a.placements == b.placements)
+
+
+def local_of(tensor: Tensor) -> Tensor:
+    """Return what this process holds of a DTensor, without a gradient function; any other tensor as it is."""
+    return tensor._local_tensor if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -118,23 +142,31 @@ def held_part(tensor: Tensor) -> HeldPart:
     """
     if not is_sharded(tensor):
         indexes = tuple(torch.arange(size) for size in tensor.shape)
-        return HeldPart(tensor.detach(), tuple(tensor.shape), indexes, ("whole", ()))
+        return HeldPart(tensor.detach(), tuple(tensor.shape), indexes, place_of(tensor))
     return _part_of_mesh(tensor)  # type: ignore[arg-type]
 
 
 def _part_of_mesh(tensor: DTensor) -> HeldPart:
     if any(each.is_partial() for each in tensor.placements):
         raise ValueError(f"it {PARTIAL}")
-    local, shape = tensor.to_local().detach(), tuple(tensor.shape)
-    at = tensor.device_mesh.get_coordinate()
-    if at is None:
+    local, shape, place = tensor.to_local().detach(), tuple(tensor.shape), place_of(tensor)
+    if place is None:
         nothing = torch.empty(0, dtype=torch.int64)
         return HeldPart(local.new_empty([0] * tensor.ndim or [0]), shape, (nothing,) * tensor.ndim, None)
-    copies = zip(at, tensor.placements, strict=True)
-    coordinates = tuple(one for one, each in copies if not each.is_replicate())
-    division = f"{tuple(tensor.device_mesh.shape)} {tensor.placements}"
     indexes = tuple(_indexes(tensor, dimension) for dimension in range(tensor.ndim))
-    return HeldPart(local, shape, indexes, (division, coordinates))
+    return HeldPart(local, shape, indexes, place)
+
+
+def place_of(tensor: Tensor) -> Place | None:
+    """Return which part of a tensor this process holds; None outside of its mesh."""
+    if not is_sharded(tensor):
+        return "whole", ()
+    mesh, placements = tensor.device_mesh, tensor.placements  # type: ignore[attr-defined]
+    at = mesh.get_coordinate()
+    if at is None:
+        return None
+    copies = zip(at, placements, strict=True)
+    return f"{tuple(mesh.shape)} {placements}", tuple(one for one, each in copies if not each.is_replicate())
 
 
 def lack_of_part(tensor: Tensor) -> str | None:

@@ -57,7 +57,11 @@ def differences(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
     renamed = NewNames(renamed_modules(pairings, rows_a, rows_b), verdict.breaking)
-    elements = _elements(_pairs(rows_a, rows_b, pairings).values()) if values else None
+    elements = None
+    if values is not None:
+        pairs = _pairs(rows_a, rows_b, pairings).values()
+        elements = _elements(pairs)
+        values.announce(_compared(pairs))
     with progress.work("comparison", elements) as advance:
         found = list(_in_order(rows_a, rows_b, pairings, values, renamed, advance))
     rows = tuple(_all_judged(found, rows_a, verdict.breaking))
@@ -256,6 +260,18 @@ def _elements(pairs: Iterable[Pair]) -> int:
     return sum(pair.now.numel or 0 for pair in pairs if pair.now.tied_to is None)
 
 
+def _compared(pairs: Iterable[Pair]) -> list[tuple[str, str]]:
+    """Return the names of tensors whose elements are compared: each pair of tensors once."""
+    first: dict[tuple[str, str], Pair] = {}
+    for pair in pairs:
+        first.setdefault((pair.was.tensor, pair.now.tensor), pair)
+    return [(was.name, now.name) for was, now in first.values() if _have_elements(was, now)]
+
+
+def _have_elements(was: ParameterRow, now: ParameterRow) -> bool:
+    return was.shape is not None and was.shape == now.shape
+
+
 def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
     """Yield what differs in what the name is."""
     was, now = pair
@@ -275,7 +291,7 @@ def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[Differenc
         yield difference_of(pair, "retyped", was=was.dtype, now=now.dtype)
     if was.kind == now.kind and _differ(was.requires_grad, now.requires_grad):
         yield difference_of(pair, "unfrozen" if now.requires_grad else "frozen")
-    if values is not None and was.shape is not None and was.shape == now.shape:
+    if values is not None and _have_elements(was, now):
         change = values.change(was.name, now.name)
         if change is not None:
             yield difference_of(pair, "values", **asdict(change))
