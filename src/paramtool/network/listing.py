@@ -21,7 +21,14 @@ from paramtool.records.totals import count_once, totals
 from paramtool.tensors.elements import ModuleElements
 from paramtool.tensors.extents import extent_of
 from paramtool.tensors.kinds import nbytes_of, shape_of
-from paramtool.tensors.named_tensors import NamedTensor, check_values, class_of, dtype_name, module_types, named_tensors
+from paramtool.tensors.named_tensors import (
+    NamedTensor,
+    check_values,
+    class_of,
+    dtype_name,
+    module_types,
+    named_tensors,
+)
 from paramtool.tensors.printed import printed
 from paramtool.tensors.sharded_elements import ShardedElements
 from paramtool.tensors.sharded_statistics import sharded_statistics

@@ -51,6 +51,11 @@ def local_of(tensor: Tensor) -> Tensor:
     return tensor._local_tensor if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
 
 
+def whole_tensor(tensor: Tensor) -> Tensor:
+    """Return all elements of a DTensor in every process of its mesh, which gradients go back through."""
+    return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class HeldPart:
     """What this process holds of a sharded tensor.

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
+from paramtool.tensors.sharding import local_of
+
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _Container = dict[Any, Any] | list[Any] | set[Any]
 
@@ -112,6 +114,7 @@ def is_hooked(parameter: nn.Parameter) -> bool:
 
 def _place(tensor: Tensor) -> object:
     """Return what stays equal while a tensor lies over the same memory in the same way."""
+    tensor = local_of(tensor)
     if tensor.is_nested or tensor.layout is not torch.strided:
         return tensor.layout
     where = tensor.storage_offset(), tensor.untyped_storage()._cdata
