@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from paramtool.cli import process_rank
 from paramtool.cli.error_fold import fold_errors
 from paramtool.cli.progress import erase
 from paramtool.cli.typed_line import show_line
@@ -133,7 +134,9 @@ def _columns(terminal: TextIO) -> int:
 
 
 def write(pieces: Iterable[str]) -> None:
-    """Write the result to stdout."""
+    """Write the result to stdout; of several processes that MODEL connected, the first one does."""
+    if not process_rank.is_first():
+        return
     erase()
     stdout = _results()
     for piece in pieces:
@@ -156,8 +159,8 @@ def without_notes() -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """Write one line to stderr that is not an error."""
-    if _has_notes:
+    """Write one line to stderr that is not an error; of several processes, the first one does."""
+    if _has_notes and process_rank.is_first():
         say(f"note: {text}")
 
 

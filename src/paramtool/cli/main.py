@@ -13,7 +13,7 @@ import typer
 
 from paramtool import __version__
 from paramtool.audience import at_terminal
-from paramtool.cli import address_space, console
+from paramtool.cli import address_space, console, process_rank
 from paramtool.cli.command_group import SUMMARIES, CommandGroup
 from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
@@ -82,6 +82,7 @@ def _finish() -> int:
         address_space.guard()
         status = _run(sys.argv[1:])
         sys.stdout.flush()
+        process_rank.leave(has_answer=status < USAGE)
     except (ParamtoolError, console.OutputClosed) as error:
         return _report(error)
     return status
