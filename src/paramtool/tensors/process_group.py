@@ -6,14 +6,15 @@ another process.  So none is left waiting for one that has given up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from paramtool.errors import NoValues, ParamtoolError, told
+from paramtool.errors import NoValues, ParamtoolError, first_line, told
 
 T = TypeVar("T")
 
@@ -42,7 +43,8 @@ def gathered(work: Callable[[], T]) -> list[T]:
         hint = "call init_process_group first, and this before destroy_process_group"
         raise error or ParamtoolError("the model is sharded, but its processes are not connected", hint=hint)
     everyone: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, own)
+    with _connected():
+        dist.all_gather_object(everyone, own)
     if error is not None:
         raise error
     for rank, each in enumerate(everyone):
@@ -76,8 +78,19 @@ def largest(own: Tensor) -> Tensor:
     """Return the largest of each byte over all processes, which all have as many: uint8, on the CPU."""
     at = _device()
     shared = own.to(at)
-    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    with _connected():
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
     return shared.cpu()
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Say what it means that an exchange fails: another process is not there any more, or does not answer."""
+    try:
+        yield
+    except RuntimeError as error:
+        message = f"process {dist.get_rank()} lost the others: {first_line(error)}"
+        raise ParamtoolError(message, hint="one of them has ended; what it wrote says why") from error
 
 
 def _device() -> torch.device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -160,6 +160,19 @@ def _part_of_mesh(tensor: DTensor) -> HeldPart:
         return HeldPart(local.new_empty([0] * tensor.ndim or [0]), shape, (nothing,) * tensor.ndim, None)
     indexes = tuple(_indexes(tensor, dimension) for dimension in range(tensor.ndim))
     return HeldPart(local, shape, indexes, place)
+
+
+@torch.no_grad()
+def fill_part(tensor: Tensor, blocks: Iterable[Tensor]) -> None:
+    """Copy what is held here of elements, which come in flat blocks in row-major order, into a DTensor."""
+    part = held_part(tensor)
+    flat = torch.empty(part.local.numel(), dtype=part.local.dtype)
+    start = 0
+    for block in blocks:
+        here, positions = part.positions(torch.arange(start, start + block.numel()))
+        flat[positions] = block[here]
+        start += block.numel()
+    part.local.copy_(flat.view(part.local.shape))
 
 
 def place_of(tensor: Tensor) -> Place | None:

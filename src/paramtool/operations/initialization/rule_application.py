@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.elements.digests import digest
+from paramtool.elements.tensor_text import printed_elements
 from paramtool.errors import ParamtoolError
 from paramtool.operations.initialization.execution import act, fill_target
 from paramtool.operations.initialization.rule_plan import plan
@@ -23,14 +25,15 @@ from paramtool.records.initialization import (
     Initialization,
     InitializationRow,
 )
-from paramtool.records.parameter import MOST_PRINTED
+from paramtool.records.parameter import MOST_PRINTED, Printed
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
 from paramtool.tensors.kinds import is_strided, lack_of_values
-from paramtool.tensors.memory import digest
+from paramtool.tensors.memory import digest as digest_of
 from paramtool.tensors.named_tensors import module_types
 from paramtool.tensors.printed import printed
 from paramtool.tensors.process_group import agree
+from paramtool.tensors.sharded_elements import ShardedElements
 from paramtool.tensors.sharded_statistics import sharded_statistics
 from paramtool.tensors.sharding import held_part, is_sharded
 from paramtool.tensors.statistics import statistics
@@ -192,13 +195,21 @@ def _row(
     if before is None or after is None:
         return plan_row(target)
     tensor = _current(target)
-    if is_sharded(tensor) and (digests or (values and tensor.numel() <= MOST_PRINTED)):
-        tensor = tensor.full_tensor()  # type: ignore[attr-defined]
+    is_small = values and tensor.numel() <= MOST_PRINTED
     moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in MOMENTS}
     return replace(
         plan_row(target, after),
         **moments,
         histogram_before=before.get("histogram"),
-        sha256=digest(tensor) if digests else None,
-        values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
+        sha256=_digest(tensor) if digests else None,
+        values=_printed(tensor) if is_small else None,
     )
+
+
+def _digest(tensor: Tensor) -> str:
+    """Return the SHA-256 of all elements; of those of a sharded tensor in every process."""
+    return digest(ShardedElements({"": tensor}).blocks("")) if is_sharded(tensor) else digest_of(tensor)
+
+
+def _printed(tensor: Tensor) -> Printed:
+    return printed_elements(ShardedElements({"": tensor}), "") if is_sharded(tensor) else printed(tensor)
