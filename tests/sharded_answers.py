@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -31,11 +32,15 @@ Shard_ = Callable[[nn.Sequential], object]
 PLAN = {"1": ColwiseParallel(), "2": RowwiseParallel()}
 
 
-def net(dtype: torch.dtype = torch.float32, changed: bool = False) -> nn.Sequential:
+def net(dtype: torch.dtype = torch.float32, changed: bool = False) -> Any:
     """Return a module with odd sizes, a tie, a buffer, NaN, infinity and zeros."""
     torch.manual_seed(0)
-    module = nn.Sequential(
-        nn.Embedding(53, 30), nn.Linear(30, 44), nn.Linear(44, 26), nn.Linear(26, 7, bias=False), nn.BatchNorm1d(7)
+    module: Any = nn.Sequential(
+        nn.Embedding(53, 30),
+        nn.Linear(30, 44),
+        nn.Linear(44, 26),
+        nn.Linear(26, 7, bias=False),
+        nn.BatchNorm1d(7),
     )
     with torch.no_grad():
         module[1].weight[3, 4] = math.nan
@@ -44,7 +49,7 @@ def net(dtype: torch.dtype = torch.float32, changed: bool = False) -> nn.Sequent
         if changed:
             module[1].weight[43, 29] += 0.5
             module[2].bias[0] = 7
-            module[0].weight *= 1.001
+            module[0].weight.mul_(1.001)
     return module.to(dtype)
 
 
@@ -56,22 +61,22 @@ def shardings(size: int) -> Iterator[tuple[str, Shard_]]:
             fully_shard(each, mesh=mesh, **options)
         fully_shard(module, mesh=mesh, **options)
 
-    yield "FSDP2", fsdp
-    yield "tensor parallel", lambda module: parallelize_module(module, line, PLAN)
-    if size == 1:
+    if size < 4:
+        yield "FSDP2", fsdp
+        yield "tensor parallel", lambda module: parallelize_module(module, line, PLAN)
+        yield "CPU offload", lambda module: fsdp(module, offload_policy=CPUOffloadPolicy(pin_memory=False))
+        yield "one process holds all", lambda module: placed(module, [size - 1], [Replicate()])
+        yield "columns", lambda module: placed(module, list(range(size)), [Shard(1)])
         return
-    yield "CPU offload", lambda module: fsdp(module, offload_policy=CPUOffloadPolicy(pin_memory=False))
-    yield "one process holds all", lambda module: placed(module, [size - 1], [Replicate()])
-    yield "columns", lambda module: placed(module, list(range(size)), [Shard(1)])
-    if size == 4:
-        square = init_device_mesh("cpu", (2, 2), mesh_dim_names=("outer", "inner"))
+    square = init_device_mesh("cpu", (2, 2), mesh_dim_names=("outer", "inner"))
 
-        def both(module: nn.Sequential) -> None:
-            parallelize_module(module, square["inner"], PLAN)
-            fsdp(module, square["outer"])
+    def both(module: nn.Sequential) -> None:
+        parallelize_module(module, square["inner"], PLAN)
+        fsdp(module, square["outer"])
 
-        yield "FSDP2 over tensor parallel", both
-        yield "hybrid", lambda module: fsdp(module, square)
+    yield "FSDP2 over tensor parallel", both
+    yield "hybrid", lambda module: fsdp(module, square)
+    yield "some processes hold all", lambda module: placed(module, [3, 1], [Shard(0)])
 
 
 def placed(module: nn.Sequential, ranks: list[int], placements: list[Any]) -> None:
@@ -105,7 +110,7 @@ def answer(report: Any) -> dict[str, Any]:
     return {"rows": rows, "totals": totals}
 
 
-def questions(folder: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[nn.Module], Any]]]:
+def questions(folder: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     """Yield what is asked of a module, sharded or not."""
     file = f"{folder}/{dtype}.safetensors"
     expect = {
@@ -118,19 +123,25 @@ def questions(folder: str, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[
     yield "by value", lambda module: paramtool.shared(module, by_value=True)
     yield "check", lambda module: paramtool.check(module, expect)
     yield "diff of a plain module", lambda module: paramtool.diff(net(dtype, True), module, values=True)
-    yield "diff to a plain module", lambda module: paramtool.diff(module, net(dtype, True), values=True, atol=0.1)
+    yield (
+        "diff to a plain module",
+        lambda module: paramtool.diff(module, net(dtype, True), values=True, atol=0.1),
+    )
     yield "diff of a file", lambda module: paramtool.diff(file, module, values=True)
     yield "diff of another dtype", lambda module: paramtool.diff(net(torch.float64), module, values=True)
     yield "diff of names", lambda module: paramtool.diff(nn.Sequential(net(dtype)), module, values=True)
-    yield "spectrum", lambda module: paramtool.diff(
-        nn.Sequential(net(dtype)[1], nn.Linear(30, 44)), module[1:], values=True, spectrum=True
+    yield (
+        "spectrum",
+        lambda module: paramtool.diff(
+            nn.Sequential(net(dtype)[1], nn.Linear(30, 44)), module[1:], values=True, spectrum=True
+        ),
     )
 
 
 def compared(folder: str, size: int) -> dict[str, Any]:
     """Return for each question whether the answer is one process's, and the answer."""
     found: dict[str, Any] = {}
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in (torch.float32, torch.bfloat16)[: 2 if size < 4 else 1]:
         if dist.get_rank() == 0:
             save_file(net(dtype, True).state_dict(), f"{folder}/{dtype}.safetensors")
         dist.barrier()
@@ -140,20 +151,252 @@ def compared(folder: str, size: int) -> dict[str, Any]:
             module = net(dtype)
             shard(module)
             for key, ask in asked:
-                given = answer(ask(module))
-                found[f"{name}, {dtype}, {key}"] = [same(given, expected[key]), given, expected[key]]
+                found[f"{name}, {dtype}, {key}"] = beside(answer(ask(module)), expected[key])
             if dtype is torch.bfloat16:
                 break
+    return found
+
+
+def beside(given: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "same": same(given, expected),
+        "given": given,
+        "expected": None if same(given, expected) else expected,
+    }
+
+
+def holder(**tensors: torch.Tensor) -> nn.Module:
+    """Return a module with parameters, or buffers if they are whole numbers."""
+    module = nn.Module()
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() or tensor.is_complex():
+            module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
+        else:
+            module.register_buffer(name, tensor)
+    return module
+
+
+DTYPES = (
+    torch.float32,
+    torch.float64,
+    torch.bfloat16,
+    torch.complex64,
+    torch.float8_e4m3fn,
+    torch.int64,
+    torch.bool,
+)
+
+
+def random_tensors(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return two that differ in some places, the same in every process."""
+    dice = random.Random(number)
+    shape = [dice.choice([1, 2, 3, 5, 8, 17]) for _ in range(dice.randint(0, 3))]
+    if number == 0:
+        shape = [701, 301]  # more elements than a histogram counts
+    generator = torch.Generator().manual_seed(number)
+    dtype = DTYPES[number % len(DTYPES)]
+    one = (torch.randn(shape, generator=generator) * 4).to(dtype)
+    kept = torch.rand(shape, generator=generator) < 0.7
+    return one, torch.where(kept, one.to(torch.complex128), 1.0).to(
+        dtype
+    ) if dtype.is_complex else torch.where(kept, one.to(torch.float64), 1.0).to(dtype)
+
+
+def placements_of(number: int, size: int, dimensions: int) -> list[Any]:
+    dice = random.Random(f"{number} placements")
+    return [dice.choice([Replicate(), *map(Shard, range(dimensions))]) for _ in range(1 + (size == 4))]
+
+
+def at_random(folder: str, size: int) -> dict[str, Any]:
+    """Compare answers about random tensors on random meshes with those about the tensors themselves."""
+    found: dict[str, Any] = {}
+    mesh = init_device_mesh("cpu", (2, 2) if size == 4 else (size,))
+    for number in range(len(DTYPES) * (3 if size < 4 else 1)):
+        one, other = random_tensors(number)
+        plain, changed = holder(p=one), holder(p=other)
+        a, b = (
+            holder(
+                p=distribute_tensor(each.clone(), mesh, placements_of(n, size, each.ndim), src_data_rank=None)
+            )
+            for each, n in ((one, number), (other, number if number % 3 else -1 - number))
+        )
+        file = f"{folder}/{number}.safetensors"
+        if dist.get_rank() == 0:
+            save_file({"p": one}, file)
+        dist.barrier()
+        options: dict[str, Any] = {"stats": True, "values": number % 2 == 0}
+        pairs = {
+            "listing": (paramtool.inspect(a, **options), paramtool.inspect(plain, **options)),
+            "both": (paramtool.diff(a, b, values=True), paramtool.diff(plain, changed, values=True)),
+            "file": (paramtool.diff(file, b, values=True), paramtool.diff(file, changed, values=True)),
+            "names": (
+                paramtool.diff(a, holder(q=one), values=True),
+                paramtool.diff(plain, holder(q=one), values=True),
+            ),
+        }
+        for key, pair in pairs.items():
+            found[f"random {number} {key}"] = beside(*map(answer, pair))
+    return found
+
+
+def aliased(size: int) -> dict[str, Any]:
+    """Ask what shares memory, where one process may hold nothing of it."""
+    mesh = init_device_mesh("cpu", (size,))
+    whole = torch.arange(5.0)
+    p = distribute_tensor(whole.clone()[:1], mesh, [Shard(0)], src_data_rank=None)
+    given, expected = (
+        holder(p=p, q=p.detach(), r=whole.clone()),
+        holder(p=whole[:1], q=whole[:1], r=whole.clone()),
+    )
+    shared = answer(paramtool.shared(given))
+    known = answer(paramtool.shared(expected))
+    for row in known["rows"]:
+        row["start"] = row["stop"] = None
+    state = given.state_dict()
+    states = (
+        answer(paramtool.inspect(state, stats=True)),
+        answer(paramtool.inspect(expected.state_dict(), stats=True)),
+    )
+    check = answer(paramtool.check(given, {"distinct": [["p", "q"]], "shared": [["p", "r"]]}))
+    others = answer(paramtool.check(expected, {"distinct": [["p", "q"]], "shared": [["p", "r"]]}))
+    return {
+        "aliased": beside(shared, known),
+        "state_dict": beside(*states),
+        "check of aliased": beside(check, others),
+    }
+
+
+def trained(size: int) -> Iterator[tuple[str, nn.Module, nn.Module]]:
+    """Yield modules that run, with what they are in one process."""
+
+    def plain() -> nn.Sequential:
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 5), nn.LayerNorm(5))
+
+    line = init_device_mesh("cpu", (size,))
+    plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
+
+    def fsdp(module: Any, mesh: Any) -> Any:
+        for each in (module[0], module[2]):
+            fully_shard(each, mesh=mesh)
+        return fully_shard(module, mesh=mesh)
+
+    yield "FSDP2", fsdp(plain(), line), plain()
+    yield "tensor parallel", parallelize_module(plain(), line, plan), plain()
+    outputs = {
+        "0": ColwiseParallel(),
+        "2": ColwiseParallel(input_layouts=Replicate(), use_local_output=False),
+    }
+    yield (
+        "sharded output",
+        parallelize_module(plain()[:3], line, {**outputs, "0": ColwiseParallel(output_layouts=Replicate())}),
+        plain()[:3],
+    )
+    if size == 4:
+        square = init_device_mesh("cpu", (2, 2), mesh_dim_names=("outer", "inner"))
+        yield "both", fsdp(parallelize_module(plain(), square["inner"], plan), square["outer"]), plain()
+        yield "hybrid", fsdp(plain(), square), plain()
+
+
+def gradients(size: int) -> dict[str, Any]:
+    """Compare gradients, and look whether the module is as it was and goes on."""
+    found: dict[str, Any] = {}
+    inputs = [torch.randn(7, 6, generator=torch.Generator().manual_seed(2))]
+    for name, module, plain in trained(size):
+        before = [
+            each.to_local().clone() if isinstance(each, DTensor) else each.clone()
+            for each in module.parameters()
+        ]
+        held = [isinstance(each, DTensor) for each in module.state_dict().values()]
+        given = paramtool.gradients(module, inputs, loss="projection", values=True)
+        expected = paramtool.gradients(plain, inputs, loss="projection", values=True, by_use=False)
+        rows = [
+            (a.name, a.verdict) == (b.name, b.verdict)
+            and torch.allclose(elements(a), elements(b), rtol=1e-4, atol=1e-5)
+            and all(math.isclose(x, y, rel_tol=1e-4) for x, y in zip(sizes(a), sizes(b), strict=True))
+            for a, b in zip(given.rows, expected.rows, strict=True)
+        ]
+        after = [each.to_local() if isinstance(each, DTensor) else each for each in module.parameters()]
+        is_as_before = all(map(torch.equal, before, after)) and all(
+            each.grad is None for each in module.parameters()
+        )
+        with torch.no_grad():
+            module.eval()(*inputs)  # after which FSDP2 leaves what its root holds whole
+        stored = [isinstance(each, DTensor) for each in module.state_dict().values()]
+        module.train()
+        again = answer(paramtool.gradients(module, inputs, loss="projection", values=True)) == answer(given)
+        found[name] = {
+            "rows": all(rows) and len(rows) > 3, "before": is_as_before, "again": again,
+            "stored": stored == held,
+            "given": answer(given),
+        }  # fmt: skip
+    return found
+
+
+def elements(row: Any) -> torch.Tensor:
+    return torch.tensor(row.gradient.values)
+
+
+def sizes(row: Any) -> list[float]:
+    return [row.norm, row.abs_max, row.ratio or 0.0, row.sensitivity]
+
+
+def refused(folder: str, size: int) -> dict[str, str]:  # noqa: PLR0915 - a case in each
+    """Return what is said where there is no answer, with cases in which one process alone complains."""
+    mesh, found = init_device_mesh("cpu", (size,)), dict[str, str]()
+    is_first = dist.get_rank() == 0
+
+    def attempt(name: str, ask: Callable[[], object]) -> None:
+        try:
+            ask()
+        except paramtool.ParamtoolError as error:
+            found[name] = f"{error.message}; {error.hint}"
+
+    def sharded(*sizes: int) -> Any:
+        module = nn.Sequential(*(nn.Linear(6, each) for each in sizes))
+        return fully_shard(module, mesh=mesh)
+
+    partial = holder(p=DTensor.from_local(torch.ones(3), mesh, [Partial()]))
+    attempt("partial", lambda: paramtool.inspect(partial, stats=True))
+    attempt("partial values", lambda: paramtool.diff(partial, partial, values=True))
+    attempt("by use", lambda: paramtool.gradients(sharded(6), [torch.ones(1, 6)], by_use=True))
+    attempt("layers", lambda: paramtool.gradients(sharded(6), [torch.ones(1, 6)], layers=True))
+    attempt("other modules", lambda: paramtool.inspect(sharded(6, *([] if is_first else [6])), stats=True))
+    attempt("other layout", lambda: paramtool.shared(sharded(6) if is_first else sharded(8)))
+    file = f"{folder}/{torch.float32}.safetensors"
+    attempt(
+        "file", lambda: paramtool.diff(file if is_first else f"{folder}/none.pt", sharded(6), values=True)
+    )
+    attempt(
+        "reference",
+        lambda: paramtool.check(
+            sharded(6), {"same_as": file if is_first else f"{folder}/none.pt", "finite": True}
+        ),
+    )
+    freed = sharded(6)
+    if is_first:
+        freed[0].weight.to_local().untyped_storage().resize_(0)
+    attempt("freed", lambda: paramtool.inspect(freed, stats=True))
+    attempt("freed values", lambda: paramtool.diff(freed, sharded(6), values=True))
+    own = sharded(6)
+    own.register_buffer("b", torch.tensor(float(dist.get_rank())))
+    found["own buffer"] = str(paramtool.inspect(own, stats=True).rows[-1].max)
+    left = sharded(6)
+    dist.barrier()
+    dist.destroy_process_group()
+    attempt("not connected", lambda: paramtool.inspect(left, stats=True))
     return found
 
 
 def process(rank: int, folder: str, size: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
-    result = {"answers": compared(folder, size)}
+    result = {
+        "answers": {**compared(folder, size), **at_random(folder, size), **aliased(size)},
+        "gradients": gradients(size),
+        "refused": refused(folder, size),
+    }
     (Path(folder) / f"{rank}.json").write_text(json.dumps(result))
-    dist.barrier()
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

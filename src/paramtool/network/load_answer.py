@@ -25,6 +25,7 @@ from paramtool.network.extra_state import without_extra_state
 from paramtool.network.listing import identity, parameters
 from paramtool.network.twin import twin
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
+from paramtool.tensors.sharding import FSDP
 
 _OWN_LOADS = frozenset(kind._load_from_state_dict for kind in (nn.Module, _NormBase))
 """The loading code whose answer can be predicted."""
@@ -78,7 +79,7 @@ def _is_ordinary(module: nn.Module) -> bool:
 
 def _is_foreign(hook: Callable[..., Any]) -> bool:
     """Return whether a hook may change what is loaded; those of FSDP2 only put the shards in their place."""
-    return not str(getattr(hook, "__module__", "")).startswith("torch.distributed.fsdp._fully_shard")
+    return not str(getattr(hook, "__module__", "")).startswith(FSDP)
 
 
 def saved(module: nn.Module) -> StateDict:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
-from paramtool.tensors.sharding import local_of
+from paramtool.tensors.sharding import FSDP, local_of
 
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _Container = dict[Any, Any] | list[Any] | set[Any]
@@ -23,7 +23,8 @@ def same_attributes(module: nn.Module) -> Iterator[None]:
 
     Lists, dictionaries and sets get their members back, which holds for the hooks, children, parameters
     and buffers that torch keeps in them; what is deeper inside them, or in an object of another class,
-    is not looked at.
+    is not looked at.  The hooks by which FSDP2 shards what it saves stay: it adds them once, at the first
+    forward.
     """
     modules = list(module.modules())
     saved = [(each, type(each), getattr(each, "training", None), dict(vars(each))) for each in modules]
@@ -44,7 +45,7 @@ def same_attributes(module: nn.Module) -> Iterator[None]:
             if training is not None:  # a frozen scripted module has none
                 each.training = training  # a scripted module keeps it elsewhere
         for container, before in members:
-            _put_back(container, before)
+            _put_back(container, [*before, *_hooks_of_fsdp(container, before)])
         for generator, state in states:
             generator.set_state(state)
 
@@ -138,6 +139,18 @@ def _put_back(value: _Container, before: list[Any]) -> None:
     else:
         value.clear()
         value.update(before)
+
+
+def _hooks_of_fsdp(container: _Container, before: list[Any]) -> list[Any]:
+    """Return the hooks that FSDP2 has added to a dictionary."""
+    if not isinstance(container, dict) or len(container) <= len(before):
+        return []
+    known = {key for key, _ in before}
+    return [
+        (key, value)
+        for key, value in container.items()
+        if key not in known and str(getattr(value, "__module__", "")).startswith(FSDP)
+    ]
 
 
 def _is_same(a: Any, b: Any) -> bool:

@@ -35,7 +35,7 @@ from paramtool.records.report import Part, Report
 from paramtool.tensors.kinds import is_strided
 from paramtool.tensors.named_tensors import by_tensor, class_of, module_types, named_tensors
 from paramtool.tensors.process_group import agree
-from paramtool.tensors.sharding import has_sharded, lack_of_part
+from paramtool.tensors.sharding import has_sharded, lack_of_part, reshard
 
 
 def gradients(
@@ -91,6 +91,7 @@ def gradients(
         ParamtoolError: if there is nothing to run or to differentiate, or a pass fails.
         Bug: if the uses of a parameter do not add up to its gradient.
     """
+    reshard(module)
     parameters = _parameters(module)
     is_spread = has_sharded(module)
     levels = _checked(module, parameters, by_use, layers, is_spread)

@@ -1,0 +1,72 @@
+"""What is asked about a sharded module is answered as one process does, in every process alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+SIZES = (2, 4)
+
+
+@cache
+def found(size: int) -> list[dict[str, Any]]:
+    """Return what each of `size` processes found."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-W", "ignore", "-m", "tests.sharded_answers", folder, str(size)]
+        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=250)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(size)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_answer_is_that_of_one_process(size: int) -> None:
+    """Listings, statistics, sharing, differences and expectations, on meshes of many kinds."""
+    answers = found(size)[0]["answers"]
+    wrong = {name: each["given"] for name, each in answers.items() if not each["same"]}
+    assert wrong == {}
+    assert len(answers) >= 100
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_process_answers_the_same(size: int) -> None:
+    """To the bit: a gate in one process is a gate in all."""
+    first, *others = found(size)
+    for other in others:
+        for kind in ("answers", "gradients"):
+            assert json.dumps(other[kind]) == json.dumps(first[kind])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("key", ["rows", "before", "stored", "again"])
+def test_gradients_are_those_of_one_process(size: int, key: str) -> None:
+    """Up to the rounding of torch's own sums; the module is as it was, and runs and saves as before."""
+    for process in found(size):
+        assert [name for name, each in process["gradients"].items() if not each[key]] == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_complaints_are_raised_everywhere(size: int) -> None:
+    """Also if one process alone has a reason: none waits for it."""
+    for rank, process in enumerate(found(size)):
+        said = process["refused"]
+        for name in ("partial", "partial values"):
+            assert "'p' is a partial sum on each process; redistribute it first" in said[name]
+        assert "not split by use; use by_use=False" in said["by use"]
+        assert "leave out layers=True" in said["layers"]
+        for name in ("other modules", "other layout"):
+            assert "process 1 has other tensors than process 0" in said[name]
+        for name in ("file", "reference"):
+            assert said[name].startswith("process 1: cannot read" if rank == 0 else "cannot read"), said[name]
+        for name in ("freed", "freed values"):
+            assert "'0.weight' has no values: its memory was freed" in said[name]
+        assert said["own buffer"] == "0.0"  # as process 0 holds it
+        assert "its processes are not connected" in said["not connected"]
