@@ -1,18 +1,11 @@
-"""Ask about sharded modules in several processes, and compare each answer with one process's.
-
-Run as ``python -m tests.sharded_answers FOLDER SIZE``: each of SIZE processes writes what it found.
-"""
+"""Ask about sharded modules in several processes, and compare each answer with one process's."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import random
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +16,6 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
-from torch.multiprocessing.spawn import spawn
 
 import paramtool
 
@@ -155,6 +147,11 @@ def compared(folder: str, size: int) -> dict[str, Any]:
             if dtype is torch.bfloat16:
                 break
     return found
+
+
+def answers(folder: str, size: int) -> dict[str, Any]:
+    """Return every question with its answer, and that of one process if it is another."""
+    return {**compared(folder, size), **at_random(folder, size), **aliased(size)}
 
 
 def beside(given: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
@@ -386,19 +383,3 @@ def refused(folder: str, size: int) -> dict[str, str]:  # noqa: PLR0915 - a case
     dist.destroy_process_group()
     attempt("not connected", lambda: paramtool.inspect(left, stats=True))
     return found
-
-
-def process(rank: int, folder: str, size: int) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
-    result = {
-        "answers": {**compared(folder, size), **at_random(folder, size), **aliased(size)},
-        "gradients": gradients(size),
-        "refused": refused(folder, size),
-    }
-    (Path(folder) / f"{rank}.json").write_text(json.dumps(result))
-
-
-if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
-    spawn(process, (sys.argv[1], int(sys.argv[2])), int(sys.argv[2]))  # type: ignore[no-untyped-call]

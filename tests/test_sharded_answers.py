@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
-
-SIZES = (2, 4)
-
-
-@cache
-def found(size: int) -> list[dict[str, Any]]:
-    """Return what each of `size` processes found."""
-    with TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "ignore", "-m", "tests.sharded_answers", folder, str(size)]
-        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=250)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(size)]
+from tests.sharded_processes import SIZES, found
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -33,7 +15,7 @@ def test_an_answer_is_that_of_one_process(size: int) -> None:
     answers = found(size)[0]["answers"]
     wrong = {name: each["given"] for name, each in answers.items() if not each["same"]}
     assert wrong == {}
-    assert len(answers) >= 100
+    assert len(answers) >= 60
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -57,7 +39,7 @@ def test_gradients_are_those_of_one_process(size: int, key: str) -> None:
 def test_complaints_are_raised_everywhere(size: int) -> None:
     """Also if one process alone has a reason: none waits for it."""
     for rank, process in enumerate(found(size)):
-        said = process["refused"]
+        said = process["unanswered"]
         for name in ("partial", "partial values"):
             assert "'p' is a partial sum on each process; redistribute it first" in said[name]
         assert "not split by use; use by_use=False" in said["by use"]
