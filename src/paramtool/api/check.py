@@ -27,6 +27,8 @@ def check(
 ) -> Expectations:
     """Return a row for each expectation, kept or broken.
 
+    Of a module with DTensors every process calls this, and gets the same.
+
     Example:
         >>> from torch import nn
         >>> report = check(nn.Linear(4, 3), {"parameters": 15, "dtype": "float16"})

@@ -31,6 +31,9 @@ def diff(
 ) -> Differences:
     """Return how `b` differs from `a`, and whether it would load what `a` saves.
 
+    If one of them is a module with DTensors, every process calls this, and gets the same.  Elements are
+    compared part by part, or, of two that are sharded in different ways, block by block in every process.
+
     Example:
         >>> from torch import nn
         >>> report = diff(nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 3)))

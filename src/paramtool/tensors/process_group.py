@@ -14,16 +14,29 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from paramtool.errors import NoValues, ParamtoolError, first_line, told
+from paramtool.errors import (
+    BadArgument,
+    CannotAnswer,
+    CannotOpen,
+    NothingMatched,
+    NoValues,
+    ParamtoolError,
+    first_line,
+    told,
+)
 
 T = TypeVar("T")
 
 
+_KINDS = {each.__name__: each for each in (NoValues, CannotAnswer, BadArgument, CannotOpen, NothingMatched)}
+"""The errors that are of the same class in every process; any other is a plain one elsewhere."""
+
+
 class _Found(NamedTuple):
-    """What a process found, or its complaint: a message, a hint, and whether it is for want of values."""
+    """What a process found, or its complaint: the class, a message and a hint."""
 
     value: Any
-    complaint: tuple[str, str | None, bool] | None = None
+    complaint: tuple[str, str, str | None] | None = None
 
 
 def gathered(work: Callable[[], T]) -> list[T]:
@@ -49,15 +62,16 @@ def gathered(work: Callable[[], T]) -> list[T]:
         raise error
     for rank, each in enumerate(everyone):
         if each.complaint is not None:
-            message, hint, is_lack = each.complaint
-            raise NoValues(message) if is_lack else ParamtoolError(f"process {rank}: {message}", hint=hint)
+            name, message, hint = each.complaint
+            kind = _KINDS.get(name, ParamtoolError)  # why a tensor has no values is part of a report
+            raise kind(message if kind is NoValues else f"process {rank}: {message}", hint=hint)
     return [each.value for each in everyone]
 
 
-def _complaint(error: Exception) -> tuple[str, str | None, bool]:
+def _complaint(error: Exception) -> tuple[str, str, str | None]:
     if isinstance(error, ParamtoolError):
-        return error.message, error.hint, isinstance(error, NoValues)
-    return told(error), None, False
+        return type(error).__name__, error.message, error.hint
+    return "", told(error), None
 
 
 def agree(complaint: Exception | None) -> None:

@@ -18,7 +18,7 @@ from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.parameter_rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.passes import Loss, Passes
 from paramtool.operations.gradients.sensitivity import judged
-from paramtool.operations.gradients.sharded_rows import check_options, sharded_rows
+from paramtool.operations.gradients.sharded_rows import UNSPLIT, check_options, sharded_rows
 from paramtool.operations.gradients.splits import REST
 from paramtool.operations.gradients.targets import Target
 from paramtool.records.gradient import (
@@ -106,6 +106,7 @@ def gradients(
         most = MOST_PRINTED if values else MOST_INLINE
         if is_spread:
             passes.agree()
+            passes.notes.extend([UNSPLIT] if by_use is None else [])
             rows = sharded_rows(parameters, most)
         else:
             rows = [row for each in parameters for row in gradient_rows(each, passes.splits, by_use, most)]
