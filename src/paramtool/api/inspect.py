@@ -22,8 +22,8 @@ def inspect(
     plain tensors'.  A tensor under several names has a row for each, tied to the first.
 
     Of a module with DTensors, as FSDP2 and tensor parallel have, a row is about the whole tensor; if `stats`
-    or `values` are asked for, every process calls this, and gets the same.  Extremes, counts and the histogram
-    are those that one process would find, and mean, std and norm are so up to the rounding of float64.
+    or `values` are asked for, every process calls this, and gets the same.  Extremes, counts and the
+    histogram are those that one process would find; mean, std and norm are so up to the rounding of float64.
 
     Example:
         >>> from torch import nn

@@ -11,7 +11,7 @@ from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, judge
 from paramtool.operations.comparison.new_names import NewNames
-from paramtool.operations.comparison.pairs import Pair, difference_of, tied, untied
+from paramtool.operations.comparison.pairs import Pair, compared, difference_of, have_elements, tied, untied
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.value_comparison import ValueComparison
 from paramtool.operations.comparison.whole_modules import changed_modules, renamed_modules
@@ -61,7 +61,7 @@ def differences(
     if values is not None:
         pairs = _pairs(rows_a, rows_b, pairings).values()
         elements = _elements(pairs)
-        values.announce(_compared(pairs))
+        values.announce(compared(pairs))
     with progress.work("comparison", elements) as advance:
         found = list(_in_order(rows_a, rows_b, pairings, values, renamed, advance))
     rows = tuple(_all_judged(found, rows_a, verdict.breaking))
@@ -260,18 +260,6 @@ def _elements(pairs: Iterable[Pair]) -> int:
     return sum(pair.now.numel or 0 for pair in pairs if pair.now.tied_to is None)
 
 
-def _compared(pairs: Iterable[Pair]) -> list[tuple[str, str]]:
-    """Return the names of tensors whose elements are compared: each pair of tensors once."""
-    first: dict[tuple[str, str], Pair] = {}
-    for pair in pairs:
-        first.setdefault((pair.was.tensor, pair.now.tensor), pair)
-    return [(was.name, now.name) for was, now in first.values() if _have_elements(was, now)]
-
-
-def _have_elements(was: ParameterRow, now: ParameterRow) -> bool:
-    return was.shape is not None and was.shape == now.shape
-
-
 def _of_name(pair: Pair) -> Iterator[DifferenceRow]:
     """Yield what differs in what the name is."""
     was, now = pair
@@ -291,7 +279,7 @@ def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[Differenc
         yield difference_of(pair, "retyped", was=was.dtype, now=now.dtype)
     if was.kind == now.kind and _differ(was.requires_grad, now.requires_grad):
         yield difference_of(pair, "unfrozen" if now.requires_grad else "frozen")
-    if values is not None and _have_elements(was, now):
+    if values is not None and have_elements(pair):
         change = values.change(was.name, now.name)
         if change is not None:
             yield difference_of(pair, "values", **asdict(change))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from paramtool.records.difference import DifferenceRow
@@ -14,6 +14,19 @@ class Pair(NamedTuple):
 
     was: ParameterRow
     now: ParameterRow
+
+
+def have_elements(pair: Pair) -> bool:
+    """Return whether the elements of a pair can be compared one with one."""
+    return pair.was.shape is not None and pair.was.shape == pair.now.shape
+
+
+def compared(pairs: Iterable[Pair]) -> list[tuple[str, str]]:
+    """Return the names of tensors whose elements are compared: each pair of tensors once."""
+    first: dict[tuple[str, str], Pair] = {}
+    for pair in pairs:
+        first.setdefault((pair.was.tensor, pair.now.tensor), pair)
+    return [(pair.was.name, pair.now.name) for pair in first.values() if have_elements(pair)]
 
 
 def difference_of(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
