@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError, UserCodeFailed, told
 from paramtool.foreign_code import foreign_code
@@ -18,7 +17,7 @@ from paramtool.network.twin import twin
 from paramtool.operations.cost.cost_rows import FLOPS_OF_A_MAC, cost_rows
 from paramtool.operations.cost.optimizers import state_nbytes
 from paramtool.operations.cost.passes import Inference, Passes
-from paramtool.operations.gradients.refusals import check_forward
+from paramtool.operations.gradients.refusals import check_forward, check_lazy
 from paramtool.records.cost import (
     COLUMNS,
     USUAL,
@@ -69,7 +68,8 @@ def cost(
     """
     levels = check_nesting(module)
     check_forward(module)
-    _check_lazy(module)
+    for each in named_tensors(module):
+        check_lazy(each.name, each.tensor)
     own = module_types(module)
     run, given = _prepared(module, (tuple(positional), dict(named or {})), dtype, device)
     passes = Passes(run, *given, levels, seed)
@@ -81,13 +81,6 @@ def cost(
     rows = cost_rows(run, found, saved)
     totals = _totals(run, given, found, sum(saved.values()), optimizers, dtype, device, notes)
     return Report("cost", model or type(module).__name__, tuple(rows), totals, COLUMNS, own)
-
-
-def _check_lazy(module: nn.Module) -> None:
-    for each in named_tensors(module):
-        if is_lazy(each.tensor):
-            hint = "give the spec an 'input', or call the module once"
-            raise ParamtoolError(f"'{each.name}' is lazy and has no shape", hint=hint)
 
 
 def _prepared(

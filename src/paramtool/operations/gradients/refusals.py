@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten, text_of
@@ -46,6 +47,17 @@ def check_forward(module: nn.Module) -> None:
     """
     if not has_forward(module):
         raise _no_forward(f"the model ({type(module).__name__})")
+
+
+def check_lazy(name: str, tensor: Tensor) -> None:
+    """Refuse a parameter or buffer that has no shape yet.
+
+    Raises:
+        ParamtoolError: if it is lazy.
+    """
+    if is_lazy(tensor):
+        hint = "give the spec an 'input', or call the module once"
+        raise ParamtoolError(f"'{name}' is lazy and has no shape", hint=hint)
 
 
 def failed_forward(error: BaseException, failure: Failure | None, root: nn.Module) -> ParamtoolError:
