@@ -88,10 +88,7 @@ def changed_modules(
         rows: the differences between A and B.
         a: the names of A.
     """
-    return _changed([row for row in rows if row.change in _OF_TENSORS], a)
-
-
-def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> dict[tuple[str, str], Paths]:
+    rows = [row for row in rows if row.change in _OF_TENSORS]
     if not rows:
         return {}
     before = {change: _sizes_before(change, a.values()) for change in _OF_TENSORS}
