@@ -58,7 +58,8 @@ def _with_values(model: BuiltModel, given: Given | None, failure: UserCodeFailed
     if needed > MOST_VALUES:
         if "meta" in failure.message:
             size, most = byte_size(needed), byte_size(MOST_VALUES)
-            failure.set_hint(f"it ran without values; one of more than {most}, here {size}, is not run with")
+            why = f"it has {size}, and a model of more than {most} is not run with values"
+            failure.set_hint(f"it ran without values: {why}")
         model._point(failure)
         raise failure
     if given is None:

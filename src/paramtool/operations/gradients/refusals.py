@@ -133,7 +133,7 @@ def _hint(error: BaseException, module: nn.Module) -> str | None:
     if hints is None and re.search(_OTHER_DTYPE, text):
         kind = next((dtype_name(each) for each in module.parameters()), "float32")
         given = f"give the input as {kind}"
-        return worded(f"{given}: dtype={kind} in the input; of a file, save tensor.to(torch.{kind})", given)
+        return worded(f"{given}: dtype={kind} in the input; for a file, save tensor.to(torch.{kind})", given)
     return None if hints is None else worded(hints[0], hints[-1])
 
 
