@@ -17,7 +17,7 @@ from paramtool.network.twin import twin
 from paramtool.operations.cost.cost_rows import FLOPS_OF_A_MAC, cost_rows
 from paramtool.operations.cost.optimizers import state_nbytes
 from paramtool.operations.cost.passes import Inference, Passes
-from paramtool.operations.gradients.refusals import check_forward, check_lazy
+from paramtool.operations.gradients.refusals import LARGER_BATCH, check_forward, check_lazy
 from paramtool.records.cost import (
     COLUMNS,
     USUAL,
@@ -116,7 +116,7 @@ def _saved(passes: Passes) -> tuple[Mapping[str, int], int]:
     try:
         return passes.saved()
     except UserCodeFailed as error:
-        if error.hint and error.hint.startswith("use a batch of 2"):
+        if error.hint in LARGER_BATCH:
             error.set_hint("use a batch of 2 or more: training is counted too")
         raise
 

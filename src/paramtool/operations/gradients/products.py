@@ -70,6 +70,11 @@ class Reading:
         return is_finite and self.whole.verdict == "ok"
 
 
+def has_reading(tensor: Tensor) -> bool:
+    """Return whether `reading` finds the magnitude of a tensor: of one that is strided and real."""
+    return tensor.layout is torch.strided and not tensor.is_complex()
+
+
 def reading(total: Tensor, parts: Sequence[Elements]) -> Reading:
     """Return the magnitudes, products and the distance of a total and its parts; each is read once."""
     whole, pieces = elements_of(total), [elements_of(each) for each in parts]

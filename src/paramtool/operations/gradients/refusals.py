@@ -22,7 +22,9 @@ _INTEGERS = (
 _LONGEST = 300
 """Characters of a message of torch's."""
 
-_BATCH = ("use a batch of 2 or more, or --eval", "use a batch of 2 or more, or training=False")
+LARGER_BATCH = ("use a batch of 2 or more, or --eval", "use a batch of 2 or more, or training=False")
+"""The hint for a batch of one in a batch norm."""
+
 _LACKING = (
     "give an --input for each, in order, or by name, e.g. --input src=2,4",
     "give inputs for all, in order, or by name in named={...}",
@@ -30,7 +32,7 @@ _LACKING = (
 _OTHER_DTYPE = "same dtype|expected scalar type"
 _HINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("maximum recursion depth", ("its modules are not nested too deep: its forward calls itself",)),
-    ("Expected more than 1 value per channel", _BATCH),
+    ("Expected more than 1 value per channel", LARGER_BATCH),
     ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
     ("missing .* required positional argument", _LACKING),
     ("takes .* positional arguments? but|unexpected keyword argument", ("leave out an input",)),
