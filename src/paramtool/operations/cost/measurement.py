@@ -14,7 +14,7 @@ from paramtool.errors import ParamtoolError, UserCodeFailed, told
 from paramtool.foreign_code import foreign_code
 from paramtool.network.nesting import check_nesting
 from paramtool.network.twin import twin
-from paramtool.operations.cost.cost_rows import FLOPS_OF_A_MAC, cost_rows
+from paramtool.operations.cost.cost_rows import FLOPS_PER_MAC, cost_rows
 from paramtool.operations.cost.optimizers import state_nbytes
 from paramtool.operations.cost.passes import Inference, Passes
 from paramtool.operations.gradients.refusals import LARGER_BATCH, check_forward, check_lazy
@@ -77,7 +77,7 @@ def cost(
     saved, flops = _saved(passes)
     notes = list(found.notes)
     if flops != sum(found.flops.values()):
-        notes.append(f"in training mode it computes {flops // FLOPS_OF_A_MAC:,} MACs")
+        notes.append(f"in training mode it computes {flops // FLOPS_PER_MAC:,} MACs")
     rows = cost_rows(run, found, saved)
     totals = _totals(run, given, found, sum(saved.values()), optimizers, dtype, device, notes)
     return Report("cost", model or type(module).__name__, tuple(rows), totals, COLUMNS, own)
@@ -156,7 +156,7 @@ def _totals(
         modules=sum(1 for _ in module.named_modules(remove_duplicate=False)),
         parameters=sum(each.numel() for each in parameters),
         trainable=sum(each.numel() for each in learned),
-        macs=sum(found.flops.values()) // FLOPS_OF_A_MAC,
+        macs=sum(found.flops.values()) // FLOPS_PER_MAC,
         activation_nbytes=saved,
         inputs=tuple(_shapes(given[0], "input") + _shapes(given[1], "")),
         outputs=tuple(_shapes(found.output, "output")),
