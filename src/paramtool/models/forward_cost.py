@@ -25,7 +25,7 @@ def forward_cost(model: BuiltModel, given: Given | None = None, **options: Any) 
     """Return what a forward pass of `model` computes and keeps.
 
     Args:
-        model: what becomes a module.
+        model: one that becomes a module.
         given: what it is called with, by position and by name; None for the inputs that come with it.
         options: those of `paramtool.operations.cost.measurement.cost`.
 

@@ -1,4 +1,4 @@
-"""How tensors lie to each other: inner products, and what a sum of parts misses the total by."""
+"""Inner products of tensors, and the distance of a sum of parts from a total."""
 
 from __future__ import annotations
 
