@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paramtool.audience import worded
 from paramtool.cores import available_cores
-from paramtool.errors import ParamtoolError, UserCodeFailed
+from paramtool.errors import UserCodeFailed
 from paramtool.language.tree import TensorNode
 from paramtool.models.model import Model
 from paramtool.models.stream import Stream
@@ -212,6 +211,8 @@ class BuiltModel(Model):
 
     def gradients(self, **options: Any) -> Gradients:
         """Run the module forward and backward on the inputs that come with it."""
+        from paramtool.models.inputs import own_inputs
+
         with torch_import():
             from paramtool.network.spec_tensors import make_inputs, make_target
             from paramtool.operations.gradients.backpropagation import gradients
@@ -219,11 +220,7 @@ class BuiltModel(Model):
 
         self.prepare()
         check_forward(self.network(values=False).module)
-        if self.inputs is None:
-            typed = worded("--input 2,4", "inputs=[...]")
-            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
-            raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
-        given = make_inputs(self.inputs, self.dtype, self.seed)
+        given = make_inputs(own_inputs(self), self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
         target = options.get("target")
         if isinstance(target, TensorNode):

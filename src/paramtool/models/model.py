@@ -193,7 +193,7 @@ class Model(Variants):
         return self
 
     def origin_of_values(self) -> str | None:
-        """Return what its values are, for a note, if they are only initial ones; None if a file has them."""
+        """Return where its values come from, for a note, if they are initial ones; None if from a file."""
         return None
 
     def places(self) -> Places | None:

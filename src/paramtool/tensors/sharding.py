@@ -86,10 +86,10 @@ class HeldPart:
 
     @property
     def run(self) -> tuple[int, int] | None:
-        """The numbers of the first element and the one after the last, if they follow each other.
+        """The numbers of the first element and the one after the last; None if others lie between.
 
-        Numbers are those in the row-major order of the whole.  So it is where the first dimension alone
-        is sharded, and its indexes follow each other.
+        Elements are numbered in the row-major order of the whole.  They follow each other if only the first
+        dimension is sharded, into runs of consecutive indexes.
         """
         if not self.local.numel() or not self.shape:
             return (0, self.local.numel())

@@ -1,4 +1,4 @@
-"""What A and B have under one name, and what differs in which names are one tensor.  No torch."""
+"""Pairs of a tensor of A and one of B, and the ties in which they differ.  No torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def difference_of(pair: Pair, change: str, **fields: Any) -> DifferenceRow:
 
 
 def untied(pairs: Collection[Pair]) -> Iterator[DifferenceRow]:
-    """Yield a row for each further tensor that names of one tensor of A are in B."""
+    """Yield a row for each tensor of B, except the first, among the names that share one tensor in A."""
     if all(pair.was.tied_to is None for pair in pairs):
         return
     groups: dict[str, dict[str, Pair]] = {}
@@ -47,7 +47,7 @@ def untied(pairs: Collection[Pair]) -> Iterator[DifferenceRow]:
 
 
 def tied(pairs: Collection[Pair], b: Mapping[str, ParameterRow]) -> Iterator[DifferenceRow]:
-    """Yield a row for each further tensor of A that one tensor of B was."""
+    """Yield a row for each tensor of A, except the first, among the names that share one tensor in B."""
     if all(pair.now.tied_to is None for pair in pairs):
         return
     order = {name: index for index, name in enumerate(b)}

@@ -1,4 +1,4 @@
-"""What a comparison asks of who has the elements."""
+"""What a comparison needs from whatever holds the elements."""
 
 from __future__ import annotations
 

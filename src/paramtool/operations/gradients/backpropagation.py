@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn, strided
-from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import check_nesting, room_for
@@ -17,6 +16,7 @@ from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.parameter_rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.passes import Loss, Passes
+from paramtool.operations.gradients.refusals import check_lazy
 from paramtool.operations.gradients.sensitivity import judged
 from paramtool.operations.gradients.sharded_rows import UNSPLIT, check_options, sharded_rows
 from paramtool.operations.gradients.splits import REST
@@ -163,9 +163,7 @@ def _parameters(module: nn.Module) -> list[NamedParameter]:
 
 def _check(parameters: Sequence[NamedParameter]) -> None:
     for each in parameters:
-        if is_lazy(each.parameter):
-            hint = "give the spec an 'input', or call the module once"
-            raise ParamtoolError(f"'{each.names[0]}' is lazy and has no shape", hint=hint)
+        check_lazy(each.names[0], each.parameter)
         lack = lack_of_part(each.parameter) if each.parameter.layout is strided else None
         if lack and (each.parameter.requires_grad or is_strided(each.parameter)):
             raise ParamtoolError(f"'{each.names[0]}' {lack}")
