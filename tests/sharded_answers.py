@@ -13,7 +13,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
@@ -151,7 +151,12 @@ def compared(folder: str, size: int) -> dict[str, Any]:
 
 def answers(folder: str, size: int) -> dict[str, Any]:
     """Return every question with its answer, and that of one process if it is another."""
-    return {**compared(folder, size), **at_random(folder, size), **aliased(size)}
+    return {
+        **compared(folder, size),
+        **at_random(folder, size),
+        **aliased(size),
+        **half_precision(size),
+    }
 
 
 def beside(given: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
@@ -338,6 +343,38 @@ def sizes(row: Any) -> list[float]:
     return [row.norm, row.abs_max, row.ratio or 0.0, row.sensitivity]
 
 
+class Fork(nn.Module):
+    """Uses a layer in one process alone."""
+
+    def __init__(self, mesh: Any) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+        parallelize_module(self, mesh, {"a": ColwiseParallel(output_layouts=Replicate())})
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.a(x)
+        return y if dist.get_rank() else self.b(y)
+
+
+def half_precision(size: int) -> dict[str, Any]:
+    """Look at what FSDP2 has in another dtype after a forward pass without a backward pass."""
+    mesh = init_device_mesh("cpu", (size,))
+    torch.manual_seed(3)
+    module, plain = nn.Sequential(nn.Linear(6, 6)), nn.Sequential(nn.Linear(6, 6))
+    plain.load_state_dict(module.state_dict())
+    fully_shard(module, mesh=mesh, mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16))
+    with torch.no_grad():
+        module(torch.ones(1, 6))
+    found = {"half precision": beside(answer(paramtool.inspect(module)), answer(paramtool.inspect(plain)))}
+    with torch.no_grad():
+        module(torch.ones(1, 6))
+    rules = [paramtool.Rule("normal", pattern="weight")]
+    for each in (module, plain):
+        paramtool.initialize(each, rules)
+    answers = (answer(paramtool.inspect(each, stats=True)) for each in (module, plain))
+    return {**found, "half precision, initialized": beside(*answers)}
+
+
 def refused(folder: str, size: int) -> dict[str, str]:  # noqa: PLR0915 - a case in each
     """Return what is said where there is no answer, with cases in which one process alone complains."""
     mesh, found = init_device_mesh("cpu", (size,)), dict[str, str]()
@@ -358,6 +395,13 @@ def refused(folder: str, size: int) -> dict[str, str]:  # noqa: PLR0915 - a case
     attempt("partial values", lambda: paramtool.diff(partial, partial, values=True))
     attempt("by use", lambda: paramtool.gradients(sharded(6), [torch.ones(1, 6)], by_use=True))
     attempt("layers", lambda: paramtool.gradients(sharded(6), [torch.ones(1, 6)], layers=True))
+    attempt("cost", lambda: paramtool.cost(sharded(6), [torch.ones(1, 6)]))
+    attempt("reached", lambda: paramtool.gradients(Fork(mesh), [torch.ones(1, 6)]))
+    bare: Any = fully_shard(nn.Linear(6, 6, device="meta"), mesh=mesh)
+    attempt("meta", lambda: paramtool.shared(bare, by_value=True))
+    failing = sharded(6)
+    attempt("forward", lambda: paramtool.gradients(failing, [torch.ones(1, 5)]))
+    found["forward, then"] = str(paramtool.gradients(failing, [torch.ones(1, 6)]).rows[0].verdict)
     attempt("other modules", lambda: paramtool.inspect(sharded(6, *([] if is_first else [6])), stats=True))
     attempt("other layout", lambda: paramtool.shared(sharded(6) if is_first else sharded(8)))
     file = f"{folder}/{torch.float32}.safetensors"

@@ -44,6 +44,11 @@ def test_complaints_are_raised_everywhere(size: int) -> None:
             assert "'p' is a partial sum on each process; redistribute it first" in said[name]
         assert "not split by use; use by_use=False" in said["by use"]
         assert "leave out layers=True" in said["layers"]
+        assert "Sequential is sharded, and each process runs a part of it" in said["cost"]
+        assert "'b.bias' has a gradient in process 0 and none in process 1" in said["reached"]
+        assert "is on the meta device and has no values" in said["meta"]
+        assert "fails on [1, 5]" in said["forward"]
+        assert said["forward, then"] == "ok"
         for name in ("other modules", "other layout"):
             assert "process 1 has other tensors than process 0" in said[name]
         for name in ("file", "reference"):

@@ -160,12 +160,16 @@ class BuiltModel(Model):
         built = self.network(values=False)
         with torch_import():
             from paramtool.network.layout import layout_of
+            from paramtool.tensors.sharded_elements import ShardedElements
         layout = layout_of(built.module, model=self.name)
         if elements is None:
             return layout
         from paramtool.elements.equality import equal_values
 
-        jobs = 1 if self.is_sharded else available_cores()
+        jobs = available_cores()
+        if isinstance(elements, ShardedElements):
+            elements.prepare()
+            jobs = 1
         with self.reading():
             return layout.with_equal(equal_values(layout.readable, elements, jobs=jobs))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from paramtool.errors import UserCodeFailed
+from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.models.inputs import own_inputs
 from paramtool.models.torch_import import torch_import
 from paramtool.quantities import byte_size
@@ -39,6 +39,9 @@ def forward_cost(model: BuiltModel, given: Given | None = None, **options: Any) 
         from paramtool.operations.cost.measurement import cost
         from paramtool.operations.gradients.refusals import check_forward
 
+    if model.is_sharded:
+        hint = "give the module as it is before it is sharded"
+        raise ParamtoolError(f"{model.name} is sharded, and each process runs a part of it", hint=hint)
     check_forward(module)
     described = describe_inputs(own_inputs(model), model.dtype) if given is None else given
     options |= {"seed": model.seed, "model": model.name}

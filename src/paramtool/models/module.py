@@ -30,6 +30,8 @@ class ModuleModel(BuiltModel):
         from paramtool.network.construction import Network
         from paramtool.network.members import unseen
         from paramtool.network.nesting import check_nesting
+        from paramtool.tensors.fsdp import reshard
 
         check_nesting(self.module)
+        reshard(self.module)
         return Network(self.module, tuple(unseen(self.module)), has_values=True)

@@ -24,8 +24,8 @@ from paramtool.name_parts import last_part, parent
 from paramtool.network.extra_state import without_extra_state
 from paramtool.network.listing import identity, parameters
 from paramtool.network.twin import twin
+from paramtool.tensors.fsdp import is_own_hook
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
-from paramtool.tensors.sharding import FSDP
 
 _OWN_LOADS = frozenset(kind._load_from_state_dict for kind in (nn.Module, _NormBase))
 """The loading code whose answer can be predicted."""
@@ -69,17 +69,12 @@ def _is_ordinary(module: nn.Module) -> bool:
     return (
         kind._load_from_state_dict in _OWN_LOADS
         and kind.set_extra_state is nn.Module.set_extra_state
-        and not any(map(_is_foreign, module._load_state_dict_pre_hooks.values()))
-        and not any(map(_is_foreign, module._load_state_dict_post_hooks.values()))
+        and all(map(is_own_hook, module._load_state_dict_pre_hooks.values()))
+        and all(map(is_own_hook, module._load_state_dict_post_hooks.values()))
         and not any(name in vars(module) for name in own)
         and None not in module._modules.values()
         and not any(is_lazy(each) for each in (*module.parameters(False), *module.buffers(False)))
     )
-
-
-def _is_foreign(hook: Callable[..., Any]) -> bool:
-    """Return whether a hook may change what is loaded; those of FSDP2 only put the shards in their place."""
-    return not str(getattr(hook, "__module__", "")).startswith(FSDP)
 
 
 def saved(module: nn.Module) -> StateDict:

@@ -76,7 +76,7 @@ class ShardedElements:
         count = math.prod(self.shape(name))
         end = count if stop is None else min(stop, count)
         for first, last in pairwise([*range(start, end, BLOCK), end]):
-            yield self._whole(name, torch.arange(first, last))
+            yield self._block(name, first, last)
 
     def outline(self, name: str) -> Array:
         """Return the edges.
@@ -90,6 +90,21 @@ class ShardedElements:
         for indexes, size in zip(kept, shape, strict=True):
             numbers = (numbers[:, None] * size + torch.tensor(indexes, dtype=torch.int64)).reshape(-1)
         return self._whole(name, numbers).reshape([len(indexes) for indexes in kept])
+
+    def _block(self, name: str, first: int, last: int) -> Array:
+        """Return the elements from the number `first` to `last`, wherever they are."""
+        part = self.parts.all[name]
+        if part.run is None or not part.local.is_contiguous():
+            return self._whole(name, torch.arange(first, last))
+        start, stop = part.run
+
+        def own(found: Array) -> None:
+            begin, end = max(first, start), min(last, stop)
+            if begin < end and name in self.parts.first:
+                some = part.local.reshape(-1)[begin - start : end - start]
+                found[begin - first : end - first] = array_of(some)[0]
+
+        return _exchanged(own, last - first, self.dtype(name))
 
     def _whole(self, name: str, numbers: Tensor) -> Array:
         """Return the elements with these numbers, wherever they are."""

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 Place: TypeAlias = "tuple[str, tuple[int, ...]]"
 """How a tensor is divided, and the coordinates of a part."""
 
-FSDP = "torch.distributed.fsdp._fully_shard"
-"""The package that the hooks of FSDP2 are of."""
-
 PARTIAL = "is a partial sum on each process; redistribute it first"
 
 
@@ -40,14 +37,6 @@ def has_sharded(module: nn.Module | Mapping[str, Tensor]) -> bool:
         (each.tensor for each in named_tensors(module)) if isinstance(module, nn.Module) else module.values()
     )
     return any(isinstance(each, Tensor) and is_sharded(each) for each in tensors)
-
-
-def reshard(module: nn.Module) -> None:
-    """Have FSDP2 take back what it left whole after a forward pass without a backward pass."""
-    fsdp = sys.modules.get("torch.distributed.fsdp")
-    for each in module.modules() if fsdp is not None else ():
-        if isinstance(each, fsdp.FSDPModule):  # type: ignore[union-attr]
-            each.reshard()
 
 
 def are_alike(one: Tensor, other: Tensor) -> bool:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
-from paramtool.tensors.sharding import FSDP, local_of
+from paramtool.tensors.fsdp import is_own_hook
+from paramtool.tensors.sharding import local_of
 
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _Container = dict[Any, Any] | list[Any] | set[Any]
@@ -146,11 +147,7 @@ def _hooks_of_fsdp(container: _Container, before: list[Any]) -> list[Any]:
     if not isinstance(container, dict) or len(container) <= len(before):
         return []
     known = {key for key, _ in before}
-    return [
-        (key, value)
-        for key, value in container.items()
-        if key not in known and str(getattr(value, "__module__", "")).startswith(FSDP)
-    ]
+    return [(key, value) for key, value in container.items() if key not in known and is_own_hook(value)]
 
 
 def _is_same(a: Any, b: Any) -> bool:

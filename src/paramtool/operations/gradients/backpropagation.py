@@ -32,10 +32,11 @@ from paramtool.records.gradient import (
 )
 from paramtool.records.parameter import MOST_INLINE, MOST_PRINTED
 from paramtool.records.report import Part, Report
+from paramtool.tensors.fsdp import reshard, resharded
 from paramtool.tensors.kinds import is_strided
 from paramtool.tensors.named_tensors import by_tensor, class_of, module_types, named_tensors
 from paramtool.tensors.process_group import agree
-from paramtool.tensors.sharding import has_sharded, lack_of_part, reshard
+from paramtool.tensors.sharding import has_sharded, lack_of_part
 
 
 def gradients(
@@ -99,17 +100,13 @@ def gradients(
     passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, splits, layers, target)
     with room_for(levels), undisturbed(module, training, seed, (inputs, named)) as kept:
         is_training = module.training
-        passes.run([each.parameter for each in parameters], steps, kept)
+        with resharded(module):
+            passes.run([each.parameter for each in parameters], steps, kept)
         passes.notes.extend(_lost(parameters, kept))
         if values is None:
             values = sum(each.parameter.numel() for each in parameters) <= MOST_PRINTED
         most = MOST_PRINTED if values else MOST_INLINE
-        if is_spread:
-            passes.agree()
-            passes.notes.extend([UNSPLIT] if by_use is None else [])
-            rows = sharded_rows(parameters, most)
-        else:
-            rows = [row for each in parameters for row in gradient_rows(each, passes.splits, by_use, most)]
+        rows = _rows(parameters, passes, by_use, most, is_spread)
     rows = judged(rows, passes.output_gradients.sum, vanishes=not passes.is_degenerate)
     totals = _totals(parameters, rows, passes, steps, is_training)
     shown = (
@@ -124,6 +121,17 @@ def gradients(
         columns += ("type", "output_std", "gradient_std")
     modules, name = module_types(module), model or class_of(module).__name__
     return Report("grad", name, tuple(rows), totals, columns, modules, tuple(parts))
+
+
+def _rows(
+    parameters: Sequence[NamedParameter], passes: Passes, by_use: bool | None, most: int, is_spread: bool
+) -> list[GradientRow]:
+    if not is_spread:
+        return [row for each in parameters for row in gradient_rows(each, passes.splits, by_use, most)]
+    passes.agree()
+    if by_use is None:
+        passes.notes.append(UNSPLIT)
+    return sharded_rows(parameters, most)
 
 
 def _checked(

@@ -98,9 +98,7 @@ class Passes:
         losses = [value for value, *_ in everyone]
         self.notes = list(notes)
         if any(each != losses[0] for each in losses if not math.isnan(each)):
-            self.notes.append(
-                f"the loss differs between processes, e.g. {losses[0]:g} on process 0, which is shown"
-            )
+            self.notes.append(f"the loss differs between processes; that of process 0 is {losses[0]:g}")
 
     def _one(self, calls: Calls, uses: Uses | None) -> None:
         output = self._forward(calls, uses)

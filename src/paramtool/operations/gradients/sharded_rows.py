@@ -53,6 +53,7 @@ def sharded_rows(parameters: Sequence[NamedParameter], most: int) -> list[Gradie
     gradients = {
         each.names[0]: _reduced(each.parameter.grad) for each in parameters if each.parameter.grad is not None
     }
+    _check_reached([each.names[0] for each in parameters if each.parameter.grad is not None])
     own = {each.names[0]: each.parameter for each in parameters if each.names[0] in gradients}
     sizes, weights = magnitudes(gradients), magnitudes(own)
     elements = ShardedElements(gradients)
@@ -65,6 +66,19 @@ def sharded_rows(parameters: Sequence[NamedParameter], most: int) -> list[Gradie
         weight = weights[name].norm if name in weights else None
         rows.append(row_of(each, sizes.get(name), weight, text))
     return rows
+
+
+def _check_reached(names: Sequence[str]) -> None:
+    """Refuse in every process a parameter that the passes reached in some of them alone.
+
+    Raises:
+        ParamtoolError: with its name.
+    """
+    first, *others = map(set, gathered(lambda: list(names)))
+    for rank, other in enumerate(others, 1):
+        for name in sorted(first ^ other):
+            with_, without = (0, rank) if name in first else (rank, 0)
+            raise ParamtoolError(f"'{name}' has a gradient in process {with_} and none in process {without}")
 
 
 def magnitudes(tensors: Mapping[str, Tensor]) -> dict[str, Magnitude]:

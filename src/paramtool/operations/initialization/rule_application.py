@@ -28,6 +28,7 @@ from paramtool.records.initialization import (
 from paramtool.records.parameter import MOST_PRINTED, Printed
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.tensors.fsdp import reshard
 from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import digest as digest_of
 from paramtool.tensors.named_tensors import module_types
@@ -79,6 +80,7 @@ def initialize(
         ParamtoolError: if there are no values to change, or a plugin raises, changes the shape or
             leaves elements unfilled.
     """
+    reshard(module)
     targets, touched = _rehearsed(module, rules, seed, rng, dry_run)
     before = {} if dry_run else _statistics({target.name: target.tensor for target in touched})
     if not dry_run:
