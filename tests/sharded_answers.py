@@ -18,6 +18,8 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distrib
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import paramtool
+from paramtool.models.open import open_checkpoint
+from paramtool.network.strict_load import load
 
 NEAR = ("mean", "std", "norm", "relative_rms", "cosine", "rank", "effective_rank", "energy")
 Shard_ = Callable[[nn.Sequential], object]
@@ -142,11 +144,22 @@ def compared(folder: str, size: int) -> dict[str, Any]:
         for name, shard in shardings(size):
             module = net(dtype)
             shard(module)
+            if dtype is torch.float32:
+                found[f"{name}, loaded"] = loaded(f"{folder}/{dtype}.safetensors", shard)
             for key, ask in asked:
                 found[f"{name}, {dtype}, {key}"] = beside(answer(ask(module)), expected[key])
             if dtype is torch.bfloat16:
                 break
     return found
+
+
+def loaded(file: str, shard: Shard_) -> dict[str, Any]:
+    """Load a checkpoint into a sharded module, and compare it with the file."""
+    module = net()
+    shard(module)
+    load(module, open_checkpoint(file))
+    report = answer(paramtool.diff(file, module, values=True))
+    return {"same": report["rows"] == [], "given": report, "expected": None}
 
 
 def answers(folder: str, size: int) -> dict[str, Any]:
@@ -246,9 +259,10 @@ def aliased(size: int) -> dict[str, Any]:
     mesh = init_device_mesh("cpu", (size,))
     whole = torch.arange(5.0)
     p = distribute_tensor(whole.clone()[:1], mesh, [Shard(0)], src_data_rank=None)
+    sparse = torch.eye(3, dtype=torch.int64).to_sparse()
     given, expected = (
-        holder(p=p, q=p.detach(), r=whole.clone()),
-        holder(p=whole[:1], q=whole[:1], r=whole.clone()),
+        holder(p=p, q=p.detach(), r=whole.clone(), s=sparse),
+        holder(p=whole[:1], q=whole[:1], r=whole.clone(), s=sparse),
     )
     shared = answer(paramtool.shared(given))
     known = answer(paramtool.shared(expected))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from paramtool.tensors.kinds import lack_of_values
+from paramtool.tensors.kinds import dense, lack_of_values
 from paramtool.tensors.named_tensors import named_tensors
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def held_part(tensor: Tensor) -> HeldPart:
     """
     if not is_sharded(tensor):
         indexes = tuple(torch.arange(size) for size in tensor.shape)
-        return HeldPart(tensor.detach(), tuple(tensor.shape), indexes, place_of(tensor))
+        return HeldPart(dense(tensor.detach()), tuple(tensor.shape), indexes, place_of(tensor))
     return _part_of_mesh(tensor)  # type: ignore[arg-type]
 
 
