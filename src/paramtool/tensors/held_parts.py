@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from hashlib import sha256
 
 import torch.distributed as dist
 from torch import Tensor
 
 from paramtool.errors import BadArgument, ParamtoolError
+from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.process_group import gathered
 from paramtool.tensors.sharding import HeldPart, Place, held_part, lack_of_part, place_of
-
-_Outline: TypeAlias = "tuple[str, tuple[int, ...], str, Place | None]"
-"""The name, shape and dtype of a tensor, and which part of it a process holds."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +61,40 @@ def first_parts(tensors: Mapping[str, Tensor]) -> frozenset[str]:
 
 def _first(tensors: Mapping[str, Tensor], places: Callable[[], Mapping[str, Place | None]]) -> frozenset[str]:
     """Return of which tensors this process is the first to hold what it does."""
+    names = list(tensors)
+    outline = sha256(repr(_outline(tensors)).encode()).hexdigest()  # short, for there may be many tensors
 
-    def work() -> list[_Outline]:
+    def work() -> tuple[str, list[Place | None]]:
         found = places()
-        return [(name, tuple(each.shape), str(each.dtype), found[name]) for name, each in tensors.items()]
+        return outline, [found[name] for name in names]
 
     everyone = gathered(work)
-    _check_same(everyone)
+    if len({each for each, _ in everyone}) > 1:
+        raise _difference(gathered(lambda: dict(_outline(tensors))))
     own = dist.get_rank()
+    divided = zip(*(found for _, found in everyone), strict=True)
     return frozenset(
-        same[0][0]
-        for same in zip(*everyone, strict=True)
-        if own in _holders([place for *_, place in same]).values()
+        name for name, held in zip(names, divided, strict=True) if own in _holders(held).values()
     )
+
+
+def _outline(tensors: Mapping[str, Tensor]) -> list[tuple[str, str]]:
+    """Return the names with what is said of each: its sizes and dtype."""
+    return [(name, f"{list(each.shape)} {dtype_name(each)}") for name, each in tensors.items()]
+
+
+def _difference(everyone: Sequence[Mapping[str, str]]) -> ParamtoolError:
+    """Return what differs between the tensors of two processes."""
+    first = everyone[0]
+    rank, other = next(
+        (rank, each) for rank, each in enumerate(everyone) if list(each.items()) != list(first.items())
+    )
+    name = next((each for each in (*first, *other) if first.get(each) != other.get(each)), None)
+    hint = "call it in every process, with the same model"
+    if name is None:
+        return ParamtoolError(f"process {rank} has its tensors in another order than process 0", hint=hint)
+    was, now = (each.get(name, "missing") for each in (first, other))
+    return ParamtoolError(f"'{name}' is {was} in process 0 and {now} in process {rank}", hint=hint)
 
 
 def _readable(name: str, tensor: Tensor) -> HeldPart:
@@ -83,14 +102,6 @@ def _readable(name: str, tensor: Tensor) -> HeldPart:
     if lack:
         raise BadArgument(f"'{name}' {lack}")
     return held_part(tensor)
-
-
-def _check_same(everyone: Sequence[Sequence[_Outline]]) -> None:
-    first, *others = ([each[:3] for each in one] for one in everyone)
-    for rank, other in enumerate(others, 1):
-        if other != first:
-            message = f"process {rank} has other tensors than process 0"
-            raise ParamtoolError(message, hint="call it in every process, with the same model")
 
 
 def _holders(places: Sequence[Place | None]) -> dict[Place, int]:

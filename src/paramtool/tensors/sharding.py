@@ -184,7 +184,8 @@ def place_of(tensor: Tensor) -> Place | None:
     if at is None:
         return None
     copies = zip(at, placements, strict=True)
-    return f"{tuple(mesh.shape)} {placements}", tuple(one for one, each in copies if not each.is_replicate())
+    division = sys.intern(f"{tuple(mesh.shape)} {placements}")  # one text for many tensors, also when pickled
+    return division, tuple(one for one, each in copies if not each.is_replicate())
 
 
 def lack_of_part(tensor: Tensor) -> str | None:

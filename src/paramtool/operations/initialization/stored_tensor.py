@@ -39,7 +39,9 @@ class StoredTensor(TensorStream):
     def entry(self) -> Entry:
         if not is_strided(self.tensor):
             kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
-            kind = "sharded" if is_sharded(self.tensor) else kind
+            if is_sharded(self.tensor):
+                hint = "without its sharding the model gives the same bytes; --part divides the work"
+                raise ParamtoolError(f"'{self.name}' is sharded, and cannot be written", hint=hint)
             raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
         lack = None if self.tensor.is_meta else lack_of_values(self.tensor)
         if lack:
