@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
@@ -21,7 +21,18 @@ import paramtool
 from paramtool.models.open import open_checkpoint
 from paramtool.network.strict_load import load
 
-NEAR = ("mean", "std", "norm", "relative_rms", "cosine", "rank", "effective_rank", "energy")
+NEAR = (
+    "mean",
+    "std",
+    "norm",
+    "mean_before",
+    "std_before",
+    "relative_rms",
+    "cosine",
+    "rank",
+    "effective_rank",
+    "energy",
+)
 Shard_ = Callable[[nn.Sequential], object]
 PLAN = {"1": ColwiseParallel(), "2": RowwiseParallel()}
 
@@ -75,7 +86,7 @@ def shardings(size: int) -> Iterator[tuple[str, Shard_]]:
 
 def placed(module: nn.Sequential, ranks: list[int], placements: list[Any]) -> None:
     """Distribute every matrix over a mesh of some processes, and leave the rest."""
-    mesh = torch.distributed.device_mesh.DeviceMesh("cpu", ranks)
+    mesh = DeviceMesh("cpu", ranks)
     for each in module:
         if isinstance(each, (nn.Linear, nn.Embedding)):
             whole = each.weight.detach().clone()
@@ -169,6 +180,7 @@ def answers(folder: str, size: int) -> dict[str, Any]:
         **at_random(folder, size),
         **aliased(size),
         **half_precision(size),
+        **outside(size),
     }
 
 
@@ -368,6 +380,26 @@ class Fork(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.a(x)
         return y if dist.get_rank() else self.b(y)
+
+
+def outside(size: int) -> dict[str, Any]:
+    """Initialize tensors on a mesh that process 0 is outside of."""
+    found: dict[str, Any] = {}
+    rules = [
+        paramtool.Rule("normal", pattern="p"),
+        paramtool.Rule("put", {"index": [3], "value": 42.0}, pattern="p"),
+    ]
+    for ranks, placement in (([size - 1], Replicate()), (list(range(1, size)), Shard(1))):
+        plain = holder(p=torch.ones(6, 6))
+        sharded = distribute_tensor(
+            torch.ones(6, 6), DeviceMesh("cpu", ranks), [placement], src_data_rank=None
+        )
+        reports = (
+            paramtool.initialize(each, rules, digests=True, values=True)
+            for each in (holder(p=sharded), plain)
+        )
+        found[f"outside of {len(ranks)}"] = beside(*map(answer, reports))
+    return found
 
 
 def half_precision(size: int) -> dict[str, Any]:
