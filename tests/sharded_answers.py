@@ -285,10 +285,16 @@ def aliased(size: int) -> dict[str, Any]:
         answer(paramtool.inspect(state, stats=True)),
         answer(paramtool.inspect(expected.state_dict(), stats=True)),
     )
+    other = expected.state_dict()
+    state["extra"] = other["extra"] = {"not": "a tensor"}
+    by_value = (paramtool.shared(each, by_value=True) for each in (state, other))
+    differing = paramtool.diff(state, given, values=True), paramtool.diff(other, expected, values=True)
     check = answer(paramtool.check(given, {"distinct": [["p", "q"]], "shared": [["p", "r"]]}))
     others = answer(paramtool.check(expected, {"distinct": [["p", "q"]], "shared": [["p", "r"]]}))
     return {
         "aliased": beside(shared, known),
+        "by value": beside(*map(answer, by_value)),
+        "state_dict and module": beside(*map(answer, differing)),
         "state_dict": beside(*states),
         "check of aliased": beside(check, others),
     }

@@ -181,10 +181,10 @@ class BuiltModel(Model):
         module = self.network().module
         with torch_import():
             from paramtool.tensors.elements import ModuleElements
-            from paramtool.tensors.named_tensors import check_values
-            from paramtool.tensors.sharded_elements import ShardedElements, tensors_with_shape
+            from paramtool.tensors.named_tensors import check_values, named_tensors
+            from paramtool.tensors.sharded_elements import ShardedElements
         if self.is_sharded:
-            return ShardedElements(tensors_with_shape(module))
+            return ShardedElements({each.name: each.tensor for each in named_tensors(module)})
         check_values(module)
         return ModuleElements(module)
 

@@ -15,20 +15,15 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from paramtool.elements.dtypes import Array, Dtype, dtype_of
 from paramtool.elements.elements import BLOCK, Elements, outline_indexes
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.held_parts import HeldParts, held_parts
-from paramtool.tensors.named_tensors import dtype_name, named_tensors
+from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.process_group import gathered, largest
-
-
-def tensors_with_shape(module: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors of a module by all of their names, but for lazy ones."""
-    return {each.name: each.tensor for each in named_tensors(module) if not is_lazy(each.tensor)}
 
 
 class ShardedElements:
@@ -36,11 +31,13 @@ class ShardedElements:
 
     Args:
         tensors: the same names, shapes and dtypes in every process; those that are not sharded are read as
-            process 0 holds them.
+            process 0 holds them, and lazy ones are left out, as is what is not a tensor.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.tensors = dict(tensors)
+        self.tensors = {
+            name: each for name, each in tensors.items() if isinstance(each, Tensor) and not is_lazy(each)
+        }
 
     @cached_property
     def parts(self) -> HeldParts:
