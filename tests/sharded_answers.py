@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import paramtool
@@ -300,94 +300,6 @@ def aliased(size: int) -> dict[str, Any]:
     }
 
 
-def trained(size: int) -> Iterator[tuple[str, nn.Module, nn.Module]]:
-    """Yield modules that run, with what they are in one process."""
-
-    def plain() -> nn.Sequential:
-        torch.manual_seed(1)
-        return nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 5), nn.LayerNorm(5))
-
-    line = init_device_mesh("cpu", (size,))
-    plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
-
-    def fsdp(module: Any, mesh: Any) -> Any:
-        for each in (module[0], module[2]):
-            fully_shard(each, mesh=mesh)
-        return fully_shard(module, mesh=mesh)
-
-    yield "FSDP2", fsdp(plain(), line), plain()
-    yield "tensor parallel", parallelize_module(plain(), line, plan), plain()
-    outputs = {
-        "0": ColwiseParallel(),
-        "2": ColwiseParallel(input_layouts=Replicate(), use_local_output=False),
-    }
-    yield (
-        "sharded output",
-        parallelize_module(plain()[:3], line, {**outputs, "0": ColwiseParallel(output_layouts=Replicate())}),
-        plain()[:3],
-    )
-    if size == 4:
-        square = init_device_mesh("cpu", (2, 2), mesh_dim_names=("outer", "inner"))
-        yield "both", fsdp(parallelize_module(plain(), square["inner"], plan), square["outer"]), plain()
-        yield "hybrid", fsdp(plain(), square), plain()
-
-
-def gradients(size: int) -> dict[str, Any]:
-    """Compare gradients, and look whether the module is as it was and goes on."""
-    found: dict[str, Any] = {}
-    inputs = [torch.randn(7, 6, generator=torch.Generator().manual_seed(2))]
-    for name, module, plain in trained(size):
-        before = [
-            each.to_local().clone() if isinstance(each, DTensor) else each.clone()
-            for each in module.parameters()
-        ]
-        held = [isinstance(each, DTensor) for each in module.state_dict().values()]
-        given = paramtool.gradients(module, inputs, loss="projection", values=True)
-        expected = paramtool.gradients(plain, inputs, loss="projection", values=True, by_use=False)
-        rows = [
-            (a.name, a.verdict) == (b.name, b.verdict)
-            and torch.allclose(elements(a), elements(b), rtol=1e-4, atol=1e-5)
-            and all(math.isclose(x, y, rel_tol=1e-4) for x, y in zip(sizes(a), sizes(b), strict=True))
-            for a, b in zip(given.rows, expected.rows, strict=True)
-        ]
-        after = [each.to_local() if isinstance(each, DTensor) else each for each in module.parameters()]
-        is_as_before = all(map(torch.equal, before, after)) and all(
-            each.grad is None for each in module.parameters()
-        )
-        with torch.no_grad():
-            module.eval()(*inputs)  # after which FSDP2 leaves what its root holds whole
-        stored = [isinstance(each, DTensor) for each in module.state_dict().values()]
-        module.train()
-        again = answer(paramtool.gradients(module, inputs, loss="projection", values=True)) == answer(given)
-        found[name] = {
-            "rows": all(rows) and len(rows) > 3, "before": is_as_before, "again": again,
-            "stored": stored == held,
-            "given": answer(given),
-        }  # fmt: skip
-    return found
-
-
-def elements(row: Any) -> torch.Tensor:
-    return torch.tensor(row.gradient.values)
-
-
-def sizes(row: Any) -> list[float]:
-    return [row.norm, row.abs_max, row.ratio or 0.0, row.sensitivity]
-
-
-class Fork(nn.Module):
-    """Uses a layer in one process alone."""
-
-    def __init__(self, mesh: Any) -> None:
-        super().__init__()
-        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
-        parallelize_module(self, mesh, {"a": ColwiseParallel(output_layouts=Replicate())})
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = self.a(x)
-        return y if dist.get_rank() else self.b(y)
-
-
 def outside(size: int) -> dict[str, Any]:
     """Initialize tensors on a mesh that process 0 is outside of."""
     found: dict[str, Any] = {}
@@ -425,57 +337,3 @@ def half_precision(size: int) -> dict[str, Any]:
         paramtool.initialize(each, rules)
     answers = (answer(paramtool.inspect(each, stats=True)) for each in (module, plain))
     return {**found, "half precision, initialized": beside(*answers)}
-
-
-def refused(folder: str, size: int) -> dict[str, str]:  # noqa: PLR0915 - a case in each
-    """Return what is said where there is no answer, with cases in which one process alone complains."""
-    mesh, found = init_device_mesh("cpu", (size,)), dict[str, str]()
-    is_first = dist.get_rank() == 0
-
-    def attempt(name: str, ask: Callable[[], object]) -> None:
-        try:
-            ask()
-        except paramtool.ParamtoolError as error:
-            found[name] = f"{error.message}; {error.hint}"
-
-    def sharded(*sizes: int) -> Any:
-        module = nn.Sequential(*(nn.Linear(6, each) for each in sizes))
-        return fully_shard(module, mesh=mesh)
-
-    partial = holder(p=DTensor.from_local(torch.ones(3), mesh, [Partial()]))
-    attempt("partial", lambda: paramtool.inspect(partial, stats=True))
-    attempt("partial values", lambda: paramtool.diff(partial, partial, values=True))
-    attempt("by use", lambda: paramtool.gradients(sharded(6), [torch.ones(1, 6)], by_use=True))
-    attempt("layers", lambda: paramtool.gradients(sharded(6), [torch.ones(1, 6)], layers=True))
-    attempt("cost", lambda: paramtool.cost(sharded(6), [torch.ones(1, 6)]))
-    attempt("reached", lambda: paramtool.gradients(Fork(mesh), [torch.ones(1, 6)]))
-    bare: Any = fully_shard(nn.Linear(6, 6, device="meta"), mesh=mesh)
-    attempt("meta", lambda: paramtool.shared(bare, by_value=True))
-    failing = sharded(6)
-    attempt("forward", lambda: paramtool.gradients(failing, [torch.ones(1, 5)]))
-    found["forward, then"] = str(paramtool.gradients(failing, [torch.ones(1, 6)]).rows[0].verdict)
-    attempt("other modules", lambda: paramtool.inspect(sharded(6, *([] if is_first else [6])), stats=True))
-    attempt("other layout", lambda: paramtool.shared(sharded(6) if is_first else sharded(8)))
-    file = f"{folder}/{torch.float32}.safetensors"
-    attempt(
-        "file", lambda: paramtool.diff(file if is_first else f"{folder}/none.pt", sharded(6), values=True)
-    )
-    attempt(
-        "reference",
-        lambda: paramtool.check(
-            sharded(6), {"same_as": file if is_first else f"{folder}/none.pt", "finite": True}
-        ),
-    )
-    freed = sharded(6)
-    if is_first:
-        freed[0].weight.to_local().untyped_storage().resize_(0)
-    attempt("freed", lambda: paramtool.inspect(freed, stats=True))
-    attempt("freed values", lambda: paramtool.diff(freed, sharded(6), values=True))
-    own = sharded(6)
-    own.register_buffer("b", torch.tensor(float(dist.get_rank())))
-    found["own buffer"] = str(paramtool.inspect(own, stats=True).rows[-1].max)
-    left = sharded(6)
-    dist.barrier()
-    dist.destroy_process_group()
-    attempt("not connected", lambda: paramtool.inspect(left, stats=True))
-    return found

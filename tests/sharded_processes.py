@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 from paramtool.tensors import streams
-from tests import sharded_answers, sharded_cases
+from tests import sharded_answers, sharded_cases, sharded_gradients, sharded_refusals
 from tests.conftest import ROOT
 
 SIZES = (2, 4)
@@ -46,8 +46,8 @@ def process(rank: int, folder: str, size: int) -> None:
         "cases": cases,
         "refused": sharded_cases.refused(size),
         "answers": sharded_answers.answers(folder, size),
-        "gradients": sharded_answers.gradients(size),
-        "unanswered": sharded_answers.refused(folder, size),  # the last, which ends the group
+        "gradients": sharded_gradients.gradients(size),
+        "unanswered": sharded_refusals.refused(folder, size),  # the last, which ends the group
     }
     (Path(folder) / f"{rank}.json").write_text(json.dumps(result))
 
