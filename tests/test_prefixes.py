@@ -177,6 +177,10 @@ def test_the_prefix_reaches_same_as(state: dict[str, Tensor], run: Run) -> None:
         words = ("check", model, "--same-as", other, "--strip-prefix")
         assert run(*words, "module.").status == 0
         assert run(*words, "nope.").status == 2
+    torch.save({f"model.{name}": each for name, each in state.items()}, "lightning.pt")
+    one_each = ("--strip-prefix", "module.", "--strip-prefix", "model.")
+    assert run("diff", "ddp.pt", "lightning.pt", *one_each).status == 0
+    assert run("check", "ddp.pt", "--same-as", "lightning.pt", *one_each).status == 0
     torch.save({f"module.{name}": each for name, each in nn.Linear(5, 5).state_dict().items()}, "wide.pt")
     Path("wide_nets.py").write_text(
         "from torch import nn\ndef net(width=3): return nn.Linear(width, width)\n"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from paramtool.cli import console
 from paramtool.cli.typed_line import instead
 
 if TYPE_CHECKING:
+    from paramtool.loading.prefix import NoPrefix
     from paramtool.models.model import Model
 
 
@@ -18,20 +19,30 @@ def stripped(a: Model, b: Model, strip: Sequence[str] | None) -> tuple[Model, Mo
     Raises:
         NoPrefix: for one that neither has.
     """
+    a, missing = without(a, strip or ())
+    b, also_missing = without(b, strip or ())
+    refuse_missing(missing, also_missing)
+    return a, b
+
+
+def without(model: Model, strip: Sequence[str]) -> tuple[Model, dict[str, NoPrefix]]:
+    """Return the model with those of the prefixes taken off that it has, and an error for each other one."""
     from paramtool.loading.prefix import NoPrefix
 
-    for text in strip or ():
-        missing = []
-        both = [a, b]
-        for at, model in enumerate(both):
-            try:
-                both[at] = model.without_prefix([text])
-            except NoPrefix as error:
-                missing.append(error)
-        if len(missing) == len(both):
-            raise missing[0]
-        a, b = both
-    return a, b
+    missing = {}
+    for text in strip:
+        try:
+            model = model.without_prefix([text])
+        except NoPrefix as error:
+            missing[text] = error
+    return model, missing
+
+
+def refuse_missing(missing: Mapping[str, NoPrefix], also_missing: Mapping[str, NoPrefix]) -> None:
+    """Raise the first error of a prefix that is missing in both of two models."""
+    for text, error in missing.items():
+        if text in also_missing:
+            raise error
 
 
 def tell_of_prefix(a: Model, b: Model) -> None:
