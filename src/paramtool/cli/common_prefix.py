@@ -1,4 +1,4 @@
-"""A prefix that the names of A, of B or of both have: taken off, and pointed out."""
+"""A prefix of the names in A, in B or in both: how it is taken off, and the note that points it out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `inspect` says beside its table."""
+"""The notes that `inspect` prints beside its table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from paramtool.records.parameter import Listing
 
 MOST_NOTES = 5
-"""Plain tensors that are pointed out one by one."""
+"""The most plain tensors that are named one by one."""
 
 
 def tell_of_plain_tensors(report: Listing, module: str | None) -> None:
-    """Point out what only looks like a parameter, and a model that has none."""
+    """Point out tensors that only look like parameters, and a model without parameters."""
     plain = [row for row in report.rows if row.kind == "tensor"]
     for row in plain[:MOST_NOTES]:
         console.note(
@@ -30,7 +30,7 @@ def tell_of_plain_tensors(report: Listing, module: str | None) -> None:
 
 
 def unlisted(report: Listing, selection: Selection) -> str | None:
-    """Find selected tensors that are not parameters; None if they are listed anyway, or there are none."""
+    """Return a hint about selected tensors that are not parameters; None if there are none."""
     from paramtool.operations.listing.selection import select
 
     try:

@@ -20,14 +20,14 @@ _NOT_FINITE = {
     **dict.fromkeys(("inf", "+inf", "infinity", "+infinity"), ".inf"),
     **dict.fromkeys(("-inf", "-infinity"), "-.inf"),
 }
-"""What Python writes, and YAML."""
+"""How Python and other tools write such numbers, and how YAML does."""
 
 _SAID = {
     "int": "an int", "float": "a float", "bool": "true or false", "str": "a string", "dtype": "a dtype",
     "tensor": "a tensor", "module": "a module", "name": "a name", "regex": "a regular expression",
     "quantity": "a count", "size": "a size",
 }  # fmt: skip
-"""How types are said in a message."""
+"""How messages name types."""
 
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
 
@@ -81,7 +81,7 @@ def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError
 
 
 def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] = ()) -> ParamtoolError:
-    """Return the error for a value of the wrong type, of which `dtypes` are known for a hint."""
+    """Return the error for a value of the wrong type; a hint may name one of `dtypes`."""
     message = f"'{argument.name}' of {owner} must be {in_words(argument.type)}, got {describe(node)}"
     word = node.value if isinstance(node, Scalar) else None
     hint: Hint = None
@@ -109,7 +109,7 @@ def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] 
 
 
 def in_words(notation: str) -> str:
-    """Return a type as it is said: ``a float``, ``a dtype or None``, ``'tanh' or 'relu'``.
+    """Return a type in words: ``a float``, ``a dtype or None``, ``'tanh' or 'relu'``.
 
     A type with brackets stays as it is written.
     """

@@ -129,7 +129,7 @@ def _arguments(
 
 
 def _meant(key: Scalar, given: Node, has_selector: bool) -> str | None:
-    """Return the form of a rule that is written ``weight: normal``; None if it names no initializer."""
+    """Return the right form for a rule written as ``weight: normal``; None if it names no initializer."""
     named = given.entries[0][0] if isinstance(given, Mapping) and len(given.entries) == 1 else given
     known = BUILT_IN.get(named.raw) if isinstance(named, Scalar) else None
     if known is None:

@@ -139,7 +139,7 @@ def all_stripped(names: Iterable[str], texts: Sequence[str]) -> dict[str, str]:
 
 
 def times_to_strip(old: Collection[str], new: Collection[str], texts: Sequence[str]) -> int:
-    """Return how often to take the prefixes `texts` off both, so that more names are the same; 0 if never.
+    """Return how often to strip `texts` from both so that more names agree; 0 if that never helps.
 
     What both have, as ``module.module.w`` and ``module.w``, comes off both: it takes one more turn.
     """

@@ -18,7 +18,7 @@ NARROWEST = 20
 """Columns that names and texts of two lines get at least, if they have as many."""
 
 LONG = 100
-"""Columns beyond which a cell is very long: were all others as wide, a line in a file would say little."""
+"""The width from which a cell counts as very long: if all were as wide, most of a file would be blank."""
 
 LEAST = 12
 """Columns that they get where they have more lines."""

@@ -1,4 +1,4 @@
-"""What a tree says of all records below a branch."""
+"""What a tree says about all records below a branch."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def summary(report: Report[Any, Any]) -> list[str]:
 
 
 def _left_out(report: Report[Any, Any]) -> list[str]:
-    """Return what the statistics of a listing are not of."""
+    """Return how many elements the statistics of a listing leave out."""
     if report.totals.row.__name__ != "ParameterRow":
         return []
     rows = [row for row in report.rows if row.counted]
@@ -97,7 +97,7 @@ def _memory(memory: InferenceMemory | TrainingMemory, parts: Sequence[str]) -> s
 
 
 def _lines_of_cost(report: Report[Any, Any]) -> list[str]:
-    """Return what the lines add up to, where some modules are left out."""
+    """Return the sums of the lines, if some modules are left out."""
     macs, saved = (sum(getattr(row, each) for row in report.rows) for each in ("macs", "activation_nbytes"))
     totals = report.totals
     if (macs, saved) == (totals.macs, totals.activation_nbytes):
