@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from paramtool.cli import console
 from paramtool.errors import NothingMatched
+from paramtool.quantities import counted
 
 if TYPE_CHECKING:
     from paramtool.operations.listing.selection import Selection
@@ -24,7 +25,7 @@ def tell_of_plain_tensors(report: Listing, module: str | None) -> None:
             " no optimizer, state_dict or .to() sees it"
         )
     if len(plain) > MOST_NOTES:
-        console.note(f"{len(plain) - MOST_NOTES:,} more plain tensors; --buffers lists them")
+        console.note(f"{counted(len(plain) - MOST_NOTES, 'more plain tensor')}; --buffers shows all")
     if not report.rows:
         console.note(f"{f'the module {module}' if module else 'the model'} has no parameters")
 
@@ -39,5 +40,6 @@ def unlisted(report: Listing, selection: Selection) -> str | None:
         return None
     kind = {"buffer": "a buffer", "tensor": "a plain tensor"}[first.kind]
     if more:
-        return f"'{first.name}' is {kind}, and {len(more):,} more are not parameters; --buffers lists them"
+        others = "1 more is not a parameter" if len(more) == 1 else f"{len(more):,} more are not parameters"
+        return f"'{first.name}' is {kind}, and {others}; --buffers lists them"
     return f"'{first.name}' is {kind}; --buffers lists it"

@@ -22,6 +22,10 @@ _SENTENCES = {
 }
 
 
+_COUNTED = {"values": "in values", "persistence": "in persistence", "kind": "in kind"}
+"""Changes that are nouns, after their count."""
+
+
 def sentence(row: DifferenceRow) -> str:
     """Return what one row says, names and all."""
     cells = {
@@ -49,7 +53,9 @@ def verdict(totals: DifferenceTotals) -> str:
 def lines(totals: DifferenceTotals) -> list[str]:
     """Return what all differences come to, the verdict, and what it would do silently."""
     if totals.differences:
-        classes = ", ".join(f"{count:,} {change}" for change, count in totals.changes.items())
+        classes = ", ".join(
+            f"{count:,} {_COUNTED.get(change, change)}" for change, count in totals.changes.items()
+        )
         told = [f"{counted(totals.differences, 'difference')}: {classes}"]
     else:
         compared = "including values" if totals.values else "not counting values"
@@ -59,7 +65,7 @@ def lines(totals: DifferenceTotals) -> list[str]:
         told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
     was, now = totals.parameters_was, totals.parameters_now
     if was is not None and now is not None and was != now:
-        told.append(f"{now:,} parameters, were {was:,} ({now - was:+,})")
+        told.append(f"{counted(now, 'parameter')}, were {was:,} ({now - was:+,})")
     told.append(verdict(totals))
     told += [f"it silently {shown(warning)}" for warning in totals.warnings]
     return told

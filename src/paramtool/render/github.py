@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
+from paramtool.quantities import counted
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.expectation import ExpectationRow
 from paramtool.records.report import Report
@@ -47,7 +48,7 @@ def error_annotations(error: ParamtoolError, command: str) -> Iterator[str]:
         message = f"{option}{each.message}{f'; {each.hint}' if each.hint else ''}"
         yield annotation("error", message, *_where(each.place, repository_path), title)
     if len(errors) > MOST_ERRORS:
-        yield annotation("error", f"… and {len(errors) - MOST_ERRORS:,} more errors", title=title)
+        yield annotation("error", f"… and {counted(len(errors) - MOST_ERRORS, 'more error')}", title=title)
 
 
 def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows

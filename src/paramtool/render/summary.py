@@ -194,7 +194,8 @@ def _gradients(totals: GradientTotals) -> list[str]:
     lines = [f"{counted(totals.parameters, 'parameter')} in {tensors}{passes}: {', '.join(found)}"]
     if totals.residual is not None:
         lines.append(
-            f"{counted(totals.uses or 0, 'use')} add up to the gradients; residual {totals.residual:.2g}"
+            f"{counted(totals.uses or 0, 'use')} {'adds' if totals.uses == 1 else 'add'} up to the gradients;"
+            f" residual {totals.residual:.2g}"
         )
     return lines
 
@@ -207,7 +208,8 @@ def _initializers(totals: InitializerTotals) -> list[str]:
 def _sharing(totals: SharingTotals) -> list[str]:
     lines = [_one_module(each) for each in totals.modules[:MOST_MODULES]]
     if len(totals.modules) > MOST_MODULES:
-        lines.append(f"{len(totals.modules) - MOST_MODULES:,} more modules have several names")
+        more = len(totals.modules) - MOST_MODULES
+        lines.append(f"{counted(more, 'more module')} {'has' if more == 1 else 'have'} several names")
     if totals.groups:
         saved = f"; sharing saves {byte_size(totals.saved_nbytes)}" if totals.tied or totals.aliased else ""
         lines.append(

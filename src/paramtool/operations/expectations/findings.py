@@ -169,7 +169,7 @@ def _distinct(expectation: Expectation, model: Examined) -> Finding:
     if found.absent:
         return _absent(found.absent, model)
     if found.holds:
-        return Finding(True, f"{len(found.groups)} tensors", value=len(found.groups))
+        return Finding(True, counted(len(found.groups), "tensor"), value=len(found.groups))
     together = found.of_several
     said = "; ".join(" = ".join(group) for group in together)
     return Finding(False, said, tuple(name for group in together for name in group), len(found.groups))
