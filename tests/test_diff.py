@@ -185,6 +185,23 @@ def test_set_changes_b_alone(run: Run) -> None:
     assert "retyped  *     " in run("diff", "a.yaml", "a.yaml", "--set", "dtype=bfloat16").stdout
 
 
+def test_a_load_that_fails_is_no_contradiction(run: Run) -> None:
+    """Where only an extra state is missing, no tensor differs, which is not the same as no difference."""
+    Path("extra.py").write_text(
+        "from torch import nn\n"
+        "class Counted(nn.Linear):\n"
+        "    def get_extra_state(self): return 1\n"
+        "    def set_extra_state(self, state): pass\n"
+    )
+    arguments = ("--arg-a", "0=3", "--arg-a", "1=2", "--arg", "0=3", "--arg", "1=2")
+    result = run("diff", "torch.nn:Linear", "extra.py:Counted", *arguments)
+    assert (result.status, result.stdout) == (
+        1,
+        " no tensor differs between torch.nn:Linear and extra.py:Counted, not counting values\n"
+        " a strict load of torch.nn:Linear into extra.py:Counted fails: missing key _extra_state\n",
+    )
+
+
 def test_patterns_choose_by_either_name(run: Run) -> None:
     """--pattern finds old and new names, --exclude drops them, and the verdict is of the whole."""
     rows = document(run, "a.yaml", "b.yaml", "-p", r"^blocks\.0")["rows"]
@@ -194,7 +211,12 @@ def test_patterns_choose_by_either_name(run: Run) -> None:
     assert not found["totals"]["loads"]
     same = run("diff", "a.yaml", "b.yaml", "-p", "running")
     assert same.status == 0
-    assert "no difference in the selected part of a.yaml and b.yaml" in same.stdout
+    whole = run("diff", "a.yaml", "b.yaml").stdout.splitlines()
+    (verdict,) = (line for line in whole if " a strict load of " in line)
+    assert same.stdout.splitlines()[::2] == [
+        " no difference in the selected part of a.yaml and b.yaml, not counting values",
+        f" whatever is selected, {verdict.strip()}",
+    ]
     assert "there are" in refusal(run, "a.yaml", "b.yaml", "-p", "zzz")
 
 

@@ -61,11 +61,13 @@ def lines(totals: DifferenceTotals) -> list[str]:
         compared = "including values" if totals.values else "not counting values"
         if totals.uncompared:
             compared += f" except those of {counted(len(totals.uncompared), 'tensor')}"
-        what = "in the selected part of" if totals.selected else "between"
-        told = [f"no difference {what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
+        what = "no difference between" if totals.loads else "no tensor differs between"
+        what = "no difference in the selected part of" if totals.selected else what
+        told = [f"{what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
     was, now = totals.parameters_was, totals.parameters_now
     if was is not None and now is not None and was != now:
         told.append(f"{counted(now, 'parameter')}, were {was:,} ({now - was:+,})")
-    told.append(verdict(totals))
+    of_all = "whatever is selected, " if totals.selected and not totals.loads else ""
+    told.append(f"{of_all}{verdict(totals)}")
     told += [f"it silently {shown(warning)}" for warning in totals.warnings]
     return told
