@@ -158,6 +158,34 @@ def test_diff_strips_both(state: dict[str, Tensor], run: Run) -> None:
     assert (refused.status, refused.stderr) == (2, f"error: {message}\n")
 
 
+def test_diff_knows_a_prefix_of_each_side(state: dict[str, Tensor], run: Run) -> None:
+    """The line of the note takes off both; two modules of one model are a renaming, and no prefixes."""
+
+    def save(name: str, *prefixes: str) -> None:
+        torch.save({f"{prefix}{key}": each for prefix in prefixes for key, each in state.items()}, name)
+
+    save("lightning.pt", "model.")
+    save("ddp.pt", "module.")
+    save("deep.pt", "net.encoder.model.")
+    for a, b, first, second in (
+        ("lightning.pt", "ddp.pt", "model.", "module."),
+        ("ddp.pt", "lightning.pt", "module.", "model."),
+        ("deep.pt", "ddp.pt", "net.encoder.model.", "module."),
+    ):
+        note = run("diff", a, b).stderr
+        assert note.startswith(f"note: the names have the prefix '{first}' in A, '{second}' in B; type: ")
+        again = run(*shlex.split(note.partition("type: paramtool ")[2]))
+        assert (again.status, again.stderr) == (0, "")
+    save("old.pt", "encoder.", "head.")
+    save("new.pt", "backbone.", "head.")
+    save("twice.pt", "x.", "y.")
+    assert run("diff", "old.pt", "new.pt").stderr == ""
+    assert run("diff", "twice.pt", "ddp.pt").stderr == ""
+    torch.save({"a.weight": torch.ones(1)}, "a.pt")
+    torch.save({"b.bias": torch.ones(1)}, "b.pt")
+    assert run("diff", "a.pt", "b.pt").stderr == ""
+
+
 def test_a_note_of_a_file_is_told_once(state: dict[str, Tensor], run: Run) -> None:
     """What else is in a file is not said again for its shorter names."""
     renamed = {f"module.{name}": each for name, each in state.items()}

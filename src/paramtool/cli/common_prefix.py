@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from paramtool.cli import console
 from paramtool.cli.typed_line import instead
+from paramtool.errors import shorten
 
 if TYPE_CHECKING:
     from paramtool.loading.prefix import NoPrefix
@@ -51,7 +52,7 @@ def tell_of_prefix(a: Model, b: Model) -> None:
     removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
     if not (removed and added):
         return
-    from paramtool.loading.prefix import difference, times_to_strip
+    from paramtool.loading.prefix import difference, of_both, times_to_strip
 
     for longer, shorter, names, which in ((removed, added, old, "A"), (added, removed, new, "B")):
         found = difference(longer, shorter)
@@ -61,3 +62,11 @@ def tell_of_prefix(a: Model, b: Model) -> None:
             way = f"; {instead((), found.options * times)}" if times else ""
             console.note(f"{every} differ by {found.shown}, which {which} has{way}")
             return
+    both = of_both(old, new)
+    if both is not None:
+        in_a, in_b = both
+        is_all = all(name.startswith(in_a) for name in old) and all(name.startswith(in_b) for name in new)
+        console.note(
+            f"{'the' if is_all else 'most'} names have the prefix '{shorten(in_a)}' in A,"
+            f" '{shorten(in_b)}' in B; {instead((), ('--strip-prefix', in_a, '--strip-prefix', in_b))}"
+        )
