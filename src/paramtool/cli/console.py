@@ -132,8 +132,30 @@ def _columns(terminal: TextIO) -> int:
         return 80
 
 
+_is_silent = False
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Write nothing but errors: no result, no notes and no progress."""
+    global _is_silent  # noqa: PLW0603 - a process has one stdout
+    before, _is_silent = _is_silent, True
+    try:
+        with without_notes():
+            yield
+    finally:
+        _is_silent = before
+
+
+def is_silent() -> bool:
+    """Return whether only errors are written."""
+    return _is_silent
+
+
 def write(pieces: Iterable[str]) -> None:
-    """Write the result to stdout."""
+    """Write the result to stdout, unless there is `silence`: then it is not even made."""
+    if _is_silent:
+        return
     erase()
     stdout = _results()
     for piece in pieces:

@@ -31,7 +31,10 @@ _line: Line | None = None
 
 def is_wanted() -> bool:
     """Return whether stderr is a terminal on which somebody watches."""
-    return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    from paramtool.cli.console import is_silent
+
+    is_dumb = bool(os.environ.get("CI")) or os.environ.get("TERM") == "dumb"
+    return sys.stderr.isatty() and not is_dumb and not is_silent()
 
 
 @contextmanager

@@ -30,6 +30,7 @@ OTHER_OPTIONS = {
     **dict.fromkeys(("--order", "--order-by"), "--sort"),
     **dict.fromkeys(("--layer", "--submodule"), "--module"),
     "--override": "--set",
+    **dict.fromkeys(("--silent", "-s", "--no-output"), "--quiet"),
     "-n": "--name",
     "-V": "--version",
     **dict.fromkeys(("--drop", "--remove", "--without"), "--exclude"),
