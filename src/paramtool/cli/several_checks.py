@@ -46,21 +46,22 @@ def check_options(overrides: Sequence[str] | None, inputs: Sequence[str] | None)
         read_inputs(inputs, spec_catalog().dtypes)
 
 
-def check_each(names: Sequence[str], check_one: Callable[[int], Expectations]) -> Expectations:
+def check_each(
+    names: Sequence[str], check_one: Callable[[int], Expectations], *, complain: bool
+) -> Expectations:
     """Return one report of all models; those that could not be checked have their errors in it.
-
-    The errors are printed as well; a hint that several of them have, once.
 
     Args:
         names: of the models.
         check_one: checks the model of a number.
+        complain: print the errors as well; a hint that several of them have, once.
 
     Raises:
         Bug: if a check finds this tool wrong.
     """
     found = [_outcome(check_one, number) for number in range(len(names))]
     errors = [each for each in found if isinstance(each, ParamtoolError)]
-    for each in _hinted_once(errors):
+    for each in _hinted_once(errors) if complain else ():
         console.complain(each)
     rows: list[ExpectationRow] = []
     for name, outcome in zip(names, found, strict=True):

@@ -6,6 +6,7 @@ actions/toolkit, packages/core/src/command.ts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cache, singledispatch
 from pathlib import Path
@@ -27,6 +28,11 @@ MOST_ERRORS = 50
 
 Locate: TypeAlias = Callable[[str], str]
 """Returns where a file is in its repository."""
+
+
+def is_read_by_runner() -> bool:
+    """Return whether a runner reads stdout; its log shows annotations as lines without places."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def github(report: Report[Any, Any]) -> Iterator[str]:
@@ -63,13 +69,15 @@ def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
 
     Args:
         level: ``error``, ``warning`` or ``notice``.
-        message: one line, or several.
+        message: one line, or several; the runner's log gets the place before it.
         file: relative to the repository.
         line, column: counted from 1.
         title: stands above the message.
     """
     given = {"file": file, "line": line, "col": column, "title": title}
     properties = ",".join(f"{key}={_property(str(each))}" for key, each in given.items() if each is not None)
+    if line is not None and is_read_by_runner():
+        message = f"{file}:{line}{'' if column is None else f':{column}'}: {message}"
     return f"::{level}{f' {properties}' if properties else ''}::{_data(message)}\n"
 
 

@@ -112,7 +112,7 @@ def check(
         return _one(model, added, allow_none, reference, has_weights=weights is not None)
 
     with console.without_notes() if quiet else nullcontext():
-        report = check_each(names_of(chosen), check_one)
+        report = check_each(names_of(chosen), check_one, complain=not _are_annotated(format))
     if quiet and format is not Format.junit:  # a suite without tests is an error to some servers
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
     shown = report
@@ -123,6 +123,15 @@ def check(
     deliver(report, format, report_file, shown, is_silent=is_silent)
     if report.totals.broken or report.totals.failed:
         raise typer.Exit(FAILED if report.totals.failed else BROKEN)
+
+
+def _are_annotated(format: Format) -> bool:
+    """Return whether the log of a GitHub runner shows the errors in the report as lines."""
+    if format is not Format.github:
+        return False
+    from paramtool.render.github import is_read_by_runner
+
+    return is_read_by_runner()
 
 
 def _one(
