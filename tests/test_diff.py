@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from paramtool.network import construction
+from paramtool.records.difference import CHANGES
 from paramtool.render.github import annotation
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
@@ -102,7 +104,6 @@ def test_a_difference_is_1(run: Run) -> None:
         (("a.yaml", "b.yaml", "--rtol", "1e-3"), "error: --rtol requires --values"),
         (("a.yaml", "b.yaml", "--values", "--atol", "-1"), "error: Invalid value for '--atol'"),
         (("a.yaml", "b.yaml", "--values", "--rtol", "nan"), "error: Invalid value for '--rtol'"),
-        (("a.yaml", "b.yaml", "-f", "junit"), "error: diff has no format junit"),
         (("a.yaml", "b.yaml", "--pattern", "("), "error: --pattern '(' is not a regular expression"),
         (("a.yaml", "b.yaml", "--set", "modle=1"), "unknown key 'modle'"),
     ],
@@ -268,6 +269,37 @@ def test_a_tie_is_annotated_where_it_is_stated(run: Run) -> None:
     """A tie that was made is shown at its line under `tie`, and what it overwrites is a warning."""
     text = run("diff", "b.yaml", "a.yaml", "-f", "github").stdout
     assert "::warning file=a.yaml,line=7,col=7,title=paramtool diff%3A tied::head.weight is now one" in text
+
+
+def test_junit_has_a_case_for_each_kind_of_change(run: Run) -> None:
+    """The same cases in every run: those that fail say what differs, and where B is written."""
+
+    def cases(*arguments: str) -> tuple[ElementTree.Element, dict[str, ElementTree.Element]]:
+        result = run("diff", *arguments, "-f", "junit")
+        root = ElementTree.fromstring(result.stdout)
+        assert result.status == (root.get("failures") != "0")
+        found = {str(case.get("name")): case for case in root.iter("testcase")}
+        assert root.get("tests") == str(len(list(root.iter("testcase")))) == str(len(found))
+        return root, found
+
+    _, same = cases("a.yaml", "a.yaml")
+    root, found = cases("a.yaml", "b.yaml")
+    assert list(same) == list(found) == [*(each for each in CHANGES if each != "values"), "load"]
+    assert [len(case) for case in same.values()] == [0] * len(same)
+    failed = {name: case[0] for name, case in found.items() if len(case)}
+    changes = document(run, "a.yaml", "b.yaml")["totals"]["changes"]
+    assert list(failed) == [*(each for each in CHANGES if each in changes), "load"]
+    assert root.get("failures") == str(len(failed))
+    assert (found["untied"].get("file"), found["untied"].get("line")) == ("b.yaml", "9")
+    assert failed["untied"].get("message") == "head.weight is no longer one tensor with embed.weight"
+    assert str(failed["load"].get("message")).startswith("a strict load of a.yaml into b.yaml fails: ")
+    assert found["load"].get("classname") == "a.yaml b.yaml"
+    _, every = cases("a.yaml", "b.yaml", "--all")
+    assert str(every["renamed"][0].text).count("\n") > str(failed["renamed"].text).count("\n")
+    _, selected = cases("a.yaml", "b.yaml", "-p", "running")
+    assert "load" not in selected
+    _, compared = cases("a.yaml", "a.yaml", "--values")
+    assert list(compared)[-2:] == ["values", "load"]
 
 
 def test_nothing_that_a_stranger_wrote_is_a_command(run: Run, folder: Path) -> None:

@@ -43,7 +43,7 @@ _OF_SOME = {
         "diff",
     ),
     Format.github: ("diff", "check"),
-    Format.junit: ("check",),
+    Format.junit: ("diff", "check"),
 }  # fmt: skip
 """The formats that only some commands have, and these commands."""
 
