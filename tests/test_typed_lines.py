@@ -312,8 +312,8 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ),
         (
             "diff w.pt w.pt -f xml",
-            "--format takes table, tree, json, jsonl, csv, tsv, markdown, github, junit or html, got 'xml'; type:"
-            " paramtool diff w.pt w.pt -f junit",
+            "--format takes table, tree, json, jsonl, csv, tsv, markdown, github, junit or html, got 'xml';"
+            " type: paramtool diff w.pt w.pt -f junit",
         ),
         (
             "diff w.pt ddp.pt -p zzz",
