@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Sequence_
 
 from paramtool.errors import Hint, ParamtoolError, shorten
+from paramtool.language.dtype_words import suggest_dtype
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tree import Value
@@ -100,7 +101,7 @@ def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] 
     elif isinstance(word, str):
         words = [each.strip(" '") for each in argument.type.split("|")]
         if "dtype" in words:
-            hint = suggest(word, dtypes, "e.g. float32 or bfloat16")
+            hint = suggest_dtype(word, dtypes, "e.g. float32 or bfloat16")
         elif len(words) == 1 and argument.type.startswith("'") and node.place.text.is_option:
             return ParamtoolError(message, node.place).mended(word, words)
         else:
