@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paramtool.audience import worded
 from paramtool.cores import available_cores
 from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.language.tree import TensorNode
@@ -207,9 +206,7 @@ class BuiltModel(Model):
         self.prepare()
         check_forward(self.network(values=False).module)
         if self.inputs is None:
-            typed = worded("--input 2,4", "inputs=[...]")
-            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
-            raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
+            raise ParamtoolError(f"{self.name} has no input to run on", hint=self.hint_of_input())
         given = make_inputs(self.inputs, self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
         target = options.get("target")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, UserCodeFailed
 from paramtool.models.torch_import import torch_import
 from paramtool.quantities import byte_size
@@ -41,9 +40,7 @@ def forward_cost(model: BuiltModel, given: Given | None = None, **options: Any) 
 
     check_forward(module)
     if given is None and model.inputs is None:
-        typed = worded("--input 2,4", "inputs=[...]")
-        hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
-        raise ParamtoolError(f"{model.name} has no input to run on", hint=hint)
+        raise ParamtoolError(f"{model.name} has no input to run on", hint=model.hint_of_input())
     options |= {"seed": model.seed, "model": model.name}
     described = given
     if described is None and model.inputs is not None:
