@@ -149,7 +149,7 @@ def _plugin_arguments(
     if key.raw not in offered:
         own = f"one of your own comes with {worded('--plugin FILE.py', 'a plugin')}"
         error = _unknown("unknown initializer", key, offered, own)
-        meant = _meant(key, given, has_selector)
+        meant = _meant(key, given, has_selector) or offers.undeclared(key.raw)
         if meant is not None:
             error.set_hint(meant)
         problems.append(error)
