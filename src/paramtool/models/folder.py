@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from paramtool.errors import CannotOpen, ParamtoolError
+from paramtool.errors import ParamtoolError, SeveralFiles
 from paramtool.files.reading import formats
 from paramtool.files.reading.checkpoint import SeveralCheckpoints
 from paramtool.models.model import Model
@@ -50,7 +50,7 @@ class FolderModel(Model):
 
     def members(self) -> Sequence[str]:
         """Return the paths of its checkpoints."""
-        return [str(self._error.folder / each.name) for each in self._error.candidates]
+        return self._error.paths
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Refuse, and say what to name."""
@@ -80,7 +80,7 @@ class FolderModel(Model):
         self._refuse_all()
 
     def _refuse_all(self) -> NoReturn:
-        raise CannotOpen(self._error.message, hint=self._error.hint)
+        raise SeveralFiles(self._error.message, self._error.paths)
 
 
 def _row(path: Path) -> CheckpointRow:

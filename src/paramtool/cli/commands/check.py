@@ -17,10 +17,11 @@ from paramtool.cli.model_argument import open_argument, with_weights
 from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.cli.reference import Reference
 from paramtool.cli.several_checks import (
-    NothingExpected,
     check_each,
     check_options,
+    each_file,
     names_of,
+    nothing_expected,
     without_errors,
 )
 from paramtool.errors import ParamtoolError
@@ -105,7 +106,10 @@ def check(
     chosen: Sequence[str | None] = models or (None,)
 
     def check_one(number: int) -> Expectations:
-        opened = open_argument(chosen[number], set, seed, arg, input)
+        with each_file(chosen[number]):
+            opened = open_argument(chosen[number], set, seed, arg, input)
+            if opened.members():
+                opened.listing()  # which says so
         reference = Reference(arg_same_as or (), strip_prefix or ())
         strips_later = same_as is not None and weights is None
         model = reference.strip(opened) if strips_later else with_weights(opened, weights, strip_prefix)
@@ -138,11 +142,10 @@ def _one(
     model: Model, added: Sequence[Expectation], allow_none: bool, reference: Reference, *, has_weights: bool
 ) -> Expectations:
     if not (model.expectations or added):
-        message = f"{model.name} has no expectations"
+        error = nothing_expected(model)
         if not allow_none:
-            hint = "e.g. expect: {parameters: 124M} in the spec, or --parameters 124M"
-            raise NothingExpected(message, hint=hint)
-        console.note(message)
+            raise error
+        console.note(error.message)
     report = examined(model, (*model.expectations, *added), reference.open)
     if has_weights:
         model.listing()  # which compares the names and shapes, whatever is expected
