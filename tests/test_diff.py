@@ -186,6 +186,24 @@ def test_set_changes_b_alone(run: Run) -> None:
     assert "retyped  *     " in run("diff", "a.yaml", "a.yaml", "--set", "dtype=bfloat16").stdout
 
 
+def test_values_of_another_dtype_are_compared_as_a_load_casts_them(run: Run) -> None:
+    """A line says so, with values and a retyped tensor, and only then."""
+    said = " where dtypes differ, A was cast to the dtype in B before values were compared\n"
+    state = nn.Linear(3, 2).state_dict()
+    half = {name: each.half() for name, each in state.items()}
+    torch.save(state, "full.pt")
+    torch.save(half, "half.pt")
+    torch.save({**half, "bias": half["bias"] + 1}, "other.pt")
+    same = run("diff", "full.pt", "half.pt", "--values").stdout
+    assert said in same
+    assert " 2 differences: 2 retyped\n" in same
+    other = run("diff", "full.pt", "other.pt", "--values").stdout
+    assert said in other
+    assert " 3 differences: 2 retyped, 1 in values\n" in other
+    assert said not in run("diff", "full.pt", "half.pt").stdout
+    assert said not in run("diff", "half.pt", "other.pt", "--values").stdout
+
+
 def test_a_load_that_fails_is_no_contradiction(run: Run) -> None:
     """Where only an extra state is missing, no tensor differs, which is not the same as no difference."""
     Path("extra.py").write_text(

@@ -64,6 +64,8 @@ def lines(totals: DifferenceTotals) -> list[str]:
         what = "no difference between" if totals.loads else "no tensor differs between"
         what = "no difference in the selected part of" if totals.selected else what
         told = [f"{what} {shown(totals.a)} and {shown(totals.b)}, {compared}"]
+    if totals.values and totals.changes.get("retyped"):
+        told.append("where dtypes differ, A was cast to the dtype in B before values were compared")
     was, now = totals.parameters_was, totals.parameters_now
     if was is not None and now is not None and was != now:
         told.append(f"{counted(now, 'parameter')}, were {was:,} ({now - was:+,})")
