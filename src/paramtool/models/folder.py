@@ -40,7 +40,7 @@ class FolderModel(Model):
         rows = [_row(self._error.folder / name) for name in names[:MOST_OPENED]]
         rows += [CheckpointRow(name=name, note="not opened") for name in names[MOST_OPENED:]]
         first = next((row.name for row in rows if row.tensors), names[0])
-        self.note(f"{self.name} has several checkpoints; name one, as {self._error.folder / first}")
+        self.note(f"{self.name} has several checkpoints; name one, e.g. {self._error.folder / first}")
         totals = CheckpointTotals(
             checkpoints=len(rows),
             opened=sum(row.format is not None for row in rows),
