@@ -291,6 +291,8 @@ def test_the_log_of_a_runner_has_each_error_once(run: Run, monkeypatch: pytest.M
     assert [each.count("cut.pt") for each in messages[2:]] in ([0, 1], [1, 0])
     result = run("diff", "fine.yaml", "bad.yaml", "-f", "github")
     assert (result.status, result.stderr, result.stdout.count(LINER)) == (2, "", 1)
+    judged = run("diff", "fine.yaml", "fine.yaml", "--set", "model.Linear=[4,2]", "-f", "github").stdout
+    assert judged.count("a strict load of fine.yaml into fine.yaml fails") == 1
     quiet = run("diff", "fine.yaml", "bad.yaml", "-f", "github", "-q")
     assert (quiet.status, quiet.stdout, quiet.stderr.count(LINER)) == (2, "", 1)
     assert run("diff", "fine.yaml", "bad.yaml").stderr.count(LINER) == 1

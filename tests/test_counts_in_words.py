@@ -48,6 +48,8 @@ def test_one_difference_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyP
     torch.save(state, "a.pt")
     torch.save({**state, "bias": state["bias"] + 1}, "b.pt")
     assert "\n 1 difference: 1 in values\n" in run("diff", "a.pt", "b.pt", "--values").stdout
+    annotated = run("diff", "a.pt", "b.pt", "--values", "--format", "github").stdout
+    assert "bias has other values: 1 differs, by up to 1\n" in annotated
     Path("a.yaml").write_text("model: {Linear: {in_features: 1, out_features: 2, bias: false}}")
     Path("b.yaml").write_text("model: {Linear: {in_features: 1, out_features: 1, bias: false}}")
     assert "\n 1 parameter, were 2 (-1)\n" in run("diff", "a.yaml", "b.yaml").stdout

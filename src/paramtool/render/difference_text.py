@@ -18,7 +18,7 @@ _SENTENCES = {
     "untied": "{name} is no longer one tensor with {was}",
     "persistence": "{name} is {now}, was {was}",
     "kind": "{name} is a {now}, was a {was}",
-    "values": "{name} has other values: {differing} differ, by up to {max_abs}",
+    "values": "{name} has other values: {differing}, by up to {max_abs}",
 }
 
 
@@ -28,9 +28,9 @@ _COUNTED = {"values": "in values", "persistence": "in persistence", "kind": "in 
 
 def sentence(row: DifferenceRow) -> str:
     """Return what one row says, names and all."""
-    cells = {
-        key: _cell(getattr(row, key)) for key in ("name", "was", "now", "because", "differing", "max_abs")
-    }
+    cells = {key: _cell(getattr(row, key)) for key in ("name", "was", "now", "because", "max_abs")}
+    if row.differing is not None:
+        cells["differing"] = f"{row.differing:,} {'differs' if row.differing == 1 else 'differ'}"
     tied = f", one tensor with {shown(row.tied_to)}" if row.tied_to else ""
     count = f", ×{row.count:,}" if row.count > 1 else ""
     return _SENTENCES[row.change].format(**cells) + tied + count

@@ -40,9 +40,12 @@ def github(report: Report[Any, Any]) -> Iterator[str]:
     locate = cache(repository_path)  # of many rows, few files
     for row in report.rows:
         yield from _annotations(row, locate)
+    lines = summary(report)
     if isinstance(report.totals, DifferenceTotals):
         yield from _judged(report.totals)
-    yield from (f"{line}\n" for line in summary(report))
+        if is_read_by_runner():  # which has shown these as annotations
+            lines = [line for line in lines if not _is_judged(line, report.totals)]
+    yield from (f"{line}\n" for line in lines)
 
 
 def error_annotations(error: ParamtoolError, command: str) -> Iterator[str]:
@@ -100,6 +103,11 @@ def _judged(totals: DifferenceTotals) -> Iterator[str]:
         yield annotation(
             "warning", f"a strict load silently {warning}", title="paramtool diff: loads silently"
         )
+
+
+def _is_judged(line: str, totals: DifferenceTotals) -> bool:
+    """Return whether `_judged` says what a line of the summary does."""
+    return (not totals.loads and line.endswith(verdict(totals))) or line.startswith("it silently ")
 
 
 def _where(place: Place | None, locate: Locate) -> tuple[str | None, int | None, int | None]:
