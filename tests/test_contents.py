@@ -342,7 +342,7 @@ def test_a_folder_lists_its_checkpoints_and_other_commands_ask(run: Run, folder:
         "train.ckpt,torch.save,7,28,116,",
         "whole.pt,torch.save,8,30,124,",
     ]
-    assert result.stderr == "note: . has several checkpoints; name one, as train.ckpt\n"
+    assert result.stderr == "note: . has several checkpoints; name one, e.g. train.ckpt\n"
     for words in (
         ["inspect", ".", "--stats"], ["inspect", ".", "--contents"], ["inspect", ".", "--verify"],
         ["shared", "."], ["diff", ".", "whole.pt"], ["check", ".", "--parameters", "3"],

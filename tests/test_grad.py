@@ -273,7 +273,7 @@ def test_a_model_without_input_says_how_to_give_it(run: Run, spec: Any) -> None:
     """Both ways are named."""
     result = run("grad", spec(LAYER))
     assert result.status == 2
-    assert "has no input to run on; 'input: {shape: [2, 4]}' in the spec, or --input 2,4" in result.stderr
+    assert "has no input to run on; 'input: {shape: [2, 2]}' in the spec, or --input 2,2" in result.stderr
 
 
 def test_batch_norm_with_a_batch_of_one_is_told_and_eval_helps(run: Run, spec: Any) -> None:

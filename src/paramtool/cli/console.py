@@ -133,9 +133,32 @@ def _columns(terminal: TextIO) -> int:
         return 80
 
 
+_is_silent = False
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Write nothing but errors: no result, no notes and no progress."""
+    global _is_silent  # noqa: PLW0603 - a process has one stdout
+    before, _is_silent = _is_silent, True
+    try:
+        with without_notes():
+            yield
+    finally:
+        _is_silent = before
+
+
+def is_silent() -> bool:
+    """Return whether only errors are written."""
+    return _is_silent
+
+
 def write(pieces: Iterable[str]) -> None:
-    """Write the result to stdout; of several processes that MODEL connected, the first one does."""
-    if not process_rank.is_first():
+    """Write the result to stdout, unless there is `silence`: then it is not even made.
+
+    Of several processes that MODEL connected, the first one writes.
+    """
+    if _is_silent or not process_rank.is_first():
         return
     erase()
     stdout = _results()

@@ -89,7 +89,7 @@ def _finish() -> int:
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """Where Python drops an interrupt, as in a ``__del__``, raise it again as soon as that is over."""
+    """Raise an interrupt again that Python dropped, for example in a ``__del__``, as soon as that is over."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         interrupt_again()
     else:

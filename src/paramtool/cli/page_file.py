@@ -17,7 +17,7 @@ SUFFIXES = (".html", ".htm")
 
 
 def _check(context: typer.Context, file: str | None) -> str | None:
-    """Refuse a FILE that cannot be written, or is not a page by its name, before any work is done.
+    """Refuse a FILE that cannot be written, or does not end in ``.html``, before any work is done.
 
     Raises:
         ParamtoolError: with what to type instead.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paramtool.audience import worded
 from paramtool.errors import ParamtoolError
 
 if TYPE_CHECKING:
@@ -19,7 +18,5 @@ def own_inputs(model: BuiltModel) -> Inputs:
         ParamtoolError: if there are none.
     """
     if model.inputs is None:
-        typed = worded("--input 2,4", "inputs=[...]")
-        hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
-        raise ParamtoolError(f"{model.name} has no input to run on", hint=hint)
+        raise ParamtoolError(f"{model.name} has no input to run on", hint=model.hint_of_input())
     return model.inputs

@@ -177,6 +177,12 @@ class Model(Variants):
         self.network(values=False)
         raise NotImplementedError
 
+    def hint_of_input(self, argument: str = "inputs=[...]") -> str:
+        """Return how to give the model an input; `argument` is what a caller in Python writes."""
+        from paramtool.operations.listing.likely_input import how_to_give
+
+        return how_to_give(self.listing().rows, in_spec=self.places() is not None, argument=argument)
+
     def unfilled(self) -> list[str]:
         """Return the names of the tensors that no rule of the model fills."""
         self.network()
