@@ -17,6 +17,7 @@ from paramtool.language.torch_source import LEFT_OUT, TorchSource, installed_sou
 from paramtool.network import installed_catalog, signatures
 from paramtool.network.installed_catalog import InstalledCatalog, catalog_of
 from paramtool.place import Text
+from tests.checked_torch import INSTALLED, checked_against
 from tests.conftest import CONFIGS
 
 FILES = {
@@ -183,11 +184,7 @@ def test_a_bad_spec_imports_no_torch_of_any_version(tmp_path: Path) -> None:
 ANSWERS = """
 import sys
 from paramtool.cli.main import _run
-from paramtool.language import catalog
-from paramtool.structure import facts
-version, *commands = sys.argv[1:]
-vars(catalog.shipped())["torch"] = vars(facts.shipped_facts())["torch"] = version
-for each in commands:
+for each in sys.argv[1:]:
     sys.stderr.write(f"{_run(each.split())} {'torch' in sys.modules}\\n")
 """
 
@@ -205,14 +202,12 @@ def test_another_torch_is_asked_and_says_the_same(tmp_path: Path) -> None:
     text = (CONFIGS / "mlp.yaml").read_text("utf-8")
     (tmp_path / "mlp.yaml").write_text(text, "utf-8")
     (tmp_path / "other.yaml").write_text(text + "dtype: float64\n", "utf-8")
-    source = installed_source()
-    assert source is not None
     table, asked = (
         subprocess.run(
-            [sys.executable, "-c", ANSWERS, version, *COMMANDS],
+            [sys.executable, "-c", checked_against(version) + ANSWERS, *COMMANDS],
             cwd=tmp_path, capture_output=True, text=True, check=True,
         )
-        for version in (source.version, "0.0.0")
+        for version in (INSTALLED, "0.0.0")
     )  # fmt: skip
     statuses = {line.partition(" ")[2] for line in table.stderr.splitlines()}
     assert statuses == {"False"}, table.stderr
