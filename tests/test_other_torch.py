@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from paramtool import structure
 from paramtool.errors import Problems
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
@@ -17,6 +19,8 @@ from paramtool.language.torch_source import LEFT_OUT, TorchSource, installed_sou
 from paramtool.network import installed_catalog, signatures
 from paramtool.network.installed_catalog import InstalledCatalog, catalog_of
 from paramtool.place import Text
+from paramtool.structure import facts
+from paramtool.structure.unsure import Unsure
 from tests.checked_torch import INSTALLED, checked_against
 from tests.conftest import CONFIGS
 
@@ -214,3 +218,14 @@ def test_another_torch_is_asked_and_says_the_same(tmp_path: Path) -> None:
     assert asked.stderr == table.stderr.replace("False", "True")
     assert asked.stdout == table.stdout
     assert len(asked.stdout) > 1000
+
+
+def test_paths_are_suggested_for_any_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell completes the path of a module where no answer is given without the torch that is installed."""
+    spec = read_spec(
+        Text("m.yaml", "model: {Sequential: [ReLU, {Module: {a: {Linear: [2, 3]}}}]}\n"), shipped()
+    )
+    monkeypatch.setattr(facts, "installed_source", lambda: SimpleNamespace(version="2.99.0"))
+    with pytest.raises(Unsure, match="another version of torch"):
+        structure.listing(spec, "m")
+    assert structure.suggestions(spec) == ["0", "1", "1.a"]
