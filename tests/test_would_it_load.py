@@ -22,10 +22,11 @@ from paramtool.errors import DoesNotLoad, Problems, UserCodeFailed
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
 from paramtool.loading.answer import Answer
-from paramtool.loading.state_dict import is_norm, of_checkpoint
+from paramtool.loading.state_dict import is_norm, of_checkpoint, of_listing
 from paramtool.models.open import open_checkpoint
 from paramtool.models.spec import SpecModel
 from paramtool.network import construction, load_answer
+from paramtool.network.listing import parameters
 from paramtool.network.load_answer import ask, is_ordinary, meta_state, saved, state_of
 from paramtool.network.strict_load import load
 from paramtool.network.twin import twin
@@ -298,6 +299,20 @@ def test_a_spec_answers_as_its_module(name: str) -> None:
                 assert (mine.entries, mine.metadata) == (its.entries, its.metadata)
                 state = mutated(module.state_dict(), chance)
                 assert model.load_answer(state_of(state)).loads == torchs(module, state).loads, list(state)
+
+
+def test_keys_come_in_the_order_of_torch() -> None:
+    """A module's own buffers come before the parameters of its children, also under a second name."""
+    norm = nn.BatchNorm1d(2)
+    norm.register_parameter("late", nn.Parameter(torch.ones(1)))
+    inner = nn.Sequential(norm, nn.Linear(2, 2))
+    inner.register_buffer("scratch", torch.ones(1), persistent=False)
+    net = nn.Sequential(nn.MultiheadAttention(2, 1), inner)
+    net.register_module("again", inner)
+    net.register_buffer("mask", torch.ones(1))
+    listed = parameters(net)
+    assert [each.name for each in of_listing(listed, listed.rows).entries] == list(net.state_dict())
+    assert ask(net, state_of({})).answer.missing == torchs(net, {}).missing
 
 
 def test_versions_are_those_of_torch() -> None:
