@@ -234,7 +234,7 @@ def test_a_part_with_tensors_lists_them(run: Run, folder: Path) -> None:
     del folder
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit")
 @pytest.mark.parametrize("kind", ["whole", "script"])
 def test_a_whole_module_says_what_is_what(kind: str, run: Run, folder: Path) -> None:
     """Classes, kinds and the tree are those of the live module; buffers are no parameters."""

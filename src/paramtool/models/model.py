@@ -225,14 +225,14 @@ class Model(Variants):
         """
         from paramtool.loading.prediction import predicted
 
-        return predicted(state, self.listing().rows, self.mapped_names())
+        return predicted(state, self.listing(), self.mapped_names())
 
     def mapped_names(self) -> list[str]:
         """Return the names that a file only maps to another: torch.save stores them, safetensors does not."""
         return []
 
     def module_paths(self) -> Iterable[str]:
-        """Return the paths of modules if they are known without building anything."""
+        """Return the paths of modules to suggest, if they are known without building anything."""
         return ()
 
     def inside(self) -> Contents:

@@ -109,16 +109,16 @@ def ask(module: nn.Module, state: StateDict) -> Loaded:
 
     Extra states are not set: their keys are checked, as torch does.
     """
-    rows = parameters(module).rows
+    listed = parameters(module)
     if is_ordinary(module):
-        return Loaded(predicted(state, rows))
+        return Loaded(predicted(state, listed))
     try:
         return _answer(twin(module, "meta"), meta_state(state))
     except Exception as error:  # of its own code, or of a deep copy
         failure = told(error)
         if _fails_with_values(module, state, failure):
             return Loaded(Answer(others=(failure,)), has_run=True)
-        return Loaded(predicted(state, rows), failure=failure)
+        return Loaded(predicted(state, listed), failure=failure)
 
 
 def _fails_with_values(module: nn.Module, state: StateDict, failure: str) -> bool:
