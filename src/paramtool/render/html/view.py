@@ -18,6 +18,7 @@ MOST_PRINTED = 200
 
 _PICTURES = {
     "ParameterTotals": "listing",
+    "CostTotals": "costs",
     "InitializationTotals": "plan",
     "SharingTotals": "sharing",
     "GradientTotals": "norms",

@@ -36,6 +36,7 @@
   function sortable(table) {
     const body = table.tBodies[0];
     const original = groups(body);
+    if (original.length < 2) return;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, at) => {
       if (!head.hasAttribute("data-sorts")) return;
