@@ -14,8 +14,9 @@ import paramtool
 from paramtool import Rule
 from paramtool.records.report import Report
 from tests.browser import INSTALL, VARIABLE, Browser, find
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, ROOT
 from tests.test_html import HOSTILE
+from tools import page_pictures
 
 PATH = find()
 
@@ -77,7 +78,7 @@ def reports() -> dict[str, Report[Any, Any]]:
     blocks = nn.Sequential(
         *(nn.Sequential(nn.Linear(8, 8), nn.Sigmoid()) for _ in range(20)), nn.Linear(8, 1)
     )
-    tied = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Tanh(), nn.Linear(8, 8, bias=False))
+    tied = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8, bias=False))
     tied[2].weight = tied[0].weight
     base = torch.arange(40.0)
     overlapping = nn.ParameterList([nn.Parameter(base[:20]), nn.Parameter(base[10:30])])
@@ -175,9 +176,9 @@ def test_a_table_is_sorted_by_the_keyboard(browser: Browser, pages: dict[str, Pa
 def test_uses_stay_below_their_parameter(browser: Browser, pages: dict[str, Path]) -> None:
     """Sorting and filtering move a parameter with its uses."""
     browser.open(pages["uses"])
-    assert browser.evaluate(LEADS) == ["0.weight", "0", "2"]
+    assert browser.evaluate(LEADS) == ["0.weight", "0", "2", "0.bias"]
     browser.evaluate("document.querySelector('thead button').click()")
-    assert browser.evaluate(LEADS) == ["0.weight", "0", "2"]
+    assert browser.evaluate(LEADS) == ["0.bias", "0.weight", "0", "2"]
 
 
 def test_a_tree_folds(browser: Browser, pages: dict[str, Path]) -> None:
@@ -239,6 +240,20 @@ def test_a_page_prints(browser: Browser, pages: dict[str, Path]) -> None:
     assert browser.evaluate(f"{folded}.length") > 0
     assert browser.evaluate(f"{folded}.every((each) => each.getBoundingClientRect().height)")
     browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_the_picture_of_the_readme_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    """A browser shows HTML inside of SVG inside of an <img>, as GitHub does, and it has room for all."""
+    picture = ROOT / "docs" / "pictures" / "pages.svg"
+    browser.open(picture, 1200)
+    cut = "const e = document.querySelector('.pt-page'); [e.scrollHeight - e.clientHeight, e.clientHeight]"
+    assert browser.evaluate(cut) == [0, page_pictures.HEIGHT]
+    file = tmp_path / "r.html"
+    file.write_text(f"<!DOCTYPE html><img src='{picture.as_uri()}'>")
+    browser.open(file, 1200)
+    size = "[document.images[0].naturalWidth, document.images[0].naturalHeight]"
+    assert browser.evaluate(size) == [page_pictures.WIDTH, page_pictures.HEIGHT]
+    assert len(browser.picture()) > 30_000  # bytes of PNG: an empty one has a tenth
 
 
 def test_a_notebook_keeps_its_styles_to_itself(browser: Browser, tmp_path: Path) -> None:

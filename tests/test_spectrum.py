@@ -187,8 +187,8 @@ def test_depth_folds_into_modules(tmp_path: Path, run: Run) -> None:
     b = {name: value + torch.eye(6) * (at + 1) for at, (name, value) in enumerate(a.items())}
     b["h.2.k.w"] = torch.ones(6, 6)
     b |= {name: torch.ones(2) for name in ("h.0.bias", "h.0.q.b", "head")}
-    for name, values in (("a", a), ("b", b)):
-        save_file(values, tmp_path / f"{name}.safetensors")
+    for name, tensors in (("a", a), ("b", b)):
+        save_file(tensors, tmp_path / f"{name}.safetensors")
     typed = ("diff", *(str(tmp_path / f"{name}.safetensors") for name in "ab"), "--values", "--spectrum")
     found = json.loads(run(*typed, "--depth", "2", "--json").stdout)
     rows = [(each["change"], each["name"], each["count"], each["now"]) for each in found["rows"]]

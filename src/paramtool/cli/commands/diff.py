@@ -96,7 +96,7 @@ def diff(
             min=1,
             metavar="N",
             help="Fold names deeper than N parts into one line per module.",
-            rich_help_panel=panels.OUTPUT,
+            rich_help_panel=panels.rare(panels.OUTPUT),
         ),
     ] = None,
     columns: Columns = None,

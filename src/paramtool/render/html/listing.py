@@ -23,21 +23,32 @@ MOST_CONTENTS = 200
 
 def draw(report: Listing) -> Markup:
     """Return the parts of a listing."""
-    by_bytes = len({row.dtype for row in report.rows if row.dtype}) > 1
-    said = "bytes" if by_bytes else "elements"
     once_folded = folded(report)  # which leaves rows with statistics as they are
-    rows = fold_blocks(report.rows) if once_folded is report else once_folded.rows
-    measure = Measure(_nbytes, byte_size, _facts) if by_bytes else Measure(_numel, "{:,}".format, _facts)
-    others = getattr(report.others, "nbytes" if by_bytes else "numel", 0)
-    tree = module_tree(rows, report.modules, measure, "tensor", others) if report.rows else EMPTY
     return together(
         [
             section("Dtypes, buffers included", _dtypes(report)),
-            section(f"Modules, by {said}", tree),
+            modules(report, once_folded),
             section("Also in the file", _contents(report)),
             section("Tensors", tables(report, "Tensors", once_folded=once_folded)),
         ]
     )
+
+
+def modules(report: Listing, once_folded: Listing) -> Markup:
+    """Return the modules as a tree, by elements, or by bytes where there are several dtypes.
+
+    Args:
+        report: with the rows as they are.
+        once_folded: with identical blocks as one row, if its rows can be folded.
+    """
+    if not report.rows:
+        return EMPTY
+    by_bytes = len({row.dtype for row in report.rows if row.dtype}) > 1
+    rows = fold_blocks(report.rows) if once_folded is report else once_folded.rows
+    measure = Measure(_nbytes, byte_size, _facts) if by_bytes else Measure(_numel, "{:,}".format, _facts)
+    others = getattr(report.others, "nbytes" if by_bytes else "numel", 0)
+    tree = module_tree(rows, report.modules, measure, "tensor", others)
+    return section(f"Modules, by {'bytes' if by_bytes else 'elements'}", tree)
 
 
 def _nbytes(row: ParameterRow) -> int:

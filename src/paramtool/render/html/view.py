@@ -43,7 +43,7 @@ def view(report: Report[Any, Any]) -> Markup:
     else:
         draw: Callable[[Report[Any, Any]], Markup] = import_module(f"paramtool.render.html.{name}").draw
         body = draw(report)
-    return together([_header(report), body, _values(report)])
+    return together([header(report), body, _values(report)])
 
 
 def section(title: str, *inner: Markup) -> Markup:
@@ -51,7 +51,8 @@ def section(title: str, *inner: Markup) -> Markup:
     return tag("section", tag("h2", text(title)), *inner) if any(inner) else EMPTY
 
 
-def _header(report: Report[Any, Any]) -> Markup:
+def header(report: Report[Any, Any]) -> Markup:
+    """Return the heading of a report, the answer that it gives, and its totals in sentences."""
     command, _, about = title_of(report).partition(" ")
     heading = tag("h1", tag("span", text(command), kind="command"), text(f" {about}"))
     verdict, others = _verdict(report)
