@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from paramtool.records.difference import DifferenceRow
+from paramtool.render.html.drawings import decade
 from paramtool.render.html.layers import Place, number_of, places
 from paramtool.render.html.markup import EMPTY, Markup, tag, text
 from paramtool.render.html.table import framed, name_cell
@@ -83,18 +84,17 @@ class _Shades:
     """
 
     def __init__(self, values: Iterable[float | None]) -> None:
-        logs = [math.log10(each) for each in values if each and math.isfinite(each)]
+        logs = [each for each in map(decade, values) if each is not None]
         self._high = max(logs, default=0.0)
         self._low = max(min(logs, default=0.0), self._high - _DECADES)
 
     def level(self, value: float | None) -> int:
         """Return the shade of a value, from 1 to `LEVELS`; what is not finite has the darkest."""
-        if not value:
-            return 1
-        if not math.isfinite(value):
-            return LEVELS
+        place = decade(value)
+        if place is None:
+            return 1 if not value else LEVELS
         span = self._high - self._low
-        part = (math.log10(value) - self._low) / span if span > 0 else 1.0
+        part = (place - self._low) / span if span > 0 else 1.0
         return 1 + round(max(0.0, part) * (LEVELS - 1))
 
 
