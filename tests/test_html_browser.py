@@ -60,6 +60,11 @@ LABELS = """
 LEADS = """[...document.querySelectorAll("table.pt-rows tbody tr")].filter((row) => row.checkVisibility())
   .map((row) => row.querySelector("th").textContent)"""
 
+CUT = """[...document.querySelectorAll("th, td")].filter((each) =>
+  !each.querySelector(".pt-hidden") && each.scrollWidth > each.clientWidth + 1
+).map((each) => each.textContent.slice(0, 80))"""
+"""Every cell whose text is wider than it, and so lies over the next one."""
+
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 """Pixels by which the page is wider than the window."""
 
@@ -86,6 +91,7 @@ def reports() -> dict[str, Report[Any, Any]]:
     new = {name: value * (1 + 0.1 ** (at % 5)) for at, (name, value) in enumerate(old.items())}
     new["h.11.w"] = torch.ones(3)
     new["head"] = torch.ones(1)
+    hostile = [name for name in HOSTILE if "\ud800" not in name]
     return {
         "inspect": paramtool.inspect(str(CONFIGS / "gpt2.yaml")),
         "statistics": paramtool.inspect(blocks, stats=True),
@@ -95,9 +101,14 @@ def reports() -> dict[str, Report[Any, Any]]:
         "uses": paramtool.gradients(tied, [torch.ones(2, 8)]),
         "diff": paramtool.diff(old, new, values=True),
         "check": paramtool.check(str(CONFIGS / "gpt2.yaml")),
-        "hostile": paramtool.inspect(
-            {name: torch.ones(2) for name in HOSTILE if name.encode("utf-8", "replace").decode() == name}
+        "hostile": paramtool.inspect({name: torch.ones(2) for name in hostile}),
+        "hostile diff": paramtool.diff(
+            {f"{at}.{name}": torch.ones(2, 2) for at in range(3) for name in hostile},
+            {f"{at}.{name}": torch.full((2, 2), 1.5) for at in range(3) for name in hostile},
+            values=True,
+            spectrum=True,
         ),
+        "cost": paramtool.cost(blocks, [torch.ones(2, 8)]),
     }
 
 
@@ -112,7 +123,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-KINDS = ("inspect", "statistics", "init", "shared", "grad", "uses", "diff", "check", "hostile")
+KINDS = (
+    "inspect",
+    "statistics",
+    "init",
+    "shared",
+    "grad",
+    "uses",
+    "diff",
+    "check",
+    "hostile",
+    "hostile diff",
+    "cost",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,6 +151,7 @@ def test_a_page_shows_without_a_complaint(browser: Browser, pages: dict[str, Pat
     for width in (400, 1000, 1600):
         browser.open(pages[kind], width)
         assert browser.evaluate(WIDE) == 0, width
+        assert browser.evaluate(CUT) == [], width
 
 
 def test_a_table_is_filtered(browser: Browser, pages: dict[str, Path]) -> None:
@@ -205,6 +229,20 @@ def test_a_page_reads_without_a_script(browser: Browser, pages: dict[str, Path])
     assert browser.evaluate("document.querySelectorAll('button, input, select').length") == 0
     browser.evaluate("document.querySelector('summary').click()")
     assert browser.evaluate("document.querySelector('details').open") is False
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, pages: dict[str, Path]) -> None:
+    """Tab goes through every control in the order of the page, and each shows that it has the focus."""
+    browser.open(pages["uses"])
+    controls = "[...document.querySelectorAll('button, input, select, summary, [tabindex]')]"
+    seen = f"{controls}.filter((each) => each.checkVisibility())"
+    reached = []
+    for _ in range(browser.evaluate(f"{seen}.length")):
+        browser.press("Tab")
+        reached.append(browser.evaluate(f"{seen}.indexOf(document.activeElement)"))
+        assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert reached == [*range(len(reached))]
+    assert len({browser.evaluate(f"{seen}[{at}].ariaLabel ?? ''") for at in range(2)}) == 2
 
 
 def test_names_that_attack_stay_text(browser: Browser, pages: dict[str, Path]) -> None:

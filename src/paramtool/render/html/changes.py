@@ -30,7 +30,8 @@ def _part(report: Differences, *, of_values: bool) -> Markup:
     """Return the differences of values, or all others: what breaks a load first."""
     rows = [row for row in report.rows if (row.change == "values") == of_values]
     rows.sort(key=lambda row: not row.breaks)
-    return tables(replace(report, rows=tuple(rows)), "Differences") if rows else EMPTY
+    title = "Differences of values" if of_values else "Differences"
+    return tables(replace(report, rows=tuple(rows)), title) if rows else EMPTY
 
 
 def _counts(report: Differences) -> Markup:

@@ -16,6 +16,9 @@ from paramtool.render.html.table import framed, name_cell
 MOST_LAYERS = 150
 MOST_KINDS = 24
 
+LONGEST = 60
+"""Characters of the name of a layer or a kind."""
+
 LEVELS = 7
 """Shades, from the smallest number to the largest."""
 
@@ -42,9 +45,9 @@ def heat_map(rows: Sequence[DifferenceRow], measure: Measure) -> Markup:
         return EMPTY
     values = {place: _largest(inside, measure) for place, inside in cells.items()}
     shades = _Shades(values.values())
-    head = [tag("th", name_cell(kind), scope="col") for kind in kinds]
+    head = [tag("th", name_cell(kind, LONGEST), scope="col") for kind in kinds]
     body = [
-        tag("tr", tag("th", name_cell(layer), scope="row"),
+        tag("tr", tag("th", name_cell(layer, LONGEST), scope="row"),
             *(_cell(cells.get(place, ()), values.get(place), shades)
               for place in (Place(layer, kind) for kind in kinds)))
         for layer in layers[:MOST_LAYERS]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from paramtool.quantities import counted
 from paramtool.render.html.budget import MOST_BELOW, MOST_BRANCHES, short
 from paramtool.render.html.drawings import bar
-from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
+from paramtool.render.html.markup import EMPTY, Markup, line, tag, text, together
 from paramtool.render.names import first_of, parts_of
 
 DEEPEST = 24
@@ -112,11 +112,11 @@ class _Tree:
         lines = []
         for part, inner in list(branch.below.items())[: branch.drawn]:
             name = f"{path}{part}"
-            line = self._line(part, inner, self._modules.get(first_of(name)))
+            drawn = self._line(part, inner, self._modules.get(first_of(name)))
             if inner.below and inner.drawn:
                 deeper = tag("ul", *self.lines(inner, f"{name}."))
-                line = tag("details", tag("summary", line), deeper, open=inner.is_open)
-            lines.append(tag("li", line))
+                drawn = tag("details", tag("summary", drawn), deeper, open=inner.is_open)
+            lines.append(tag("li", drawn))
         rest = list(branch.below.values())[branch.drawn :]
         if rest:
             said = tag("span", text(f"{len(rest):,} more"), kind="what t-quiet")
@@ -130,14 +130,9 @@ class _Tree:
     def _with_size(self, what: Markup, size: int) -> Markup:
         share = size / self._whole
         percent = "" if not size else "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
-        return tag(
-            "span",
-            what,
-            tag("span", text(self._measure.written(size)) if size else EMPTY, kind="n"),
-            tag("span", text(percent), kind="n percent"),
-            bar(share) if size else tag("span", kind="bar"),
-            kind="line",
-        )
+        written = tag("span", text(self._measure.written(size)) if size else EMPTY, kind="n")
+        drawn = bar(share) if size else tag("span", kind="bar")
+        return line(what, written, tag("span", text(percent), kind="n percent"), drawn)
 
     def _facts(self, branch: Branch, kind: str | None) -> list[Markup]:
         """Return what is said after a name: the class of a module, or what there is to say of a row."""

@@ -109,9 +109,10 @@
   function foldable(tree) {
     const all = [...tree.querySelectorAll("details")];
     if (!all.length) return;
+    const title = tree.closest("section").querySelector("h2").textContent;
     const set = (open) => () => all.forEach((each) => { each.open = open; });
-    const unfold = make("button", { type: "button" }, "Unfold all");
-    const fold = make("button", { type: "button" }, "Fold all");
+    const unfold = make("button", { type: "button", ariaLabel: `Unfold all: ${title}` }, "Unfold all");
+    const fold = make("button", { type: "button", ariaLabel: `Fold all: ${title}` }, "Fold all");
     unfold.addEventListener("click", set(true));
     fold.addEventListener("click", set(false));
     tree.before(make("div", { className: "pt-tools" }, unfold, fold));
