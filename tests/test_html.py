@@ -332,6 +332,38 @@ def test_odd_values_and_nothing_have_a_page(names: tuple[str, ...]) -> None:
         assert not re.search("nan|inf", " ".join(drawn))
 
 
+def test_elements_are_squares() -> None:
+    """A run of equal ones is one shape; zero is empty, the largest the strongest, and nan stands out."""
+    values = {
+        "mask": torch.tensor([[0.0, -2.0, -2.0], [0.0, 0.0, -2.0]]),
+        "odd": torch.tensor([math.nan, 1.0, 0.1, -math.inf]),
+        "column": torch.tensor([[1.0], [0.0]]),
+        "scalar": torch.tensor(1.0),
+        "empty": torch.empty(0, 2),
+    }
+    text = paramtool.as_text(paramtool.inspect(values, values=True), "html")
+    grids = re.findall(r'<svg class="pt-elements".*?</svg>', text)
+    paths = [re.findall(r'class="pt-t-(\w+)" d="([^"]*)" fill-opacity="([\d.]+)"', grid) for grid in grids]
+    assert paths == [
+        [("notable", "M1 0h2v1h-2zM2 1h1v1h-1z", "1.0")],
+        [
+            ("bad", "M0 0h1v1h-1zM3 0h1v1h-1z", "1.0"),
+            ("accent", "M1 0h1v1h-1z", "1.0"),
+            ("accent", "M2 0h1v1h-1z", "0.2"),
+        ],
+        [("accent", "M0 0h1v1h-1z", "1.0")],
+    ]
+    assert "the strongest color is &#177;2<" in grids[0]
+
+
+def test_many_elements_do_not_make_a_page_long() -> None:
+    """What has no room is counted."""
+    values = {f"t{at}x": torch.randn(30, 30) for at in range(300)}
+    text = paramtool.as_text(paramtool.inspect(values, values=True), "html")
+    assert len(text) < 500_000
+    assert re.search(r"\d{3} more; --format json has all", text)
+
+
 def test_costs_are_drawn() -> None:
     """A bar for each use of the memory, of parts on one scale; and a tree for each measure."""
     net = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 4))

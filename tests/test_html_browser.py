@@ -108,6 +108,7 @@ def reports() -> dict[str, Report[Any, Any]]:
             values=True,
             spectrum=True,
         ),
+        "values": paramtool.inspect(tied, values=True),
         "cost": paramtool.cost(blocks, [torch.ones(2, 8)]),
     }
 
@@ -135,6 +136,7 @@ KINDS = (
     "hostile",
     "hostile diff",
     "cost",
+    "values",
 )
 
 

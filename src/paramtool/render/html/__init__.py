@@ -11,6 +11,7 @@ page            the document: the policy that lets nothing in, styles, the view,
     outcome     `check`: broken, then kept
     layers      which layer a name is in, for `norms` and `heat_map`
 notebook        the view with styles of its own, without a script
+element_grid    elements of a small tensor as squares
 table           rows as a table, which the script sorts and filters
 module_tree     modules that fold; `budget` bounds what is drawn of a large model
 drawings        bars, histograms and strips of bytes as SVG
