@@ -11,7 +11,7 @@ from benchmarks import plain
 from benchmarks.checkpoints import LEGACY, LOAD, METADATA, RANKS
 from benchmarks.files import Files
 from benchmarks.measure import Command, Result, compare, compare_further
-from benchmarks.transformer import BY_HAND, LAYERS, MORE_LAYERS, RULES, RUN_BY_HAND
+from benchmarks.transformer import BY_HAND, COUNTED_BY_HAND, LAYERS, MORE_LAYERS, RULES, RUN_BY_HAND
 
 PARAMTOOL = str(Path(sys.executable).with_name("paramtool"))
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -114,6 +114,7 @@ def _names() -> Iterator[Row]:
 def _values() -> Iterator[Row]:
     """Yield what reads or writes elements."""
     yield Row("inspect --stats of 354 M float32", "load_file, seven reductions", _statistics, 0.20, 0.08)
+    yield Row("inspect gpt2.yaml --stats -f html", "as a table", _page_of_statistics, 1.10)
     yield Row("diff --values of two 25 MB files", "import torch", _equal_values, 0.25, quick=True)
     yield Row("init -o of 354 M", "build, loop, save_file", _initialized, 0.40, 0.18)
     yield Row("init -o, each further 10^9", "the same beyond 354 M", _initialized_further, 0.22, 1.02)
@@ -121,7 +122,15 @@ def _values() -> Iterator[Row]:
 
 
 def _networks() -> Iterator[Row]:
-    """Yield what runs a forward and backward pass."""
+    """Yield what runs a forward pass, on the meta device, or forward and backward."""
+    yield Row(
+        "inspect --cost of 124 M",
+        "FlopCounterMode on meta by hand",
+        lambda files: (ours("inspect", files.runnable(), "--cost"), script(COUNTED_BY_HAND)),
+        1.25,
+        1.25,
+        quick=True,
+    )
     for option, goal in (("--no-by-use", 1.08), ("--by-use", 1.20)):
         yield Row(
             f"grad {option} of 124 M",
@@ -186,6 +195,11 @@ def _statistics(files: Files) -> tuple[Commands, Commands]:
     path = files.large("354M.safetensors")
     ours("init", files.transformer(), *RULES, "-o", path, makes=path)[0].run()
     return ours("inspect", path, "--stats"), script(plain.SEVEN_REDUCTIONS, path)
+
+
+def _page_of_statistics(_: Files) -> tuple[Commands, Commands]:
+    typed = ("inspect", CONFIGS / "gpt2.yaml", "--stats")
+    return ours(*typed, "-f", "html"), ours(*typed)
 
 
 def _equal_values(files: Files) -> tuple[Commands, Commands]:

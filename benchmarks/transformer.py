@@ -82,7 +82,7 @@ input: {shape: [4, 128], fill: randint, high: 50257}
 loss: sum
 """
 
-RUN_BY_HAND = """
+_MODEL = """
 from collections import OrderedDict
 import torch
 from torch import nn
@@ -95,11 +95,28 @@ model = nn.Sequential(OrderedDict(
     head=nn.Linear(768, 50257, bias=False),
 ))
 model.head.weight = model.embed.weight
-loss = model(torch.randint(50257, (4, 128))).sum()
+"""
+
+RUN_BY_HAND = f"""{_MODEL}loss = model(torch.randint(50257, (4, 128))).sum()
 loss.backward()
 for name, parameter in model.named_parameters():
     gradient = parameter.grad
     norm = gradient.norm()
     print(name, list(parameter.shape), norm, gradient.abs().max(), norm / parameter.norm())
 print(loss)
+"""
+
+COUNTED_BY_HAND = f"""
+import torch
+torch.set_default_device("meta")
+{_MODEL}
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+saved = []
+with saved_tensors_hooks(lambda tensor: saved.append(tensor.nbytes), lambda tensor: tensor):
+    model(torch.randint(50257, (4, 128)))
+with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    model.eval()(torch.randint(50257, (4, 128)))
+print(counter.get_total_flops() // 2, sum(saved))
 """

@@ -18,7 +18,8 @@ ONLY_IN = {
 ALLOWED = (
     "aria-hidden", "aria-label", "class", "content", "charset", "data-choices", "data-sorts", "http-equiv",
     "lang", "name", "open", "role", "scope", "tabindex",
-    "cx", "cy", "d", "dy", "height", "preserveaspectratio", "r", "text-anchor", "viewbox", "width", "x", "y",
+    "cx", "cy", "d", "dy", "fill-opacity", "height", "preserveaspectratio", "r",
+    "text-anchor", "viewbox", "width", "x", "y",
 )  # fmt: skip
 """All attributes that a page has: none loads anything, has a style or runs a script."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import struct
@@ -289,6 +290,100 @@ def test_shared_bytes_are_drawn_where_they_are() -> None:
     text = paramtool.as_text(paramtool.shared(module), "html")
     assert '<rect class="pt-t-notable" x="25" width="50" height="10"/>' in text
     assert "bytes 0 to 160 of the storage" in Page(text).text
+
+
+def test_words_stay_apart_without_styles() -> None:
+    """A notebook that is not trusted leaves styles and drawings out: numbers do not run into names."""
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1))
+    plain = re.sub(r"<[^>]*>", "", paramtool.inspect(net)._repr_html_())
+    assert "0 Linear 15 78.9 %" in plain
+    plain = re.sub(r"<[^>]*>", "", paramtool.gradients(net, [torch.ones(1, 4)])._repr_html_())
+    assert re.search(r"0\.weight [\d.]+ ", plain)
+
+
+ODD = {
+    "nan": torch.tensor([math.nan] * 2), "inf": torch.tensor([math.inf, -math.inf, 1]),
+    "empty": torch.empty(0, 3), "scalar": torch.tensor(3.0), "complex": torch.ones(3, 3) * 1j,
+    "bool": torch.tensor([True]), "huge": torch.tensor([1e308, -1e308], dtype=torch.float64),
+    "tiny": torch.tensor([5e-324], dtype=torch.float64), "fp8": torch.ones(2).to(torch.float8_e4m3fn),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [(), ("empty",), (*ODD,)])
+def test_odd_values_and_nothing_have_a_page(names: tuple[str, ...]) -> None:
+    """No drawing has a coordinate that is not a number, and no part of a page needs a row to be there."""
+    values = {f"h.{at}.{name}": ODD[name] for at in range(3) for name in names}
+    other = {name: each + 1 if each.dtype.itemsize > 1 else each for name, each in values.items()}
+    reports = (
+        paramtool.inspect(values, stats=True, values=True),
+        paramtool.shared(values),
+        paramtool.diff(values, other, values=True, spectrum=True),
+        paramtool.cost(nn.ReLU(), [torch.ones(0, 0)]),
+    )
+    for report in reports:
+        found = Page(paramtool.as_text(report, "html"))
+        check_policy(found)
+        drawn = [
+            each[key] or ""
+            for each in found.attributes
+            for key in ("d", "x", "width", "cx", "cy", "r")
+            if key in each
+        ]
+        assert not re.search("nan|inf", " ".join(drawn))
+
+
+def test_elements_are_squares() -> None:
+    """A run of equal ones is one shape; zero is empty, the largest the strongest, and nan stands out."""
+    values = {
+        "mask": torch.tensor([[0.0, -2.0, -2.0], [0.0, 0.0, -2.0]]),
+        "odd": torch.tensor([math.nan, 1.0, 0.1, -math.inf]),
+        "column": torch.tensor([[1.0], [0.0]]),
+        "scalar": torch.tensor(1.0),
+        "empty": torch.empty(0, 2),
+    }
+    text = paramtool.as_text(paramtool.inspect(values, values=True), "html")
+    grids = re.findall(r'<svg class="pt-elements".*?</svg>', text)
+    paths = [re.findall(r'class="pt-t-(\w+)" d="([^"]*)" fill-opacity="([\d.]+)"', grid) for grid in grids]
+    assert paths == [
+        [("notable", "M1 0h2v1h-2zM2 1h1v1h-1z", "1.0")],
+        [
+            ("bad", "M0 0h1v1h-1zM3 0h1v1h-1z", "1.0"),
+            ("accent", "M1 0h1v1h-1z", "1.0"),
+            ("accent", "M2 0h1v1h-1z", "0.2"),
+        ],
+        [("accent", "M0 0h1v1h-1z", "1.0")],
+    ]
+    assert "the strongest color is &#177;2<" in grids[0]
+
+
+def test_many_elements_do_not_make_a_page_long() -> None:
+    """What has no room is counted."""
+    values = {f"t{at}x": torch.randn(30, 30) for at in range(300)}
+    text = paramtool.as_text(paramtool.inspect(values, values=True), "html")
+    assert len(text) < 500_000
+    assert re.search(r"\d{3} more; --format json has all", text)
+
+
+def test_costs_are_drawn() -> None:
+    """A bar for each use of the memory, of parts on one scale; and a tree for each measure."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 4))
+    report = paramtool.cost(net, [torch.ones(2, 4)])
+    found = Page(paramtool.as_text(report, "html"))
+    assert "MACs by module" in found.text
+    assert "Saved activations by module" in found.text
+    bars = [each for each in found.attributes if each.get("class") == "pt-t-link"]
+    gradients = report.totals.training[0].gradients / report.totals.training[0].total
+    assert float(bars[1]["width"] or 0) == pytest.approx(100 * gradients, abs=0.01)  # bars[0] is the key
+
+
+def test_a_map_of_directions_has_a_number_for_each_matrix() -> None:
+    """It is there with a spectrum, and layers stand in the order of their numbers."""
+    old = {f"h.{at}.w": torch.zeros(4, 4) for at in (10, 2, 1)}
+    new = {name: torch.eye(4) for name in old}
+    text = paramtool.as_text(paramtool.diff(old, new, values=True, spectrum=True), "html")
+    drawn = text[text.index("Directions") : text.index("<h2>Values")]
+    assert re.findall(r'scope="row"><span class="pt-m">h\.<wbr>(\d+)<', drawn) == ["1", "2", "10"]
+    assert "Directions" not in Page(paramtool.as_text(paramtool.diff(old, new, values=True), "html")).text
 
 
 def test_a_check_shows_what_is_broken_first(run: Run) -> None:

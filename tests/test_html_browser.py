@@ -14,8 +14,9 @@ import paramtool
 from paramtool import Rule
 from paramtool.records.report import Report
 from tests.browser import INSTALL, VARIABLE, Browser, find
-from tests.conftest import CONFIGS
+from tests.conftest import CONFIGS, ROOT
 from tests.test_html import HOSTILE
+from tools import page_pictures
 
 PATH = find()
 
@@ -59,6 +60,11 @@ LABELS = """
 LEADS = """[...document.querySelectorAll("table.pt-rows tbody tr")].filter((row) => row.checkVisibility())
   .map((row) => row.querySelector("th").textContent)"""
 
+CUT = """[...document.querySelectorAll("th, td")].filter((each) =>
+  !each.querySelector(".pt-hidden") && each.scrollWidth > each.clientWidth + 1
+).map((each) => each.textContent.slice(0, 80))"""
+"""Every cell whose text is wider than it, and so lies over the next one."""
+
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 """Pixels by which the page is wider than the window."""
 
@@ -77,7 +83,7 @@ def reports() -> dict[str, Report[Any, Any]]:
     blocks = nn.Sequential(
         *(nn.Sequential(nn.Linear(8, 8), nn.Sigmoid()) for _ in range(20)), nn.Linear(8, 1)
     )
-    tied = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Tanh(), nn.Linear(8, 8, bias=False))
+    tied = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8, bias=False))
     tied[2].weight = tied[0].weight
     base = torch.arange(40.0)
     overlapping = nn.ParameterList([nn.Parameter(base[:20]), nn.Parameter(base[10:30])])
@@ -85,6 +91,7 @@ def reports() -> dict[str, Report[Any, Any]]:
     new = {name: value * (1 + 0.1 ** (at % 5)) for at, (name, value) in enumerate(old.items())}
     new["h.11.w"] = torch.ones(3)
     new["head"] = torch.ones(1)
+    hostile = [name for name in HOSTILE if "\ud800" not in name]
     return {
         "inspect": paramtool.inspect(str(CONFIGS / "gpt2.yaml")),
         "statistics": paramtool.inspect(blocks, stats=True),
@@ -94,9 +101,15 @@ def reports() -> dict[str, Report[Any, Any]]:
         "uses": paramtool.gradients(tied, [torch.ones(2, 8)]),
         "diff": paramtool.diff(old, new, values=True),
         "check": paramtool.check(str(CONFIGS / "gpt2.yaml")),
-        "hostile": paramtool.inspect(
-            {name: torch.ones(2) for name in HOSTILE if name.encode("utf-8", "replace").decode() == name}
+        "hostile": paramtool.inspect({name: torch.ones(2) for name in hostile}),
+        "hostile diff": paramtool.diff(
+            {f"{at}.{name}": torch.ones(2, 2) for at in range(3) for name in hostile},
+            {f"{at}.{name}": torch.full((2, 2), 1.5) for at in range(3) for name in hostile},
+            values=True,
+            spectrum=True,
         ),
+        "values": paramtool.inspect(tied, values=True),
+        "cost": paramtool.cost(blocks, [torch.ones(2, 8)]),
     }
 
 
@@ -111,7 +124,20 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-KINDS = ("inspect", "statistics", "init", "shared", "grad", "uses", "diff", "check", "hostile")
+KINDS = (
+    "inspect",
+    "statistics",
+    "init",
+    "shared",
+    "grad",
+    "uses",
+    "diff",
+    "check",
+    "hostile",
+    "hostile diff",
+    "cost",
+    "values",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,6 +153,7 @@ def test_a_page_shows_without_a_complaint(browser: Browser, pages: dict[str, Pat
     for width in (400, 1000, 1600):
         browser.open(pages[kind], width)
         assert browser.evaluate(WIDE) == 0, width
+        assert browser.evaluate(CUT) == [], width
 
 
 def test_a_table_is_filtered(browser: Browser, pages: dict[str, Path]) -> None:
@@ -175,9 +202,9 @@ def test_a_table_is_sorted_by_the_keyboard(browser: Browser, pages: dict[str, Pa
 def test_uses_stay_below_their_parameter(browser: Browser, pages: dict[str, Path]) -> None:
     """Sorting and filtering move a parameter with its uses."""
     browser.open(pages["uses"])
-    assert browser.evaluate(LEADS) == ["0.weight", "0", "2"]
+    assert browser.evaluate(LEADS) == ["0.weight", "0", "2", "0.bias"]
     browser.evaluate("document.querySelector('thead button').click()")
-    assert browser.evaluate(LEADS) == ["0.weight", "0", "2"]
+    assert browser.evaluate(LEADS) == ["0.bias", "0.weight", "0", "2"]
 
 
 def test_a_tree_folds(browser: Browser, pages: dict[str, Path]) -> None:
@@ -204,6 +231,20 @@ def test_a_page_reads_without_a_script(browser: Browser, pages: dict[str, Path])
     assert browser.evaluate("document.querySelectorAll('button, input, select').length") == 0
     browser.evaluate("document.querySelector('summary').click()")
     assert browser.evaluate("document.querySelector('details').open") is False
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, pages: dict[str, Path]) -> None:
+    """Tab goes through every control in the order of the page, and each shows that it has the focus."""
+    browser.open(pages["uses"])
+    controls = "[...document.querySelectorAll('button, input, select, summary, [tabindex]')]"
+    seen = f"{controls}.filter((each) => each.checkVisibility())"
+    reached = []
+    for _ in range(browser.evaluate(f"{seen}.length")):
+        browser.press("Tab")
+        reached.append(browser.evaluate(f"{seen}.indexOf(document.activeElement)"))
+        assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert reached == [*range(len(reached))]
+    assert len({browser.evaluate(f"{seen}[{at}].ariaLabel ?? ''") for at in range(2)}) == 2
 
 
 def test_names_that_attack_stay_text(browser: Browser, pages: dict[str, Path]) -> None:
@@ -239,6 +280,20 @@ def test_a_page_prints(browser: Browser, pages: dict[str, Path]) -> None:
     assert browser.evaluate(f"{folded}.length") > 0
     assert browser.evaluate(f"{folded}.every((each) => each.getBoundingClientRect().height)")
     browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_the_picture_of_the_readme_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    """A browser shows HTML inside of SVG inside of an <img>, as GitHub does, and it has room for all."""
+    picture = ROOT / "docs" / "pictures" / "pages.svg"
+    browser.open(picture, 1200)
+    cut = "const e = document.querySelector('.pt-page'); [e.scrollHeight - e.clientHeight, e.clientHeight]"
+    assert browser.evaluate(cut) == [0, page_pictures.HEIGHT]
+    file = tmp_path / "r.html"
+    file.write_text(f"<!DOCTYPE html><img src='{picture.as_uri()}'>")
+    browser.open(file, 1200)
+    size = "[document.images[0].naturalWidth, document.images[0].naturalHeight]"
+    assert browser.evaluate(size) == [page_pictures.WIDTH, page_pictures.HEIGHT]
+    assert len(browser.picture()) > 30_000  # bytes of PNG: an empty one has a tenth
 
 
 def test_a_notebook_keeps_its_styles_to_itself(browser: Browser, tmp_path: Path) -> None:

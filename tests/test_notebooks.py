@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def check_view(text: str) -> None:
     assert text.endswith("</div>")
     assert not {"script", "html", "head", "body", "main", "form", "input", "button"} & {*found.tags}
     check_apart(text)
-    rules = found.assets["style"].replace("@media (max-width: 560px) {", "")
+    rules = re.sub(r"@media [^{]*\{", "", found.assets["style"])
     for rule in rules.split("}")[:-1]:
         selectors = rule.partition("{")[0].strip()
         assert all(".paramtool" in each for each in selectors.split(",") if selectors), rule

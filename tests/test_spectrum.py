@@ -17,6 +17,7 @@ from torch import Tensor
 import paramtool
 from paramtool.elements import spectrum as spectra
 from paramtool.errors import BadArgument
+from paramtool.operations.comparison.module_differences import fold_depth
 from paramtool.records.difference import DifferenceRow
 from tests.conftest import Run
 from tests.test_without_torch import hidden
@@ -177,6 +178,38 @@ def test_the_columns_are_there_when_asked_for(tmp_path: Path, run: Run) -> None:
     assert [(row["rank"], row["top_1"]) for row in found] == [(1, 1.0)] * 4
     assert "rank" not in json.loads(run("diff", *names, "--values", "--json").stdout)["rows"][0]
     assert "rank 1" in run("diff", *names, "--values", "--spectrum", "--format", "tree").stdout
+
+
+def test_depth_folds_into_modules(tmp_path: Path, run: Run) -> None:
+    """A line for each kind of change in a module has the worst of its tensors; one alone stays as it is."""
+    torch.manual_seed(0)
+    a = {f"h.{at}.{part}.w": torch.zeros(6, 6) for at in range(3) for part in ("q", "k")}
+    b = {name: value + torch.eye(6) * (at + 1) for at, (name, value) in enumerate(a.items())}
+    b["h.2.k.w"] = torch.ones(6, 6)
+    b |= {name: torch.ones(2) for name in ("h.0.bias", "h.0.q.b", "head")}
+    for name, tensors in (("a", a), ("b", b)):
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    typed = ("diff", *(str(tmp_path / f"{name}.safetensors") for name in "ab"), "--values", "--spectrum")
+    found = json.loads(run(*typed, "--depth", "2", "--json").stdout)
+    rows = [(each["change"], each["name"], each["count"], each["now"]) for each in found["rows"]]
+    values = {each["name"]: each for each in found["rows"] if each["change"] == "values"}
+    assert sorted(rows) == [
+        ("added", "h.0", 2, "[2] float32"),
+        ("added", "head", 1, "[2] float32"),
+        *(("values", f"h.{at}", 2, None) for at in range(3)),
+    ]
+    assert [each["max_abs"] for each in values.values()] == [2, 4, 5]
+    assert (values["h.2"]["rank"], values["h.2"]["top_1"]) == (6, pytest.approx(1 / 6))
+    assert found["totals"]["differences"] == 9
+    assert "9 differences in 3 lines\n" in run(*typed, "--depth", "1").stdout
+
+
+def test_depth_cuts_both_names_of_what_moved() -> None:
+    """Modules that were renamed fold where both of their names agree so far."""
+    a = {f"{name}.{part}.w": torch.full((2,), float(at)) for at, name in enumerate("xy") for part in "pq"}
+    b = {name.replace("x.", "z.r."): value for name, value in a.items()}
+    report = fold_depth(paramtool.diff(a, b), 1)
+    assert [(row.change, row.name, row.now, row.count) for row in report] == [("renamed", "x", "z", 2)]
 
 
 @pytest.mark.parametrize(

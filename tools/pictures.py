@@ -68,12 +68,15 @@ FRAME = """\
 def main() -> None:
     """Write every picture."""
     from tests.model_files import write_lab
+    from tools import page_pictures
 
     FOLDER.mkdir(exist_ok=True)
     with TemporaryDirectory() as folder:
         write_lab(Path(folder))
         for name in COMMANDS:
             (FOLDER / f"{name}.svg").write_text(picture(name, Path(folder)), "utf-8")
+        text = page_pictures.picture(Path(folder))
+        (FOLDER / f"{page_pictures.NAME}.svg").write_text(text, "utf-8")
 
 
 def picture(name: str, folder: Path, path: Sequence[Path] = ()) -> str:

@@ -23,6 +23,9 @@ CHANGES = (
 )  # fmt: skip
 """What `change` can be."""
 
+NAMED: Mapping[str, tuple[str, ...]] = {"renamed": ("now",), "tied": ("now",), "untied": ("was",)}
+"""The fields beside `name` that hold a name, by change; `tied_to` always does."""
+
 _TONES: Mapping[str, Tone] = {"added": "good", "removed": "gone", "values": "accent"}
 _ASPECT = column(shown="filled", wraps=True)
 _LARGEST = column("number", "filled", pooled="highest")

@@ -11,12 +11,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from paramtool.records.constructor import changed
-from paramtool.records.difference import Aspect, DifferenceRow
+from paramtool.records.difference import NAMED, Aspect, DifferenceRow
 from paramtool.render.fold import pooled
 from paramtool.render.names import FEWEST, NUMBERED, parts_of, runs, span
-
-_NAMES = {"renamed": ("now",), "tied": ("now",), "untied": ("was",)}
-"""By change: what else than `name` is a name; `tied_to` always is."""
 
 DEEPEST = 64
 """Parts of a name, from its end, in which numbers are looked for."""
@@ -120,7 +117,7 @@ def _fields(row: DifferenceRow, position: int, number: int) -> dict[str, _Around
     fields: dict[str, _Around | Aspect] = {"name": _around(parts, len(parts) - position)}
     for key in ("was", "now", "tied_to"):
         value = getattr(row, key)
-        is_name = key == "tied_to" or key in _NAMES.get(row.change, ())
+        is_name = key == "tied_to" or key in NAMED.get(row.change, ())
         fields[key] = _elsewhere(value, parts, position, number) if is_name and value else value
     return fields
 

@@ -27,7 +27,7 @@ def markdown(report: Report[Any, Any]) -> Iterator[str]:
             texts = map(_cell, repeat(row), section.facts, cells)
             yield f"| {' | '.join(texts)} |\n"
         yield f"\n{_escaped(section.caption)}\n" if section.caption else ""
-    for label, text in printed_blocks(report):
+    for label, text, _ in printed_blocks(report):
         yield f"\n{_escaped(label)}\n" + (f"\n```\n{text}\n```\n" if text else "")
     yield from (f"\n{_escaped(line)}\n" for line in summary(report))
 

@@ -45,9 +45,9 @@ def summary(report: Report[Any, Any]) -> list[str]:
     lines += _left_out(report)
     names = sum(row.count for row in report.rows)
     if names != len(report.rows):
-        is_diff = report.command == "diff"
         things = {"diff": "differences", "cost": "modules"}
-        hint = "; --all shows each" if is_diff or any(".." in row.name for row in report.rows) else ""
+        is_of_blocks = any(".." in row.name or "*" in row.name for row in report.rows)  # and not of --depth
+        hint = "; --all shows each" if is_of_blocks else ""
         noun = things.get(report.command, "names")
         lines.append(f"{names:,} {noun} in {counted(len(report.rows), 'line')}{hint}")
     return lines

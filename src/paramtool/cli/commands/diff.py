@@ -88,6 +88,17 @@ def diff(
             panels.rare(panels.COMPARE),
         ),
     ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth",
+            "-d",
+            min=1,
+            metavar="N",
+            help="Fold names deeper than N parts into one line per module.",
+            rich_help_panel=panels.rare(panels.OUTPUT),
+        ),
+    ] = None,
     columns: Columns = None,
     all: options.All = False,
     strip_prefix: Annotated[
@@ -172,7 +183,7 @@ def diff(
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
         report = placed(report, places, whole=not all)
-    report = with_columns(report, columns)
+    report = with_columns(_at_depth(report, depth), columns)
     is_folded = format in (*FOLDED, *FOR_CI) and not all
     deliver(report, format, report_file, folded(report) if is_folded else report)
     fails = not report.totals.loads and not report.totals.selected
@@ -195,6 +206,14 @@ def _selected(report: Differences, selection: Selection, names: Sequence[str]) -
     for note in selection.notes(dict.fromkeys(names)):
         console.note(note)
     return choose_differences(report, names, selection)
+
+
+def _at_depth(report: Differences, depth: int | None) -> Differences:
+    if depth is None:
+        return report
+    from paramtool.operations.comparison.module_differences import fold_depth
+
+    return fold_depth(report, depth)
 
 
 def _tell_of_spectra(reasons: Mapping[str, str]) -> None:

@@ -51,10 +51,10 @@ def fitted(
     return replace(report, rows=tuple(kept)), said
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = LONGEST) -> str:
     """Return a text as a picture has room for it, with its beginning and its end."""
-    half = LONGEST // 2
-    return text if len(text) <= LONGEST else f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
 
 
 def _fits(rows: Sequence[Any]) -> bool:

@@ -18,7 +18,8 @@ def draw(report: Differences) -> Markup:
     return together(
         [
             section("Changes", _counts(report)),
-            section("Where", heat_map(report.rows)),
+            section("Where", heat_map(report.rows, "relative_rms")),
+            section("Directions", heat_map(report.rows, "effective_rank")),
             section("Was and now", _part(report, of_values=False)),
             section("Values", _part(report, of_values=True)),
         ]
@@ -29,13 +30,14 @@ def _part(report: Differences, *, of_values: bool) -> Markup:
     """Return the differences of values, or all others: what breaks a load first."""
     rows = [row for row in report.rows if (row.change == "values") == of_values]
     rows.sort(key=lambda row: not row.breaks)
-    return tables(replace(report, rows=tuple(rows)), "Differences") if rows else EMPTY
+    title = "Differences of values" if of_values else "Differences"
+    return tables(replace(report, rows=tuple(rows)), title) if rows else EMPTY
 
 
 def _counts(report: Differences) -> Markup:
     """Return how many differences of each class there are."""
     changes = report.totals.changes
-    if not changes:
+    if len(changes) < 2:  # which the totals say
         return EMPTY
     most = max(changes.values())
     rows = [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from paramtool.records.gradient import GradientRow
 from paramtool.render.html.budget import short
 from paramtool.render.html.drawings import decade, legend, number
-from paramtool.render.html.markup import EMPTY, Markup, empty_tag, tag, text, together
+from paramtool.render.html.markup import EMPTY, SPACE, Markup, empty_tag, tag, text, together
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 34
@@ -42,8 +42,8 @@ def curves(rows: Sequence[GradientRow]) -> Markup:
         if len(rows) <= MOST_DOTS:
             drawn.append(plane.dots(rows, name, tone))
     said = f"{_ends(rows, 'output_std')}; {_ends(rows, 'gradient_std')}"
-    picture = tag("svg", tag("title", text(said)), *drawn, kind="plot", role="img",
-                  viewBox=f"0 0 {WIDTH} {HEIGHT}")  # fmt: skip
+    inner = together([tag("title", text(said)), *drawn], SPACE)
+    picture = tag("svg", inner, kind="plot", role="img", viewBox=f"0 0 {WIDTH} {HEIGHT}")
     return tag("figure", legend(*((tone, label) for _, tone, label in _CURVES)), picture,
                tag("figcaption", text(said)))  # fmt: skip
 
@@ -87,7 +87,7 @@ class _Plane:
         for at, anchor in ((0, "start"), (self.calls - 1, "end")):
             drawn.append(tag("text", text(f"call {at + 1}"), x=number(self.x(at)), y=HEIGHT - 12,
                              text_anchor=anchor))  # fmt: skip
-        return together(drawn)
+        return together(drawn, SPACE)
 
     def curve(self, values: Sequence[float | None], tone: str) -> Markup:
         """Return a line through the values, with a gap where there is none."""
@@ -111,4 +111,4 @@ class _Plane:
                         "circle", said, kind=f"t-{tone}", cx=number(self.x(at)), cy=number(self.y(place)), r=3
                     )
                 )
-        return together(drawn)
+        return together(drawn, SPACE)

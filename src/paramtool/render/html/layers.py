@@ -15,6 +15,8 @@ from paramtool.render.names import parts_of
 FEWEST = (3, 2)
 """Modules side by side that are layers; the second where nothing in a name has as many as the first."""
 
+_MOST_DIGITS = 19
+
 
 class Place(NamedTuple):
     """A layer, and the rest of a name in it with further numbers as ``*``."""
@@ -51,6 +53,13 @@ def _cut(parts: list[str], at: int) -> Place:
 def _path(name: str, parts: list[str], at: int) -> str:
     """Return what is before a part of a name."""
     return name[: sum(len(each) + 1 for each in parts[:at])]
+
+
+def number_of(layer: str) -> tuple[str, int]:
+    """Return what a layer is in, and its number there; itself and 0 if it has none."""
+    before, dot, last = layer.rpartition(".")
+    is_short = last.isdecimal() and len(last) < _MOST_DIGITS
+    return (f"{before}{dot}", int(last)) if is_short else (layer, 0)
 
 
 def _is_number(part: str) -> bool:

@@ -16,6 +16,8 @@ Markup = NewType("Markup", str)
 """HTML that is well-formed; everything else is text, and goes through `text`."""
 
 EMPTY = Markup("")
+SPACE = Markup(" ")
+"""Between texts, which run together where a notebook is not trusted and styles and drawings are left out."""
 
 PREFIX = "pt-"
 """What every class begins with, so that the styles of a notebook meet nothing else."""
@@ -51,6 +53,11 @@ def empty_tag(name: str, kind: str = "", **attributes: str | int | float | bool 
 def together(parts: Iterable[Markup], between: Markup = EMPTY) -> Markup:
     """Return elements one after the other."""
     return Markup(between.join(parts))
+
+
+def line(*parts: Markup) -> Markup:
+    """Return a line of a tree; spaces keep its parts apart where styles are left out."""
+    return tag("span", together(parts, SPACE), kind="line")
 
 
 def _attributes(kind: str, attributes: dict[str, str | int | float | bool | None]) -> str:

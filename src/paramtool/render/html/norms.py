@@ -13,7 +13,7 @@ from paramtool.render.html.budget import short
 from paramtool.render.html.curves import curves
 from paramtool.render.html.drawings import LogScale, legend, parted_bar
 from paramtool.render.html.layers import places
-from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
+from paramtool.render.html.markup import EMPTY, Markup, line, tag, text, together
 from paramtool.render.html.table import name_cell, tables
 from paramtool.render.html.view import section
 
@@ -139,4 +139,4 @@ def _measured(
     drawn = parted_bar([(part * length, tone) for part, tone in parts])
     more = together([Markup(" "), tag("span", text(said), kind="t-quiet")]) if said else EMPTY
     value = text("" if norm is None else f"{norm:.4g}")
-    return tag("span", tag("span", name, more, kind="what"), tag("span", value, kind="n"), drawn, kind="line")
+    return line(tag("span", name, more, kind="what"), tag("span", value, kind="n"), drawn)

@@ -13,13 +13,19 @@ from paramtool.records.report import Report
 from paramtool.render.html.markup import Markup, tag, text
 from paramtool.render.html.view import title_of, view
 
+_PALETTES = ("light", "dark")
 _ASSETS = Path(__file__).with_name("assets")
 
 
 @cache
 def asset(name: str) -> Markup:
-    """Return the text of a style sheet or script that comes with paramtool."""
-    return Markup(_ASSETS.joinpath(name).read_text(encoding="ascii"))
+    """Return the text of a style sheet or script that comes with paramtool, with the colors it names."""
+    content = _ASSETS.joinpath(name).read_text(encoding="ascii")
+    for palette in _PALETTES if name.endswith(".css") else ():
+        place = f"/* {palette} */"
+        if place in content:
+            content = content.replace(place, asset(f"{palette}.css").strip())
+    return Markup(content)
 
 
 def page(report: Report[Any, Any]) -> Iterator[str]:

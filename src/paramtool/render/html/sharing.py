@@ -9,7 +9,7 @@ from paramtool.records.sharing import Sharing, SharingRow
 from paramtool.render.cells import for_people
 from paramtool.render.html.budget import short
 from paramtool.render.html.drawings import legend, strip
-from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
+from paramtool.render.html.markup import EMPTY, SPACE, Markup, tag, text, together
 from paramtool.render.html.table import name_cell, tables
 from paramtool.render.html.view import section
 
@@ -86,4 +86,4 @@ def _name(row: SharingRow, whole: tuple[int, int] | None) -> Markup:
     if whole is not None and row.start is not None and row.stop is not None:
         said = tag("span", text(f"{row.start:,} to {row.stop:,}"), kind="n t-quiet")
         drawn = together([strip(row.start, row.stop, whole, _TONES[row.sharing]), said])
-    return tag("li", tag("span", *parts, kind="what"), drawn)
+    return tag("li", tag("span", *parts, kind="what"), SPACE, drawn)

@@ -10,7 +10,7 @@ from paramtool.records.column import Column
 from paramtool.records.report import Report
 from paramtool.render.breaks import pieces_of
 from paramtool.render.cells import column_for_people, for_people, is_use
-from paramtool.render.html.budget import fitted, short
+from paramtool.render.html.budget import LONGEST, fitted, short
 from paramtool.render.html.drawings import LogScale, bar, histogram
 from paramtool.render.html.markup import EMPTY, Markup, tag, text, together
 from paramtool.render.section import Section, lead_of, sections
@@ -151,9 +151,9 @@ def _broken(column: Column, cell: str) -> Markup:
     return together(map(text, pieces_of(column, cell, 0)), _BREAK)
 
 
-def name_cell(name: str) -> Markup:
+def name_cell(name: str, longest: int = LONGEST) -> Markup:
     """Return a name for a picture, which may go on in the next line after its dots."""
-    return tag("span", _broken(Column("name"), short(name)), kind="m")
+    return tag("span", _broken(Column("name"), short(name, longest)), kind="m")
 
 
 def _histogram(counts: Sequence[int] | None) -> Markup:

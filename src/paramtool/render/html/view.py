@@ -7,17 +7,23 @@ from importlib import import_module
 from typing import Any
 
 from paramtool.records.report import Report
-from paramtool.render.elements import printed_blocks
+from paramtool.render.elements import PrintedBlock, printed_blocks
+from paramtool.render.html.drawings import legend
+from paramtool.render.html.element_grid import KEY, element_grid
 from paramtool.render.html.markup import EMPTY, Markup, lines, tag, text, together
 from paramtool.render.html.table import tables
 from paramtool.render.names import shown
 from paramtool.render.summary import summary
 
-MOST_PRINTED = 200
-"""Tensors whose elements are printed below the table."""
+MOST_PRINTED = 300_000
+"""Characters of elements below the table, as text and as drawings."""
+
+MOST_OPEN = 12
+"""Tensors below the table whose elements are seen without unfolding them."""
 
 _PICTURES = {
     "ParameterTotals": "listing",
+    "CostTotals": "costs",
     "InitializationTotals": "plan",
     "SharingTotals": "sharing",
     "GradientTotals": "norms",
@@ -42,7 +48,7 @@ def view(report: Report[Any, Any]) -> Markup:
     else:
         draw: Callable[[Report[Any, Any]], Markup] = import_module(f"paramtool.render.html.{name}").draw
         body = draw(report)
-    return together([_header(report), body, _values(report)])
+    return together([header(report), body, _values(report)])
 
 
 def section(title: str, *inner: Markup) -> Markup:
@@ -50,7 +56,8 @@ def section(title: str, *inner: Markup) -> Markup:
     return tag("section", tag("h2", text(title)), *inner) if any(inner) else EMPTY
 
 
-def _header(report: Report[Any, Any]) -> Markup:
+def header(report: Report[Any, Any]) -> Markup:
+    """Return the heading of a report, the answer that it gives, and its totals in sentences."""
     command, _, about = title_of(report).partition(" ")
     heading = tag("h1", tag("span", text(command), kind="command"), text(f" {about}"))
     verdict, others = _verdict(report)
@@ -74,14 +81,23 @@ def _verdict(report: Report[Any, Any]) -> tuple[Markup, list[str]]:
 
 
 def _values(report: Report[Any, Any]) -> Markup:
-    """Return the elements that were asked for, as torch prints them."""
-    blocks = list(printed_blocks(report))
-    drawn = [
-        tag("details", tag("summary", text(label)), tag("pre", lines(printed)))
-        if printed
-        else tag("p", text(label))
-        for label, printed in blocks[:MOST_PRINTED]
-    ]
-    if len(blocks) > MOST_PRINTED:
-        drawn.append(tag("p", text(f"{len(blocks) - MOST_PRINTED:,} more; --format json has all")))
-    return section("Values", *drawn)
+    """Return the elements that were asked for: drawn, and as torch prints them."""
+    drawn: list[Markup] = []
+    blocks, room = list(printed_blocks(report)), MOST_PRINTED
+    for block in blocks:
+        made = _block(block, is_open=len(blocks) <= MOST_OPEN)
+        room -= len(made)
+        if drawn and room < 0:
+            break
+        drawn.append(made)
+    more = len(blocks) - len(drawn)
+    key = legend(*KEY) if any("<svg" in each for each in drawn) else EMPTY
+    note = tag("p", text(f"{more:,} more; --format json has all")) if more else EMPTY
+    return section("Values", key, *drawn, note)
+
+
+def _block(block: PrintedBlock, *, is_open: bool) -> Markup:
+    if not block.text:
+        return tag("p", text(block.label))
+    inner = tag("pre", lines(block.text), tabindex=0)
+    return tag("details", tag("summary", text(block.label)), element_grid(block.values), inner, open=is_open)

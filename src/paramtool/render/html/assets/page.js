@@ -36,6 +36,7 @@
   function sortable(table) {
     const body = table.tBodies[0];
     const original = groups(body);
+    if (original.length < 2) return;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, at) => {
       if (!head.hasAttribute("data-sorts")) return;
@@ -108,9 +109,10 @@
   function foldable(tree) {
     const all = [...tree.querySelectorAll("details")];
     if (!all.length) return;
+    const title = tree.closest("section").querySelector("h2").textContent;
     const set = (open) => () => all.forEach((each) => { each.open = open; });
-    const unfold = make("button", { type: "button" }, "Unfold all");
-    const fold = make("button", { type: "button" }, "Fold all");
+    const unfold = make("button", { type: "button", ariaLabel: `Unfold all: ${title}` }, "Unfold all");
+    const fold = make("button", { type: "button", ariaLabel: `Fold all: ${title}` }, "Fold all");
     unfold.addEventListener("click", set(true));
     fold.addEventListener("click", set(false));
     tree.before(make("div", { className: "pt-tools" }, unfold, fold));
