@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -66,6 +67,12 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def outside_of_runners() -> None:
+    """Print what is printed elsewhere, also in a job of GitHub Actions."""
+    os.environ.pop("GITHUB_ACTIONS", None)
 
 
 @pytest.fixture

@@ -1,16 +1,9 @@
-"""Initialize sharded modules in several processes, and compare each byte with one process's.
-
-Run as ``python -m tests.sharded_cases FOLDER SIZE``: each of SIZE processes writes what it found.
-"""
+"""Initialize sharded modules in several processes, and compare each byte with one process's."""
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -19,14 +12,9 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
-from torch.multiprocessing.spawn import spawn
 
 import paramtool
 from paramtool.records.initialization import Initialization
-from paramtool.tensors import streams
-
-BLOCK = 64
-"""Elements of a block here, so that small tensors have many."""
 
 RULES = (
     paramtool.Rule("normal", {"std": 0.02}, pattern="weight"),
@@ -159,18 +147,3 @@ def refused(size: int) -> dict[str, str]:
     other = normal if dist.get_rank() else (paramtool.Rule("normal", {"std": -1.0}, pattern="weight"),)
     attempt("one", sharded(), other)
     return found
-
-
-def process(rank: int, folder: str, size: int) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
-    streams.BLOCK = BLOCK
-    result = {"cases": {name: compared(case) for name, case in cases(size)}, "refused": refused(size)}
-    (Path(folder) / f"{rank}.json").write_text(json.dumps(result))
-    dist.barrier()
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
-    spawn(process, (sys.argv[1], int(sys.argv[2])), int(sys.argv[2]))  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ import pytest
 
 import paramtool
 from paramtool.cli.command_group import SUMMARIES, load
+from tests.checked_torch import INSTALLED, checked_against
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "paramtool"
@@ -58,7 +59,8 @@ def python(code: str) -> str:
 
 def imported(commands: Iterable[tuple[str, ...]]) -> list[tuple[bool, list[str]]]:
     """Return for each command line whether it imports torch, and which commands."""
-    lines = [ast.literal_eval(line) for line in python(RUN.format(commands=commands)).splitlines()]
+    code = checked_against(INSTALLED) + RUN.format(commands=commands)
+    lines = [ast.literal_eval(line) for line in python(code).splitlines()]
     assert [arguments for arguments, *_ in lines] == list(commands)
     return [(torch, names) for _, torch, names in lines]
 

@@ -333,7 +333,7 @@ def test_gradients_need_an_input(run: Run) -> None:
     result = run("check", "plain.yaml", "--gradients", "reach-all")
     assert (result.status, result.stdout, result.stderr) == (
         2, "", "--gradients reach-all: error: cannot check 'gradients': plain.yaml has no input to run on;"
-        " give the spec one, e.g. input: {shape: [2, 4]}\n",
+        " 'input: {shape: [2, 1]}' in the spec, or --input 2,1\n",
     )  # fmt: skip
 
 

@@ -272,11 +272,30 @@ def test_memory_that_runs_out_is_an_error_of_one_model(capsys: pytest.CaptureFix
             raise MemoryError
         return check(nn.Linear(4, 3), {"parameters": 15}, name="b.yaml")
 
-    report = check_each(["a.yaml", "b.yaml"], check_one)
+    report = check_each(["a.yaml", "b.yaml"], check_one, complain=True)
     assert [(row.model, row.holds, row.error) for row in report.rows] == [
         ("a.yaml", None, "out of memory"), ("b.yaml", True, None),
     ]  # fmt: skip
     assert capsys.readouterr().err == "error: out of memory\n"
+
+
+def test_the_log_of_a_runner_has_each_error_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner shows an annotation as a line too, without its place: it is in the message, once."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    result = run("check", "bad.yaml", "broken.yaml", "cut.pt", "-f", "github")
+    assert (result.status, result.stderr) == (2, "")
+    messages = [properties(line)["message"] for line in result.stdout.splitlines()[:-1]]
+    assert [each.partition(": ")[0] for each in messages[:2]] == ["bad.yaml:3:7", "bad.yaml:4:7"]
+    assert messages[0] == f"bad.yaml:3:7: {LINER}"
+    assert any(each.startswith("broken.yaml:3:") for each in messages[2:])
+    assert [each.count("cut.pt") for each in messages[2:]] in ([0, 1], [1, 0])
+    result = run("diff", "fine.yaml", "bad.yaml", "-f", "github")
+    assert (result.status, result.stderr, result.stdout.count(LINER)) == (2, "", 1)
+    judged = run("diff", "fine.yaml", "fine.yaml", "--set", "model.Linear=[4,2]", "-f", "github").stdout
+    assert judged.count("a strict load of fine.yaml into fine.yaml fails") == 1
+    quiet = run("diff", "fine.yaml", "bad.yaml", "-f", "github", "-q")
+    assert (quiet.status, quiet.stdout, quiet.stderr.count(LINER)) == (2, "", 1)
+    assert run("diff", "fine.yaml", "bad.yaml").stderr.count(LINER) == 1
 
 
 def test_every_error_with_this_format_is_an_annotation(run: Run) -> None:

@@ -234,7 +234,7 @@ def test_a_part_with_tensors_lists_them(run: Run, folder: Path) -> None:
     del folder
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit")
 @pytest.mark.parametrize("kind", ["whole", "script"])
 def test_a_whole_module_says_what_is_what(kind: str, run: Run, folder: Path) -> None:
     """Classes, kinds and the tree are those of the live module; buffers are no parameters."""
@@ -342,7 +342,7 @@ def test_a_folder_lists_its_checkpoints_and_other_commands_ask(run: Run, folder:
         "train.ckpt,torch.save,7,28,116,",
         "whole.pt,torch.save,8,30,124,",
     ]
-    assert result.stderr == "note: . has several checkpoints; name one, as train.ckpt\n"
+    assert result.stderr == "note: . has several checkpoints; name one, e.g. train.ckpt\n"
     for words in (
         ["inspect", ".", "--stats"], ["inspect", ".", "--contents"], ["inspect", ".", "--verify"],
         ["shared", "."], ["diff", ".", "whole.pt"], ["check", ".", "--parameters", "3"],

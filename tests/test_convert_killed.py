@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ import safetensors
 from paramtool.api.convert import convert
 from paramtool.api.target import Target
 from paramtool.files.writing.weights import Entry, WeightsWriter
-from tests.test_files_killed import _at, _interrupt
+from tests.test_files_killed import _ended, _say
 
 TARGETS = {"file": "x.safetensors", "archive": "x.pt", "shards": "folder"}
 
@@ -73,17 +74,7 @@ def at_system_calls(folder: Path, kind: str, step: int, deadly: bool) -> None:
     meant = sorted(str(path) for path in (folder / "out").rglob("*"))
     moment, going_on = 0, True
     while going_on:
-        sys.stdout.flush()
-        child = os.fork()
-        if not child:
-            try:
-                _at(moment, (lambda: os.kill(os.getpid(), signal.SIGKILL)) if deadly else _interrupt)
-                _convert(folder, kind, b"n")
-                sys.setprofile(None)
-            except KeyboardInterrupt:
-                os._exit(1)
-            os._exit(0)
-        going_on = os.waitpid(child, 0)[1] != 0
+        going_on = _ended(partial(_convert, folder, kind, b"n"), moment, deadly=deadly)
         found = _read(folder, kind, known)
         if found not in (("old", "new") if going_on else ("new",)):
             _say(f"{kind}, ended at {moment}: {found}")
@@ -116,10 +107,6 @@ def at_random(folder: Path, kind: str, kills: int) -> None:
         if found == "new":
             _convert(folder, kind, b"o", 1024)
     _say(kills)
-
-
-def _say(line: object) -> None:
-    sys.stdout.write(f"{line}\n")
 
 
 def _run(*arguments: str | Path) -> list[str]:

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import paramtool
 from paramtool.errors import BadArgument, CannotAnswer, UserCodeFailed
 from paramtool.operations.cost.attention import takes_flash
+from paramtool.operations.cost.ledger import Saved
 from paramtool.operations.cost.measurement import cost as measure
 from paramtool.operations.cost.optimizers import state_nbytes
 from paramtool.operations.listing.module_costs import fold_depth
@@ -232,6 +233,15 @@ def test_what_is_alive_at_once_is_counted() -> None:
     totals = paramtool.cost(module, [torch.rand(2, 4)]).totals
     assert totals.inference.activations == 4 * (2 * 4 + 2 * 3 + 2 * 3)
     assert totals.inference.total == totals.inference.activations + 4 * 19
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_a_sparse_tensor_that_is_saved_counts_by_its_parts() -> None:
+    """Indices of 8 bytes and values of 4: of COO two indices for each value, of CSR one, and 51 for rows."""
+    for sparse, nbytes in ((torch.eye(50).to_sparse(), 1000), (torch.eye(50).to_sparse_csr(), 1008)):
+        saved = Saved([], lambda: "adjacency")
+        saved.pack(sparse)
+        assert saved.nbytes == {"adjacency": nbytes}
 
 
 def test_the_parts_of_training_add_up() -> None:

@@ -22,7 +22,10 @@ MLP = "configs/mlp.yaml"
         (("--optimizer", "sgd"), "--optimizer requires --cost"),
         (("--dtype", "bfloat16"), "--dtype requires --cost"),
         (("--cost", "--optimizer", "sgdm"), "unknown optimizer 'sgdm'; did you mean 'sgd'?"),
-        (("--cost", "--sort", "mac"), "cannot sort by 'mac'; did you mean 'macs'?"),
+        (
+            ("--cost", "--sort", "mac"),
+            "cannot sort by 'mac'; type: paramtool inspect configs/mlp.yaml --cost --sort macs",
+        ),
         (("--cost", "--module", "9"), "no module '9'; there are 0, 1, 2"),
         (
             ("--cost", "--type", "Conv2d"),

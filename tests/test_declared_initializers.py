@@ -52,7 +52,7 @@ def test_a_flag_that_is_no_bool_is_refused(option: str, value: Any) -> None:
 
 async def late(tensor: Any) -> None: ...
 def _hidden(tensor: Any) -> None: ...
-def other(weight: Any) -> None: ...
+def keyed(*, weight: Any) -> None: ...
 def nothing() -> None: ...
 
 
@@ -63,8 +63,11 @@ def nothing() -> None: ...
         (int, "an initializer must be a plain function, got <class 'int'>"),
         (False, "an initializer must be a plain function, got False"),
         (_hidden, "the name of an initializer must not begin with '_', got '_hidden'"),
-        (other, "the first parameter of 'other' must be 'tensor', got 'weight'; e.g. def other(tensor"),
-        (nothing, "the first parameter of 'nothing' must be 'tensor', got none"),
+        (
+            keyed,
+            "the first parameter of 'keyed' must be the tensor, got 'weight', which is given by name",
+        ),
+        (nothing, "the first parameter of 'nothing' must be the tensor, got none; e.g. def nothing(tensor"),
     ],
 )
 def test_what_cannot_be_an_initializer_is_refused(given: Any, said: str) -> None:
@@ -72,6 +75,38 @@ def test_what_cannot_be_an_initializer_is_refused(given: Any, said: str) -> None
     with pytest.raises(BadArgument) as caught:
         paramtool.initializer(given)
     assert said in str(caught.value)
+
+
+def test_a_declared_one_may_call_its_tensor_otherwise(run: Run, tmp_path: Path) -> None:
+    """It is listed, explained and run; what is not declared is only named if it is asked for."""
+    path = tmp_path / "laws.py"
+    path.write_text(
+        "import paramtool as p\n"
+        "from paramtool import initializer\n"
+        "@p.initializer\n"
+        "def filled(w, /, to: float = 2.0): w.fill_(to)\n"
+        "@initializer(replaces=False)\n"
+        "def scaled(weight, by=3.0): weight.mul_(by)\n"
+        "def helper(x): x.fill_(1)\n"
+    )
+    spec = tmp_path / "m.yaml"
+    spec.write_text("model: {Linear: [3, 2]}\n")
+    plugin = ("--plugin", str(path))
+    listed = run("initializers", *plugin).stdout
+    assert "2 of them from plugins" in listed
+    assert "filled(to: float = 2.0)" in run("initializers", "filled", *plugin).stdout
+    rules = ("-p", "weight", "--with", "filled", "-p", "weight", "--with", "scaled:by=2")
+    done = run("init", str(spec), *plugin, *rules, "--columns", "name,mean", "-f", "csv")
+    assert (done.status, done.stdout.splitlines()[1]) == (0, "weight,4.0")
+    asked = run("init", str(spec), *plugin, "-p", ".", "--with", "helper")
+    assert asked.status == 2
+    assert asked.stderr.endswith(
+        f"unknown initializer 'helper'; put @paramtool.initializer above 'helper' in {path}\n"
+    )
+    path.write_text("def helper(x): x.fill_(1)\n")
+    hint = "put @paramtool.initializer above 'helper', or call its first parameter tensor"
+    for command in (("initializers",), ("init", str(spec))):
+        assert run(*command, *plugin).stderr == f"error: the plugin {path} has no initializer; {hint}\n"
 
 
 def test_a_refusal_in_a_plugin_has_its_line(run: Run, tmp_path: Path) -> None:

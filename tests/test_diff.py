@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from paramtool.network import construction
+from paramtool.records.difference import CHANGES
 from paramtool.render.github import annotation
 from tests.conftest import CONFIGS, Run
 from tests.processes import watch
@@ -102,7 +104,6 @@ def test_a_difference_is_1(run: Run) -> None:
         (("a.yaml", "b.yaml", "--rtol", "1e-3"), "error: --rtol requires --values"),
         (("a.yaml", "b.yaml", "--values", "--atol", "-1"), "error: Invalid value for '--atol'"),
         (("a.yaml", "b.yaml", "--values", "--rtol", "nan"), "error: Invalid value for '--rtol'"),
-        (("a.yaml", "b.yaml", "-f", "junit"), "error: diff has no format junit"),
         (("a.yaml", "b.yaml", "--pattern", "("), "error: --pattern '(' is not a regular expression"),
         (("a.yaml", "b.yaml", "--set", "modle=1"), "unknown key 'modle'"),
     ],
@@ -185,6 +186,41 @@ def test_set_changes_b_alone(run: Run) -> None:
     assert "retyped  *     " in run("diff", "a.yaml", "a.yaml", "--set", "dtype=bfloat16").stdout
 
 
+def test_values_of_another_dtype_are_compared_as_a_load_casts_them(run: Run) -> None:
+    """A line says so, with values and a retyped tensor, and only then."""
+    said = " where dtypes differ, A was cast to the dtype in B before values were compared\n"
+    state = nn.Linear(3, 2).state_dict()
+    half = {name: each.half() for name, each in state.items()}
+    torch.save(state, "full.pt")
+    torch.save(half, "half.pt")
+    torch.save({**half, "bias": half["bias"] + 1}, "other.pt")
+    same = run("diff", "full.pt", "half.pt", "--values").stdout
+    assert said in same
+    assert " 2 differences: 2 retyped\n" in same
+    other = run("diff", "full.pt", "other.pt", "--values").stdout
+    assert said in other
+    assert " 3 differences: 2 retyped, 1 in values\n" in other
+    assert said not in run("diff", "full.pt", "half.pt").stdout
+    assert said not in run("diff", "half.pt", "other.pt", "--values").stdout
+
+
+def test_a_load_that_fails_is_no_contradiction(run: Run) -> None:
+    """Where only an extra state is missing, no tensor differs, which is not the same as no difference."""
+    Path("extra.py").write_text(
+        "from torch import nn\n"
+        "class Counted(nn.Linear):\n"
+        "    def get_extra_state(self): return 1\n"
+        "    def set_extra_state(self, state): pass\n"
+    )
+    arguments = ("--arg-a", "0=3", "--arg-a", "1=2", "--arg", "0=3", "--arg", "1=2")
+    result = run("diff", "torch.nn:Linear", "extra.py:Counted", *arguments)
+    assert (result.status, result.stdout) == (
+        1,
+        " no tensor differs between torch.nn:Linear and extra.py:Counted, not counting values\n"
+        " a strict load of torch.nn:Linear into extra.py:Counted fails: missing key _extra_state\n",
+    )
+
+
 def test_patterns_choose_by_either_name(run: Run) -> None:
     """--pattern finds old and new names, --exclude drops them, and the verdict is of the whole."""
     rows = document(run, "a.yaml", "b.yaml", "-p", r"^blocks\.0")["rows"]
@@ -194,7 +230,12 @@ def test_patterns_choose_by_either_name(run: Run) -> None:
     assert not found["totals"]["loads"]
     same = run("diff", "a.yaml", "b.yaml", "-p", "running")
     assert same.status == 0
-    assert "no difference in the selected part of a.yaml and b.yaml" in same.stdout
+    whole = run("diff", "a.yaml", "b.yaml").stdout.splitlines()
+    (verdict,) = (line for line in whole if " a strict load of " in line)
+    assert same.stdout.splitlines()[::2] == [
+        " no difference in the selected part of a.yaml and b.yaml, not counting values",
+        f" whatever is selected, {verdict.strip()}",
+    ]
     assert "there are" in refusal(run, "a.yaml", "b.yaml", "-p", "zzz")
 
 
@@ -246,6 +287,37 @@ def test_a_tie_is_annotated_where_it_is_stated(run: Run) -> None:
     """A tie that was made is shown at its line under `tie`, and what it overwrites is a warning."""
     text = run("diff", "b.yaml", "a.yaml", "-f", "github").stdout
     assert "::warning file=a.yaml,line=7,col=7,title=paramtool diff%3A tied::head.weight is now one" in text
+
+
+def test_junit_has_a_case_for_each_kind_of_change(run: Run) -> None:
+    """The same cases in every run: those that fail say what differs, and where B is written."""
+
+    def cases(*arguments: str) -> tuple[ElementTree.Element, dict[str, ElementTree.Element]]:
+        result = run("diff", *arguments, "-f", "junit")
+        root = ElementTree.fromstring(result.stdout)
+        assert result.status == (root.get("failures") != "0")
+        found = {str(case.get("name")): case for case in root.iter("testcase")}
+        assert root.get("tests") == str(len(list(root.iter("testcase")))) == str(len(found))
+        return root, found
+
+    _, same = cases("a.yaml", "a.yaml")
+    root, found = cases("a.yaml", "b.yaml")
+    assert list(same) == list(found) == [*(each for each in CHANGES if each != "values"), "load"]
+    assert [len(case) for case in same.values()] == [0] * len(same)
+    failed = {name: case[0] for name, case in found.items() if len(case)}
+    changes = document(run, "a.yaml", "b.yaml")["totals"]["changes"]
+    assert list(failed) == [*(each for each in CHANGES if each in changes), "load"]
+    assert root.get("failures") == str(len(failed))
+    assert (found["untied"].get("file"), found["untied"].get("line")) == ("b.yaml", "9")
+    assert failed["untied"].get("message") == "head.weight is no longer one tensor with embed.weight"
+    assert str(failed["load"].get("message")).startswith("a strict load of a.yaml into b.yaml fails: ")
+    assert found["load"].get("classname") == "a.yaml b.yaml"
+    _, every = cases("a.yaml", "b.yaml", "--all")
+    assert str(every["renamed"][0].text).count("\n") > str(failed["renamed"].text).count("\n")
+    _, selected = cases("a.yaml", "b.yaml", "-p", "running")
+    assert "load" not in selected
+    _, compared = cases("a.yaml", "a.yaml", "--values")
+    assert list(compared)[-2:] == ["values", "load"]
 
 
 def test_nothing_that_a_stranger_wrote_is_a_command(run: Run, folder: Path) -> None:

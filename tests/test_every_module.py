@@ -605,7 +605,7 @@ def test_a_lazy_class_without_an_input_stays_lazy(name: str) -> None:
     built = construction.structure(written(name, arguments))
     assert type(built.module) is getattr(nn, name)
     assert any(nn.parameter.is_lazy(each) for each in built.module.parameters())
-    assert built.notes == ("1 lazy module has no shapes; give the spec an 'input' to settle them",)
+    assert built.notes == ("1 lazy module has no shapes; give the spec an 'input' to settle it",)
 
 
 @pytest.mark.parametrize("name", LAZY)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -94,14 +95,14 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def _ended(folder: Path, after: int | None, moment: int, deadly: bool) -> bool:
-    """Write in a fork that is ended at `moment`, and say whether it was."""
+def _ended(write: Callable[[], object], moment: int, *, deadly: bool) -> bool:
+    """Call `write` in a fork that is ended at `moment`, and return whether it was."""
     sys.stdout.flush()
     child = os.fork()
     if not child:
         try:
             _at(moment, (lambda: os.kill(os.getpid(), signal.SIGKILL)) if deadly else _interrupt)
-            _write(folder, after, b"n")
+            write()
             sys.setprofile(None)
         except KeyboardInterrupt:
             os._exit(1)
@@ -130,7 +131,7 @@ def at_system_calls(folder: Path, scenario: str, step: int, deadly: bool) -> Non
     while going_on:
         was = _prepare(folder / "a", before)
         older = sorted(path.name for path in (folder / "a").iterdir())
-        going_on = _ended(folder / "a", after, moment, deadly)
+        going_on = _ended(partial(_write, folder / "a", after, b"n"), moment, deadly=deadly)
         found = _read(folder / "a")
         allowed = {was, "new"} if going_on else {"new"}
         left = sorted(path.name for path in (folder / "a").iterdir())

@@ -186,7 +186,7 @@ def test_an_input_of_another_dtype_is_told_which_to_give(
     """The hint names the dtype of the parameters, for an input that is typed and for a file."""
     path = tmp_path / "x.pt"
     torch.save(torch.ones(2, 4, dtype=dtype), path)
-    hint = "give the input as float32: dtype=float32 in the input; of a file, save tensor.to(torch.float32)"
+    hint = "give the input as float32: dtype=float32 in the input; for a file, save tensor.to(torch.float32)"
     assert hint in run("grad", MLP, "--input", str(path)).stderr
     assert run("grad", MLP, "--input", "2,4,dtype=float32").status == 0
     torch.save(torch.ones(2, 4, dtype=dtype).to(torch.float32), path)
@@ -273,7 +273,7 @@ def test_a_model_without_input_says_how_to_give_it(run: Run, spec: Any) -> None:
     """Both ways are named."""
     result = run("grad", spec(LAYER))
     assert result.status == 2
-    assert "has no input to run on; 'input: {shape: [2, 4]}' in the spec, or --input 2,4" in result.stderr
+    assert "has no input to run on; 'input: {shape: [2, 2]}' in the spec, or --input 2,2" in result.stderr
 
 
 def test_batch_norm_with_a_batch_of_one_is_told_and_eval_helps(run: Run, spec: Any) -> None:

@@ -127,4 +127,4 @@ def test_the_hook_works_where_torch_is_not_installed(environment: Path, tmp_path
     for words in (["grad", "model.yaml"], ["init", "model.yaml", "-p", ".", "--zeros"]):
         done = run(program, *words, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == "error: this takes torch, which is not installed; pip install torch\n"
+        assert done.stderr == "error: this needs torch, which is not installed; pip install torch\n"

@@ -111,8 +111,8 @@ def test_messages_speak_to_their_reader(tmp_path: Path, run: Run) -> None:
     assert "--force replaces it" in run(*typed.split(), str(target)).stderr
     with pytest.raises(ParamtoolError, match="a Target with force=True replaces it"):
         paramtool.initialize(model(), ZEROS, output=target)
-    assert "or --input 2,4" in run("grad", "torch.nn:Identity").stderr
-    with pytest.raises(ParamtoolError, match=r"or inputs=\[...\]"):
+    assert "e.g. --input 2,4" in run("grad", "torch.nn:Identity").stderr
+    with pytest.raises(ParamtoolError, match=r"e\.g\. inputs=\[...\]"):
         paramtool.gradients("torch.nn:Identity")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from paramtool import structure
 from paramtool.errors import Problems
 from paramtool.language.catalog import shipped
 from paramtool.language.document import Spec, read_spec
@@ -17,6 +19,10 @@ from paramtool.language.torch_source import LEFT_OUT, TorchSource, installed_sou
 from paramtool.network import installed_catalog, signatures
 from paramtool.network.installed_catalog import InstalledCatalog, catalog_of
 from paramtool.place import Text
+from paramtool.structure import facts
+from paramtool.structure.unsure import Unsure
+from tests.checked_torch import INSTALLED, checked_against
+from tests.conftest import CONFIGS
 
 FILES = {
     "version.py": "__version__ = '9.1.0+cpu'\ncuda = None\n",
@@ -162,7 +168,7 @@ def _names(signature: Signature | None) -> set[str]:
 
 
 MISSPELT = """
-import resource, sys
+import sys
 from paramtool.cli.main import _run
 from paramtool.language import catalog
 vars(catalog.shipped())["torch"] = "0.0.0"  # any torch is of another version
@@ -177,3 +183,49 @@ def test_a_bad_spec_imports_no_torch_of_any_version(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "unknown module 'Liner'" in done.stderr
     assert done.stderr.endswith("2 False")
+
+
+ANSWERS = """
+import sys
+from paramtool.cli.main import _run
+for each in sys.argv[1:]:
+    sys.stderr.write(f"{_run(each.split())} {'torch' in sys.modules}\\n")
+"""
+
+COMMANDS = [
+    "inspect mlp.yaml --json",
+    "shared mlp.yaml --json",
+    "init mlp.yaml --dry-run --pattern . --zeros --json",
+    "check mlp.yaml --parameters 1 --json",
+    "diff mlp.yaml other.yaml --json",
+]
+
+
+def test_another_torch_is_asked_and_says_the_same(tmp_path: Path) -> None:
+    """The table of structure answers for the torch that it was checked against, and for no other."""
+    text = (CONFIGS / "mlp.yaml").read_text("utf-8")
+    (tmp_path / "mlp.yaml").write_text(text, "utf-8")
+    (tmp_path / "other.yaml").write_text(text + "dtype: float64\n", "utf-8")
+    table, asked = (
+        subprocess.run(
+            [sys.executable, "-c", checked_against(version) + ANSWERS, *COMMANDS],
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )
+        for version in (INSTALLED, "0.0.0")
+    )  # fmt: skip
+    statuses = {line.partition(" ")[2] for line in table.stderr.splitlines()}
+    assert statuses == {"False"}, table.stderr
+    assert asked.stderr == table.stderr.replace("False", "True")
+    assert asked.stdout == table.stdout
+    assert len(asked.stdout) > 1000
+
+
+def test_paths_are_suggested_for_any_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell completes the path of a module where no answer is given without the torch that is installed."""
+    spec = read_spec(
+        Text("m.yaml", "model: {Sequential: [ReLU, {Module: {a: {Linear: [2, 3]}}}]}\n"), shipped()
+    )
+    monkeypatch.setattr(facts, "installed_source", lambda: SimpleNamespace(version="2.99.0"))
+    with pytest.raises(Unsure, match="another version of torch"):
+        structure.listing(spec, "m")
+    assert structure.suggestions(spec) == ["0", "1", "1.a"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from paramtool.errors import ParamtoolError
 from paramtool.files.writing.part import Part
 from paramtool.files.writing.weights import WeightsWriter
 from tests.conftest import ROOT
-from tests.test_files_killed import ENTRIES, _at, _interrupt, _read, _say, _write
+from tests.test_files_killed import ENTRIES, _ended, _read, _say, _write
 
 SCENARIOS = {
     "new": None,
@@ -52,21 +52,6 @@ def _prepared(folder: Path, before: int | None, first: int) -> str:
     return "nothing" if before is None else "old"
 
 
-def _ended(folder: Path, number: int, moment: int, *, deadly: bool, force: bool) -> bool:
-    """Write a part in a fork that is ended at `moment`, and say whether it was."""
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        try:
-            _at(moment, (lambda: os.kill(os.getpid(), signal.SIGKILL)) if deadly else _interrupt)
-            write_part(folder, number, force=force)
-            sys.setprofile(None)
-        except KeyboardInterrupt:
-            os._exit(1)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] != 0
-
-
 def at_system_calls(folder: Path, scenario: str, step: int, deadly: bool) -> None:
     """Print what is wrong after the end of the last part at every `step`-th boundary, and after its rerun."""
     setattr(os, "fsync", os.fstat)  # noqa: B010 - mypy would have it be an fsync
@@ -77,12 +62,13 @@ def at_system_calls(folder: Path, scenario: str, step: int, deadly: bool) -> Non
     while going_on:
         last = 1 + moment % 2
         was = _prepared(folder / "a", before, 3 - last)
-        going_on = _ended(folder / "a", last, moment, deadly=deadly, force=before is not None)
+        write = partial(write_part, folder / "a", last, force=before is not None)
+        going_on = _ended(write, moment, deadly=deadly)
         found = _read(folder / "a")
         if found not in ({was, "new"} if going_on else {"new"}):
             _say(f"{scenario}, ended at {moment}: {found}")
         try:
-            write_part(folder / "a", last, force=before is not None)
+            write()
         except ParamtoolError as error:  # all was done when it was ended
             if found != "new":
                 _say(f"{scenario}, ended at {moment}: {error}")

@@ -158,6 +158,34 @@ def test_diff_strips_both(state: dict[str, Tensor], run: Run) -> None:
     assert (refused.status, refused.stderr) == (2, f"error: {message}\n")
 
 
+def test_diff_knows_a_prefix_of_each_side(state: dict[str, Tensor], run: Run) -> None:
+    """The line of the note takes off both; two modules of one model are a renaming, and no prefixes."""
+
+    def save(name: str, *prefixes: str) -> None:
+        torch.save({f"{prefix}{key}": each for prefix in prefixes for key, each in state.items()}, name)
+
+    save("lightning.pt", "model.")
+    save("ddp.pt", "module.")
+    save("deep.pt", "net.encoder.model.")
+    for a, b, first, second in (
+        ("lightning.pt", "ddp.pt", "model.", "module."),
+        ("ddp.pt", "lightning.pt", "module.", "model."),
+        ("deep.pt", "ddp.pt", "net.encoder.model.", "module."),
+    ):
+        note = run("diff", a, b).stderr
+        assert note.startswith(f"note: the names have the prefix '{first}' in A, '{second}' in B; type: ")
+        again = run(*shlex.split(note.partition("type: paramtool ")[2]))
+        assert (again.status, again.stderr) == (0, "")
+    save("old.pt", "encoder.", "head.")
+    save("new.pt", "backbone.", "head.")
+    save("twice.pt", "x.", "y.")
+    assert run("diff", "old.pt", "new.pt").stderr == ""
+    assert run("diff", "twice.pt", "ddp.pt").stderr == ""
+    torch.save({"a.weight": torch.ones(1)}, "a.pt")
+    torch.save({"b.bias": torch.ones(1)}, "b.pt")
+    assert run("diff", "a.pt", "b.pt").stderr == ""
+
+
 def test_a_note_of_a_file_is_told_once(state: dict[str, Tensor], run: Run) -> None:
     """What else is in a file is not said again for its shorter names."""
     renamed = {f"module.{name}": each for name, each in state.items()}
@@ -177,6 +205,10 @@ def test_the_prefix_reaches_same_as(state: dict[str, Tensor], run: Run) -> None:
         words = ("check", model, "--same-as", other, "--strip-prefix")
         assert run(*words, "module.").status == 0
         assert run(*words, "nope.").status == 2
+    torch.save({f"model.{name}": each for name, each in state.items()}, "lightning.pt")
+    one_each = ("--strip-prefix", "module.", "--strip-prefix", "model.")
+    assert run("diff", "ddp.pt", "lightning.pt", *one_each).status == 0
+    assert run("check", "ddp.pt", "--same-as", "lightning.pt", *one_each).status == 0
     torch.save({f"module.{name}": each for name, each in nn.Linear(5, 5).state_dict().items()}, "wide.pt")
     Path("wide_nets.py").write_text(
         "from torch import nn\ndef net(width=3): return nn.Linear(width, width)\n"

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
-
 import pytest
 
-from tests.conftest import ROOT
-
-SIZES = (2, 4)
-
-
-@cache
-def found(size: int) -> list[dict[str, Any]]:
-    """Return what each of `size` processes found."""
-    with TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "ignore", "-m", "tests.sharded_cases", folder, str(size)]
-        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=250)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(size)]
+from tests.sharded_processes import SIZES, found
 
 
 @pytest.mark.parametrize("size", SIZES)

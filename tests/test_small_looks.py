@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from torch import nn
 
 import paramtool
 from paramtool.operations.listing.gradient_groups import fold_depth
+from paramtool.operations.listing.initializers import initializers as listed
 from paramtool.records.column import Column
+from paramtool.render.explanation import explanation
 from paramtool.render.formats import render
 from paramtool.render.layout import laid_out
 from paramtool.render.screen import Screen
@@ -73,3 +76,42 @@ def test_a_very_long_cell_of_a_file_does_not_push_the_others_away(color: bool) -
     lines = list(laid_out(columns, cells, Screen(color=color)))
     assert any("x" * 300 + "  " in line for line in lines)
     assert max(len(line) for line in lines if "x" * 300 not in line) < 60
+
+
+@pytest.mark.parametrize(("width", "shown"), [(45, False), (50, False), (60, False), (200, True)])
+def test_columns_that_say_the_same_leave_the_table_together(width: int, shown: bool) -> None:
+    """A lone column of nan, with inf below the table, would look broken."""
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
+    text = "".join(render(paramtool.inspect(net, stats=True), "table", Screen(width)))
+    header, _, rest = text.partition("\n")
+    assert ("nan" in header.split(), "inf" in header.split()) == (shown, shown)
+    assert shown or re.search(r"each line: [^:]*inf 0,\s+nan 0", rest)
+
+
+def test_counts_of_nan_and_infinity_stay_longer_than_extremes() -> None:
+    """The extremes go before the counts, which say why a row has no statistics."""
+    last = nn.Linear(3, 1)
+    nn.init.constant_(last.weight, torch.nan)
+    nn.init.constant_(last.bias, torch.inf)
+    net = nn.Sequential(nn.Linear(4, 3), last)
+    header = next(iter(render(paramtool.inspect(net, stats=True), "table", Screen(50)))).partition("\n")[0]
+    assert header.split() == ["name", "shape", "mean", "std", "nan", "inf"]
+
+
+def test_modules_without_operations_have_no_percent() -> None:
+    """Where the number is left out, so is its percent."""
+    report = paramtool.cost(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), [torch.ones(2, 4)])
+    text = "".join(render(report, "table", Screen(150)))
+    assert "100.0" in text
+    assert " 0.0" not in text
+
+
+def test_a_docstring_fits_the_screen() -> None:
+    """It goes on in the next line; what is to be typed does not."""
+    report = listed("normal")
+    text = "".join(explanation(report, Screen(50)))
+    assert max(map(len, text.splitlines())) <= 50
+    assert "--pattern weight --with normal:std=1.0\n" in text
+    wide = "".join(explanation(report))
+    assert text.split() == wide.split()
+    assert "".join(explanation(report, Screen(200))) == wide

@@ -94,7 +94,7 @@ def test_losses_of_half_precision_are_computed_in_float32() -> None:
         ("cross_entropy", (2, 5), "2 classes below 5 (dimension 1 of the output [2, 5])"),
         ("cross_entropy", (2, 7, 5), "14 classes below 5 (dimension 2 of the output [2, 7, 5])"),
         ("cross_entropy", (2, 5, 3, 4), "24 classes below 5 (dimension 1 of the output [2, 5, 3, 4])"),
-        ("nll", (5,), "1 classes below 5 (dimension 0 of the output [5])"),
+        ("nll", (5,), "1 class below 5 (dimension 0 of the output [5])"),
         ("mse", (2, 5), "standard normal numbers [2, 5]"),
         ("bce_with_logits", (2, 5), "0 or 1 for each element of the output [2, 5]"),
     ],

@@ -51,6 +51,8 @@ HOSTILE = (
 HARMLESS = re.compile(r"[^\S\n]*[^\s:]|[^\S\n]*:(?!:)|$")  # a line that no CI runner obeys
 BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SGR = re.compile(r"\x1b\[[0-9;]*m")
+ERASED = re.compile(r"\r\x1b\[K(?:[^\r\n]*\r\x1b\[K)*")
+"""A line of progress that is no longer on the screen, as where torch is imported and takes long."""
 
 ENDLESS = "model: {Sequential: [" + ", ".join(["{Linear: [1, 1]}"] * 1500) + "]}"
 """A model whose lines are far more than a pipe holds."""
@@ -442,7 +444,7 @@ def test_forced_colours_leave_the_formats_for_machines_alone(
 
 
 def at_a_terminal(width: int, *arguments: str) -> tuple[int, str]:
-    """Run the command line at a real terminal, and return its status and what the screen got."""
+    """Run the command line at a real terminal, and return its status and what stays on the screen."""
     child, screen = pty.fork()
     if child == 0:
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
@@ -457,7 +459,7 @@ def at_a_terminal(width: int, *arguments: str) -> tuple[int, str]:
             break
         pieces.append(piece)
     os.close(screen)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), b"".join(pieces).decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), ERASED.sub("", b"".join(pieces).decode())
 
 
 @pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")

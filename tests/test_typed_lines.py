@@ -110,6 +110,7 @@ LINES = [
     ("model.yaml --format md", "model.yaml --format markdown"),
     ("model.yaml --tree", "model.yaml --format tree"),
     ("check w.pt --finite --junit", "check w.pt --finite --format junit"),
+    ("diff w.pt w.pt --junit", "diff w.pt w.pt --format junit"),
     ("check w.pt --max-parameters 1M", "check w.pt --parameters max=1M"),
     ("check w.pt --min-size=4", "check w.pt --bytes min=4"),
     ("convert w.pt -n --add-prefix x.", "convert w.pt -n --rename '^' x."),
@@ -298,16 +299,21 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("torch.nn", "torch.nn is a Python module; name an object in it, as torch.nn:NAME"),
         ("test.pt", "cannot read test.pt: No such file or directory"),
         ("z.pt:nope", "cannot read z.pt:nope: No such file or directory"),
-        ("w.pt --quiet", "No such option: --quiet; it is an option of check"),
+        ("w.pt --allow-none", "No such option: --allow-none; it is an option of check"),
         (
             "grad filled.yaml --loss foo",
             "--loss takes sum, mean, square, projection, cross_entropy, nll, mse, l1, smooth_l1 or"
             " bce_with_logits, got 'foo'; see 'paramtool grad --help'",
         ),
         (
+            "w.pt -f xml",
+            "--format takes table, tree, json, jsonl, csv, tsv, markdown or html, got 'xml'; see"
+            " 'paramtool inspect --help'",
+        ),
+        (
             "diff w.pt w.pt -f xml",
-            "--format takes table, tree, json, jsonl, csv, tsv, markdown, github or html, got 'xml'; see"
-            " 'paramtool diff --help'",
+            "--format takes table, tree, json, jsonl, csv, tsv, markdown, github, junit or html, got 'xml';"
+            " type: paramtool diff w.pt w.pt -f junit",
         ),
         (
             "diff w.pt ddp.pt -p zzz",
@@ -316,7 +322,7 @@ def test_dtypes_have_several_names(dtype: str, run: Run) -> None:
         ("convert w.pt -o -", "tensors are not written to stdout; -o takes a path; ./- is one called -"),
         ("w.pt --spectrum", "No such option: --spectrum; it is an option of diff"),
         ("w.pt --nonsense", "No such option: --nonsense; see 'paramtool inspect --help'"),
-        ("diff w.pt w.pt --junit", "No such option: --junit; see 'paramtool diff --help'"),
+        ("shared m.yaml --junit", "No such option: --junit; see 'paramtool shared --help'"),
         ("grad filled.yaml --use", "No such option: --use; did you mean --by-use?"),
         (
             "typed_nets:Net --width=3",

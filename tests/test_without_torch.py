@@ -102,7 +102,7 @@ def test_snapshots_and_errors_need_no_torch(weights: str, tmp_path: Path) -> Non
     found = [json.loads(line) for line in out.splitlines()]
     assert (status, [row["holds"] for row in found]) == (2, [None, True, None, True, True])
     assert found[0]["error"] == "unknown module 'Liner'; did you mean 'Linear'?"
-    message = "cannot check 'finite': this takes torch, which is not installed; pip install torch"
+    message = "cannot check 'finite': this needs torch, which is not installed; pip install torch"
     assert (found[2]["error"], message in err) == (message, True)
 
 
@@ -130,5 +130,5 @@ def test_what_needs_torch_says_so(command: str) -> None:
     ((status, out, err),) = hidden([name, str(CONFIGS / "mlp.yaml"), *options])
     assert (status, out) == (2, "")
     *notes, error = err.splitlines()
-    assert error == "error: this takes torch, which is not installed; pip install torch"
+    assert error == "error: this needs torch, which is not installed; pip install torch"
     assert all(each.startswith("note: ") for each in notes)

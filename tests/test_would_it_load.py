@@ -22,15 +22,17 @@ from paramtool.errors import DoesNotLoad, Problems, UserCodeFailed
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
 from paramtool.loading.answer import Answer
-from paramtool.loading.state_dict import is_norm, of_checkpoint
+from paramtool.loading.state_dict import is_norm, of_checkpoint, of_listing
 from paramtool.models.open import open_checkpoint
 from paramtool.models.spec import SpecModel
 from paramtool.network import construction, load_answer
+from paramtool.network.listing import parameters
 from paramtool.network.load_answer import ask, is_ordinary, meta_state, saved, state_of
 from paramtool.network.strict_load import load
 from paramtool.network.twin import twin
 from paramtool.place import Text
 from paramtool.structure.table import TABLE
+from tests.checked_torch import INSTALLED, checked_against
 from tests.conftest import Run
 from tests.test_every_module import FORMS
 
@@ -270,6 +272,7 @@ def test_the_answer_is_that_of_torch(name: str) -> None:
             assert set(mine.answer.missing) == set(expected.missing), said
             assert set(mine.answer.unexpected) == set(expected.unexpected), said
         if is_ordinary(module):
+            assert mine.answer.missing == expected.missing, said  # in torch's order
             asked = load_answer._answer(twin(module, "meta"), meta_state(state_of(state)))
             assert (asked.answer.loads, set(asked.answer.sizes)) == (
                 expected.loads,
@@ -293,9 +296,23 @@ def test_a_spec_answers_as_its_module(name: str) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 mine, its = model.state_dict(), saved(module)
-                assert (set(mine.entries), mine.metadata) == (set(its.entries), its.metadata)
+                assert (mine.entries, mine.metadata) == (its.entries, its.metadata)
                 state = mutated(module.state_dict(), chance)
                 assert model.load_answer(state_of(state)).loads == torchs(module, state).loads, list(state)
+
+
+def test_keys_come_in_the_order_of_torch() -> None:
+    """A module's own buffers come before the parameters of its children, also under a second name."""
+    norm = nn.BatchNorm1d(2)
+    norm.register_parameter("late", nn.Parameter(torch.ones(1)))
+    inner = nn.Sequential(norm, nn.Linear(2, 2))
+    inner.register_buffer("scratch", torch.ones(1), persistent=False)
+    net = nn.Sequential(nn.MultiheadAttention(2, 1), inner)
+    net.register_module("again", inner)
+    net.register_buffer("mask", torch.ones(1))
+    listed = parameters(net)
+    assert [each.name for each in of_listing(listed, listed.rows).entries] == list(net.state_dict())
+    assert ask(net, state_of({})).answer.missing == torchs(net, {}).missing
 
 
 def test_versions_are_those_of_torch() -> None:
@@ -434,7 +451,7 @@ def test_no_torch_where_the_table_is_certain(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("model: {Sequential: [{Conv2d: [3, 4, 3]}, {BatchNorm2d: 4}]}\n")
     state = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).state_dict()
     torch.save({key: each for key, each in state.items() if "num" not in key}, tmp_path / "old.pt")
-    code = (
+    code = checked_against(INSTALLED) + (
         "import sys; from paramtool import diff; report = diff('old.pt', 'm.yaml');"
         " print(report.totals.loads, 'torch' in sys.modules)"
     )

@@ -99,6 +99,18 @@ class CannotOpen(ParamtoolError):
     """Say that what was named is not there, or cannot be read."""
 
 
+class SeveralFiles(CannotOpen):
+    """Say that a folder has several files, of which one must be named.
+
+    Attributes:
+        paths: those that may be meant.
+    """
+
+    def __init__(self, message: str, paths: Sequence[str], hint: Hint = None) -> None:
+        super().__init__(message, hint=hint or f"name one, e.g. {paths[0]}")
+        self.paths = paths
+
+
 class BrokenSpec(Problems, CannotOpen):
     """Carry every error of a spec or recipe."""
 

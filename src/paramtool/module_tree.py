@@ -101,7 +101,7 @@ def _tree(groups: Mapping[str, Mapping[str, int]], names: Collection[str]) -> Mo
             found += ((row, f"{head}{rest}", None) for rest, row in group.items())
         else:
             found.append((next(iter(group.values())), head[:-1], group))
-    found.sort(key=lambda each: each[0])  # as the rows stand, for so do the names in a module
+    found.sort(key=lambda each: each[0])  # in the order of the rows, as the names in a module are
     root = Module()
     known: dict[str, Module] = {}
     for row, name, tensors in found:
@@ -129,7 +129,7 @@ def _around(heads: Mapping[str, Mapping[str, int]]) -> set[str]:
 
 
 def _module(path: str, root: Module, known: dict[str, Module]) -> Module:
-    """Return the module of a path; many modules are in one other."""
+    """Return the module of a path, made if it is not there; `known` has those of earlier calls."""
     outer, dot, last = path.rpartition(".")
     module = (known.get(outer) or _module(outer, root, known)) if dot else root
     found = known[path] = module.at(last)

@@ -100,8 +100,9 @@ def byte_size(count: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return ``1 tensor``, ``2 tensors``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return ``1 tensor``, ``2 tensors``, ``2 entries``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith('ss') else 's'}"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def left_out(nan: int, inf: int) -> str | None:

@@ -43,8 +43,8 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def interrupt_again() -> None:
     """Raise ``KeyboardInterrupt`` once more, in a moment and outside of what is running now.
 
-    For where the first was lost: Python drops what is raised in a ``__del__`` or in the callback of a
-    weak reference, as each ``import`` has one, and the process would go on as if nobody had said stop.
+    This is for a first one that was lost: Python drops what is raised in a ``__del__`` or in the callback
+    of a weak reference, such as each ``import`` has, and the process would go on as if nothing had happened.
     """
     signal.signal(signal.SIGALRM, _raise_again)
     signal.setitimer(signal.ITIMER_REAL, _SOON)

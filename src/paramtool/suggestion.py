@@ -64,6 +64,13 @@ def suggest(word: str, known: Collection[str], otherwise: str | None = None) -> 
     return lambda: did_you_mean(word, known) or otherwise
 
 
+def hint_of_names(names: Sequence[str]) -> str:
+    """Return how many names there are, and the first of them."""
+    if len(names) < 2:
+        return f"the only name is '{names[0]}'" if names else "there are no names"
+    return f"there are {len(names):,} names, the first is '{names[0]}'"
+
+
 def hint_of_module(path: str, modules: Sequence[str], names: Collection[str]) -> str:
     """Return what to type for a module `path` that there is not.
 

@@ -11,6 +11,7 @@ from paramtool.errors import BadArgument, ParamtoolError, Problems
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
 from paramtool.models.open import open_reference, spec_catalog
+from paramtool.models.processes import together
 from paramtool.operations.expectations.findings import check as examine
 from paramtool.place import Place, Text
 from paramtool.records.expectation import Expectation, Expectations
@@ -25,6 +26,8 @@ def check(
     allow_none: bool = False,
 ) -> Expectations:
     """Return a row for each expectation, kept or broken.
+
+    Of a module with DTensors every process calls this, and gets the same.
 
     Example:
         >>> from torch import nn
@@ -65,11 +68,12 @@ def examined(
         Problems: with every expectation that a model of this kind cannot answer.
         ParamtoolError: if a model cannot be opened, built or read.
     """
-    return examine(
-        expectations,
-        model,
-        lambda name, place, listing: _differences(reference(name, place).listing(), listing),
-    )
+
+    def differing(name: str, place: Place, listing: Listing) -> list[str]:
+        with together(model):
+            return _differences(reference(name, place).listing(), listing)
+
+    return examine(expectations, model, differing)
 
 
 def _read(expect: Mapping[str, Any]) -> tuple[Expectation, ...]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from paramtool.elements.dtypes import DTYPES
 from paramtool.errors import BadArgument, ParamtoolError, RuleMatchedNothing, shorten
-from paramtool.language.dtype_words import torch_word
+from paramtool.language.dtype_words import suggest_dtype, torch_word
 from paramtool.operations.conversion.rules import (
     Cast,
     Rename,
@@ -116,7 +116,7 @@ def _dtype(written: str) -> Rule:
     pattern, equals, word = written.rpartition("=")
     dtype = torch_word(word)
     if dtype not in DTYPES:
-        hint = did_you_mean(dtype, DTYPES) or "e.g. bfloat16, or 'norm=float32'"
+        hint = suggest_dtype(dtype, DTYPES, "e.g. bfloat16, or 'norm=float32'")
         raise ParamtoolError(f"--dtype {written}: there is no dtype '{shorten(dtype)}'", hint=hint)
     if not equals:
         if DTYPES[dtype].kind != "float":

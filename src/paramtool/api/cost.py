@@ -8,7 +8,7 @@ from typing import Any
 from paramtool.api.arguments import check_named, check_text
 from paramtool.api.open import live
 from paramtool.errors import BadArgument, shorten
-from paramtool.language.dtype_words import torch_word
+from paramtool.language.dtype_words import suggest_dtype, torch_word
 from paramtool.models.given import Openable
 from paramtool.records.cost import USUAL, Costs, Optimizer
 from paramtool.suggestion import suggest
@@ -72,6 +72,6 @@ FLOATING = ("float64", "float32", "bfloat16", "float16")
 def _dtype(word: str) -> str:
     found = torch_word(word)
     if found not in FLOATING:
-        hint = suggest(found, FLOATING, f"use one of {', '.join(FLOATING)}")
+        hint = suggest_dtype(word, FLOATING, f"use one of {', '.join(FLOATING)}")
         raise BadArgument(f"cannot compute in the dtype '{shorten(word)}'", hint=hint)
     return found

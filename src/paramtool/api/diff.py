@@ -11,6 +11,7 @@ from paramtool.cores import available_cores
 from paramtool.errors import BadArgument
 from paramtool.models.given import Openable
 from paramtool.models.model import Model
+from paramtool.models.processes import together
 from paramtool.operations.comparison.differences import differences
 from paramtool.operations.comparison.load_verdict import Load
 from paramtool.records.difference import Differences
@@ -29,6 +30,9 @@ def diff(
     spectrum: bool = False,
 ) -> Differences:
     """Return how `b` differs from `a`, and whether it would load what `a` saves.
+
+    If one of them is a module with DTensors, every process calls this, and gets the same.  Elements are
+    compared part by part, or, of two that are sharded in different ways, block by block in every process.
 
     Example:
         >>> from torch import nn
@@ -57,19 +61,23 @@ def diff(
         raise BadArgument("spectrum is about values, which are not compared", hint="add values=True")
     check_number("atol", atol)
     check_number("rtol", rtol)
+    with together(a, b):
+        was, now = _opened(a, b, values)
+        compared = changed_values(was, now, atol, rtol, spectrum) if values else None
+        one, other = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's differs
+        state = was.state_dict()
+        load = Load(state, now.load_answer(state))
+    if compared is None:
+        return differences(one, other, load=load)
+    with was.reading(), now.reading():
+        return differences(one, other, compared, load=load)
+
+
+def _opened(a: Openable, b: Openable, values: bool) -> tuple[Model, Model]:
+    """Return both opened, as their rules leave them if values are compared."""
     names = ("a" if not isinstance(a, str) else None, "b" if not isinstance(b, str) else None)
     was, now = open(a, name=names[0]), open(b, name=names[1])
-    compared = None
-    if values:
-        was, now = was.initialized(), now.initialized()
-        compared = changed_values(was, now, atol, rtol, spectrum)
-    a, b = (replace(each.listing(), model=each.name) for each in (was, now))  # a snapshot's has another
-    state = was.state_dict()
-    load = Load(state, now.load_answer(state))
-    if compared is None:
-        return differences(a, b, load=load)
-    with was.reading(), now.reading():
-        return differences(a, b, compared, load=load)
+    return (was.initialized(), now.initialized()) if values else (was, now)
 
 
 def changed_values(a: Model, b: Model, atol: float, rtol: float, spectrum: bool) -> ValueComparison:
@@ -77,11 +85,14 @@ def changed_values(a: Model, b: Model, atol: float, rtol: float, spectrum: bool)
     for each in (a, b):
         each.prepare()
     elements = a.elements(), b.elements()
+    is_sharded = a.is_sharded or b.is_sharded
     options: dict[str, Any] = {"atol": atol, "rtol": rtol, "jobs": available_cores()}
     if spectrum:
-        from paramtool.elements.changed_spectra import ChangedSpectra
+        from paramtool.elements.changed_spectra import ChangedSpectra as Changes
+    else:
+        from paramtool.elements.changed_values import ChangedValues as Changes  # type: ignore[assignment]
+    if is_sharded:
+        from paramtool.tensors.sharded_changes import ShardedChanges
 
-        return ChangedSpectra(*elements, **options)
-    from paramtool.elements.changed_values import ChangedValues
-
-    return ChangedValues(*elements, **options)
+        return ShardedChanges(*elements, **options, whole=Changes)
+    return Changes(*elements, **options)

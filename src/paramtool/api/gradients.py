@@ -37,7 +37,8 @@ def gradients(
 ) -> Gradients:
     """Return the gradient that `steps` forward and backward passes add up on each parameter.
 
-    The module, the inputs and the process are left as they were.
+    The module, the inputs and the process are left as they were.  Of a module with DTensors every process
+    calls this, and gets the same rows, which are not split by use.
 
     Example:
         >>> import torch

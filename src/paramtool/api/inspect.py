@@ -21,6 +21,10 @@ def inspect(
     Names and order are those of ``named_parameters(remove_duplicate=False)``, then the buffers', then the
     plain tensors'.  A tensor under several names has a row for each, tied to the first.
 
+    Of a module with DTensors, as FSDP2 and tensor parallel have, a row is about the whole tensor; if `stats`
+    or `values` are asked for, every process calls this, and gets the same.  Extremes, counts and the
+    histogram are those that one process would find; mean, std and norm are so up to the rounding of float64.
+
     Example:
         >>> from torch import nn
         >>> [(row.name, row.shape) for row in inspect(nn.Linear(4, 3))]

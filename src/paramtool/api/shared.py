@@ -15,6 +15,9 @@ def shared(
 ) -> Sharing:
     """Return a row for each name that shares its tensor, or memory, with another.
 
+    Of a module with DTensors every process calls this, and gets the same: parts that overlap in any process
+    are shared.
+
     Example:
         >>> from torch import nn
         >>> linear = nn.Linear(1, 1, bias=False)

@@ -35,7 +35,7 @@ class Target:
     part: tuple[int, int] | None = None
 
     def check(self) -> None:
-        """Refuse a part that there cannot be.
+        """Refuse an impossible part.
 
         Raises:
             BadArgument: with what is wrong.

@@ -41,7 +41,7 @@ def split_columns(given: str | None) -> tuple[str, ...]:
 
 
 def measured_by(columns: str | None, stats: bool, values: bool) -> tuple[bool, bool]:
-    """Return whether statistics and values are asked for: by their own options, or by a column of theirs."""
+    """Return whether statistics and values are wanted: by their options, or by one of their columns."""
     from paramtool.records.parameter import STATISTICS_COLUMNS
 
     chosen = split_columns(columns)
@@ -64,7 +64,7 @@ def refuse_columnless(columns: str | None, format: Format | None) -> None:
 
 
 def _report_of(context: typer.Context) -> str:
-    """Return what is reported: ``--cost`` of `inspect` has columns of its own."""
+    """Return the name of the report: ``inspect --cost`` has columns of its own."""
     return "cost" if context.params.get("cost") else context.info_name or ""
 
 

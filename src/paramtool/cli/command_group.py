@@ -70,4 +70,4 @@ def load(name: str) -> Any:
 
 
 _loaded = cache(load)
-"""The commands that this process ran: making one takes half the time of a small command."""
+"""Load a command once per process: building one takes half the time of a small command."""

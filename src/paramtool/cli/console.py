@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from paramtool.cli import process_rank
 from paramtool.cli.error_fold import fold_errors
 from paramtool.cli.progress import erase
 from paramtool.cli.typed_line import show_line
@@ -132,8 +133,33 @@ def _columns(terminal: TextIO) -> int:
         return 80
 
 
+_is_silent = False
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Write nothing but errors: no result, no notes and no progress."""
+    global _is_silent  # noqa: PLW0603 - a process has one stdout
+    before, _is_silent = _is_silent, True
+    try:
+        with without_notes():
+            yield
+    finally:
+        _is_silent = before
+
+
+def is_silent() -> bool:
+    """Return whether only errors are written."""
+    return _is_silent
+
+
 def write(pieces: Iterable[str]) -> None:
-    """Write the result to stdout."""
+    """Write the result to stdout, unless there is `silence`: then it is not even made.
+
+    Of several processes that MODEL connected, the first one writes.
+    """
+    if _is_silent or not process_rank.is_first():
+        return
     erase()
     stdout = _results()
     for piece in pieces:
@@ -156,8 +182,8 @@ def without_notes() -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """Write one line to stderr that is not an error."""
-    if _has_notes:
+    """Write one line to stderr that is not an error; of several processes, the first one does."""
+    if _has_notes and process_rank.is_first():
         say(f"note: {text}")
 
 

@@ -60,16 +60,16 @@ Input = Annotated[
 
 
 COSTLESS = ("--stats", "--values", "--total")
-"""What is about tensors, and not about modules."""
+"""Options about tensors, which say nothing about modules."""
 
 
 def check_cost(cost: bool, needed: Mapping[str, object], refused: Mapping[str, object]) -> None:
-    """Refuse options that `cost` does not have, or that need it.
+    """Refuse options that make no sense with ``--cost``, or that require it.
 
     Args:
         cost: whether ``--cost`` was typed.
         needed: the values of options that require it, by their names.
-        refused: those of options that it has no use for.
+        refused: the values of options that have no effect with it.
 
     Raises:
         ParamtoolError: for the first that was typed.

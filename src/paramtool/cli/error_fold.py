@@ -9,6 +9,7 @@ from itertools import chain, islice
 from paramtool.errors import ParamtoolError
 from paramtool.name_parts import folded
 from paramtool.place import Place
+from paramtool.quantities import counted
 
 MOST_ERRORS = 20
 """Different errors that are printed; more would bury the first."""
@@ -37,7 +38,7 @@ def fold_errors(errors: Sequence[ParamtoolError]) -> Iterator[Said]:
         yield text, place
         left -= count
     if left:
-        yield f"… and {left:,} more error{'' if left == 1 else 's'}", None
+        yield f"… and {counted(left, 'more error')}", None
 
 
 def _of_group(group: list[ParamtoolError]) -> Iterator[tuple[int, str, Place | None]]:

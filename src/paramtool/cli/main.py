@@ -13,7 +13,7 @@ import typer
 
 from paramtool import __version__
 from paramtool.audience import at_terminal
-from paramtool.cli import address_space, console
+from paramtool.cli import address_space, console, process_rank
 from paramtool.cli.command_group import SUMMARIES, CommandGroup
 from paramtool.cli.typed_line import typed
 from paramtool.errors import ParamtoolError
@@ -82,13 +82,14 @@ def _finish() -> int:
         address_space.guard()
         status = _run(sys.argv[1:])
         sys.stdout.flush()
+        process_rank.leave(has_answer=status < USAGE)
     except (ParamtoolError, console.OutputClosed) as error:
         return _report(error)
     return status
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """Where Python drops an interrupt, as in a ``__del__``, raise it again as soon as that is over."""
+    """Raise an interrupt again that Python dropped, for example in a ``__del__``, as soon as that is over."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         interrupt_again()
     else:

@@ -67,11 +67,11 @@ def with_weights(opened: Model, weights: str | None, strip: Sequence[str] | None
 
 
 def tell_of_rules(opened: Model, later: str) -> None:
-    """Point out that the values to be shown are those before the model's own rules.
+    """Point out that the values shown are those before the model's own rules.
 
     Args:
         opened: the model.
-        later: what shows those after them, and a verb.
+        later: the command that shows the values after them, with its verb.
     """
     if opened.rules:
         console.note(f"these are the values before init: in {opened.name}; {later} those after it")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import completion, panels
+from paramtool.cli import completion, console, panels
 from paramtool.cli.columns import refuse_columnless
 from paramtool.cli.panels import Panel
 from paramtool.errors import ParamtoolError
@@ -56,6 +56,23 @@ def _refuse_two(context: typer.Context, format: Format | None, json: bool) -> No
         raise ParamtoolError(f"--json cannot be used with --format {format.value}")
 
 
+def _silence(context: typer.Context, quiet: bool) -> bool:
+    """Let the command write nothing but errors until it ends."""
+    if quiet and not context.resilient_parsing:
+        context.with_resource(console.silence())
+    return quiet
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        callback=_silence,
+        help="Print nothing but errors: the exit status is the answer.",
+        rich_help_panel=panels.rare(panels.OUTPUT),
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Argument(

@@ -70,7 +70,7 @@ def check_suffix(output: str | None, max_shard_size: str | None) -> None:
 
 
 def note_of_file(target: Target) -> str | None:
-    """Return what to say of a file that was written under a name for which `convert` makes a folder."""
+    """Return a note about a file without ``.safetensors``, which `convert` would make a folder."""
     if target.max_shard_size is not None:
         return None
     from paramtool.files.writing.endings import SAFETENSORS, ending_of

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from paramtool.cli import console, panels
+from paramtool.cli import console, panels, process_rank
 from paramtool.cli.typed_line import instead
 from paramtool.errors import ParamtoolError
 from paramtool.records.report import Report
@@ -17,7 +17,7 @@ SUFFIXES = (".html", ".htm")
 
 
 def _check(context: typer.Context, file: str | None) -> str | None:
-    """Refuse a FILE that cannot be written, or is not a page by its name, before any work is done.
+    """Refuse a FILE that cannot be written, or does not end in ``.html``, before any work is done.
 
     Raises:
         ParamtoolError: with what to type instead.
@@ -61,6 +61,8 @@ def deliver(
 ) -> None:
     """Write the page to `file` if there is one, and the report to stdout; the page itself only once.
 
+    Of several processes that MODEL connected, the first one writes.
+
     Args:
         report: with every row.
         format: of stdout.
@@ -71,7 +73,7 @@ def deliver(
     Raises:
         ParamtoolError: if the file cannot be written; what was there is untouched then.
     """
-    if file is not None:
+    if file is not None and process_rank.is_first():
         from paramtool.files.writing.replacement import write_file
 
         write_file(Path(file), "".join(render(report, Format.html)).encode("ascii"), force=True)

@@ -1,4 +1,4 @@
-"""What ``--part`` says: which of several processes this one is."""
+"""``--part K/N``: which of several processes this one is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read_part(given: str | None, output: str | None, max_shard_size: str | None) -> tuple[int, int] | None:
-    """Return the part from 1, and how many there are; None if ``--part`` was not typed.
+    """Return K, from 1, and N; None if ``--part`` was not typed.
 
     The environment counts only for ``--part torchrun``: it is inherited by whatever a process of torchrun
     starts, so there it may be that only one of them runs this command, and means all files.
@@ -53,7 +53,7 @@ def jobs_of_part(given: str | None) -> int:
 
 
 def _note_torchrun(output: str | None) -> None:
-    """Say that every process of torchrun writes everything, if that is so."""
+    """Note that every process of torchrun writes all files, if so."""
     world = os.environ.get("WORLD_SIZE", "")
     if output is None or "TORCHELASTIC_RUN_ID" not in os.environ:
         return

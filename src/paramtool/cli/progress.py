@@ -19,7 +19,7 @@ PATIENCE = 1.0
 """Seconds before a line appears."""
 
 LARGE = {"bytes": 5 * 10**9, "elements": 2 * 10**9}
-"""Work that is announced where no line appears: it takes many seconds."""
+"""How much work is announced by a note if no progress line can appear: it takes many seconds."""
 
 _INTERVAL = 0.2
 _ERASE = "\r\x1b[K"
@@ -31,7 +31,10 @@ _line: Line | None = None
 
 def is_wanted() -> bool:
     """Return whether stderr is a terminal on which somebody watches."""
-    return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    from paramtool.cli.console import is_silent
+
+    is_dumb = bool(os.environ.get("CI")) or os.environ.get("TERM") == "dumb"
+    return sys.stderr.isatty() and not is_dumb and not is_silent()
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def progress_bar(
 
 
 def _announce(what: str, total: int, unit: str) -> None:
-    """Say once how much there is to do, where nobody sees a line that moves."""
+    """Say once how much there is to do, if nobody sees a progress line."""
     global _is_announced  # noqa: PLW0603 - there is one stderr
     if _is_announced:
         return
@@ -131,7 +134,7 @@ class Line:
 
 
 def amount(count: int, unit: str) -> str:
-    """Return how much that is: ``1.4 GB``, ``3 G elements``."""
+    """Return an amount in words: ``1.4 GB``, ``3 G elements``."""
     from paramtool.quantities import byte_size
 
     return byte_size(count) if unit == "bytes" else f"{byte_size(count).removesuffix('B').strip()} {unit}"

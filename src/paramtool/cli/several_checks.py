@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paramtool.cli import console
-from paramtool.errors import Bug, ParamtoolError
+from paramtool.errors import Bug, ParamtoolError, SeveralFiles
 from paramtool.foreign_code import foreign_frames, is_out_of_memory
 from paramtool.language.text import STDIN
 from paramtool.models.default import choose
@@ -16,6 +19,9 @@ from paramtool.operations.expectations.failure import Unanswered, failure_rows
 from paramtool.operations.expectations.findings import sums
 from paramtool.records.expectation import MACHINE_COLUMNS, ExpectationRow, Expectations
 from paramtool.records.report import Report
+
+if TYPE_CHECKING:
+    from paramtool.models.model import Model
 
 
 class NothingExpected(ParamtoolError):
@@ -46,21 +52,50 @@ def check_options(overrides: Sequence[str] | None, inputs: Sequence[str] | None)
         read_inputs(inputs, spec_catalog().dtypes)
 
 
-def check_each(names: Sequence[str], check_one: Callable[[int], Expectations]) -> Expectations:
-    """Return one report of all models; those that could not be checked have their errors in it.
+MOST_FILES = 8
+"""Files of a folder that a line to type has."""
 
-    The errors are printed as well; a hint that several of them have, once.
+
+@contextmanager
+def each_file(model: str | None) -> Iterator[None]:
+    """Add the line that checks each file of a folder to an error that one of them must be named."""
+    try:
+        yield
+    except SeveralFiles as error:
+        if model is None or len(error.paths) > MOST_FILES:
+            raise
+        raise error.mended(model, error.paths) from error
+
+
+def nothing_expected(model: Model) -> NothingExpected:
+    """Return the error for a model without expectations; in a folder, the specs there may have some."""
+    error = NothingExpected(
+        f"{model.name} has no expectations",
+        hint="e.g. expect: {parameters: 124M} in the spec, or --parameters 124M",
+    )
+    folder = Path(model.name)
+    if not folder.is_dir():
+        return error
+    specs = sorted(str(each) for each in folder.iterdir() if each.suffix in (".yaml", ".yml"))
+    return error.mended(model.name, specs) if 0 < len(specs) <= MOST_FILES else error
+
+
+def check_each(
+    names: Sequence[str], check_one: Callable[[int], Expectations], *, complain: bool
+) -> Expectations:
+    """Return one report of all models; those that could not be checked have their errors in it.
 
     Args:
         names: of the models.
         check_one: checks the model of a number.
+        complain: print the errors as well; a hint that several of them have, once.
 
     Raises:
         Bug: if a check finds this tool wrong.
     """
     found = [_outcome(check_one, number) for number in range(len(names))]
     errors = [each for each in found if isinstance(each, ParamtoolError)]
-    for each in _hinted_once(errors):
+    for each in _hinted_once(errors) if complain else ():
         console.complain(each)
     rows: list[ExpectationRow] = []
     for name, outcome in zip(names, found, strict=True):

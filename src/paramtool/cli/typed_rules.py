@@ -89,10 +89,10 @@ def split(arguments: Sequence[str]) -> tuple[list[Typed], list[str]]:
 def _check_value(
     option: str, known: Option, given: str, written: Sequence[str], queue: Sequence[str]
 ) -> None:
-    """Refuse fewer values than an initializer takes, and those with a name, with the line that works.
+    """Refuse too few values and values with a name, with the line that works.
 
     Raises:
-        ParamtoolError: for such a value.
+        ParamtoolError: for such values.
     """
     error = ParamtoolError(f"{option} takes {known.metavar}, got '{shorten(given)}'")
     if given.count(",") < known.metavar.count(","):

@@ -13,10 +13,10 @@ from paramtool.render.formats import Format, formats_of
 from paramtool.suggestion import nearest
 
 _CLOSE = 0.75
-"""How like another an option must be: from 0 to 1."""
+"""How similar two options must be for a suggestion, from 0 to 1."""
 
 _MOST_COMMANDS = 3
-"""An option that more commands have belongs to none of them."""
+"""An option that more commands than this have says nothing about which command was meant."""
 
 _IN_PYTHON = re.compile(r".+\.py:.+|[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """A MODEL that is a class or function, which has arguments."""
@@ -30,6 +30,7 @@ OTHER_OPTIONS = {
     **dict.fromkeys(("--order", "--order-by"), "--sort"),
     **dict.fromkeys(("--layer", "--submodule"), "--module"),
     "--override": "--set",
+    **dict.fromkeys(("--silent", "-s", "--no-output"), "--quiet"),
     "-n": "--name",
     "-V": "--version",
     **dict.fromkeys(("--drop", "--remove", "--without"), "--exclude"),
@@ -37,7 +38,7 @@ OTHER_OPTIONS = {
     **dict.fromkeys(("--out", "--to", "--save", "--dest"), "--output"),
     **dict.fromkeys(("-y", "--yes", "--overwrite", "--replace"), "--force"),
 }
-"""What people type for an option, and the option that they mean."""
+"""What people type, and the option that they mean."""
 
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "--add-prefix": ("--rename", "^"),
@@ -45,14 +46,14 @@ _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "--fp16": ("--dtype", "float16"),
     "--bf16": ("--dtype", "bfloat16"),
 }
-"""What people type for an option with a value, for commands that have it."""
+"""What people type, and the option and value that they mean, for commands that have it."""
 
 _BOUND = re.compile(r"--(?P<bound>min|max)-(?P<count>parameters|params|trainable|bytes|size)")
 _COUNTS = {"params": "parameters", "size": "bytes"}
 
 
 def meant_option(typed: str, context: Any, commands: Collection[str]) -> str | None:
-    """Return a hint for an option that there is not, or None.
+    """Return a hint for an unknown option, or None.
 
     Args:
         typed: the option, without a value that is in the same word.
@@ -75,7 +76,7 @@ def meant_option(typed: str, context: Any, commands: Collection[str]) -> str | N
 
 
 def _before_command(typed: str, known: Collection[str], commands: Collection[str]) -> str | None:
-    """Return the line with the option behind its command, or with one that needs none: ``--version``."""
+    """Return the line with the option after its command, or with a near option that needs no command."""
     words = typed_words()
     at = next((i for i, word in enumerate(words) if word in commands), None)
     if at is not None:
@@ -142,7 +143,7 @@ def _in_longer(typed: str, known: Collection[str]) -> str | None:
 
 
 def _of_initializer(typed: str, context: Any) -> str | None:
-    """Return how an initializer is named that has no option: a plugin's, or a rare one of ours."""
+    """Return how to name an initializer that has no option of its own, such as a plugin's."""
     if RULES not in context.meta or not typed.startswith("--"):
         return None
     from paramtool.initializers.registry import offers
@@ -160,12 +161,12 @@ def _has_open_rule(context: Any) -> bool:
 
 
 def _model() -> str | None:
-    """Return the MODEL of the line if it is a class or function."""
+    """Return the class or function that was typed as MODEL, if any."""
     return next((word for word in typed_words() if _IN_PYTHON.fullmatch(word)), None)
 
 
 def _of_model(typed: str) -> str | None:
-    """Return how an argument of a class is given: ``--arg width=5`` for ``--width=5``."""
+    """Return how to give an argument of a class: ``--arg width=5`` for ``--width=5``."""
     model, value = _model(), _value(typed)
     name = typed.removeprefix("--").replace("-", "_")
     if model is None or value is None or not typed.startswith("--") or not name.isidentifier():

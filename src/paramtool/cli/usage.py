@@ -35,7 +35,7 @@ _VALUES = {
     **dict.fromkeys(("mae",), "l1"),
     **dict.fromkeys(("huber",), "smooth_l1"),
 }
-"""Formats and losses that there are not, and those that come next to them."""
+"""Formats and losses that do not exist, and the nearest that do."""
 
 
 def usage_error(error: typer.TyperException, commands: Any) -> ParamtoolError:
@@ -74,7 +74,7 @@ def _without_value(error: Any, commands: Any) -> ParamtoolError:
 
 
 def _extra(message: str, command: str) -> ParamtoolError:
-    """Return the error for words that nothing takes: values with a space between them, or MODELs."""
+    """Return the error for extra words: values with a space between them, or further MODELs."""
     extra = message.partition(" (")[2].removesuffix(")")
     words = typed_words()
     first = extra.split(" ", 1)[0]
@@ -99,7 +99,7 @@ def _extra(message: str, command: str) -> ParamtoolError:
 
 
 def _of_choice(error: Any, message: str, hint: str) -> ParamtoolError:
-    """Return ``--loss takes sum or mean, got 'x'``, with the line that has a value that there is."""
+    """Return ``--loss takes sum or mean, got 'x'``, with a line whose value exists."""
     found = _CHOICE.search(message)
     assert found is not None
     known = re.findall(r"'([^']*)'", found["known"])

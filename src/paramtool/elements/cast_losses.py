@@ -1,8 +1,8 @@
 """How many values a cast makes infinite, clips or turns into zero; most blocks lose none, and cost little.
 
 A block is first asked for its largest and its smallest magnitude, as whole numbers: without their sign,
-the bits of floats are in the order of the values.  Where both fit, nothing is lost.  Where its extremes
-fit, and no element of the result is zero, not even that need be asked.
+the bits of floats are in the order of the values.  Where both fit, nothing is lost.  If the extremes
+of the block fit and no element of the result is zero, not even this is needed.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def all_fit(block: Array, old: Dtype, new: Dtype, scratch: Scratch) -> bool:
 
 
 def extremes_fit(block: Array, old: Dtype, new: Dtype) -> bool:
-    """Return whether no element of a flat block is surely too large, NaN or infinite; False if in doubt.
+    """Return whether every element of a flat block is surely finite and not too large; False if in doubt.
 
     Args:
         block: of `old`; only float32 and float64 are looked at.
@@ -101,7 +101,7 @@ def extremes_fit(block: Array, old: Dtype, new: Dtype) -> bool:
 
 
 def has_zero(result: Array) -> bool:
-    """Return whether an element of a flat block of a float dtype with a sign is zero, which may be -0."""
+    """Return whether an element of a flat block of a signed float dtype is 0 or -0."""
     if not result.size:
         return False
     lowest = -(1 << (8 * result.itemsize - 1))

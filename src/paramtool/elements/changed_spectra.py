@@ -42,7 +42,7 @@ class ChangedSpectra(ChangedValues):
         return found if found is None or seen is None else replace(found, **asdict(seen))
 
     def _spectrum(self, a: str, b: str, max_abs: float) -> Spectrum | None:
-        """Return what the singular values of the difference say; None if it is no matrix, or not known."""
+        """Return what the singular values of the difference say; None if it is not a matrix, or not known."""
         shape = self._b.shape(b)
         if len(shape) < 2:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
 
@@ -69,22 +69,34 @@ class ChangedValues:
             self.left_out[b] = error.message
             return None
 
+    def announce(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Hear which tensors will be compared; each is when it is asked for."""
+
     def _change(self, a: str, b: str) -> ValueChange | None:
-        if self._are_same(a, b):
+        if self.are_same(a, b):
             return None
+        whole = self.distance(a, b)
+        return whole.result() if whole.differing else None
+
+    def distance(self, a: str, b: str) -> Distance:
+        """Return how far tensor `b` in B is from `a` in A, of the same shape.
+
+        Raises:
+            ParamtoolError: if elements cannot be read, or torch has no cast from one dtype to the other.
+        """
         count = math.prod(self._b.shape(b))
         parts: dict[int, Distance] = {}
 
         def work(start: int) -> None:
             parts[start] = self._distance(a, b, start)
 
-        self._run(iter(range(0, count, CHUNK)), work, count)
+        self._run(iter(range(0, max(1, count), CHUNK)), work, max(1, count))
         whole, *others = (parts[start] for start in sorted(parts))
         for part in others:
             whole.merge(part)
-        return whole.result() if whole.differing else None
+        return whole
 
-    def _are_same(self, a: str, b: str) -> bool:
+    def are_same(self, a: str, b: str) -> bool:
         """Return whether dtypes and bytes are equal; no chunk is begun once a block differs."""
         count = math.prod(self._b.shape(b))
         if self._a.dtype(a) != self._b.dtype(b):

@@ -38,6 +38,10 @@ class Distance:
         self._is_finite = True
         self._scratch = Scratch(), Scratch()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what another process merges: not what the elements are taken with."""
+        return {key: value for key, value in vars(self).items() if key not in ("_dtype", "_scratch")}
+
     def take(self, was: Array, now: Array) -> None:
         """Take flat blocks of elements."""
         for start in range(0, now.size, _PART):

@@ -8,9 +8,9 @@ from typing import Protocol
 from paramtool.elements.dtypes import Array, Dtype
 
 BLOCK = 1 << 20
-"""Elements in a block: so many that NumPy works for a while at each call, and another thread meanwhile.
+"""Elements in a block: so many that each call of NumPy takes a while, in which another thread can run.
 
-With an eighth of it two threads took 1.6 times as long, as they wait for the interpreter between calls.
+With an eighth of that, two threads took 1.6 times as long: they wait for the interpreter between calls.
 """
 
 CHUNK = 1 << 22

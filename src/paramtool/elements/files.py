@@ -70,7 +70,7 @@ class FileElements:
         return self._blocks(stored, dtype, start, end)
 
     def are_neighbours(self, name: str, other: str) -> bool:
-        """Return whether the elements of `other` follow those of `name` in the file, and are of one dtype."""
+        """Return whether the elements of `other` follow those of `name` in the file, with the same dtype."""
         one, two = self._tensors[name], self._tensors[other]
         is_next = one.end == two.position and one.dtype == two.dtype and one.path == two.path
         return is_next and all(
@@ -78,7 +78,7 @@ class FileElements:
         )
 
     def together(self, names: Sequence[str]) -> Iterator[Array]:
-        """Yield the elements of tensors, each of which is the neighbour of the one before, as one tensor's.
+        """Yield the elements of several tensors as if of one; each is a neighbour of the one before.
 
         Raises:
             ParamtoolError: as of `blocks`.

@@ -19,10 +19,12 @@ from paramtool.elements.dtypes import Array
 from paramtool.records.difference import Spectrum
 
 LARGEST_SIDE = 8192
-"""The smaller side of a matrix, at most: its Gram matrix takes 512 MiB, and as much while it is solved."""
+"""The longest that the smaller side of a matrix may be: its Gram matrix takes 512 MiB, and twice that while
+it is solved.
+"""
 
 PANEL = 1 << 24
-"""Elements of the difference that are held at a time, twice at most: 128 MiB each."""
+"""Elements in a panel of the difference: 128 MiB, and two panels are held at most."""
 
 Rows = Callable[[int, int], Array]
 """Returns some rows of the difference, from the first up to and without the second, in double precision."""

@@ -55,7 +55,7 @@ class Summary:
         self.moments = Moments()
         self.is_complex = dtype.kind == "complex"
         self._dtype = dtype
-        self._step = -(-count * dtype.values // SAMPLE) | 1
+        self._step = sample_step(count * dtype.values)
         self._seen = start * dtype.values
         self._parts: list[Array] = []
 
@@ -105,6 +105,11 @@ def chunk_summary(elements: Elements, name: str, start: int) -> Summary:
     return summary
 
 
+def sample_step(count: int) -> int:
+    """Return how far apart the values are that the histogram counts, of `count`: odd."""
+    return -(-count // SAMPLE) | 1
+
+
 def merged(parts: list[Summary]) -> dict[str, Any]:
     """Return the statistics of a tensor from the summaries of its chunks, which are in order."""
     moments = parts[0].moments
@@ -118,10 +123,11 @@ def merged(parts: list[Summary]) -> dict[str, Any]:
     sample = np.concatenate([part.sample() for part in parts])
     if moments.nan or moments.inf:
         sample = sample[np.isfinite(sample)]
-    return {**result, "histogram": _histogram(sample, moments.low, moments.high)}
+    return {**result, "histogram": histogram(sample, moments.low, moments.high)}
 
 
-def _histogram(sample: NDArray[np.float64], low: float, high: float) -> tuple[int, ...]:
+def histogram(sample: NDArray[np.float64], low: float, high: float) -> tuple[int, ...]:
+    """Return the counts of finite values in equal bins from `low` to `high`."""
     if low == high:  # one spike in the middle, as numpy.histogram has it
         return tuple(len(sample) if index == BINS // 2 else 0 for index in range(BINS))
     if not math.isfinite((high - low) * BINS):

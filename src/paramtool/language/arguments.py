@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Sequence_
 
 from paramtool.errors import Hint, ParamtoolError, shorten
+from paramtool.language.dtype_words import suggest_dtype
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.signature import Argument, Signature
 from paramtool.language.tree import Value
@@ -20,14 +21,14 @@ _NOT_FINITE = {
     **dict.fromkeys(("inf", "+inf", "infinity", "+infinity"), ".inf"),
     **dict.fromkeys(("-inf", "-infinity"), "-.inf"),
 }
-"""What Python writes, and YAML."""
+"""How Python and other tools write such numbers, and how YAML does."""
 
 _SAID = {
     "int": "an int", "float": "a float", "bool": "true or false", "str": "a string", "dtype": "a dtype",
     "tensor": "a tensor", "module": "a module", "name": "a name", "regex": "a regular expression",
     "quantity": "a count", "size": "a size",
 }  # fmt: skip
-"""How types are said in a message."""
+"""How messages name types."""
 
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n")
 
@@ -81,7 +82,7 @@ def missing(signature: Signature, names: set[str], node: Node) -> ParamtoolError
 
 
 def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] = ()) -> ParamtoolError:
-    """Return the error for a value of the wrong type, of which `dtypes` are known for a hint."""
+    """Return the error for a value of the wrong type; a hint may name one of `dtypes`."""
     message = f"'{argument.name}' of {owner} must be {in_words(argument.type)}, got {describe(node)}"
     word = node.value if isinstance(node, Scalar) else None
     hint: Hint = None
@@ -100,7 +101,7 @@ def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] 
     elif isinstance(word, str):
         words = [each.strip(" '") for each in argument.type.split("|")]
         if "dtype" in words:
-            hint = suggest(word, dtypes, "e.g. float32 or bfloat16")
+            hint = suggest_dtype(word, dtypes, "e.g. float32 or bfloat16")
         elif len(words) == 1 and argument.type.startswith("'") and node.place.text.is_option:
             return ParamtoolError(message, node.place).mended(word, words)
         else:
@@ -109,7 +110,7 @@ def mismatch(owner: str, argument: Argument, node: Node, dtypes: Sequence_[str] 
 
 
 def in_words(notation: str) -> str:
-    """Return a type as it is said: ``a float``, ``a dtype or None``, ``'tanh' or 'relu'``.
+    """Return a type in words: ``a float``, ``a dtype or None``, ``'tanh' or 'relu'``.
 
     A type with brackets stays as it is written.
     """

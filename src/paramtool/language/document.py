@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from paramtool.errors import Hint, ParamtoolError, Problems, shorten
 from paramtool.language.catalog import Catalog
-from paramtool.language.dtype_words import torch_word
+from paramtool.language.dtype_words import suggest_dtype
 from paramtool.language.expectations import read_expectations
 from paramtool.language.modules import ModuleReader
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe
@@ -185,7 +185,7 @@ class _Document:
         word = node.value if isinstance(node, Scalar) else None
         if isinstance(word, str) and word in known:
             return word
-        hint = suggest(torch_word(word), known) if isinstance(word, str) else None
+        hint = suggest_dtype(word, known) if isinstance(word, str) else None
         self._complain(f"'dtype' must be one of {', '.join(known)}, got {describe(node)}", node, hint)
         return None
 

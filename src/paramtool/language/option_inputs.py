@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
-from paramtool.language.dtype_words import torch_word
+from paramtool.language.dtype_words import is_dtype_word, torch_word
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence
 from paramtool.language.option_values import read_value
 from paramtool.language.tensors import FILLS, read_tensor
@@ -107,6 +107,9 @@ def _option(tensor: Mapping, part: str, text: Text, example: str) -> None:
         _put(tensor, word, _scalar(torch_word(value) if word == "dtype" else value, text))
     elif word in FILLS and not equals:
         _put(tensor, "fill", _scalar(word, text))
+    elif is_dtype_word(word) and not equals:
+        error = ParamtoolError(f"a dtype is written dtype={torch_word(word)}", tensor.place)
+        raise error.mended(part, f"dtype={torch_word(word)}")
     elif not _SIZE.fullmatch(word):
         known = [*FILLS, "dtype", "fill"]
         hint = suggest(word, known, example) if word else example

@@ -72,7 +72,7 @@ _PART = re.compile(r"(?P<object>(?P<file>.+\.py):[^\W\d]\w*)(?P<path>(\[\w+\])+)
 
 
 def _of_part(name: str) -> str | None:
-    """Return how a part of an object is named that was indexed as in Python, ``net.py:net[0]``; else None."""
+    """Return how to name a part that was indexed as in Python, ``net.py:net[0]``; None for other names."""
     found = _PART.fullmatch(name)
     if found is None or not Path(found["file"]).is_file():
         return None

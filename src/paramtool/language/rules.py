@@ -129,7 +129,7 @@ def _arguments(
 
 
 def _meant(key: Scalar, given: Node, has_selector: bool) -> str | None:
-    """Return the form of a rule that is written ``weight: normal``; None if it names no initializer."""
+    """Return the right form for a rule written as ``weight: normal``; None if it names no initializer."""
     named = given.entries[0][0] if isinstance(given, Mapping) and len(given.entries) == 1 else given
     known = BUILT_IN.get(named.raw) if isinstance(named, Scalar) else None
     if known is None:
@@ -149,7 +149,7 @@ def _plugin_arguments(
     if key.raw not in offered:
         own = f"one of your own comes with {worded('--plugin FILE.py', 'a plugin')}"
         error = _unknown("unknown initializer", key, offered, own)
-        meant = _meant(key, given, has_selector)
+        meant = _meant(key, given, has_selector) or offers.undeclared(key.raw)
         if meant is not None:
             error.set_hint(meant)
         problems.append(error)

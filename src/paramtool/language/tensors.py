@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from paramtool.errors import ParamtoolError, shorten
+from paramtool.language.dtype_words import suggest_dtype
 from paramtool.language.limits import MAX_INTEGER
 from paramtool.language.nodes import Mapping, Node, Scalar, Sequence, describe, is_nothing
 from paramtool.language.tree import Numbers, TensorNode
@@ -177,5 +178,5 @@ def _dtype(node: Node | None, dtypes: tuple[str, ...]) -> str | None:
     if isinstance(value, str) and value in dtypes:
         return value
     word = value if isinstance(value, str) else ""
-    hint = suggest(word, dtypes, "e.g. float32, bfloat16, int64")
+    hint = suggest_dtype(word, dtypes, "e.g. float32, bfloat16, int64")
     raise ParamtoolError(f"unknown dtype {describe(node)}", node.place, hint)

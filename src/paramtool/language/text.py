@@ -19,7 +19,7 @@ LARGEST_JSON = 1 << 26
 """Bytes of a snapshot, or of the index of a checkpoint's shards."""
 
 _MOMENT = 0.1
-"""Seconds after which a signal is seen at the latest."""
+"""Seconds until a signal is seen, at most."""
 
 _BY_NAME = "give a checkpoint by name"
 _CHECKPOINT = re.compile(
@@ -78,7 +78,7 @@ def _read_stream(descriptor: int) -> bytes:
 
 
 def _wait_for(descriptor: int) -> None:
-    """Wait until there is something to read, or the end.
+    """Wait for something to read, or for the end.
 
     A signal that comes after Python looked for one, and before the system waits, does not end the wait:
     Python would handle it after the next byte.  So it waits for a moment only, again and again.

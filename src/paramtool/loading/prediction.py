@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from paramtool.loading.answer import Answer, Misfit, Shape
-from paramtool.loading.state_dict import StateDict, is_norm, is_stored
+from paramtool.loading.state_dict import StateDict, in_saved_order, is_norm
 from paramtool.name_parts import last_part, parent
-from paramtool.records.parameter import ParameterRow
+from paramtool.records.parameter import Listing, ParameterRow
 
 _SINCE_VERSION_2 = "num_batches_tracked"
 """What a BatchNorm adds itself to a state_dict of version 1, or without versions."""
 
 
-def predicted(state: StateDict, rows: Iterable[ParameterRow], absent: Collection[str] = ()) -> Answer:
+def predicted(state: StateDict, listed: Listing, absent: Collection[str] = ()) -> Answer:
     """Return what torch says of loading `state` into a module.
 
     It is torch's own order of checks: keys, then sizes.  Modules with hooks, extra state or loading code
@@ -21,11 +21,11 @@ def predicted(state: StateDict, rows: Iterable[ParameterRow], absent: Collection
 
     Args:
         state: what is loaded.
-        rows: all tensors of the module.
-        absent: names that a file only maps to another, where `rows` are those of a file.
+        listed: all tensors of the module.
+        absent: names that a file only maps to another, where those listed are of a file.
     """
     stored = {each.name: each for each in state.entries}
-    expected = {row.name: row for row in rows if is_stored(row)}
+    expected = {row.name: row for row in in_saved_order(listed, listed.rows)}
     objects = [name for name in state.objects if name in expected]
     known = {*stored, *objects, *absent}
     lacking = [name for name in expected if name not in known]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
@@ -138,27 +138,59 @@ def all_stripped(names: Iterable[str], texts: Sequence[str]) -> dict[str, str]:
     return now
 
 
+def of_both(old: Collection[str], new: Collection[str]) -> tuple[str, str] | None:
+    """Return the prefix of `old` names and the other one of `new`; None if most of either do not match.
+
+    Where a name is in both as it is, these are no prefixes of everything, but two modules.
+    """
+    if not set(old).isdisjoint(new):
+        return None
+    known: dict[str, list[str]] = {}
+    for name in islice(new, MOST_VOTES):
+        for before, rest in _cuts(name):
+            known.setdefault(rest, []).append(before)
+    votes: Counter[tuple[str, str]] = Counter()
+    for name in islice(old, MOST_VOTES):
+        longest = next(((before, known[rest]) for before, rest in _cuts(name) if rest in known), None)
+        if longest is not None and len(longest[1]) == 1:
+            votes[longest[0], longest[1][0]] += 1
+    if not votes:
+        return None
+    found = votes.most_common(1)[0][0]
+    return found if 2 * _in_common(old, new, found) > max(len(old), len(new)) else None
+
+
+def _cuts(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the prefixes of a name and what follows them, the shortest first."""
+    written = parts(name)
+    for count in range(1, min(len(written), DEEPEST + 1)):
+        yield f"{'.'.join(written[:count])}.", ".".join(written[count:])
+
+
 def times_to_strip(old: Collection[str], new: Collection[str], texts: Sequence[str]) -> int:
-    """Return how often to take the prefixes `texts` off both, so that more names are the same; 0 if never.
+    """Return how often to strip `texts` from both so that more names agree; 0 if that never helps.
 
     What both have, as ``module.module.w`` and ``module.w``, comes off both: it takes one more turn.
     """
     same = len(set(old) & set(new))
+    return next((times for times in (1, 2) if _in_common(old, new, (*texts,) * times) > same), 0)
+
+
+def _in_common(old: Collection[str], new: Collection[str], texts: Sequence[str]) -> int:
+    """Return how many names both have without `texts`, which are taken off those that have them.
+
+    0 where two names would become one.
+    """
     sides = [list(old), list(new)]
-    for times in (1, 2):
-        for text in texts:
-            sides = [_if_there(names, text) for names in sides]
-        if len(set(sides[0]) & set(sides[1])) > same:
-            return times
-    return 0
-
-
-def _if_there(names: Collection[str], text: str) -> list[str]:
-    """Return the names without the prefix; as they are if none has it, or two would become one."""
-    try:
-        return list(all_stripped(names, [text]).values())
-    except ParamtoolError:
-        return list(names)
+    for text in texts:
+        for at, names in enumerate(sides):
+            try:
+                sides[at] = list(all_stripped(names, [text]).values())
+            except NoPrefix:
+                continue
+            except ParamtoolError:
+                return 0
+    return len(set(sides[0]) & set(sides[1]))
 
 
 def _exact(text: str, names: Collection[str]) -> str:

@@ -69,6 +69,19 @@ def is_norm(kind: str | None, bases: Iterable[str] = ()) -> bool:
     return kind in _NORMS or _NORM in bases
 
 
+def in_saved_order(report: Listing, rows: Iterable[ParameterRow]) -> list[ParameterRow]:
+    """Return those of `rows` that a state_dict holds, in its order: by modules, and parameters first.
+
+    Args:
+        report: the listing that they are of, for the order of its modules; rows of modules that it does not
+            have come last.
+        rows: rows of a listing, in which all parameters come before all buffers.
+    """
+    numbers = {path: number for number, path in enumerate(report.modules)}
+    stored = [row for row in rows if is_stored(row)]
+    return sorted(stored, key=lambda row: numbers.get(parent(row.name), len(numbers)))
+
+
 def of_listing(report: Listing, rows: Iterable[ParameterRow], absent: Collection[str] = ()) -> StateDict:
     """Return the state_dict of a model that is listed.
 
@@ -77,7 +90,7 @@ def of_listing(report: Listing, rows: Iterable[ParameterRow], absent: Collection
         rows: those of it that count.
         absent: names that a file only maps to another.
     """
-    stored = [row for row in rows if is_stored(row)]
+    stored = in_saved_order(report, rows)
     entries = tuple(
         Entry(row.name, row.shape, row.dtype, row.tensor) for row in stored if row.name not in absent
     )

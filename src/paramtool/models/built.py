@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paramtool.audience import worded
 from paramtool.cores import available_cores
-from paramtool.errors import ParamtoolError, UserCodeFailed
+from paramtool.errors import UserCodeFailed
 from paramtool.language.tree import TensorNode
 from paramtool.models.model import Model
 from paramtool.models.stream import Stream
@@ -146,19 +145,33 @@ class BuiltModel(Model):
             made = made.part(prefix(module)) if module else made
             return measured(listed, made, stats=stats, values=values, jobs=jobs, missing=lazy)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the module has been built, and several processes hold it together."""
+        if not self._networks:
+            return False
+        from paramtool.tensors.sharding import has_sharded
+
+        return has_sharded(next(iter(self._networks.values())).module)
+
     def layout(self, *, by_value: bool = False) -> Layout:
         """Return where the tensors are in memory, and which hold the same bytes if that is asked for."""
         elements = self.elements() if by_value else None
         built = self.network(values=False)
         with torch_import():
             from paramtool.network.layout import layout_of
+            from paramtool.tensors.sharded_elements import ShardedElements
         layout = layout_of(built.module, model=self.name)
         if elements is None:
             return layout
         from paramtool.elements.equality import equal_values
 
+        jobs = available_cores()
+        if isinstance(elements, ShardedElements):
+            elements.prepare()
+            jobs = 1
         with self.reading():
-            return layout.with_equal(equal_values(layout.readable, elements, jobs=available_cores()))
+            return layout.with_equal(equal_values(layout.readable, elements, jobs=jobs))
 
     def elements(self) -> Elements:
         """Return the elements of the module, made when they are read if that is possible."""
@@ -168,7 +181,10 @@ class BuiltModel(Model):
         module = self.network().module
         with torch_import():
             from paramtool.tensors.elements import ModuleElements
-            from paramtool.tensors.named_tensors import check_values
+            from paramtool.tensors.named_tensors import check_values, named_tensors
+            from paramtool.tensors.sharded_elements import ShardedElements
+        if self.is_sharded:
+            return ShardedElements({each.name: each.tensor for each in named_tensors(module)})
         check_values(module)
         return ModuleElements(module)
 
@@ -199,6 +215,8 @@ class BuiltModel(Model):
 
     def gradients(self, **options: Any) -> Gradients:
         """Run the module forward and backward on the inputs that come with it."""
+        from paramtool.models.inputs import own_inputs
+
         with torch_import():
             from paramtool.network.spec_tensors import make_inputs, make_target
             from paramtool.operations.gradients.backpropagation import gradients
@@ -206,11 +224,7 @@ class BuiltModel(Model):
 
         self.prepare()
         check_forward(self.network(values=False).module)
-        if self.inputs is None:
-            typed = worded("--input 2,4", "inputs=[...]")
-            hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
-            raise ParamtoolError(f"{self.name} has no input to run on", hint=hint)
-        given = make_inputs(self.inputs, self.dtype, self.seed)
+        given = make_inputs(own_inputs(self), self.dtype, self.seed)
         options["loss"] = options.get("loss") or self.loss or "sum"
         target = options.get("target")
         if isinstance(target, TensorNode):

@@ -23,7 +23,7 @@ class Choice:
 def choose(given: str | None, called: str = "MODEL") -> Choice:
     """Return the model that was given, else that of ``$PARAMTOOL_MODEL``, else ``model.yaml``.
 
-    Messages say what the argument is `called`.
+    `called` is the name of the argument in messages.
 
     Raises:
         ParamtoolError: if none of these is there.

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from paramtool.errors import CannotOpen, ParamtoolError
+from paramtool.errors import ParamtoolError, SeveralFiles
 from paramtool.files.reading import formats
 from paramtool.files.reading.checkpoint import SeveralCheckpoints
 from paramtool.models.model import Model
@@ -40,7 +40,7 @@ class FolderModel(Model):
         rows = [_row(self._error.folder / name) for name in names[:MOST_OPENED]]
         rows += [CheckpointRow(name=name, note="not opened") for name in names[MOST_OPENED:]]
         first = next((row.name for row in rows if row.tensors), names[0])
-        self.note(f"{self.name} has several checkpoints; name one, as {self._error.folder / first}")
+        self.note(f"{self.name} has several checkpoints; name one, e.g. {self._error.folder / first}")
         totals = CheckpointTotals(
             checkpoints=len(rows),
             opened=sum(row.format is not None for row in rows),
@@ -50,7 +50,7 @@ class FolderModel(Model):
 
     def members(self) -> Sequence[str]:
         """Return the paths of its checkpoints."""
-        return [str(self._error.folder / each.name) for each in self._error.candidates]
+        return self._error.paths
 
     def _list(self, module: str | None, stats: bool, values: bool) -> Listing:
         """Refuse, and say what to name."""
@@ -80,7 +80,7 @@ class FolderModel(Model):
         self._refuse_all()
 
     def _refuse_all(self) -> NoReturn:
-        raise CannotOpen(self._error.message, hint=self._error.hint)
+        raise SeveralFiles(self._error.message, self._error.paths)
 
 
 def _row(path: Path) -> CheckpointRow:

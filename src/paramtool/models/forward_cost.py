@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, UserCodeFailed
+from paramtool.models.inputs import own_inputs
 from paramtool.models.torch_import import torch_import
 from paramtool.quantities import byte_size
 
@@ -25,7 +25,7 @@ def forward_cost(model: BuiltModel, given: Given | None = None, **options: Any) 
     """Return what a forward pass of `model` computes and keeps.
 
     Args:
-        model: what becomes a module.
+        model: one that becomes a module.
         given: what it is called with, by position and by name; None for the inputs that come with it.
         options: those of `paramtool.operations.cost.measurement.cost`.
 
@@ -39,16 +39,12 @@ def forward_cost(model: BuiltModel, given: Given | None = None, **options: Any) 
         from paramtool.operations.cost.measurement import cost
         from paramtool.operations.gradients.refusals import check_forward
 
+    if model.is_sharded:
+        hint = "give the module as it is before it is sharded"
+        raise ParamtoolError(f"{model.name} is sharded, and each process runs a part of it", hint=hint)
     check_forward(module)
-    if given is None and model.inputs is None:
-        typed = worded("--input 2,4", "inputs=[...]")
-        hint = f"'input: {{shape: [2, 4]}}' in the spec, or {typed}"
-        raise ParamtoolError(f"{model.name} has no input to run on", hint=hint)
+    described = describe_inputs(own_inputs(model), model.dtype) if given is None else given
     options |= {"seed": model.seed, "model": model.name}
-    described = given
-    if described is None and model.inputs is not None:
-        described = describe_inputs(model.inputs, model.dtype)
-    assert described is not None
     try:
         return cost(module, *described, **options)
     except UserCodeFailed as error:
@@ -65,12 +61,12 @@ def _with_values(model: BuiltModel, given: Given | None, failure: UserCodeFailed
     if needed > MOST_VALUES:
         if "meta" in failure.message:
             size, most = byte_size(needed), byte_size(MOST_VALUES)
-            failure.set_hint(f"it ran without values; one of more than {most}, here {size}, is not run with")
+            why = f"it has {size}, and a model of more than {most} is not run with values"
+            failure.set_hint(f"it ran without values: {why}")
         model._point(failure)
         raise failure
-    if given is None and model.inputs is not None:
-        given = make_inputs(model.inputs, model.dtype, model.seed)
-    assert given is not None
+    if given is None:
+        given = make_inputs(own_inputs(model), model.dtype, model.seed)
     model.prepare()
     module = model.network().module
     if any(each.is_meta for each in module.parameters()):

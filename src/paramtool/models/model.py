@@ -130,6 +130,11 @@ class Model(Variants):
         """
         self._refuse("has no values to compare", "a spec, a checkpoint or package.module:object has values")
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether several processes hold it together: they ask together, and hear the same."""
+        return False
+
     def reading(self) -> AbstractContextManager[None]:
         """Return what surrounds every reading of `elements`."""
         return nullcontext()
@@ -172,6 +177,12 @@ class Model(Variants):
         self.network(values=False)
         raise NotImplementedError
 
+    def hint_of_input(self, argument: str = "inputs=[...]") -> str:
+        """Return how to give the model an input; `argument` is what a caller in Python writes."""
+        from paramtool.operations.listing.likely_input import how_to_give
+
+        return how_to_give(self.listing().rows, in_spec=self.places() is not None, argument=argument)
+
     def unfilled(self) -> list[str]:
         """Return the names of the tensors that no rule of the model fills."""
         self.network()
@@ -188,7 +199,7 @@ class Model(Variants):
         return self
 
     def origin_of_values(self) -> str | None:
-        """Return what its values are, for a note, if they are only initial ones; None if a file has them."""
+        """Return where its values come from, for a note, if they are initial ones; None if from a file."""
         return None
 
     def places(self) -> Places | None:
@@ -214,14 +225,14 @@ class Model(Variants):
         """
         from paramtool.loading.prediction import predicted
 
-        return predicted(state, self.listing().rows, self.mapped_names())
+        return predicted(state, self.listing(), self.mapped_names())
 
     def mapped_names(self) -> list[str]:
         """Return the names that a file only maps to another: torch.save stores them, safetensors does not."""
         return []
 
     def module_paths(self) -> Iterable[str]:
-        """Return the paths of modules if they are known without building anything."""
+        """Return the paths of modules to suggest, if they are known without building anything."""
         return ()
 
     def inside(self) -> Contents:

@@ -19,7 +19,9 @@ class ModuleModel(BuiltModel):
     def __init__(
         self, module: nn.Module, name: str | None = None, tell: Callable[[str], object] | None = None
     ) -> None:
-        super().__init__(name or type(module).__name__, tell)
+        from paramtool.tensors.named_tensors import class_of
+
+        super().__init__(name or class_of(module).__name__, tell)
         self.module = module
 
     def _build(self, values: bool, rng: str) -> Network:
@@ -28,6 +30,8 @@ class ModuleModel(BuiltModel):
         from paramtool.network.construction import Network
         from paramtool.network.members import unseen
         from paramtool.network.nesting import check_nesting
+        from paramtool.tensors.fsdp import reshard
 
         check_nesting(self.module)
+        reshard(self.module)
         return Network(self.module, tuple(unseen(self.module)), has_values=True)

@@ -98,9 +98,9 @@ class SpecModel(BuiltModel):
         return not self._networks
 
     def module_paths(self) -> Iterable[str]:
-        """Return the modules of the spec; nothing if only torch knows."""
+        """Return the modules of the spec, also for another torch; nothing if only torch knows."""
         with suppress(Unsure):
-            return [path for path in structure.listing(self.spec, self.name).modules if path]
+            return structure.suggestions(self.spec)
         return ()
 
     def stream(self, *, rules: bool, rng: str) -> Stream | None:

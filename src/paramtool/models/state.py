@@ -38,6 +38,10 @@ class StateModel(Model):
         report = state_listing(state, self.name)
         if not (stats or values):
             return report
+        if self.is_sharded:
+            from paramtool.network.listing import measured_together
+
+            return measured_together(report, state, stats=stats, values=values, jobs=available_cores())
         elements = TensorElements(state)
         return measured(report, elements, stats=stats, values=values, jobs=available_cores())
 
@@ -53,8 +57,19 @@ class StateModel(Model):
 
         return state_of(self.state)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether several processes hold the tensors together."""
+        from paramtool.tensors.sharding import has_sharded
+
+        return has_sharded(self.state)
+
     def elements(self) -> Elements:
         """Return the elements of the tensors themselves."""
+        if self.is_sharded:
+            from paramtool.tensors.sharded_elements import ShardedElements
+
+            return ShardedElements(self.state)
         from paramtool.tensors.elements import TensorElements
 
         return TensorElements(self.state)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from paramtool.errors import ParamtoolError, shorten
 from paramtool.language.document import Inputs
+from paramtool.language.dtype_words import suggest_dtype
 from paramtool.language.option_inputs import read_input
 from paramtool.language.tree import TensorNode
 from paramtool.place import Place, Text
@@ -57,7 +58,7 @@ class TensorFile:
         place = Place(Text(f"{option} {shorten(written)}", written, is_option=True), 1, 1)
         dtype = match["dtype"]
         if dtype is not None and dtype not in dtypes:
-            hint = suggest(dtype, dtypes, "e.g. float32, bfloat16, int64")
+            hint = suggest_dtype(dtype, dtypes, "e.g. float32, bfloat16, int64")
             raise ParamtoolError(f"unknown dtype '{shorten(dtype)}'", place, hint)
         return cls(match["name"], match["path"], dtype, place)
 

@@ -35,7 +35,7 @@ def torch_import() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise CannotAnswer("this takes torch, which is not installed", hint="pip install torch") from error
+        raise CannotAnswer("this needs torch, which is not installed", hint="pip install torch") from error
     finally:
         if was_enabled:
             gc.enable()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Variants:
-    """What a kind of model refuses unless it says otherwise."""
+    """Refuses every variant; a kind of model overrides those that it has."""
 
     name: str
 

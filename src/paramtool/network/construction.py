@@ -112,7 +112,7 @@ def _build(spec: Spec, recording: Recording | None = None) -> Network:
         if builder.problems:
             raise Problems(builder.problems)
         with recording.forward_pass() if recording else nullcontext():
-            notes = [*builder.notes, *settle(module, spec.inputs)]
+            notes = [*builder.notes, *settle(module, spec.inputs, in_spec=True)]
     problems = [*tie(module, spec.ties), *freeze(module, spec.freeze)]
     if problems:
         raise Problems(problems)

@@ -24,6 +24,7 @@ from paramtool.name_parts import last_part, parent
 from paramtool.network.extra_state import without_extra_state
 from paramtool.network.listing import identity, parameters
 from paramtool.network.twin import twin
+from paramtool.tensors.fsdp import is_own_hook
 from paramtool.tensors.named_tensors import dtype_name, named_tensors
 
 _OWN_LOADS = frozenset(kind._load_from_state_dict for kind in (nn.Module, _NormBase))
@@ -68,8 +69,8 @@ def _is_ordinary(module: nn.Module) -> bool:
     return (
         kind._load_from_state_dict in _OWN_LOADS
         and kind.set_extra_state is nn.Module.set_extra_state
-        and not module._load_state_dict_pre_hooks
-        and not module._load_state_dict_post_hooks
+        and all(map(is_own_hook, module._load_state_dict_pre_hooks.values()))
+        and all(map(is_own_hook, module._load_state_dict_post_hooks.values()))
         and not any(name in vars(module) for name in own)
         and None not in module._modules.values()
         and not any(is_lazy(each) for each in (*module.parameters(False), *module.buffers(False)))
@@ -108,16 +109,16 @@ def ask(module: nn.Module, state: StateDict) -> Loaded:
 
     Extra states are not set: their keys are checked, as torch does.
     """
-    rows = parameters(module).rows
+    listed = parameters(module)
     if is_ordinary(module):
-        return Loaded(predicted(state, rows))
+        return Loaded(predicted(state, listed))
     try:
         return _answer(twin(module, "meta"), meta_state(state))
     except Exception as error:  # of its own code, or of a deep copy
         failure = told(error)
         if _fails_with_values(module, state, failure):
             return Loaded(Answer(others=(failure,)), has_run=True)
-        return Loaded(predicted(state, rows), failure=failure)
+        return Loaded(predicted(state, listed), failure=failure)
 
 
 def _fails_with_values(module: nn.Module, state: StateDict, failure: str) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError, UserCodeFailed, shorten
+from paramtool.quantities import counted
 
 _REGISTERS: dict[str, tuple[type, str]] = {
     "_parameters": (Tensor, "a tensor"),
@@ -87,7 +88,8 @@ def _unseen(place: str, value: object, found: list[nn.Module | nn.Parameter]) ->
     count = sum(0 if is_lazy(each) else each.numel() for each in tensors.values())
     kind = type(value).__name__
     return (
-        f"'{place}' is a plain {kind} with {count:,} parameters: no optimizer, state_dict or .to() sees them;"
+        f"'{place}' is a plain {kind} with {counted(count, 'parameter')}:"
+        " no optimizer, state_dict or .to() sees them;"
         f" {'nn.ModuleDict or nn.ParameterDict' if kind == 'dict' else 'nn.ModuleList or nn.ParameterList'}"
         " does"
     )

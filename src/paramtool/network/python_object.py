@@ -93,7 +93,7 @@ def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> 
         if module is not None:
             check_nesting(module)
             with mode:
-                notes = _settled(module, wanted)
+                notes = settle(module, wanted.inputs, in_spec=False)
             return Network(module, (*notes, *unseen(module))), mode if isinstance(mode, Sketch) else Sketch()
     return values(wanted), Sketch()
 
@@ -118,21 +118,16 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
             module, notes = _built(found, wanted)
             check_nesting(module)
             state = _after_import[wanted.module, wanted.seed] if module is found else torch.get_rng_state()
-            notes += _settled(module, wanted)
+            notes += settle(module, wanted.inputs, in_spec=False)
         else:
             recording = Recording(bounded=True)
             with recording:
                 module, notes = _built(found, wanted)
                 check_nesting(module)
-                notes += _settled(module, wanted)
+                notes += settle(module, wanted.inputs, in_spec=False)
             recording.redraw(module, wanted.seed)
         random = state if rng == "torch" else None
         return Network(module, (*notes, *unseen(module)), has_values=True, rng_state=random)
-
-
-def _settled(module: nn.Module, wanted: PythonObject) -> list[str]:
-    """Give lazy modules their shapes, if an input is known; return notes."""
-    return [] if wanted.inputs is None else settle(module, wanted.inputs)
 
 
 def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from paramtool.language.document import Inputs
 from paramtool.language.tree import TensorNode
 from paramtool.network.free_memory import check_fits
-from paramtool.network.meta_device import default_dtype
+from paramtool.network.meta_device import StructureOnly, default_dtype
 from paramtool.tensors import streams
 
 _FACTORIES = {"zeros": torch.zeros, "ones": torch.ones, "rand": torch.rand, "randn": torch.randn}
@@ -101,9 +101,8 @@ def describe_inputs(inputs: Inputs, dtype: str | None = None) -> Arguments:
 def _described(node: TensorNode) -> Tensor:
     if node.stored is not None or node.values is not None:
         return make_tensor(node).to("meta")
-    usual = torch.int64 if node.fill == "randint" else torch.get_default_dtype()
-    dtype = getattr(torch, node.dtype) if node.dtype else usual
-    return torch.empty(node.shape or (), dtype=dtype, device="meta", requires_grad=bool(node.requires_grad))
+    with StructureOnly():
+        return make_tensor(node)
 
 
 def make_target(node: TensorNode, shape: tuple[int, ...], dtype: str | None, seed: int) -> Tensor:

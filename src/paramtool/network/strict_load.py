@@ -23,6 +23,7 @@ from paramtool.quantities import and_more
 from paramtool.tensors.elements import StoredTensors
 from paramtool.tensors.memory import as_bytes, fill
 from paramtool.tensors.named_tensors import dtype_name, stored_tensors
+from paramtool.tensors.sharding import fill_part, is_sharded
 
 
 def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
@@ -30,7 +31,7 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
 
     It is torch's strict load, with two exceptions: a tied tensor may be in the file under any of its names,
     and under several, these must be equal: torch takes the last and says that all keys match.  Of a module
-    on the meta device only the names and shapes are compared.
+    on the meta device only the names and shapes are compared.  Of a sharded one each process fills its part.
 
     Raises:
         DoesNotLoad: with every missing, unexpected and reshaped name; the module is left as it was.
@@ -41,7 +42,8 @@ def load(module: nn.Module, checkpoint: Checkpoint) -> list[str]:
     if values.is_mapped:
         for target in values.targets:
             if target.found and not target.tensor.is_meta:
-                fill(target.tensor, values.blocks(target.names[0]))
+                into = fill_part if is_sharded(target.tensor) else fill
+                into(target.tensor, values.blocks(target.names[0]))
     else:
         _load_by_torch(module, checkpoint, values)
     return [*values.notes, *values.warnings]

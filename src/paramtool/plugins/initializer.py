@@ -9,7 +9,9 @@ from typing import Any, TypeVar, overload
 from paramtool.errors import BadArgument, shorten
 
 FIRST = "tensor"
-"""What the first parameter of an initializer is called."""
+"""What the first parameter of an initializer is called; one that is declared may call it otherwise."""
+
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,7 +37,7 @@ def initializer(
         False
 
     Args:
-        function: whose first parameter is called ``tensor``; its other parameters are arguments of rules.
+        function: whose first parameter is the tensor; its other parameters are arguments of rules.
         replaces: whether it sets every element.  It is then given NaN, so that an element which it leaves
             out is an error.  If False it is given the present values, and changes some.
         exact: whether it wants the tensor's own dtype, and may write NaN.  If False it is given float32,
@@ -57,14 +59,19 @@ def initializer(
     return declare if function is None else declare(function)
 
 
+def is_declared(function: object) -> bool:
+    """Return whether a function was declared an initializer, or has the attributes of one."""
+    return not {"replaces", "exact"}.isdisjoint(vars(function))
+
+
 def _check(function: object) -> None:
     if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
         message = f"an initializer must be a plain function, got {shorten(repr(function))}"
         raise BadArgument(message, hint=f"@paramtool.initializer above def my_law({FIRST}, scale=1.0)")
-    first = next(iter(inspect.signature(function).parameters), None)
-    if first != FIRST:
-        got = f"'{first}'" if first else "none"
-        message = f"the first parameter of '{function.__name__}' must be '{FIRST}', got {got}"
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind not in _BY_POSITION:
+        got = f"'{first.name}', which is given by name" if first else "none"
+        message = f"the first parameter of '{function.__name__}' must be the tensor, got {got}"
         raise BadArgument(message, hint=f"e.g. def {function.__name__}({FIRST}, scale=1.0)")
     if function.__name__.startswith("_"):
         raise BadArgument(

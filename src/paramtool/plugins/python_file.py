@@ -1,8 +1,9 @@
 """One Python file of initializers, as ``--plugin FILE`` names it: read without running it, and run.
 
-An initializer is a function ``(tensor, **options)`` that fills its tensor in place.  With
-``@paramtool.initializer(replaces=False)``, or the attribute ``replaces = False``, it is given the present
-values, and changes some; else NaN, all of which it replaces.
+An initializer is a function ``(tensor, **options)`` that fills its tensor in place; what is declared with
+``@paramtool.initializer`` may call the tensor otherwise.  With ``@paramtool.initializer(replaces=False)``,
+or the attribute ``replaces = False``, it is given the present values, and changes some; else NaN, all of
+which it replaces.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ast
 import inspect
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
@@ -23,7 +24,7 @@ from paramtool.errors import BadArgument, ParamtoolError, UserCodeFailed, told
 from paramtool.foreign_code import foreign_code
 from paramtool.place import Place, Text
 from paramtool.plugins import source
-from paramtool.plugins.initializer import FIRST
+from paramtool.plugins.initializer import FIRST, is_declared
 from paramtool.plugins.offer import RENAME
 
 Found = TypeVar("Found")
@@ -97,8 +98,13 @@ def initializers(file: str) -> dict[str, ast.FunctionDef]:
     Raises:
         ParamtoolError: if there is none, or as `functions` does.
     """
-    found = {name: each for name, each in functions(file).items() if _is_initializer(name, _first(each))}
-    return _some(found, file)
+    known = functions(file)
+    found = {
+        name: each
+        for name, each in known.items()
+        if _is_initializer(name, _first(each), declared=any(map(_declares, each.decorator_list)))
+    }
+    return _some(found, file, known)
 
 
 def run(file: str) -> list[FromFile]:
@@ -107,7 +113,7 @@ def run(file: str) -> list[FromFile]:
     Raises:
         ParamtoolError: if the import fails or there is no initializer.
     """
-    functions(file)
+    known = functions(file)
     module = _import(file)
     found: dict[str, Callable[..., object]] = {
         name: value
@@ -115,9 +121,24 @@ def run(file: str) -> list[FromFile]:
         if inspect.isfunction(value)
         and not inspect.iscoroutinefunction(value)
         and value.__module__ == module.__name__  # what it imports is not its own
-        and _is_initializer(name, next(iter(inspect.signature(value).parameters), None))
+        and _is_initializer(
+            name, next(iter(inspect.signature(value).parameters), None), declared=is_declared(value)
+        )
     }
-    return [FromFile(name, file, function) for name, function in _some(found, file).items()]
+    return [FromFile(name, file, function) for name, function in _some(found, file, known).items()]
+
+
+def undeclared(name: str, files: Iterable[str]) -> str | None:
+    """Return how a function of one of the files becomes an initializer; None if none has that name."""
+    for file in files:
+        function = functions(file).get(name)
+        if function is not None and not name.startswith("_") and _first(function) is not None:
+            return f"{_way(name)} in {file}"
+    return None
+
+
+def _way(name: str) -> str:
+    return f"put @paramtool.initializer above '{name}'"
 
 
 class _Loader(SourceFileLoader):
@@ -171,12 +192,26 @@ def _first(function: ast.FunctionDef) -> str | None:
     return positional[0].arg if positional else None
 
 
-def _is_initializer(name: str, first: str | None) -> bool:
-    return first == FIRST and not name.startswith("_")
+def _is_initializer(name: str, first: str | None, *, declared: bool) -> bool:
+    return (first == FIRST or (declared and first is not None)) and not name.startswith("_")
 
 
-def _some(found: dict[str, Found], file: str) -> dict[str, Found]:
+def _declares(decorator: ast.expr) -> bool:
+    """Return whether a decorator is ``@paramtool.initializer``, under any name of the module."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called).rpartition(".")[2] == "initializer"
+
+
+def _some(found: dict[str, Found], file: str, known: Mapping[str, ast.FunctionDef]) -> dict[str, Found]:
+    """Return what was found.
+
+    Raises:
+        ParamtoolError: if that is nothing, with the function that may have been meant.
+    """
     if not found:
-        message = f"the plugin {file} has no initializer"
-        raise ParamtoolError(message, hint=f"e.g. def my_law({FIRST}, scale=1.0)")
+        hint = f"e.g. def my_law({FIRST}, scale=1.0)"
+        near = [name for name, each in known.items() if _first(each) is not None and name[:1] != "_"]
+        if near:
+            hint = f"{_way(near[0])}, or call its first parameter {FIRST}"
+        raise ParamtoolError(f"the plugin {file} has no initializer", hint=hint)
     return found

@@ -127,7 +127,7 @@ def sort_keys(row: type[Any]) -> tuple[str, ...]:
 
 
 def unsortable(key: str, known: Sequence[str], what: str = "") -> ParamtoolError:
-    """Return the error for a key that rows are not sorted by, with the nearest that they are.
+    """Return the error for an unknown sort key, with the nearest known one.
 
     Args:
         key: what was asked for.

@@ -1,4 +1,4 @@
-"""What a forward pass computes and keeps, module by module, and the memory that it and training take."""
+"""What a forward pass computes and keeps, by module, and the memory that inference and training take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("name", "type", "calls", "output_shape", "parameters", "macs", "activ
 
 
 class Optimizer(str, Enum):
-    """Optimizers of torch.optim by their names there, in small letters, with their default arguments.
+    """Optimizers of torch.optim with their default arguments; names in lower case.
 
     ``sgd_momentum`` is ``SGD(momentum=…)`` with any momentum but 0.
     """
@@ -32,7 +32,7 @@ class Optimizer(str, Enum):
 
 
 USUAL = (Optimizer.adamw, Optimizer.sgd, Optimizer.adafactor)
-"""The optimizers that are shown where none is asked for."""
+"""The optimizers that are shown by default."""
 
 
 @dataclass(frozen=True, kw_only=True)

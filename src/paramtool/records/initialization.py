@@ -25,7 +25,7 @@ NORM = "a norm layer"
 """The note of a tensor that belongs to one."""
 
 _DRAWN = column("internal", pooled="first")
-"""Facts for a picture: no column has them, and those of several rows are not one."""
+"""Facts for a picture: they have no column, and those of several rows are not combined."""
 
 
 @built_at_once

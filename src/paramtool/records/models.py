@@ -31,13 +31,15 @@ class ModelRow:
     """
 
     name: str = field(metadata=NAME)
-    format: str | None = field(default=None, metadata=column(unknown="?", tone="accent", labelled=False))
+    format: str | None = field(
+        default=None, metadata=column(unknown="?", drop=3, tone="accent", labelled=False)
+    )
     tensors: int | None = field(default=None, metadata=_NUMBER)
     numel: int | None = field(default=None, metadata=_NUMBER)
     nbytes: int | None = field(
         default=None, metadata=column("bytes", unknown="?", tone="quiet", labelled=False)
     )
-    dtypes: str = field(default="", metadata=column(tone="quiet", labelled=False))
+    dtypes: str = field(default="", metadata=column(drop=2, tone="quiet", labelled=False))
     beside: str | None = field(default=None, metadata=column(shown="filled", wraps=True, drop=1))
     error: str | None = field(default=None, metadata=column(shown="filled", wraps=True, tone="bad"))
     count: int = field(default=1, metadata=COUNT)

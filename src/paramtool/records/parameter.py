@@ -45,7 +45,8 @@ MOST_INLINE = 4
 """Elements of a tensor that fits into a cell."""
 
 _STATISTIC = column("number", pooled="never")
-_ALARM = column("number", drop=13, tone="bad", tones={"0": "", "": ""}, pooled="never")
+_EXTREME = column("number", drop=13, pooled="never")
+_ALARM = column("number", drop=14, tone="bad", tones={"0": "", "": ""}, pooled="never")
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ class ParameterRow:
     count: int = field(default=1, metadata=COUNT)
     mean: float | None = field(default=None, metadata=_STATISTIC)
     std: float | None = field(default=None, metadata=_STATISTIC)
-    min: float | None = field(default=None, metadata=_STATISTIC)
-    max: float | None = field(default=None, metadata=_STATISTIC)
+    min: float | None = field(default=None, metadata=_EXTREME)
+    max: float | None = field(default=None, metadata=_EXTREME)
     norm: float | None = field(default=None, metadata=column("number", drop=6, pooled="never"))
     zeros: int | None = field(default=None, metadata=column("number", drop=5, pooled="never"))
     nan: int | None = field(default=None, metadata=_ALARM)

@@ -116,11 +116,11 @@ class Report(Generic[Row, Totals]):
         return str(formats.as_text(formats.folded(self)))
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the page of the report without what is around it."""
+        """Return HTML for a notebook: the content of the page, without its frame."""
         return str(import_module("paramtool.render.html.notebook").notebook_view(self))
 
     def for_people(self) -> Report[Row, Totals]:
-        """Return the report with the columns that people see, where these are not those that machines get."""
+        """Return the report with the columns for people, if machines get others."""
         if not self.totals.people or self.is_chosen:
             return self
         model = ("model",) if self.model is None else ()  # of several models

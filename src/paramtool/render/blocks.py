@@ -138,7 +138,7 @@ class _Fold:
         return self._orders[names]
 
     def _may_fold(self, inner: int | Module, name: str) -> bool:
-        """Return whether this is a module by itself, or what stands for one in a folded row."""
+        """Return whether this is a module without a row of its own, or stands for one in a folded row."""
         if isinstance(inner, Module) and inner.row is None:
             return True
         return name in self._folded

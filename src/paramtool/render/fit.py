@@ -18,7 +18,7 @@ NARROWEST = 20
 """Columns that names and texts of two lines get at least, if they have as many."""
 
 LONG = 100
-"""Columns beyond which a cell is very long: were all others as wide, a line in a file would say little."""
+"""The width from which a cell counts as very long: if all were as wide, most of a file would be blank."""
 
 LEAST = 12
 """Columns that they get where they have more lines."""
@@ -114,10 +114,9 @@ class _Table:
         shown = [index for index, column in enumerate(self._columns) if column.drop not in dropped]
         out = [index for index, column in enumerate(self._columns) if column.drop in dropped]
         alike = [index for index in self._same if index in out]
-        for index in (None, *(each for each in self._same if each not in out)):
-            if index is not None:
-                shown.remove(index)
-                alike.append(index)
+        for leaving in ([], *self._siblings([each for each in self._same if each not in out])):
+            shown = [each for each in shown if each not in leaving]
+            alike += leaving
             widths = self._shared_out(shown, width, lines)
             if widths is not None:
                 left_out = [each for each in out if each not in alike]
@@ -164,6 +163,14 @@ class _Table:
         measure = least_width if lines == MANY else two_line_width
         cells = (measure(column, row[index]) for row in self._cells)
         return max(narrowest, width_of(column.name), *cells)
+
+    def _siblings(self, indices: Sequence[int]) -> list[list[int]]:
+        """Return columns that leave the table together, such as ``nan`` and ``inf``: those of one drop."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index in indices:
+            drop = self._columns[index].drop
+            groups.setdefault((drop, 0 if drop else index), []).append(index)
+        return list(groups.values())
 
     @cached_property
     def _same(self) -> list[int]:

@@ -27,7 +27,7 @@ _pooled_known: dict[type[Any], list[Column]] = {}
 
 
 class Likeness:
-    """Numbers rows of one type, such that alike ones of different blocks have the same number."""
+    """Numbers rows of one type so that rows that are alike in different blocks have the same number."""
 
     def __init__(self, row: type[Any]) -> None:
         columns = columns_of(row).values()
@@ -87,7 +87,7 @@ def merged(rows: Sequence[Row], path: str, folded: str) -> Row:
 
 
 def _of_alike(first: Any, rows: Sequence[Any]) -> dict[str, Any]:
-    """Return what alike rows come to: their numbers are equal, so that none has to be added up."""
+    """Return the pooled fields of alike rows, whose sums are multiples because their numbers are equal."""
     found = {}
     for each in _pooled_columns(type(first)):
         value = getattr(first, each.name)

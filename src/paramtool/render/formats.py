@@ -29,7 +29,7 @@ class Format(str, Enum):
 
 FOR_PEOPLE = (Format.table, Format.tree, Format.markdown, Format.html)
 FOLDED = (Format.table, Format.tree, Format.markdown)
-"""What has identical numbered blocks as one; a page folds by itself what it has no room for."""
+"""Formats that show identical numbered blocks as one; a page folds by itself when it has no room."""
 
 FOR_CI = (Format.github, Format.junit)
 """What says whether something holds, and not what there is."""
@@ -43,7 +43,7 @@ _OF_SOME = {
         "diff",
     ),
     Format.github: ("diff", "check"),
-    Format.junit: ("check",),
+    Format.junit: ("diff", "check"),
 }  # fmt: skip
 """The formats that only some commands have, and these commands."""
 

@@ -6,6 +6,7 @@ actions/toolkit, packages/core/src/command.ts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cache, singledispatch
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 
 from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
+from paramtool.quantities import counted
 from paramtool.records.difference import DifferenceRow, DifferenceTotals
 from paramtool.records.expectation import ExpectationRow
 from paramtool.records.report import Report
@@ -28,14 +30,22 @@ Locate: TypeAlias = Callable[[str], str]
 """Returns where a file is in its repository."""
 
 
+def is_read_by_runner() -> bool:
+    """Return whether a runner reads stdout; its log shows annotations as lines without places."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def github(report: Report[Any, Any]) -> Iterator[str]:
     """Yield an annotation for each row that has something against it, and the totals."""
     locate = cache(repository_path)  # of many rows, few files
     for row in report.rows:
         yield from _annotations(row, locate)
+    lines = summary(report)
     if isinstance(report.totals, DifferenceTotals):
         yield from _judged(report.totals)
-    yield from (f"{line}\n" for line in summary(report))
+        if is_read_by_runner():  # which has shown these as annotations
+            lines = [line for line in lines if not _is_judged(line, report.totals)]
+    yield from (f"{line}\n" for line in lines)
 
 
 def error_annotations(error: ParamtoolError, command: str) -> Iterator[str]:
@@ -47,7 +57,7 @@ def error_annotations(error: ParamtoolError, command: str) -> Iterator[str]:
         message = f"{option}{each.message}{f'; {each.hint}' if each.hint else ''}"
         yield annotation("error", message, *_where(each.place, repository_path), title)
     if len(errors) > MOST_ERRORS:
-        yield annotation("error", f"… and {len(errors) - MOST_ERRORS:,} more errors", title=title)
+        yield annotation("error", f"… and {counted(len(errors) - MOST_ERRORS, 'more error')}", title=title)
 
 
 def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
@@ -62,13 +72,15 @@ def annotation(  # noqa: PLR0913, PLR0917 - as many as the runner knows
 
     Args:
         level: ``error``, ``warning`` or ``notice``.
-        message: one line, or several.
+        message: one line, or several; the runner's log gets the place before it.
         file: relative to the repository.
         line, column: counted from 1.
         title: stands above the message.
     """
     given = {"file": file, "line": line, "col": column, "title": title}
     properties = ",".join(f"{key}={_property(str(each))}" for key, each in given.items() if each is not None)
+    if line is not None and is_read_by_runner():
+        message = f"{file}:{line}{'' if column is None else f':{column}'}: {message}"
     return f"::{level}{f' {properties}' if properties else ''}::{_data(message)}\n"
 
 
@@ -91,6 +103,11 @@ def _judged(totals: DifferenceTotals) -> Iterator[str]:
         yield annotation(
             "warning", f"a strict load silently {warning}", title="paramtool diff: loads silently"
         )
+
+
+def _is_judged(line: str, totals: DifferenceTotals) -> bool:
+    """Return whether `_judged` says what a line of the summary does."""
+    return (not totals.loads and line.endswith(verdict(totals))) or line.startswith("it silently ")
 
 
 def _where(place: Place | None, locate: Locate) -> tuple[str | None, int | None, int | None]:

@@ -16,7 +16,7 @@ MARGIN = " "
 """Before each line."""
 
 MOST_TEXTS = 3
-"""Different texts of a column that are given below a table without room for it."""
+"""The most different texts of a column that are given below a table without room for it."""
 
 
 def laid_out(
@@ -111,7 +111,7 @@ def _below(columns: Sequence[Column], cells: list[list[str]], fitted: Fitted | N
 
 
 def _of_few_rows(columns: Sequence[Column], cells: list[list[str]], index: int) -> Iterator[str]:
-    """Yield what each different text of a column is said of, if few rows of some have one."""
+    """Yield each different text of a column and the rows that have it, if there are few texts."""
     lead = lead_of(columns)
     rows: dict[str, list[str]] = {}
     for row in cells:

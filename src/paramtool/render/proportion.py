@@ -31,9 +31,9 @@ def with_proportions(
     largest = max((part for part in parts if part is not None), default=0) or 1
     added = [
         ""
-        if part is None
+        if part is None or not row[at]  # a number that says nothing has no percent either
         else f"{_percent(part):>5} {bar(round(part / largest * 8 * LONGEST), screen.unicode)}"
-        for part in parts
+        for part, row in zip(parts, cells, strict=True)
     ]
     wider = [*columns[: at + 1], _COLUMN, *columns[at + 1 :]]
     rows = [[*row[: at + 1], cell, *row[at + 1 :]] for row, cell in zip(cells, added, strict=True)]

@@ -1,4 +1,4 @@
-"""What a tree says of all records below a branch."""
+"""What a tree says about all records below a branch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _(_totals: CostTotals, rows: Sequence[CostRow], _is_all: bool) -> str:
 
 @below.register
 def _(_totals: ContentTotals, rows: Sequence[ContentRow], _is_all: bool) -> str:
-    return counted(len(rows), "entry").replace("entrys", "entries")
+    return counted(len(rows), "entry")
 
 
 @below.register

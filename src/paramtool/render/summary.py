@@ -54,7 +54,7 @@ def summary(report: Report[Any, Any]) -> list[str]:
 
 
 def _left_out(report: Report[Any, Any]) -> list[str]:
-    """Return what the statistics of a listing are not of."""
+    """Return how many elements the statistics of a listing leave out."""
     if report.totals.row.__name__ != "ParameterRow":
         return []
     rows = [row for row in report.rows if row.counted]
@@ -97,7 +97,7 @@ def _memory(memory: InferenceMemory | TrainingMemory, parts: Sequence[str]) -> s
 
 
 def _lines_of_cost(report: Report[Any, Any]) -> list[str]:
-    """Return what the lines add up to, where some modules are left out."""
+    """Return the sums of the lines, if some modules are left out."""
     macs, saved = (sum(getattr(row, each) for row in report.rows) for each in ("macs", "activation_nbytes"))
     totals = report.totals
     if (macs, saved) == (totals.macs, totals.activation_nbytes):
@@ -194,7 +194,8 @@ def _gradients(totals: GradientTotals) -> list[str]:
     lines = [f"{counted(totals.parameters, 'parameter')} in {tensors}{passes}: {', '.join(found)}"]
     if totals.residual is not None:
         lines.append(
-            f"{counted(totals.uses or 0, 'use')} add up to the gradients; residual {totals.residual:.2g}"
+            f"{counted(totals.uses or 0, 'use')} {'adds' if totals.uses == 1 else 'add'} up to the gradients;"
+            f" residual {totals.residual:.2g}"
         )
     return lines
 
@@ -207,7 +208,8 @@ def _initializers(totals: InitializerTotals) -> list[str]:
 def _sharing(totals: SharingTotals) -> list[str]:
     lines = [_one_module(each) for each in totals.modules[:MOST_MODULES]]
     if len(totals.modules) > MOST_MODULES:
-        lines.append(f"{len(totals.modules) - MOST_MODULES:,} more modules have several names")
+        more = len(totals.modules) - MOST_MODULES
+        lines.append(f"{counted(more, 'more module')} {'has' if more == 1 else 'have'} several names")
     if totals.groups:
         saved = f"; sharing saves {byte_size(totals.saved_nbytes)}" if totals.tied or totals.aliased else ""
         lines.append(

@@ -10,13 +10,13 @@
     written_tensors   the tensors that a spec writes down
     assembly          from the tree of a spec to modules
     statements        tie and freeze
-    reports           listing, layout and places: the answers
+    reports           listing, layout and places: the answers; and paths to suggest
 
 Never a second opinion: `Unsure` is raised unless torch would build exactly this without an error or a
 warning.  A property test compares every class of the table with torch.
 """
 
-from paramtool.structure.reports import layout, listing, places, whole
+from paramtool.structure.reports import layout, listing, places, suggestions, whole
 from paramtool.structure.unsure import Unsure
 
-__all__ = ["Unsure", "layout", "listing", "places", "whole"]
+__all__ = ["Unsure", "layout", "listing", "places", "suggestions", "whole"]

@@ -36,6 +36,15 @@ def assemble(spec: Spec) -> Module:
         Unsure: if torch might build something else, warn or refuse.
     """
     check_torch()
+    return assemble_for_any(spec)
+
+
+def assemble_for_any(spec: Spec) -> Module:
+    """Return the modules of `spec`, whatever torch is installed: for suggestions, not for answers.
+
+    Raises:
+        Unsure: if the torch that the table was checked against might build something else, warn or refuse.
+    """
     try:
         return _Assembler(spec.dtype or "float32").module(spec.model)
     except RecursionError as error:

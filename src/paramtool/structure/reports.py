@@ -13,7 +13,7 @@ from paramtool.records.layout import Layout
 from paramtool.records.parameter import Listing, ParameterRow, listing_columns
 from paramtool.records.report import Report
 from paramtool.records.totals import count_once, totals
-from paramtool.structure.assembly import assemble
+from paramtool.structure.assembly import assemble, assemble_for_any
 from paramtool.structure.facts import shipped_facts
 from paramtool.structure.modules import Module, Slot, Source, Tensor, walk
 from paramtool.structure.statements import apply
@@ -89,6 +89,15 @@ def places(spec: Spec) -> dict[str, Place]:
                 if slot.kind == kind and tensor.place is not None:
                     found[prefix + slot.name] = tensor.place
     return found
+
+
+def suggestions(spec: Spec) -> list[str]:
+    """Return the paths of the modules for somebody who types one, whatever torch is installed.
+
+    Raises:
+        Unsure: if the torch that the table was checked against might build something else, warn or refuse.
+    """
+    return [prefix[:-1] for prefix, _ in walk(assemble_for_any(spec)) if prefix]
 
 
 def _modules(spec: Spec) -> list[tuple[str, Module]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -82,4 +83,13 @@ def dtype_name(tensor: Tensor) -> str:
 
 def module_types(module: nn.Module) -> dict[str, str]:
     """Return the class name of each module by its path; of one with several paths by each."""
-    return {name: type(each).__name__ for name, each in module.named_modules(remove_duplicate=False)}
+    return {name: class_of(each).__name__ for name, each in module.named_modules(remove_duplicate=False)}
+
+
+def class_of(module: nn.Module) -> type[nn.Module]:
+    """Return the class of a module as it was before ``fully_shard`` put one of its own in front."""
+    kind = type(module)
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    if fsdp is not None and fsdp.FSDPModule in kind.__bases__ and len(kind.__bases__) > 1:
+        return kind.__bases__[1]
+    return kind

@@ -43,9 +43,9 @@ def stream(seed: int, name: str, block: int = 0) -> torch.Generator:
 
 
 class OneStream:
-    """A generator that is one stream after the other: for many small tensors, at half the cost.
+    """Sets one generator to one stream after the other: for many small tensors, at half the cost.
 
-    What a call returns is good until the next call.
+    The generator that a call returns is good until the next call.
     """
 
     def __init__(self) -> None:

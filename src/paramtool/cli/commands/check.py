@@ -17,10 +17,11 @@ from paramtool.cli.model_argument import open_argument, with_weights
 from paramtool.cli.page_file import ReportFile, deliver
 from paramtool.cli.reference import Reference
 from paramtool.cli.several_checks import (
-    NothingExpected,
     check_each,
     check_options,
+    each_file,
     names_of,
+    nothing_expected,
     without_errors,
 )
 from paramtool.errors import ParamtoolError
@@ -105,14 +106,17 @@ def check(
     chosen: Sequence[str | None] = models or (None,)
 
     def check_one(number: int) -> Expectations:
-        opened = open_argument(chosen[number], set, seed, arg, input)
+        with each_file(chosen[number]):
+            opened = open_argument(chosen[number], set, seed, arg, input)
+            if opened.members():
+                opened.listing()  # which says so
         reference = Reference(arg_same_as or (), strip_prefix or ())
         strips_later = same_as is not None and weights is None
         model = reference.strip(opened) if strips_later else with_weights(opened, weights, strip_prefix)
         return _one(model, added, allow_none, reference, has_weights=weights is not None)
 
     with console.without_notes() if quiet else nullcontext():
-        report = check_each(names_of(chosen), check_one)
+        report = check_each(names_of(chosen), check_one, complain=not _are_annotated(format))
     if quiet and format is not Format.junit:  # a suite without tests is an error to some servers
         report = replace(report, rows=tuple(row for row in report.rows if not row.holds))
     shown = report
@@ -125,15 +129,23 @@ def check(
         raise typer.Exit(FAILED if report.totals.failed else BROKEN)
 
 
+def _are_annotated(format: Format) -> bool:
+    """Return whether the log of a GitHub runner shows the errors in the report as lines."""
+    if format is not Format.github:
+        return False
+    from paramtool.render.github import is_read_by_runner
+
+    return is_read_by_runner()
+
+
 def _one(
     model: Model, added: Sequence[Expectation], allow_none: bool, reference: Reference, *, has_weights: bool
 ) -> Expectations:
     if not (model.expectations or added):
-        message = f"{model.name} has no expectations"
+        error = nothing_expected(model)
         if not allow_none:
-            hint = "e.g. expect: {parameters: 124M} in the spec, or --parameters 124M"
-            raise NothingExpected(message, hint=hint)
-        console.note(message)
+            raise error
+        console.note(error.message)
     report = examined(model, (*model.expectations, *added), reference.open)
     if has_weights:
         model.listing()  # which compares the names and shapes, whatever is expected

@@ -111,6 +111,7 @@ def convert(
     ] = None,
     columns: Columns = None,
     all: options.All = False,
+    quiet: options.Quiet = False,  # noqa: ARG001 - its callback acts
     format: Annotated[Format, options.format_of("convert")] = Format.table,
     json: options.Json = False,
 ) -> None:

@@ -150,6 +150,7 @@ def diff(
     ] = None,
     input: options.Input = None,
     report_file: ReportFile = None,
+    quiet: options.Quiet = False,  # noqa: ARG001 - its callback acts
     format: Annotated[Format, options.format_of("diff")] = Format.table,
     json: options.Json = False,
 ) -> None:

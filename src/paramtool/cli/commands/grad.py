@@ -163,6 +163,7 @@ def grad(
     set: options.Set = None,
     arg: options.Arg = None,
     report_file: ReportFile = None,
+    quiet: options.Quiet = False,  # noqa: ARG001 - its callback acts
     format: Annotated[Format, options.format_of("grad")] = Format.table,
     json: options.Json = False,
 ) -> None:

@@ -113,6 +113,7 @@ def init(
     arg: options.Arg = None,
     input: options.Input = None,
     report_file: ReportFileOnly = None,
+    quiet: options.Quiet = False,  # noqa: ARG001 - its callback acts
     format: Annotated[Format, options.format_of("init")] = Format.table,
     json: options.Json = False,
 ) -> None:

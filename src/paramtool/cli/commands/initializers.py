@@ -35,6 +35,6 @@ def initializers(
     format = Format.json if json else format
     report = listing.initializers(name, files=plugin or ())
     if name is not None and format is Format.table and columns is None:
-        console.write(explanation(report))
+        console.write(explanation(report, console.screen()))
     else:
         console.write(render(with_columns(report, columns), format, console.screen()))

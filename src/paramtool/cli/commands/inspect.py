@@ -131,6 +131,7 @@ def inspect(
     arg: options.Arg = None,
     input: cost_options.Input = None,
     report_file: ReportFile = None,
+    quiet: options.Quiet = False,  # noqa: ARG001 - its callback acts
     format: Annotated[Format, options.format_of("inspect")] = Format.table,
     json: options.Json = False,
 ) -> None:
@@ -237,6 +238,10 @@ def _list_several(
 
     report = sort_models(list_models(models, selection, asked), sort, reverse=reverse)
     deliver(report, format, report_file)
+    if console.is_silent():
+        for row in report.rows:
+            if row.error is not None:
+                console.complain(ParamtoolError(f"{row.name}: {row.error}"))
     if report.totals.failed:
         raise typer.Exit(2)
 

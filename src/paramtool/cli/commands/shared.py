@@ -55,6 +55,7 @@ def shared(
     arg: options.Arg = None,
     input: options.Input = None,
     report_file: ReportFile = None,
+    quiet: options.Quiet = False,  # noqa: ARG001 - its callback acts
     format: Annotated[Format, options.format_of("shared")] = Format.table,
     json: options.Json = False,
 ) -> None:

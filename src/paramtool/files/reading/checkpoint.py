@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, overload
 
-from paramtool.errors import ParamtoolError, shorten
+from paramtool.errors import SeveralFiles, shorten
 from paramtool.files.reading.open_file import Location
 from paramtool.name_parts import below, is_below
 from paramtool.quantities import byte_size
@@ -204,7 +204,7 @@ def _inside(paths: Mapping[str, T], module: str) -> dict[str, T]:
 _MOST_SHOWN = 8
 
 
-class SeveralCheckpoints(ParamtoolError):
+class SeveralCheckpoints(SeveralFiles):
     """Say that a folder has several checkpoints, none of which is the one that its readers would follow.
 
     Attributes:
@@ -216,7 +216,7 @@ class SeveralCheckpoints(ParamtoolError):
         shown = [f"{shorten(each.name)} ({byte_size(each.nbytes)})" for each in candidates[:_MOST_SHOWN]]
         more = len(candidates) - _MOST_SHOWN
         listed = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
-        hint = f"name one, e.g. {folder / candidates[0].name}"
-        super().__init__(f"{folder} has several checkpoints: {listed}", hint=hint)
+        paths = [str(folder / each.name) for each in candidates]
+        super().__init__(f"{folder} has several checkpoints: {listed}", paths)
         self.folder = folder
         self.candidates = tuple(candidates)

@@ -9,13 +9,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from paramtool.errors import ParamtoolError, shorten
+from paramtool.errors import ParamtoolError, SeveralFiles, shorten
 from paramtool.files.reading import distributed_safetensors
 from paramtool.files.reading.checkpoint import Checkpoint, SeveralCheckpoints
 from paramtool.files.reading.distributed import read_distributed
 from paramtool.files.reading.sharded import MOST_FILES, Open, plain_file, read_parts
 from paramtool.files.reading.signatures import DISTRIBUTED
 from paramtool.files.shards import INDEX, LOOKED_FOR, PARTS, WHOLE
+from paramtool.quantities import and_more
 from paramtool.records.contents import ContentRow
 
 _INDEXES = (".safetensors.index.json", ".bin.index.json")
@@ -185,6 +186,12 @@ def _nothing(folder: Path, names: Sequence[str]) -> ParamtoolError:
             f"{folder} holds no model, only {', '.join(beside[:5])}",
             hint=f"name one to see it, e.g. {folder / beside[0]}",
         )
+    specs = [each for each in names if each.endswith((".yaml", ".yml"))]
+    if specs:
+        shown = ", ".join(map(shorten, specs[:_MOST_SHOWN])) + and_more(len(specs) - _MOST_SHOWN)
+        paths = [str(folder / each) for each in specs]
+        error = SeveralFiles(f"{folder} is a folder without a checkpoint, but with {shown}", paths)
+        return error if len(specs) > 1 else error.mended(str(folder), paths)
     return ParamtoolError(
         f"cannot read {folder}: it is a folder, without a {WHOLE} or {INDEX}",
         hint=f"is it one of {', '.join(inside)}?" if inside else None,

@@ -33,6 +33,11 @@ def listed() -> list[Offer]:
     return each_once((*entry_points.listed(entry_points.INITIALIZERS), *_from_files, *BUILT_IN.values()))
 
 
+def undeclared(name: str) -> str | None:
+    """Return how a function of a file that offers others becomes an initializer; None if there is none."""
+    return python_file.undeclared(name, dict.fromkeys(each.file for each in _from_files))
+
+
 @contextmanager
 def from_files(files: Iterable[str]) -> Iterator[None]:
     """Offer the initializers of Python files, until the context ends.

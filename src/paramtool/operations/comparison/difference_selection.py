@@ -10,6 +10,7 @@ from paramtool.operations.comparison.differences import count_changes
 from paramtool.operations.listing.selection import Selection, absent_module, unknown_module, unknown_name
 from paramtool.patterns import matching
 from paramtool.records.difference import DifferenceRow, Differences
+from paramtool.suggestion import hint_of_names
 
 
 def choose_differences(report: Differences, names: Iterable[str], selection: Selection) -> Differences:
@@ -33,8 +34,7 @@ def choose_differences(report: Differences, names: Iterable[str], selection: Sel
         if hint:
             message = absent_module(selection.modules, known) or "no name matches the selection"
             raise NothingMatched(message, hint=hint)
-        hint = f"there are {len(known):,} names" + (f", the first is '{known[0]}'" if known else "")
-        raise NothingMatched("no name matches the selection", hint=hint)
+        raise NothingMatched("no name matches the selection", hint=hint_of_names(known))
     rows = tuple(row for row in report.rows if _names(row) & kept and not _names(row) & dropped)
     totals = replace(
         report.totals,

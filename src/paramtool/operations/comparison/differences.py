@@ -11,7 +11,7 @@ from paramtool import progress
 from paramtool.loading.state_dict import is_stored
 from paramtool.operations.comparison.load_verdict import KINDS, Load, judge
 from paramtool.operations.comparison.new_names import NewNames
-from paramtool.operations.comparison.pairs import Pair, difference_of, tied, untied
+from paramtool.operations.comparison.pairs import Pair, compared, difference_of, have_elements, tied, untied
 from paramtool.operations.comparison.renames import SAME_VALUES, Pairing, pair_names
 from paramtool.operations.comparison.value_comparison import ValueComparison
 from paramtool.operations.comparison.whole_modules import changed_modules, renamed_modules
@@ -57,7 +57,11 @@ def differences(
         load.answer, load.state, listed_b.values(), _unlisted(a, listed_a) | _unlisted(b, listed_b)
     )
     renamed = NewNames(renamed_modules(pairings, rows_a, rows_b), verdict.breaking)
-    elements = _elements(_pairs(rows_a, rows_b, pairings).values()) if values else None
+    elements = None
+    if values is not None:
+        pairs = _pairs(rows_a, rows_b, pairings).values()
+        elements = _elements(pairs)
+        values.announce(compared(pairs))
     with progress.work("comparison", elements) as advance:
         found = list(_in_order(rows_a, rows_b, pairings, values, renamed, advance))
     rows = tuple(_all_judged(found, rows_a, verdict.breaking))
@@ -275,7 +279,7 @@ def _of_tensor(pair: Pair, values: ValueComparison | None) -> Iterator[Differenc
         yield difference_of(pair, "retyped", was=was.dtype, now=now.dtype)
     if was.kind == now.kind and _differ(was.requires_grad, now.requires_grad):
         yield difference_of(pair, "unfrozen" if now.requires_grad else "frozen")
-    if values is not None and was.shape is not None and was.shape == now.shape:
+    if values is not None and have_elements(pair):
         change = values.change(was.name, now.name)
         if change is not None:
             yield difference_of(pair, "values", **asdict(change))

@@ -40,7 +40,7 @@ class Load(NamedTuple):
     def of(cls, a: Listing, b: Listing, absent_a: Collection[str], absent_b: Collection[str]) -> Load:
         """Predict the answer from two listings."""
         state = of_listing(a, a.rows, absent_a)
-        return cls(state, predicted(state, b.rows, absent_b))
+        return cls(state, predicted(state, b, absent_b))
 
     def without_extra_state(self, rows: dict[str, ParameterRow]) -> dict[str, ParameterRow]:
         """Return `rows` without the extra states that B takes, which are not parameters of either."""

@@ -38,7 +38,7 @@ class NameNode:
     Attributes:
         path: the name down to here.
         around: the module that it is in; None for the root.
-        key: the number of what a tensor that ends here must agree in with its counterpart; None for a module.
+        key: the number of the key of a tensor that ends here, equal in its counterpart; None for a module.
         signature: equal for two nodes exactly when all names and keys below them are.
         size: the number of tensors at or below it.
         is_paired: whether it has its counterpart.
@@ -82,7 +82,7 @@ class NameNode:
 
     @property
     def below(self) -> NameNodes:
-        """The nodes below by their part of the name, which are made when they are asked for first."""
+        """The nodes below by their part of the name, which are made on first use."""
         if self._tensors is not None:
             tensors, self._tensors = self._tensors, None
             self._fill(put_all(tensors), f"{self.path}.")
@@ -94,7 +94,7 @@ class NameNode:
 
     @property
     def is_unmade(self) -> bool:
-        """Whether nodes are below it that nobody asked for."""
+        """Whether the nodes below it are still to be made."""
         return self._tensors is not None
 
     @property
@@ -231,7 +231,7 @@ def trees(a: Mapping[str, Hashable], b: Mapping[str, Hashable]) -> tuple[NameNod
 def namesakes(nodes: Iterable[NameNode], names: Collection[str]) -> Iterator[tuple[NameNode, str, NameNode]]:
     """Yield each node below `nodes` whose part of the name is one of `names`, the highest nodes first.
 
-    It comes after the node that it is in and its part.
+    Before it in the tuple are the node that contains it and its part of the name.
     """
     known: dict[int, bool] = {}
     level = list(nodes)

@@ -1,4 +1,4 @@
-"""The rows that say that a name is another.  No torch."""
+"""The rows for renamed tensors.  No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paramtool.records.difference import DifferenceRow
 
 
 class NewNames:
-    """Makes the rows that say that a name is another; of many the first is copied, which is quick.
+    """Makes the rows for renamed tensors, each a copy of the first for its reason, which is quicker.
 
     Args:
         modules: the old and the new path of the module that was renamed as a whole, by the old names in it.

@@ -20,7 +20,7 @@ MOST_NAMESAKES = 32
 """Modules of one name, the highest, among which a moved one is looked for."""
 
 LEAST_IN_COMMON = 0.5
-"""Part of the tensors of two modules that agree where the modules are taken for one."""
+"""The share of their tensors that must agree for two modules to be taken for one."""
 
 MOST_COMPARISONS = 500_000
 """Pairs that are compared one by one, about a second; beyond that only unique or ordered ones are found."""
@@ -126,7 +126,7 @@ class _Walk:
             self.align(a.below, b.below, ground)
 
     def _pair_whole(self, a: NameNode, b: NameNode, ground: int) -> None:
-        """Pair two nodes that have the same below, none of which is paired: what `align` would come to."""
+        """Pair two nodes with the same nodes below, all unpaired, with the result that `align` would have."""
         because = f"same shape, dtype and {GROUNDS[ground]}"
         a.pair()
         b.pair()
@@ -181,7 +181,7 @@ class _Walk:
                 self._pair(one, other, max(ground, END if level == 0 else PLACE))
 
     def _score(self, level: int) -> Callable[[NameNode, NameNode], Score | None]:
-        """Return what says how alike the open tensors of two modules are, by what a level looks at."""
+        """Return the function that rates how alike the open tensors of two modules are at a level."""
         counts: dict[int, Counter[Hashable]] = {}
 
         def contents(node: NameNode) -> Counter[Hashable]:
@@ -198,7 +198,7 @@ class _Walk:
         return score
 
     def _contents(self, node: NameNode, level: int) -> Counter[Hashable]:
-        """Count the tensors in a module that have no counterpart yet, by what a level looks at."""
+        """Count the tensors in a module that have no counterpart yet, by what a level compares."""
         if node.is_whole:
             return self._all_contents(node, level)
         return _count(node.open_tensors(), level)
@@ -221,7 +221,7 @@ class _Walk:
         return found
 
     def _summed(self, node: NameNode, level: int) -> Counter[Hashable]:
-        """Add up what the modules in a module have, none of whose levels but the first looks at paths."""
+        """Add up the counts of the modules in a module, at a level that does not compare paths."""
         if node.is_unmade:
             return _count(node.tensors(), level)
         found: Counter[Hashable] = Counter()
@@ -263,7 +263,7 @@ def _by_contents(one: NameNode, other: NameNode, shared: int, everything: int) -
 
 
 class _Move(NamedTuple):
-    """Two nodes of one name; in `order`, that of the module with the most tensors in common is first."""
+    """Two nodes with one name; `order` sorts those in the module with the most tensors in common first."""
 
     one: NameNode
     other: NameNode

@@ -49,7 +49,7 @@ def _differing_ends(was: str, now: str, known: dict[Paths, Paths]) -> Paths:
 
     Args:
         was, now: the names.
-        known: what was found of the modules around others; most names are beside some, which end alike.
+        known: what was found for modules of earlier names; most names share one with another name.
     """
     passed: list[Paths] = []
     found = None
@@ -82,16 +82,13 @@ def changed_modules(
 ) -> dict[tuple[str, str], Paths]:
     """Return the largest module in which everything changed as a row says, by its change and name.
 
-    A module was retyped or frozen where every tensor in it was that had that dtype, or was trainable.
+    A module was retyped or frozen if every tensor in it was that had that dtype, or was trainable.
 
     Args:
         rows: the differences between A and B.
         a: the names of A.
     """
-    return _changed([row for row in rows if row.change in _OF_TENSORS], a)
-
-
-def _changed(rows: Sequence[DifferenceRow], a: Mapping[str, ParameterRow]) -> dict[tuple[str, str], Paths]:
+    rows = [row for row in rows if row.change in _OF_TENSORS]
     if not rows:
         return {}
     before = {change: _sizes_before(change, a.values()) for change in _OF_TENSORS}
@@ -122,7 +119,7 @@ def _before(change: str, row: ParameterRow) -> Hashable:
 
 
 def _sizes(names: Iterable[str], modules: Iterable[str]) -> dict[str, int]:
-    """Count the names in each of `modules`, none of which is looked for deeper than `MOST_PARTS`."""
+    """Count the names in each of `modules`, without those that are deeper than `MOST_PARTS`."""
     known = sorted(names)  # where the names in a module stand together: "/" comes next after "."
     return {
         module: bisect_left(known, f"{module}/") - bisect_left(known, f"{module}.") if module else len(known)

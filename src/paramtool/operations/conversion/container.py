@@ -31,13 +31,10 @@ def kind_of(path: Path | None, max_shard_size: int | None) -> Kind:
         return Kind.file
     ending, meant = ending_of(path), meant_by(path)
     if ending in UNWRITTEN or (meant is not None and max_shard_size is None):
-        hint = "end PATH in .safetensors or .pt, or name a folder"
-        error = ParamtoolError(
-            f"convert does not write {ending} files", hint=f"did you mean {meant}?" if meant else hint
-        )
-        if meant is not None:
-            error.mend = ((str(path),), (str(meant),))
-        raise error
+        message = f"convert does not write {ending} files"
+        if meant is None:
+            raise ParamtoolError(message, hint="end PATH in .safetensors or .pt, or name a folder")
+        raise ParamtoolError(message, hint=f"did you mean {meant}?").mended(str(path), str(meant))
     kind = Kind.archive if ending in ARCHIVES else Kind.file if ending == SAFETENSORS else Kind.folder
     if kind is not Kind.folder and max_shard_size is not None:
         raise ParamtoolError(

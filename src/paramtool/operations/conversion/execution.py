@@ -11,7 +11,7 @@ from pathlib import Path
 from paramtool.elements.cast_losses import Losses, all_fit, extremes_fit, has_zero, losses, nan_count
 from paramtool.elements.cast_losses import loses as may_lose
 from paramtool.elements.casts import cast
-from paramtool.elements.dtypes import DTYPES, Array, memory_of
+from paramtool.elements.dtypes import DTYPES, Array, Dtype, memory_of
 from paramtool.elements.elements import CHUNK
 from paramtool.elements.scratch import own_scratch
 from paramtool.elements.threads import run
@@ -143,31 +143,23 @@ class Conversions:
     def _together(self, items: Sequence[Item], writer: WeightsWriter | None, count_nan: bool) -> int:
         """Convert small tensors at once, and return how many bytes they are."""
         old, new = DTYPES[items[0].stored.dtype], DTYPES[items[0].dtype]
-        is_narrow, scratch = may_lose(old, new), own_scratch()
         total = 0
         for block in self.plan.sources.elements(items[0]).together([each.was for each in items]):
-            is_inside = is_narrow and extremes_fit(block, old, new)
-            result = cast(block, old, new, scratch, may_have_nan=not is_inside)
+            result, is_counted = _converted(block, old, new, count_nan)
             if writer is not None:
                 writer.write_run([each.name for each in items], memory_of(result))
-            if (is_narrow or count_nan) and not (is_inside and not has_zero(result)):
-                self._look(items, block, result)
+            if is_counted:  # after the write: to count NaN in a part, the memory of `result` may be reused
+                self._count(items, block, result)
             total += result.nbytes
         return total
 
-    def _look(self, items: Sequence[Item], block: Array, result: Array) -> None:
-        """Count what each of small tensors loses, whose elements are one after the other."""
+    def _count(self, items: Sequence[Item], block: Array, result: Array) -> None:
+        """Count what each of several small tensors loses; their elements follow each other in `block`."""
         old, new = DTYPES[items[0].stored.dtype], DTYPES[items[0].dtype]
-        scratch, start = own_scratch(), 0
-        if may_lose(old, new) and all_fit(block, old, new, scratch):
-            return
+        start = 0
         for each in items:
             stop = start + math.prod(each.stored.shape)
-            part = block[start:stop]
-            if not may_lose(old, new):
-                lost = Losses(nan=nan_count(part, old, scratch))
-            else:
-                lost = losses(part, old, new, result[start:stop])
+            lost = _lost(block[start:stop], result[start:stop], old, new)
             with self._lock:
                 self._found[each.name].add(lost)
             start = stop
@@ -175,16 +167,11 @@ class Conversions:
     def _chunk(self, item: Item, start: int, writer: WeightsWriter | None, count_nan: bool) -> int:
         """Convert elements from `start` on, and return how many bytes they are."""
         old, new = DTYPES[item.stored.dtype], DTYPES[item.dtype]
-        is_narrow, scratch = may_lose(old, new), own_scratch()
         total, position = Losses(), start * new.itemsize
         for block in self.plan.sources.elements(item).blocks(item.was, start, start + CHUNK):
-            is_inside = is_narrow and extremes_fit(block, old, new)
-            result = cast(block, old, new, scratch, may_have_nan=not is_inside)
-            loses_none = is_inside and not has_zero(result)
-            if is_narrow and not loses_none and not all_fit(block, old, new, scratch):
-                total.add(losses(block, old, new, result))
-            elif count_nan and not is_narrow:
-                total.add(Losses(nan=nan_count(block, old, scratch)))
+            result, is_counted = _converted(block, old, new, count_nan)
+            if is_counted:
+                total.add(_lost(block, result, old, new))
             if writer is not None:
                 writer.write(item.name, position, memory_of(result))
             position += result.nbytes
@@ -207,6 +194,24 @@ class Conversions:
                     problems.append(ParamtoolError(message))
         if problems:
             raise Unmet(problems)
+
+
+def _converted(block: Array, old: Dtype, new: Dtype, count_nan: bool) -> tuple[Array, bool]:
+    """Return a block of `old` as one of `new`, and whether `_lost` has anything to count in it."""
+    is_narrow, scratch = may_lose(old, new), own_scratch()
+    is_inside = is_narrow and extremes_fit(block, old, new)
+    result = cast(block, old, new, scratch, may_have_nan=not is_inside)
+    if not is_narrow:
+        return result, count_nan
+    loses_none = is_inside and not has_zero(result)
+    return result, not loses_none and not all_fit(block, old, new, scratch)
+
+
+def _lost(block: Array, result: Array, old: Dtype, new: Dtype) -> Losses:
+    """Count what the cast of a block to `result` loses; of a cast that loses nothing, the NaN only."""
+    if may_lose(old, new):
+        return losses(block, old, new, result)
+    return Losses(nan=nan_count(block, old, own_scratch()))
 
 
 def _sees_nan(item: Item, fail_on: Collection[str]) -> bool:

@@ -15,7 +15,7 @@ SMALL = 1 << 14
 """Elements of a tensor that is converted together with its neighbours."""
 
 Task: TypeAlias = "tuple[Sequence[Item], int]"
-"""One tensor, and the element from which on a chunk of it is converted; or several, and 0."""
+"""One tensor, and the first element of a chunk of it; or several small tensors, and 0."""
 
 
 def tasks(plan: Plan, writer: WeightsWriter | None) -> Iterator[Task]:

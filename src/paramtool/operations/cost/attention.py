@@ -44,7 +44,7 @@ FLOPS: Mapping[Any, Callable[..., int]] = {_FLASH: _flash_flops}
 
 
 class CpuChoice(FunctionMode):
-    """The mode of a pass on the meta device: tensors are made there, and attention is that of the CPU."""
+    """The mode of a pass on the meta device: tensors are made there, and attention runs as on the CPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,11 +102,11 @@ def takes_flash(
     *,
     grouped: bool = False,
 ) -> bool:
-    """Return whether torch takes the kernel ``flash`` on the CPU, which it is asked with small tensors.
+    """Return whether torch takes the kernel ``flash`` on the CPU; small tensors stand in for the given ones.
 
     Args:
         query, key, value: on any device.
-        mask: that is added to the scores, or says which of them count.
+        mask: numbers to add to the scores, or booleans for the scores that count.
         dropout: the probability.
         grouped: whether several heads of queries may share one of keys and values.
     """
@@ -142,7 +142,7 @@ def _small(tensor: Tensor, like: Mapping[int, int], exact: Sequence[int]) -> Ten
 
 
 def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
-    """Return a mask of truth values as numbers to add, as torch makes it before the kernel."""
+    """Return a boolean mask as numbers to add, as torch converts it for the kernel."""
     if mask is None or mask.dtype is not torch.bool:
         return mask
     return torch.zeros_like(mask, dtype=query.dtype).masked_fill_(mask.logical_not(), -math.inf)

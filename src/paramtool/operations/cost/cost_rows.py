@@ -12,7 +12,7 @@ from paramtool.operations.cost.passes import Inference
 from paramtool.records.cost import CostRow
 from paramtool.tensors.named_tensors import by_tensor, named_tensors
 
-FLOPS_OF_A_MAC = 2
+FLOPS_PER_MAC = 2
 """A multiplication and an addition."""
 
 
@@ -37,7 +37,7 @@ def cost_rows(module: nn.Module, found: Inference, saved: Mapping[str, int]) -> 
                     calls=found.calls[path],
                     output_shape=found.shapes.get(path),
                     parameters=parameters[path],
-                    macs=found.flops[path] // FLOPS_OF_A_MAC,
+                    macs=found.flops[path] // FLOPS_PER_MAC,
                     activation_nbytes=saved.get(path, 0),
                     bases=tuple(kind.__name__ for kind in type(each).__mro__),
                 )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from paramtool.operations.cost.live_memory import Memory, key_of, memory_of
 from paramtool.operations.gradients.calls import Call, Calls
-from paramtool.tensors.kinds import shape_of
+from paramtool.tensors.kinds import nbytes_of, shape_of
 from paramtool.tensors.nested_values import tensors
 
 
@@ -71,5 +71,5 @@ class Saved:
 
 def _nbytes(tensor: Tensor) -> int:
     """Return the bytes of a tensor without memory of its own; of a sparse one those of its parts."""
-    parts = [tensor._indices(), tensor._values()] if tensor.is_sparse else []
-    return sum(each.nbytes for each in parts) if parts else tensor.numel() * tensor.element_size()
+    known = nbytes_of(tensor)
+    return tensor.numel() * tensor.element_size() if known is None else known

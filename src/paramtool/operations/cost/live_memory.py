@@ -16,7 +16,7 @@ Memory = torch.UntypedStorage
 
 
 def memory_of(tensor: Tensor) -> Memory | None:
-    """Return the memory of a tensor; None for one that has none of its own, as of a sparse one."""
+    """Return the memory of a tensor; None for one that has none of its own, such as a sparse one."""
     with torch._C.DisableTorchFunction():
         try:
             return tensor.untyped_storage()
@@ -25,7 +25,7 @@ def memory_of(tensor: Tensor) -> Memory | None:
 
 
 def key_of(memory: Memory) -> int:
-    """Return what tells the memory from all others that are alive."""
+    """Return a number that no other memory has while this one is alive."""
     return int(memory._cdata)
 
 

@@ -9,16 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError, UserCodeFailed, told
 from paramtool.foreign_code import foreign_code
 from paramtool.network.nesting import check_nesting
 from paramtool.network.twin import twin
-from paramtool.operations.cost.cost_rows import FLOPS_OF_A_MAC, cost_rows
+from paramtool.operations.cost.cost_rows import FLOPS_PER_MAC, cost_rows
 from paramtool.operations.cost.optimizers import state_nbytes
 from paramtool.operations.cost.passes import Inference, Passes
-from paramtool.operations.gradients.refusals import check_forward
+from paramtool.operations.gradients.refusals import LARGER_BATCH, check_forward, check_lazy
 from paramtool.records.cost import (
     COLUMNS,
     USUAL,
@@ -69,7 +68,8 @@ def cost(
     """
     levels = check_nesting(module)
     check_forward(module)
-    _check_lazy(module)
+    for each in named_tensors(module):
+        check_lazy(each.name, each.tensor)
     own = module_types(module)
     run, given = _prepared(module, (tuple(positional), dict(named or {})), dtype, device)
     passes = Passes(run, *given, levels, seed)
@@ -77,17 +77,10 @@ def cost(
     saved, flops = _saved(passes)
     notes = list(found.notes)
     if flops != sum(found.flops.values()):
-        notes.append(f"in training mode it computes {flops // FLOPS_OF_A_MAC:,} MACs")
+        notes.append(f"in training mode it computes {flops // FLOPS_PER_MAC:,} MACs")
     rows = cost_rows(run, found, saved)
     totals = _totals(run, given, found, sum(saved.values()), optimizers, dtype, device, notes)
     return Report("cost", model or type(module).__name__, tuple(rows), totals, COLUMNS, own)
-
-
-def _check_lazy(module: nn.Module) -> None:
-    for each in named_tensors(module):
-        if is_lazy(each.tensor):
-            hint = "give the spec an 'input', or call the module once"
-            raise ParamtoolError(f"'{each.name}' is lazy and has no shape", hint=hint)
 
 
 def _prepared(
@@ -123,7 +116,7 @@ def _saved(passes: Passes) -> tuple[Mapping[str, int], int]:
     try:
         return passes.saved()
     except UserCodeFailed as error:
-        if error.hint and error.hint.startswith("use a batch of 2"):
+        if error.hint in LARGER_BATCH:
             error.set_hint("use a batch of 2 or more: training is counted too")
         raise
 
@@ -163,7 +156,7 @@ def _totals(
         modules=sum(1 for _ in module.named_modules(remove_duplicate=False)),
         parameters=sum(each.numel() for each in parameters),
         trainable=sum(each.numel() for each in learned),
-        macs=sum(found.flops.values()) // FLOPS_OF_A_MAC,
+        macs=sum(found.flops.values()) // FLOPS_PER_MAC,
         activation_nbytes=saved,
         inputs=tuple(_shapes(given[0], "input") + _shapes(given[1], "")),
         outputs=tuple(_shapes(found.output, "output")),

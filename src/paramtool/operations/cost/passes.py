@@ -25,8 +25,8 @@ from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.refusals import failed_forward
 from paramtool.tensors.nested_values import tensors
 
-OF_OUR_HOOKS = "when there are global hooks on modules"
-"""What torch says of a compiled module whose calls are followed."""
+_ABOUT_OUR_HOOKS = "when there are global hooks on modules"
+"""Part of torch's warning about a compiled module whose calls are followed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Passes:
     positional: Sequence[Any]
     named: Mapping[str, Any]
     levels: int
-    seed: int = 0
+    seed: int
 
     def inference(self) -> Inference:
         """Run in evaluation mode without gradients, and count operations and memory.
@@ -79,11 +79,11 @@ class Passes:
         with self._warnings() as caught, _together(*modes):
             output = self._forward(calls)
         said = [first_line(each.message) for each in caught]
-        notes = tuple(f"torch warns: {each}" for each in said if OF_OUR_HOOKS not in each)
+        notes = tuple(f"torch warns: {each}" for each in said if _ABOUT_OUR_HOOKS not in each)
         return Inference(calls.calls, count.flops, calls.shapes, alive.most, output, notes)
 
     def saved(self) -> tuple[Counter[str], int]:
-        """Run in training mode, and return the bytes that autograd saves by path, and the operations of all.
+        """Run in training mode, and return the bytes that autograd saves by path, and the operation count.
 
         Raises:
             UserCodeFailed: if the forward raises.

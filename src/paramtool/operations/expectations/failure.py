@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from paramtool.errors import ParamtoolError, Problems
+from paramtool.quantities import counted
 from paramtool.records.expectation import ExpectationRow
 
 MOST_ERRORS = 50
@@ -34,4 +35,4 @@ def failure_rows(model: str | None, error: ParamtoolError) -> Iterator[Expectati
             column=place.column if place else None,
         )
     if len(errors) > MOST_ERRORS:
-        yield ExpectationRow(model=model, error=f"… and {len(errors) - MOST_ERRORS:,} more errors")
+        yield ExpectationRow(model=model, error=f"… and {counted(len(errors) - MOST_ERRORS, 'more error')}")

@@ -44,6 +44,7 @@ class Examined(Protocol):
     def listing(self, *, stats: bool = False) -> Listing: ...
     def representatives(self) -> Mapping[str, str]: ...
     def unfilled(self) -> list[str]: ...
+    def hint_of_input(self, argument: str = ...) -> str: ...
     def initialized(self) -> Examined: ...
     def gradients(self, *, by_use: bool, values: bool) -> Gradients: ...
 
@@ -169,7 +170,7 @@ def _distinct(expectation: Expectation, model: Examined) -> Finding:
     if found.absent:
         return _absent(found.absent, model)
     if found.holds:
-        return Finding(True, f"{len(found.groups)} tensors", value=len(found.groups))
+        return Finding(True, counted(len(found.groups), "tensor"), value=len(found.groups))
     together = found.of_several
     said = "; ".join(" = ".join(group) for group in together)
     return Finding(False, said, tuple(name for group in together for name in group), len(found.groups))
@@ -212,8 +213,7 @@ def _init(_: Expectation, model: Examined) -> Finding:
 def _gradients(_: Expectation, model: Examined) -> Finding:
     tensors = [row.name for row in _parameter_rows(model) if row.counted and row.requires_grad]
     if model.is_buildable and model.inputs is None:
-        hint = "give the spec one, e.g. input: {shape: [2, 4]}"
-        raise CannotAnswer(f"{model.name} has no input to run on", hint=hint)
+        raise CannotAnswer(f"{model.name} has no input to run on", hint=model.hint_of_input(""))
     report = model.initialized().gradients(by_use=False, values=False)
     verdicts = {row.name: row.verdict for row in report.rows if row.kind == "parameter" and row.verdict}
     unreached = [name for name in tensors if verdicts.get(name, "none") == "none"]

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
+from paramtool.tensors.fsdp import is_own_hook
+from paramtool.tensors.sharding import local_of
+
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _Container = dict[Any, Any] | list[Any] | set[Any]
 
@@ -21,7 +24,8 @@ def same_attributes(module: nn.Module) -> Iterator[None]:
 
     Lists, dictionaries and sets get their members back, which holds for the hooks, children, parameters
     and buffers that torch keeps in them; what is deeper inside them, or in an object of another class,
-    is not looked at.
+    is not looked at.  The hooks by which FSDP2 shards what it saves stay: it adds them once, at the first
+    forward.
     """
     modules = list(module.modules())
     saved = [(each, type(each), getattr(each, "training", None), dict(vars(each))) for each in modules]
@@ -42,7 +46,7 @@ def same_attributes(module: nn.Module) -> Iterator[None]:
             if training is not None:  # a frozen scripted module has none
                 each.training = training  # a scripted module keeps it elsewhere
         for container, before in members:
-            _put_back(container, before)
+            _put_back(container, [*before, *_hooks_of_fsdp(container, before)])
         for generator, state in states:
             generator.set_state(state)
 
@@ -112,6 +116,7 @@ def is_hooked(parameter: nn.Parameter) -> bool:
 
 def _place(tensor: Tensor) -> object:
     """Return what stays equal while a tensor lies over the same memory in the same way."""
+    tensor = local_of(tensor)
     if tensor.is_nested or tensor.layout is not torch.strided:
         return tensor.layout
     where = tensor.storage_offset(), tensor.untyped_storage()._cdata
@@ -135,6 +140,14 @@ def _put_back(value: _Container, before: list[Any]) -> None:
     else:
         value.clear()
         value.update(before)
+
+
+def _hooks_of_fsdp(container: _Container, before: list[Any]) -> list[Any]:
+    """Return the hooks that FSDP2 has added to a dictionary."""
+    if not isinstance(container, dict) or len(container) <= len(before):
+        return []
+    known = {key for key, _ in before}
+    return [(key, value) for key, value in container.items() if key not in known and is_own_hook(value)]
 
 
 def _is_same(a: Any, b: Any) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn, strided
-from torch.nn.parameter import is_lazy
 
 from paramtool.errors import ParamtoolError
 from paramtool.network.nesting import check_nesting, room_for
@@ -17,7 +16,9 @@ from paramtool.operations.gradients.isolation import undisturbed
 from paramtool.operations.gradients.layers import CAPTION
 from paramtool.operations.gradients.parameter_rows import NamedParameter, gradient_rows
 from paramtool.operations.gradients.passes import Loss, Passes
+from paramtool.operations.gradients.refusals import check_lazy
 from paramtool.operations.gradients.sensitivity import judged
+from paramtool.operations.gradients.sharded_rows import UNSPLIT, check_options, sharded_rows
 from paramtool.operations.gradients.splits import REST
 from paramtool.operations.gradients.targets import Target
 from paramtool.records.gradient import (
@@ -31,8 +32,11 @@ from paramtool.records.gradient import (
 )
 from paramtool.records.parameter import MOST_INLINE, MOST_PRINTED
 from paramtool.records.report import Part, Report
-from paramtool.tensors.kinds import is_strided, lack_of_values
-from paramtool.tensors.named_tensors import by_tensor, module_types, named_tensors
+from paramtool.tensors.fsdp import reshard, resharded
+from paramtool.tensors.kinds import is_strided
+from paramtool.tensors.named_tensors import by_tensor, class_of, module_types, named_tensors
+from paramtool.tensors.process_group import agree
+from paramtool.tensors.sharding import has_sharded, lack_of_part
 
 
 def gradients(
@@ -81,23 +85,28 @@ def gradients(
         seed: of the projection's direction, of a target that is drawn, and of dropout.
         model: what to call the model in the report.
 
+    Of a sharded module, all processes call it, with the same inputs or each with its own part of a batch.
+    Its gradients are not split by use; see `sharded_rows`.
+
     Raises:
         ParamtoolError: if there is nothing to run or to differentiate, or a pass fails.
         Bug: if the uses of a parameter do not add up to its gradient.
     """
-    levels = check_nesting(module)
+    reshard(module)
     parameters = _parameters(module)
-    _check(parameters)
-    splits = by_use is not False
+    is_spread = has_sharded(module)
+    levels = _checked(module, parameters, by_use, layers, is_spread)
+    splits = by_use is not False and not is_spread
     passes = Passes(module, tuple(inputs), dict(named or {}), loss, seed, splits, layers, target)
     with room_for(levels), undisturbed(module, training, seed, (inputs, named)) as kept:
         is_training = module.training
-        passes.run([each.parameter for each in parameters], steps, kept)
+        with resharded(module):
+            passes.run([each.parameter for each in parameters], steps, kept)
         passes.notes.extend(_lost(parameters, kept))
         if values is None:
             values = sum(each.parameter.numel() for each in parameters) <= MOST_PRINTED
         most = MOST_PRINTED if values else MOST_INLINE
-        rows = [row for each in parameters for row in gradient_rows(each, passes.splits, by_use, most)]
+        rows = _rows(parameters, passes, by_use, most, is_spread)
     rows = judged(rows, passes.output_gradients.sum, vanishes=not passes.is_degenerate)
     totals = _totals(parameters, rows, passes, steps, is_training)
     shown = (
@@ -110,8 +119,46 @@ def gradients(
         rows.extend(passes.layers.rows())
         parts.append(Part(("module",), LAYER_COLUMNS, CAPTION))
         columns += ("type", "output_std", "gradient_std")
-    modules, name = module_types(module), model or type(module).__name__
+    modules, name = module_types(module), model or class_of(module).__name__
     return Report("grad", name, tuple(rows), totals, columns, modules, tuple(parts))
+
+
+def _rows(
+    parameters: Sequence[NamedParameter], passes: Passes, by_use: bool | None, most: int, is_spread: bool
+) -> list[GradientRow]:
+    if not is_spread:
+        return [row for each in parameters for row in gradient_rows(each, passes.splits, by_use, most)]
+    passes.agree()
+    if by_use is None:
+        passes.notes.append(UNSPLIT)
+    return sharded_rows(parameters, most)
+
+
+def _checked(
+    module: nn.Module,
+    parameters: Sequence[NamedParameter],
+    by_use: bool | None,
+    layers: bool,
+    is_spread: bool,
+) -> int:
+    """Return how deep modules nest, after every complaint that there is before a pass.
+
+    Raises:
+        ParamtoolError: of a sharded module in every process alike.
+    """
+    complaint, levels = None, 0
+    try:
+        levels = check_nesting(module)
+        if is_spread:
+            check_options(by_use, layers)
+        _check(parameters)
+    except ParamtoolError as error:
+        complaint = error
+    if is_spread:
+        agree(complaint)
+    if complaint is not None:
+        raise complaint
+    return levels
 
 
 def _parameters(module: nn.Module) -> list[NamedParameter]:
@@ -124,10 +171,8 @@ def _parameters(module: nn.Module) -> list[NamedParameter]:
 
 def _check(parameters: Sequence[NamedParameter]) -> None:
     for each in parameters:
-        if is_lazy(each.parameter):
-            hint = "give the spec an 'input', or call the module once"
-            raise ParamtoolError(f"'{each.names[0]}' is lazy and has no shape", hint=hint)
-        lack = lack_of_values(each.parameter) if each.parameter.layout is strided else None
+        check_lazy(each.names[0], each.parameter)
+        lack = lack_of_part(each.parameter) if each.parameter.layout is strided else None
         if lack and (each.parameter.requires_grad or is_strided(each.parameter)):
             raise ParamtoolError(f"'{each.names[0]}' {lack}")
     if not any(each.parameter.requires_grad for each in parameters):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from paramtool.operations.gradients.magnitude import Elements, Magnitude, elements_of, magnitude
 from paramtool.operations.gradients.measure import Measure, measured
+from paramtool.operations.gradients.products import has_reading
 from paramtool.operations.gradients.scratch_file import ScratchFile
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Fold:
             if gradient is None:
                 return
             with torch._C.DisableTorchFunction(), torch.no_grad():
-                if gradient.layout is not torch.strided or gradient.is_complex():
+                if not has_reading(gradient):
                     self._sizes[index] = magnitude(gradient)
                 is_kept_anyway = len(self._uses) == 2  # by autograd
                 self._kept[index] = gradient if is_kept_anyway else self._room.keep(gradient)

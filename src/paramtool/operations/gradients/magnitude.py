@@ -94,10 +94,10 @@ def magnitude(tensor: Elements) -> Magnitude:
     if found.verdict != "ok":
         return found
     if not found.is_safe:
-        unit = _unit_norm(parts, found.abs_max, buffer)
+        unit = math.sqrt(_squares(parts, buffer, found.abs_max))  # whose own squares leave float64
         found = replace(found, norm=found.abs_max * unit, unit_norm=unit)
     if isinstance(flat, Tensor) and flat.is_complex():
-        abs_max = _largest_modulus(parts, memory_for(parts))
+        abs_max = _largest_modulus(parts, buffer)
         unit = found.unit_norm * found.abs_max / (abs_max or 1.0)
         found = replace(found, abs_max=abs_max, unit_norm=unit)
     return found
@@ -106,11 +106,8 @@ def magnitude(tensor: Elements) -> Magnitude:
 def norm(tensor: Tensor) -> float:
     """Return the norm that `magnitude` gives, in less time where it is an ordinary number."""
     parts = elements_of(_flat(tensor))
-    buffer, squares = memory_for(parts), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, parts.numel(), BLOCK):
-            values = wide(parts[start : start + BLOCK], buffer).numpy()
-            squares += inner_product(values, values)
+        squares = _squares(parts, memory_for(parts))
     is_ordinary = _ORDINARY[0] < squares < _ORDINARY[1]
     return math.sqrt(squares) if is_ordinary else magnitude(tensor).norm
 
@@ -152,18 +149,18 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1)
 
 
-def _unit_norm(parts: Elements, abs_max: float, buffer: Tensor) -> float:
-    """Return the norm of elements over `abs_max`, whose squares leave float64."""
+def _squares(parts: Elements, buffer: Tensor, unit: float = 1.0) -> float:
+    """Return the sum of the squares of elements over `unit`."""
     squares = 0.0
     for start in range(0, parts.numel(), BLOCK):
-        values = wide(parts[start : start + BLOCK], buffer, abs_max).numpy()
+        values = wide(parts[start : start + BLOCK], buffer, unit).numpy()
         squares += inner_product(values, values)
-    return math.sqrt(squares)
+    return squares
 
 
-def _largest_modulus(parts: Elements, memory: Tensor) -> float:
+def _largest_modulus(parts: Elements, buffer: Tensor) -> float:
     """Return the largest modulus of complex numbers, whose parts alternate; blocks are even."""
-    blocks = (wide(parts[start : start + BLOCK], memory) for start in range(0, parts.numel(), BLOCK))
+    blocks = (wide(parts[start : start + BLOCK], buffer) for start in range(0, parts.numel(), BLOCK))
     return max(float(torch.hypot(each[::2], each[1::2]).max()) for each in blocks)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, strided
+from torch import Tensor
 
 from paramtool.operations.gradients.magnitude import Elements, Magnitude, magnitude
-from paramtool.operations.gradients.products import distance, inner, reading
+from paramtool.operations.gradients.products import distance, has_reading, inner, reading
 
 FINITE = ("ok", "zero")
 
@@ -79,20 +79,19 @@ def residual_of(
 def measured(
     total: Tensor, gradients: Sequence[Elements | None], sizes: Sequence[Magnitude | None]
 ) -> tuple[Magnitude, list[Measure], float | None]:
-    """Return the magnitude of `total`, what `against` says of each use, and `residual_of`.
+    """Return the magnitude of `total`, the result of `against` for each use, and that of `residual_of`.
 
     Each tensor is read once, if its numbers are finite and nothing overflows.
 
     Args:
         total: the gradient of the parameter.
         gradients: what the uses added; None if nothing came back.
-        sizes: the magnitudes of these; None for what is real, strided, and not measured yet.
+        sizes: the magnitudes of these; None for one that is not measured yet, and has a reading.
     """
     came = [each for each in gradients if each is not None]
     found = reading(total, came)
     is_plain = found.is_plain
-    is_real = total.layout is strided and not total.is_complex()
-    whole = found.whole if is_plain and is_real else magnitude(total)
+    whole = found.whole if is_plain and has_reading(total) else magnitude(total)
     sums = iter(found.sizes)
     known = [
         _size(each, size, next(sums) if is_plain else None) if each is not None else None

@@ -46,7 +46,31 @@ def gradient_rows(
     rest = splits.check(each.names[0], parameter, whole) if splits is not None and whole is not None else None
     if rest is not None:
         uses = [*uses, rest]
-    row = GradientRow(
+    number = count if splits is not None and parameter.requires_grad else None
+    row = row_of(each, whole, weight_norm, _printed(gradient, most), number)
+    if not by_use and len(uses) < 2:
+        return [row]
+    return [row, *(_use_row(each.names[0], use, gradient, whole, weight_norm, most) for use in uses)]
+
+
+def row_of(
+    each: NamedParameter,
+    whole: Magnitude | None,
+    weight_norm: float | None,
+    elements: Printed | None,
+    uses: int | None = None,
+) -> GradientRow:
+    """Return the row of a parameter.
+
+    Args:
+        each: the parameter.
+        whole: the magnitude of its gradient; None if there is none.
+        weight_norm: its own norm.
+        elements: those of the gradient, if they are few.
+        uses: how many uses it has; None if nobody looked.
+    """
+    parameter = each.parameter
+    return GradientRow(
         kind="parameter",
         name=each.names[0],
         tied=each.names[1:],
@@ -54,12 +78,9 @@ def gradient_rows(
         dtype=dtype_name(parameter),
         numel=parameter.numel(),
         requires_grad=parameter.requires_grad,
-        uses=count if splits is not None and parameter.requires_grad else None,
-        **_sizes(gradient, whole, weight_norm, most),
+        uses=uses,
+        **_sizes(whole, weight_norm, elements),
     )
-    if not by_use and len(uses) < 2:
-        return [row]
-    return [row, *(_use_row(each.names[0], use, gradient, whole, weight_norm, most) for use in uses)]
 
 
 def _use_row(
@@ -81,18 +102,19 @@ def _use_row(
         operation=use.operation,
         share=share,
         cosine=cosine,
-        **_sizes(use.gradient, mine, weight_norm, most),
+        **_sizes(mine, weight_norm, _printed(use.gradient, most)),
     )
 
 
-def _sizes(
-    gradient: Tensor | None, whole: Magnitude | None, weight_norm: float | None, most: int
-) -> dict[str, Any]:
+def _printed(gradient: Tensor | None, most: int) -> Printed | None:
+    is_small = gradient is not None and gradient.numel() <= most
+    return printed(gradient.to_dense()) if gradient is not None and is_small else None
+
+
+def _sizes(whole: Magnitude | None, weight_norm: float | None, elements: Printed | None) -> dict[str, Any]:
     """Return the columns that a parameter and a use of it have in common."""
     if whole is None:
         return {"verdict": "none"}
-    is_small = gradient is not None and gradient.numel() <= most
-    elements: Printed | None = printed(gradient.to_dense()) if gradient is not None and is_small else None
     return {
         "norm": whole.norm,
         "abs_max": whole.abs_max,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -28,8 +29,10 @@ from paramtool.records.gradient import Output
 from paramtool.records.parameter import MOST_PRINTED
 from paramtool.tensors.kinds import lack_of_values, shape_of
 from paramtool.tensors.named_tensors import dtype_name
-from paramtool.tensors.nested_values import placed_tensors, tensors
+from paramtool.tensors.nested_values import placed_tensors, replaced, tensors
 from paramtool.tensors.printed import printed
+from paramtool.tensors.process_group import gathered
+from paramtool.tensors.sharding import is_sharded, whole_tensor
 
 Loss = str | Callable[[Any], Tensor]
 """The name of a loss, or a function of what the model returns."""
@@ -82,6 +85,21 @@ class Passes:
         self.notes[:0] = dict.fromkeys(self.target_notes)
         self.notes.extend(f"torch warns: {first_line(each.message)}" for each in caught)
 
+    def agree(self) -> None:
+        """Take what process 0 found where processes may have run on parts of a batch; all of them call it.
+
+        Raises:
+            ParamtoolError: in every process, if one cannot say what it found.
+        """
+        own = (self.value, self.text, self.outputs, self.output_gradients.sum, self.is_degenerate, self.notes)
+        everyone = gathered(lambda: own)
+        self.value, self.text, self.outputs, total, self.is_degenerate, notes = everyone[0]
+        self.output_gradients.sum = total
+        losses = [value for value, *_ in everyone]
+        self.notes = list(notes)
+        if any(each != losses[0] for each in losses if not math.isnan(each)):
+            self.notes.append(f"the loss differs between processes; that of process 0 is {losses[0]:g}")
+
     def _one(self, calls: Calls, uses: Uses | None) -> None:
         output = self._forward(calls, uses)
         with foreign_code(lambda error: failed_loss(self.loss_name, error)):
@@ -103,7 +121,8 @@ class Passes:
     def _forward(self, calls: Calls, uses: Uses | None) -> Any:
         foreign = foreign_code(lambda error: failed_forward(error, calls.failed(error), self.module))
         with foreign, Views(uses) if uses is not None else nullcontext():
-            return self.module(*self.inputs, **self.named)
+            output = self.module(*self.inputs, **self.named)
+            return replaced(output, whole_tensor) if any(map(is_sharded, tensors(output))) else output
 
     def _others(self, loss: Tensor) -> list[Tensor]:
         """Return what else than a parameter of the module the backward pass reaches, such as an input."""

@@ -1,4 +1,4 @@
-"""How tensors lie to each other: inner products, and what a sum of parts misses the total by."""
+"""Inner products of tensors, and the distance of a sum of parts from a total."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ class Reading:
         """Whether all numbers are right: nothing overflowed or vanished, and the total is not zero."""
         is_finite = all(each.verdict in ("ok", "zero") and each.is_safe for each in (self.whole, *self.sizes))
         return is_finite and self.whole.verdict == "ok"
+
+
+def has_reading(tensor: Tensor) -> bool:
+    """Return whether `reading` finds the magnitude of a tensor: of one that is strided and real."""
+    return tensor.layout is torch.strided and not tensor.is_complex()
 
 
 def reading(total: Tensor, parts: Sequence[Elements]) -> Reading:

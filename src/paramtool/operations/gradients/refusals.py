@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from paramtool.audience import worded
 from paramtool.errors import ParamtoolError, UserCodeFailed, first_line, shorten, text_of
@@ -21,7 +22,9 @@ _INTEGERS = (
 _LONGEST = 300
 """Characters of a message of torch's."""
 
-_BATCH = ("use a batch of 2 or more, or --eval", "use a batch of 2 or more, or training=False")
+LARGER_BATCH = ("use a batch of 2 or more, or --eval", "use a batch of 2 or more, or training=False")
+"""The hint for a batch of one in a batch norm."""
+
 _LACKING = (
     "give an --input for each, in order, or by name, e.g. --input src=2,4",
     "give inputs for all, in order, or by name in named={...}",
@@ -29,7 +32,7 @@ _LACKING = (
 _OTHER_DTYPE = "same dtype|expected scalar type"
 _HINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("maximum recursion depth", ("its modules are not nested too deep: its forward calls itself",)),
-    ("Expected more than 1 value per channel", _BATCH),
+    ("Expected more than 1 value per channel", LARGER_BATCH),
     ("scalar types: Long, Int|indices should|must be (a )?Long|expects? (index|indices)", _INTEGERS),
     ("missing .* required positional argument", _LACKING),
     ("takes .* positional arguments? but|unexpected keyword argument", ("leave out an input",)),
@@ -46,6 +49,17 @@ def check_forward(module: nn.Module) -> None:
     """
     if not has_forward(module):
         raise _no_forward(f"the model ({type(module).__name__})")
+
+
+def check_lazy(name: str, tensor: Tensor) -> None:
+    """Refuse a parameter or buffer that has no shape yet.
+
+    Raises:
+        ParamtoolError: if it is lazy.
+    """
+    if is_lazy(tensor):
+        hint = "give the spec an 'input', or call the module once"
+        raise ParamtoolError(f"'{name}' is lazy and has no shape", hint=hint)
 
 
 def failed_forward(error: BaseException, failure: Failure | None, root: nn.Module) -> ParamtoolError:
@@ -121,7 +135,7 @@ def _hint(error: BaseException, module: nn.Module) -> str | None:
     if hints is None and re.search(_OTHER_DTYPE, text):
         kind = next((dtype_name(each) for each in module.parameters()), "float32")
         given = f"give the input as {kind}"
-        return worded(f"{given}: dtype={kind} in the input; of a file, save tensor.to(torch.{kind})", given)
+        return worded(f"{given}: dtype={kind} in the input; for a file, save tensor.to(torch.{kind})", given)
     return None if hints is None else worded(hints[0], hints[-1])
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
 from paramtool.errors import ParamtoolError
+from paramtool.quantities import counted
 from paramtool.records.gradient import LossFunction
 from paramtool.tensors import streams
 
@@ -119,7 +120,9 @@ def _check_classes(target: Tensor, count: int) -> None:
     low, high = (int(each) for each in torch.aminmax(valid))
     if low < 0 or high >= count:
         found = low if low < 0 else high
-        raise ParamtoolError(f"the target has the class {found}, but the output has {count:,} classes")
+        raise ParamtoolError(
+            f"the target has the class {found}, but the output has {counted(count, 'class')}"
+        )
 
 
 def _drawn(
@@ -131,7 +134,7 @@ def _drawn(
         if not count:
             raise ParamtoolError(f"the output {list(output.shape)} has no classes")
         drawn = torch.randint(count, shape, generator=generator)
-        what = f"{math.prod(shape):,} classes below {count:,}"
+        what = f"{counted(math.prod(shape), 'class')} below {count:,}"
         where = f" (dimension {classes} of the output {list(output.shape)})"
     elif function is LossFunction.bce_with_logits:
         drawn = torch.randint(2, shape, generator=generator)

@@ -156,14 +156,14 @@ class Uses:
                 found.setdefault(id(each.use.parameter), []).append(each)
         for those in found.values():
             parameter, nodes = those[0].use.parameter, [each.node for each in those]
-            node = _adding(parameter, nodes)
-            if len(those) < 2 or node is None or is_hooked(parameter):
+            adding = _adding(parameter, nodes)
+            if len(those) < 2 or adding is None or is_hooked(parameter):
                 continue
             fold = Fold(parameter, [each.use for each in those], self._room)
-            for index, view in enumerate(nodes):
-                if view is not None:
-                    self._handles.append(view.register_prehook(fold.taker(index)))
-            self._handles.append(node.register_hook(fold.close))
+            for index, node in enumerate(nodes):
+                if node is not None:
+                    self._handles.append(node.register_prehook(fold.taker(index)))
+            self._handles.append(adding.register_hook(fold.close))
             self.folds.append(fold)
 
     def _find_unseen(self, nodes: Sequence[Node]) -> None:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.elements.digests import digest
+from paramtool.elements.tensor_text import printed_elements
 from paramtool.errors import ParamtoolError
 from paramtool.operations.initialization.execution import act, fill_target
-from paramtool.operations.initialization.process_group import agree, shared_statistics
 from paramtool.operations.initialization.rule_plan import plan
 from paramtool.operations.initialization.targets import LiveTarget
 from paramtool.operations.rules.rows import MOMENTS, plan_row, totals_of
@@ -24,13 +25,17 @@ from paramtool.records.initialization import (
     Initialization,
     InitializationRow,
 )
-from paramtool.records.parameter import MOST_PRINTED
+from paramtool.records.parameter import MOST_PRINTED, Printed
 from paramtool.records.report import Report
 from paramtool.records.rule import Rule
+from paramtool.tensors.fsdp import reshard
 from paramtool.tensors.kinds import is_strided, lack_of_values
-from paramtool.tensors.memory import digest
+from paramtool.tensors.memory import digest as digest_of
 from paramtool.tensors.named_tensors import module_types
 from paramtool.tensors.printed import printed
+from paramtool.tensors.process_group import agree
+from paramtool.tensors.sharded_elements import ShardedElements
+from paramtool.tensors.sharded_statistics import sharded_statistics
 from paramtool.tensors.sharding import held_part, is_sharded
 from paramtool.tensors.statistics import statistics
 
@@ -75,6 +80,7 @@ def initialize(
         ParamtoolError: if there are no values to change, or a plugin raises, changes the shape or
             leaves elements unfilled.
     """
+    reshard(module)
     targets, touched = _rehearsed(module, rules, seed, rng, dry_run)
     before = {} if dry_run else _statistics({target.name: target.tensor for target in touched})
     if not dry_run:
@@ -123,7 +129,7 @@ def _statistics(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
     """Return the statistics by name; of sharded tensors those of the whole."""
     spread = {name: tensor for name, tensor in tensors.items() if is_sharded(tensor)}
     found = {name: statistics(tensor) for name, tensor in tensors.items() if name not in spread}
-    return {**found, **shared_statistics(spread)} if spread else found
+    return {**found, **sharded_statistics(spread)} if spread else found
 
 
 def _current(target: LiveTarget) -> Tensor:
@@ -165,7 +171,7 @@ def _rehearse_sharded(target: LiveTarget, rng: str, dry_run: bool) -> None:
         raise ValueError("it is sharded, and torch's own draws depend on how")
     if target.effective is not None:
         raise ValueError("it is sharded and parametrized; initialize it before it is sharded")
-    part = held_part(target.tensor)  # type: ignore[arg-type]
+    part = held_part(target.tensor)
     lack = lack_of_values(part.local)
     if lack and not dry_run:
         raise ValueError(f"it {lack}")
@@ -191,13 +197,21 @@ def _row(
     if before is None or after is None:
         return plan_row(target)
     tensor = _current(target)
-    if is_sharded(tensor) and (digests or (values and tensor.numel() <= MOST_PRINTED)):
-        tensor = tensor.full_tensor()  # type: ignore[attr-defined]
+    is_small = values and tensor.numel() <= MOST_PRINTED
     moments: dict[str, Any] = {f"{key}_before": before.get(key) for key in MOMENTS}
     return replace(
         plan_row(target, after),
         **moments,
         histogram_before=before.get("histogram"),
-        sha256=digest(tensor) if digests else None,
-        values=printed(tensor) if values and tensor.numel() <= MOST_PRINTED else None,
+        sha256=_digest(tensor) if digests else None,
+        values=_printed(tensor) if is_small else None,
     )
+
+
+def _digest(tensor: Tensor) -> str:
+    """Return the SHA-256 of all elements; of those of a sharded tensor in every process."""
+    return digest(ShardedElements({"": tensor}).blocks("")) if is_sharded(tensor) else digest_of(tensor)
+
+
+def _printed(tensor: Tensor) -> Printed:
+    return printed_elements(ShardedElements({"": tensor}), "") if is_sharded(tensor) else printed(tensor)

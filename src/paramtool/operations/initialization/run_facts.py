@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from paramtool import __version__
 from paramtool.operations.initialization.stored_tensor import StoredTensor
 from paramtool.records.initialization import InitializationTotals
 from paramtool.tensors.memory import digest
@@ -35,7 +35,7 @@ def run_facts(
         "rules": list(totals.rules),
         "max_shard_size": max_shard_size,
         "torch": totals.torch,
-        "paramtool": _own_version(),
+        "paramtool": __version__,
         "values": _digest(part for each in saved for part in _origin(each)),
     }
 
@@ -85,10 +85,3 @@ def _file_digest(path: str) -> bytes:
         return sha256(Path(path).read_bytes()).digest()
     except (OSError, ValueError):
         return b""
-
-
-def _own_version() -> str:
-    try:
-        return version("paramtool")
-    except PackageNotFoundError:
-        return ""

@@ -9,8 +9,8 @@ runs in every process alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,9 +21,6 @@ from paramtool.operations.rules.step import Step
 from paramtool.tensors import streams
 from paramtool.tensors.scratch import Scratch
 from paramtool.tensors.sharding import HeldPart, held_part
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def fill_held(steps: Sequence[Step], tensor: Any, seed: int, name: str) -> None:
@@ -47,7 +44,7 @@ def fill_held(steps: Sequence[Step], tensor: Any, seed: int, name: str) -> None:
 def _whole(
     step: Step, number: int, tensor: Any, work: Tensor, part: HeldPart, seed: int, name: str
 ) -> Tensor:
-    """Return what is held here of what a function makes of the whole tensor."""
+    """Run a function on the whole tensor, and return the part of its result that is held here."""
     whole = torch.empty(part.shape, dtype=work.dtype, device="cpu")
     if not step.replaces:
         part.local.copy_(work)  # an earlier step has changed it

@@ -17,6 +17,7 @@ from paramtool.tensors import streams
 from paramtool.tensors.arrays import array_of
 from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.named_tensors import dtype_name
+from paramtool.tensors.sharding import is_sharded
 
 SMALL = 1 << 14
 """Elements of a tensor that is written together with its neighbours."""
@@ -38,6 +39,9 @@ class StoredTensor(TensorStream):
     def entry(self) -> Entry:
         if not is_strided(self.tensor):
             kind = "sparse" if self.tensor.layout is not torch.strided else "not an ordinary tensor"
+            if is_sharded(self.tensor):
+                hint = "without its sharding the model gives the same bytes; --part divides the work"
+                raise ParamtoolError(f"'{self.name}' is sharded, and cannot be written", hint=hint)
             raise ParamtoolError(f"'{self.name}' is {kind}, and cannot be written")
         lack = None if self.tensor.is_meta else lack_of_values(self.tensor)
         if lack:

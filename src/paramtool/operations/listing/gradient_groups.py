@@ -13,6 +13,7 @@ from paramtool.name_parts import is_below
 from paramtool.operations.listing.selection import Selection, unknown_module, unknown_name
 from paramtool.records.column import sort_keys, unsortable
 from paramtool.records.gradient import VERDICTS, GradientRow, Gradients
+from paramtool.suggestion import hint_of_names
 
 SORT_KEYS = tuple(each for each in sort_keys(GradientRow) if each not in ("kind", "count"))
 
@@ -47,7 +48,7 @@ def select(report: Gradients, selection: Selection) -> Gradients:
     names = selection.kept(known)
     if not names:
         hint = unknown_name(selection.names, known) or unknown_module(selection.modules, known)
-        hint = hint or f"there are {len(known):,} names, the first is '{known[0]}'"
+        hint = hint or hint_of_names(known)
         raise NothingMatched("no parameter matches the selection", hint=hint)
     owners = {name.rpartition(".")[0] for name in names}
     kept = [row for group in groups(rows) if _is_kept(group[0], names, owners) for row in group]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from paramtool.errors import NothingMatched, ParamtoolError
 from paramtool.name_parts import is_below
 from paramtool.operations.listing.selection import Selection, unknown_name
-from paramtool.records.column import sort_keys
+from paramtool.records.column import sort_keys, unsortable
 from paramtool.records.cost import CostRow, Costs
-from paramtool.suggestion import did_you_mean, hint_of_module
+from paramtool.suggestion import hint_of_module
 
 SORT_KEYS = sort_keys(CostRow)
 BY_DEFAULT = "macs"
@@ -59,8 +59,7 @@ def check_sort(key: str) -> None:
         ParamtoolError: with the nearest field.
     """
     if key not in SORT_KEYS:
-        hint = did_you_mean(key, SORT_KEYS) or f"use one of {', '.join(SORT_KEYS)}"
-        raise ParamtoolError(f"cannot sort by '{key}'", hint=hint)
+        raise unsortable(key, SORT_KEYS)
 
 
 def sort(rows: Sequence[CostRow], key: str, reverse: bool = False) -> list[CostRow]:

@@ -15,7 +15,7 @@ from paramtool.quantities import and_more
 from paramtool.records.column import sort_keys, unsortable
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.totals import count_once
-from paramtool.suggestion import did_you_mean, hint_of_module
+from paramtool.suggestion import did_you_mean, hint_of_module, hint_of_names
 
 Patterns = Sequence["re.Pattern[str]"]
 
@@ -144,11 +144,7 @@ def _hint(rows: list[ParameterRow], selection: Selection) -> str:
     if selection.types and not any(kind in known for kind in selection.types):
         classes = sorted({row.type for row in rows if row.type})
         return f"the classes are {', '.join(classes[:5])}" if classes else "there are no parameters"
-    if len(rows) == 1:
-        return f"the only name is '{rows[0].name}'"
-    return (
-        f"there are {len(rows):,} names, the first is '{rows[0].name}'" if rows else "there are no parameters"
-    )
+    return hint_of_names([row.name for row in rows]) if rows else "there are no parameters"
 
 
 def check_sort(key: str) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from paramtool.name_parts import parent, parents
 from paramtool.operations.listing.selection import Selection, select
-from paramtool.operations.sharing.overlap import Groups, overlaps
-from paramtool.records.extent import Extent, covered
+from paramtool.operations.sharing.overlap import Groups
+from paramtool.operations.sharing.shared_memory import SharedMemory, shared_memory
 from paramtool.records.layout import EqualValues, Layout
 from paramtool.records.parameter import ParameterRow
 from paramtool.records.report import Report
@@ -48,7 +48,7 @@ def share(layout: Layout, *, selection: Selection | None = None) -> Sharing:
     """
     listed, equal = layout.listed, layout.equal
     kept = {row.name for row in select(listed.rows, selection or Selection())}
-    found = overlaps(layout.extents)
+    found = shared_memory(layout)
     groups = [
         group
         for group in _groups(listed.rows, found.groups, equal.groups if equal else ())
@@ -56,11 +56,11 @@ def share(layout: Layout, *, selection: Selection | None = None) -> Sharing:
     ]
     paths = _paths(layout.modules)
     rows = tuple(
-        _row(number, group, row, layout, paths, found.doubtful)
+        _row(number, group, row, layout, paths, found)
         for number, group in enumerate(groups, 1)
         for row in group.rows
     )
-    totals = _totals(groups, layout, _shared_modules(rows, paths, listed.modules), equal)
+    totals = _totals(groups, found, _shared_modules(rows, paths, listed.modules), equal)
     return Report("shared", listed.model, rows, totals, SHARING_COLUMNS, listed.modules)
 
 
@@ -97,14 +97,15 @@ def _row(
     row: ParameterRow,
     layout: Layout,
     paths: Mapping[str, Sequence[str]],
-    doubtful: frozenset[str],
+    found: SharedMemory,
 ) -> SharingRow:
     start = stop = note = None
     if group.sharing == "aliased":
-        extent = layout.extents[row.tensor]
-        origin = min(layout.extents[name].origin for name in group.memories[0])
-        start, stop = extent.start - origin, extent.stop - origin
-        note = UNCERTAIN if row.tensor in doubtful else None
+        if found.has_positions(group.memories[0]):
+            extent = layout.extents[row.tensor]
+            origin = min(layout.extents[name].origin for name in group.memories[0])
+            start, stop = extent.start - origin, extent.stop - origin
+        note = UNCERTAIN if row.tensor in found.doubtful else None
     first = layout.modules.get(parent(row.name))
     return SharingRow(
         group=number,
@@ -150,10 +151,13 @@ def _shared_modules(
 
 
 def _totals(
-    groups: Sequence[_Group], layout: Layout, modules: tuple[SharedModule, ...], equal: EqualValues | None
+    groups: Sequence[_Group],
+    found: SharedMemory,
+    modules: tuple[SharedModule, ...],
+    equal: EqualValues | None,
 ) -> SharingTotals:
     sizes = {row.tensor: row.nbytes or 0 for group in groups for row in group.rows}
-    taken = [[_size(memory, sizes, layout.extents) for memory in group.memories] for group in groups]
+    taken = [[_size(memory, sizes, found) for memory in group.memories] for group in groups]
     nbytes = sum(map(sum, taken))
     count = Counter(group.sharing for group in groups)
     return SharingTotals(
@@ -171,6 +175,6 @@ def _totals(
     )
 
 
-def _size(memory: Sequence[str], sizes: Mapping[str, int], extents: Mapping[str, Extent]) -> int:
+def _size(memory: Sequence[str], sizes: Mapping[str, int], found: SharedMemory) -> int:
     """Return the bytes that tensors which overlap take together."""
-    return sizes[memory[0]] if len(memory) == 1 else covered(extents[name] for name in memory)
+    return sizes[memory[0]] if len(memory) == 1 else found.size(memory)
