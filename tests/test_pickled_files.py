@@ -288,7 +288,8 @@ def opaque(gone: types.ModuleType) -> dict[str, Any]:
     }
 
 
-VALUES = {"best": ("numpy.float64", "0.5"), "path": (f"{pathlib.PurePosixPath.__module__}.PurePosixPath", "runs/x"),
+VALUES = {"best": ("numpy.float64", "0.5"),
+          "path": (f"{pathlib.PurePosixPath.__module__}.PurePosixPath", "runs/x"),
           "epoch": ("int", "3"),
           "args": ("argparse.Namespace", None), "best_acc": ("torch.Tensor", "0.25"),
           "dtype": ("torch.dtype", "torch.float16"), "size": ("tuple", "(2, 3)"),
