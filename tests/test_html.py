@@ -376,6 +376,14 @@ def test_costs_are_drawn() -> None:
     assert float(bars[1]["width"] or 0) == pytest.approx(100 * gradients, abs=0.01)  # bars[0] is the key
 
 
+def test_parts_of_a_cost_are_of_the_whole_model(run: Run) -> None:
+    """Whatever is selected, a percent is of all modules: LeNet has 416,520 MACs, its convolutions 357,600."""
+    text = page(run, "inspect", str(CONFIGS / "lenet.yaml"), "--cost", "--type", "Conv2d")
+    assert "57.6 %" in text  # 240,000
+    assert "28.2 %" in text  # 117,600
+    assert "10,080" not in text
+
+
 def test_a_map_of_directions_has_a_number_for_each_matrix() -> None:
     """It is there with a spectrum, and layers stand in the order of their numbers."""
     old = {f"h.{at}.w": torch.zeros(4, 4) for at in (10, 2, 1)}

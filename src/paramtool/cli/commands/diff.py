@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +10,17 @@ import typer
 from paramtool.cli import console, options, panels
 from paramtool.cli.columns import Columns, split_columns, with_columns
 from paramtool.cli.common_prefix import stripped, tell_of_prefix
+from paramtool.cli.difference_notes import (
+    tell_of_initial_values,
+    tell_of_spectra,
+    tell_of_what_is_left_out,
+    tell_of_what_is_uncompared,
+)
 from paramtool.cli.model_argument import open_argument, selected_by
 from paramtool.cli.page_file import ReportFile, deliver
-from paramtool.errors import CannotAnswer, ParamtoolError
+from paramtool.errors import ParamtoolError
 from paramtool.language.text import STDIN
 from paramtool.models.model import Model
-from paramtool.quantities import and_more
 from paramtool.records.difference import SPECTRUM_COLUMNS, VALUE_COLUMNS
 from paramtool.render.formats import FOLDED, FOR_CI, Format, folded
 
@@ -173,7 +178,7 @@ def diff(
     if values:
         _prepare(model_a, model_b)
     listed_a, listed_b = model_a.listing(), model_b.listing()
-    _tell_of_what_is_left_out(model_a, model_b)
+    tell_of_what_is_left_out(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0, spectrum=spectrum)
     if selection:
         report = _selected(
@@ -187,8 +192,8 @@ def diff(
     is_folded = format in (*FOLDED, *FOR_CI) and not all
     deliver(report, format, report_file, folded(report) if is_folded else report)
     fails = not report.totals.loads and not report.totals.selected
-    _tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
-    _tell_of_spectra(report.totals.without_spectrum)
+    tell_of_what_is_uncompared(report.totals.uncompared, is_answer=bool(report.rows or fails))
+    tell_of_spectra(report.totals.without_spectrum)
     if report.rows or fails:
         raise typer.Exit(1)
 
@@ -197,7 +202,7 @@ def _prepare(a: Model, b: Model) -> None:
     """Have both built with their values, so that neither is built twice."""
     for each in (a, b):
         each.prepare()
-    _tell_of_initial_values(a, b)
+    tell_of_initial_values(a, b)
 
 
 def _selected(report: Differences, selection: Selection, names: Sequence[str]) -> Differences:
@@ -214,27 +219,6 @@ def _at_depth(report: Differences, depth: int | None) -> Differences:
     from paramtool.operations.comparison.module_differences import fold_depth
 
     return fold_depth(report, depth)
-
-
-def _tell_of_spectra(reasons: Mapping[str, str]) -> None:
-    if reasons:
-        name, reason = next(iter(reasons.items()))
-        console.note(f"no spectrum of '{name}': {reason}{and_more(len(reasons) - 1)}")
-
-
-def _tell_of_what_is_uncompared(names: Sequence[str], *, is_answer: bool) -> None:
-    """Say whose values were not compared; without another difference there is no answer.
-
-    Raises:
-        CannotAnswer: since the values that were not read may differ.
-    """
-    if not names:
-        return
-    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-    message = f"the values of '{names[0]}'{more} cannot be read, so they are not compared"
-    if not is_answer:
-        raise CannotAnswer(message, hint="--exclude leaves tensors out")
-    console.note(message)
 
 
 def _weighted(a: Model, b: Model, weights: str | None) -> tuple[Model, Model]:
@@ -281,23 +265,3 @@ def _check_columns(columns: str | None, values: bool, spectrum: bool) -> None:
             raise ParamtoolError(
                 f"the column '{each}' is about values, which are not compared", hint="add --values"
             )
-
-
-def _tell_of_initial_values(*models: Model) -> None:
-    """Say so if the values of one model are read from a file, and those of the other are initial ones."""
-    origins = [each.origin_of_values() for each in models]
-    if None not in origins:
-        return
-    for model, origin in zip(models, origins, strict=True):
-        if origin is not None:
-            console.note(f"the values of {model.name} {origin}; --weights FILE loads others")
-
-
-def _tell_of_what_is_left_out(*models: Model) -> None:
-    from paramtool.operations.comparison.differences import left_out
-
-    for model in models:
-        kinds = {"buffer": "buffers", "tensor": "plain tensors"}
-        missing = " and ".join(kinds[kind] for kind in sorted(left_out(model.listing())))
-        if missing:
-            console.note(f"{model.name} does not list its {missing}, so they are not compared")

@@ -25,8 +25,8 @@ def draw(report: Costs) -> Markup:
     """Return the parts of a report on costs."""
     once_folded = folded(report)
     trees = [
-        section(title, _tree(report, once_folded, measure))
-        for title, measure in _MEASURES.items()
+        section(title, _tree(report, once_folded, measure, getattr(report.totals, total)))
+        for title, (measure, total) in _MEASURES.items()
         if any(map(measure.size, report.rows))
     ]
     return together(
@@ -57,12 +57,13 @@ def _memory(report: Costs) -> list[Markup]:
     return [legend(*drawn), tag("div", table, kind="memory")]
 
 
-def _tree(report: Costs, once_folded: Costs, measure: Measure) -> Markup:
+def _tree(report: Costs, once_folded: Costs, measure: Measure, total: int) -> Markup:
     """Return the modules that have a part in a measure; the model itself, outside all others, is one."""
     rows = [
         row if row.name else replace(row, name="(model)") for row in once_folded.rows if measure.size(row)
     ]
-    return module_tree(rows, report.modules, measure, "module")
+    others = total - sum(map(measure.size, rows))
+    return module_tree(rows, report.modules, measure, "module", others)
 
 
 def _macs(row: CostRow) -> int:
@@ -81,6 +82,7 @@ def _facts(row: CostRow) -> Iterator[tuple[str, str]]:
 
 
 _MEASURES = {
-    "MACs by module": Measure(_macs, "{:,}".format, _facts),
-    "Saved activations by module": Measure(_activations, byte_size, _facts),
+    "MACs by module": (Measure(_macs, "{:,}".format, _facts), "macs"),
+    "Saved activations by module": (Measure(_activations, byte_size, _facts), "activation_nbytes"),
 }
+"""What is drawn as a tree, and the field of the totals that has the whole."""

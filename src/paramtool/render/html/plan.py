@@ -19,7 +19,7 @@ def draw(report: Initialization) -> Markup:
     """Return the parts of an initialization or of its plan."""
     rules = tag("ol", *(tag("li", text(each), kind="m") for each in report.totals.rules))
     drawn = [_both(row) for row in report.rows] if len(report.rows) <= MOST_ROWS else []
-    extra = {"values": drawn} if any(drawn) else {}
+    extra = {"distribution": drawn} if any(drawn) else {}
     key = legend(("was", BEFORE), ("accent", AFTER)) if extra else EMPTY
     return together(
         [
