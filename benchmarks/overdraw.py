@@ -1,7 +1,7 @@
 """How much the processes of a mesh draw for what they hold: ``python -m benchmarks.overdraw``.
 
-A process draws every block that it holds an element of, whole.  So a part that is smaller than a block, or that
-has a few columns of each row, costs more draws than it has elements.  `drawn` counts blocks as
+A process draws every block that it holds an element of, whole.  So a part that is smaller than a block,
+or that has a few columns of each row, costs more draws than it has elements.  `drawn` counts blocks as
 `paramtool.operations.initialization.sharded_fill` visits them; a test holds it to that.
 """
 
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,13 +21,19 @@ import paramtool
 from paramtool.tensors.streams import BLOCK
 
 LLAMA = Path(__file__).parent.parent / "configs" / "llama3_70b.yaml"
-TRILLION = {"8192": "24576", "28672": "73728", "out_features: 1024": "out_features: 3072", "80": "147"}
+TRILLION = {
+    "8192": "24576",
+    "28672": "73728",
+    "out_features: 1024": "out_features: 3072",
+    "times: 80": "times: 147",
+}
 """What turns Llama 3 70B into a model of 10^12 parameters: width, hidden width, keys and values, depth."""
 
 BY_COLUMNS = ("o_proj.weight", "down_proj.weight")
 """The linear layers that tensor parallelism splits by columns (RowwiseParallel); it copies the norms."""
 
-Box = tuple[range, ...]
+Box: TypeAlias = tuple[range, ...]
+Shapes: TypeAlias = "Counter[tuple[tuple[int, ...], int | None]]"
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Overdraw:
     ratio: float
 
 
-def shapes(is_trillion: bool = False) -> Counter[tuple[tuple[int, ...], int | None]]:
+def shapes(is_trillion: bool = False) -> Shapes:
     """Count the tensors of each shape, with the dimension that tensor parallelism splits; None for copies."""
     text = LLAMA.read_text("utf-8")
     if is_trillion:
@@ -74,7 +81,7 @@ def shapes(is_trillion: bool = False) -> Counter[tuple[tuple[int, ...], int | No
         spec = Path(folder) / "model.yaml"
         spec.write_text(text, "utf-8")
         rows = paramtool.inspect(spec).rows
-    return Counter((tuple(row.shape), _split(row.name, row.shape)) for row in rows)
+    return Counter((row.shape, _split(row.name, row.shape)) for row in rows if row.shape is not None)
 
 
 def _split(name: str, shape: Sequence[int]) -> int | None:
@@ -115,12 +122,14 @@ def drawn(shape: Sequence[int], box: Box, block: int = BLOCK) -> int:
     return count * block - (-total % block if has_end else 0)
 
 
-def overdraw(model: Counter[tuple[tuple[int, ...], int | None]], mesh: Mesh) -> Overdraw:
+def overdraw(model: Shapes, mesh: Mesh) -> Overdraw:
     """Return what the processes of a mesh hold and draw of a model, for one random rule on each tensor."""
     have, draw = [], []
     for data in range(mesh.data):
         for tensor in range(mesh.tensor):
-            boxes = [(shape, held(shape, split, mesh, data, tensor), n) for (shape, split), n in model.items()]
+            boxes = [
+                (shape, held(shape, split, mesh, data, tensor), n) for (shape, split), n in model.items()
+            ]
             have.append(sum(n * math.prod(map(len, box)) for _, box, n in boxes))
             draw.append(sum(n * drawn(shape, box) for shape, box, n in boxes))
     return Overdraw(max(have), max(draw), sum(draw) / sum(have))
@@ -133,9 +142,8 @@ def table() -> str:
         model = shapes(is_trillion)
         for mesh in MESHES:
             found = overdraw(model, mesh)
-            lines.append(
-                f"| {name} | {mesh} | {found.held / 1e9:,.2f} | {found.drawn / 1e9:,.2f} | {found.ratio:.2f} |"
-            )
+            held_and_drawn = f"{found.held / 1e9:,.2f} | {found.drawn / 1e9:,.2f}"
+            lines.append(f"| {name} | {mesh} | {held_and_drawn} | {found.ratio:.2f} |")
     return "\n".join(lines) + "\n"
 
 

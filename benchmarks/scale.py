@@ -1,4 +1,4 @@
-"""Measure what one element and one file cost here: ``python -m benchmarks.scale`` prints docs/scale.md's timings.
+"""Measure what one element and one file cost: ``python -m benchmarks.scale`` prints docs/scale.md's times.
 
 CPU seconds, not those of the clock: other work on the machine changes them least.
 """
@@ -82,7 +82,18 @@ def files(folder: Path) -> Iterator[tuple[str, float, float]]:
             spec = folder / f"{size}.yaml"
             spec.write_text(f"model: {{Module: {{w: {{Parameter: [{count}, 8192]}}}}}}\n")
             out = str(folder / "out")
-            arguments = ("init", str(spec), "-p", ".", *rule, "-o", out, "--max-shard-size", "500MB", "--force")
+            arguments = (
+                "init",
+                str(spec),
+                "-p",
+                ".",
+                *rule,
+                "-o",
+                out,
+                "--max-shard-size",
+                "500MB",
+                "--force",
+            )
             costs.append(Command([sys.executable, "-m", "paramtool", *arguments]).run())
         step = GIGABYTES[1] - GIGABYTES[0]
         yield " ".join(rule), (costs[1].cpu - costs[0].cpu) / step, costs[1].mebibytes
