@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from benchmarks import overdraw
 from benchmarks.overdraw import Mesh, chunk, drawn, held
+from paramtool.initializers.functions import elementwise
 from paramtool.operations.initialization import sharded_fill
+from paramtool.operations.initialization.steps import run_law
 from paramtool.tensors import streams
+from paramtool.tensors.scratch import Scratch
 from paramtool.tensors.sharding import HeldPart
 from tests.conftest import ROOT
 
@@ -37,7 +40,7 @@ def test_the_blocks_that_are_counted_are_those_that_a_process_draws(number: int)
     total = local.numel() and torch.Size(shape).numel()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "BLOCK", block)
-        visited = [each for each, _, _ in sharded_fill._pieces(part, local.numel())]
+        visited = [each for each, _, _ in sharded_fill._pieces(part, local.view(-1))]
     changes = [each for at, each in enumerate(visited) if at == 0 or visited[at - 1] != each]
     assert drawn(shape, box, block) == sum(min(block, total - each * block) for each in changes)
 
@@ -48,3 +51,26 @@ def test_chunks_are_those_of_torch(length: int, parts: int) -> None:
     expected = [each.tolist() for each in torch.chunk(torch.arange(length), parts)]
     found = [list(chunk(range(length), parts, number)) for number in range(parts)]
     assert found == expected + [[]] * (parts - len(expected))
+
+
+@given(st.integers(0, 2**32))
+def test_a_part_of_any_tensor_is_filled_as_the_whole_is(number: int) -> None:
+    """Parts of up to four dimensions, sharded along any of them, with gaps and in another order too."""
+    dice = random.Random(number)
+    shape = tuple(dice.randint(1, 9) for _ in range(dice.randint(0, 4)))
+    indexes = []
+    for size in shape:
+        begin, end = sorted((dice.randint(0, size), dice.randint(0, size)))
+        others = dice.sample(range(size), end - begin)
+        chosen = dice.choice([list(range(size)), list(range(size)), list(range(begin, end)), others])
+        indexes.append(torch.tensor(chosen, dtype=torch.int64))
+    local = torch.zeros([len(each) for each in indexes])
+    part = HeldPart(local, shape, tuple(indexes), ())  # type: ignore[arg-type, unused-ignore]
+    whole = torch.empty(shape)
+    law = elementwise.normal(shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "BLOCK", dice.choice([1, 7, 16, 64, 5000]))
+        for at, block in streams.blocks(whole):
+            run_law(law, block, at, 3, "w", Scratch())
+        sharded_fill._draw(law, local.view(-1), part, 3, "w")
+    assert torch.equal(local, part.of_whole(whole))
