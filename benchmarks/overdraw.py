@@ -32,6 +32,9 @@ TRILLION = {
 BY_COLUMNS = ("o_proj.weight", "down_proj.weight")
 """The linear layers that tensor parallelism splits by columns (RowwiseParallel); it copies the norms."""
 
+DRAW, LOOK = 5.0, 8.0
+"""Nanoseconds to draw an element by a normal law, and for the report to measure it before and after."""
+
 Box: TypeAlias = tuple[range, ...]
 Shapes: TypeAlias = "Counter[tuple[tuple[int, ...], int | None]]"
 
@@ -136,14 +139,15 @@ def overdraw(model: Shapes, mesh: Mesh) -> Overdraw:
 
 
 def table() -> str:
-    """Return the rows of ``docs/scale.md``."""
-    lines = ["| model | mesh | held | drawn | drawn / held |", "|---|---|---:|---:|---:|"]
+    """Return the rows of ``docs/scale.md``: 10^9 elements, and CPU seconds of the slowest process."""
+    lines = ["| model | mesh | held | drawn | drawn / held | CPU s |", "|---|---|---:|---:|---:|---:|"]
     for name, is_trillion in (("70 B", False), ("1 T", True)):
         model = shapes(is_trillion)
         for mesh in MESHES:
             found = overdraw(model, mesh)
-            held_and_drawn = f"{found.held / 1e9:,.2f} | {found.drawn / 1e9:,.2f}"
-            lines.append(f"| {name} | {mesh} | {held_and_drawn} | {found.ratio:.2f} |")
+            seconds = (found.drawn * DRAW + found.held * LOOK) / 1e9
+            figures = (f"{found.held / 1e9:,.2f}", f"{found.drawn / 1e9:,.2f}", f"{found.ratio:.2f}")
+            lines.append(f"| {name} | {mesh} | {' | '.join(figures)} | {seconds:,.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
+from paramtool.errors import ParamtoolError
+from paramtool.files.reading import pickle_machine
+from paramtool.files.reading.open_file import opened as opened_file
+from paramtool.files.reading.pickle_bytes import Span
 from tests.checkpoint_values import assert_holds, opened
 from tests.conftest import Run
 from tests.processes import watch
@@ -241,3 +245,13 @@ def test_the_pieces_that_torch_could_not_join_are_found(run: Run) -> None:
     Path("e").mkdir()
     Path("e/sharded").touch()
     assert "sharded" not in run("inspect", "e").stderr
+
+
+def test_a_large_folder_of_many_ranks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.metadata` is all small records: about a step per byte, where a pickle of tensors has one per four."""
+    boxes: Boxes = [((row,), (1,)) for row in range(300)]
+    path = pieces(Path("d"), {"w": (torch.arange(300.0), boxes)}) / ".metadata"
+    monkeypatch.setattr(pickle_machine, "MOST_STEPS", 1000)
+    assert opened(path.parent).tensors[0].shape == (300,)
+    with opened_file(path) as file, pytest.raises(ParamtoolError, match="takes more than"):
+        pickle_machine.read_pickle(Span(file, 0, file.size))
