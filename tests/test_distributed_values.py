@@ -248,7 +248,7 @@ def test_the_pieces_that_torch_could_not_join_are_found(run: Run) -> None:
 
 
 def test_a_large_folder_of_many_ranks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`.metadata` is all small records: about a step per byte, where a pickle of tensors has one per four."""
+    """`.metadata` is all small records: about a step per byte, where one of tensors has one per four."""
     boxes: Boxes = [((row,), (1,)) for row in range(300)]
     path = pieces(Path("d"), {"w": (torch.arange(300.0), boxes)}) / ".metadata"
     monkeypatch.setattr(pickle_machine, "MOST_STEPS", 1000)

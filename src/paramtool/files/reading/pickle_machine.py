@@ -36,7 +36,7 @@ def read_pickle(
         span: where the pickle begins, and what may be read.
         storages: takes every storage that the pickle names, by its key.
         load: gives what stands for a call of `LOAD`, and the steps that it took.
-        dense: whether a large one may take a step per byte, not one per four: it holds records and no data.
+        dense: whether a large one may take two steps per byte, not one per four: it holds records and no data.
 
     Returns:
         dicts, lists, tuples, scalars and stand-ins; and the byte after the pickle.
@@ -46,7 +46,9 @@ def read_pickle(
     """
     machine = PickleStack(span, {} if storages is None else storages, load)
     size = span.end - span.start
-    most = max(MOST_STEPS, min(size, _HIGHEST_STEPS_OF_RECORDS) if dense else min(size // 4, _HIGHEST_STEPS))
+    most = max(
+        MOST_STEPS, min(2 * size, _HIGHEST_STEPS_OF_RECORDS) if dense else min(size // 4, _HIGHEST_STEPS)
+    )
     collects = gc.isenabled()
     gc.disable()  # which would look at all that was made, again and again
     try:
