@@ -36,7 +36,7 @@ def test_the_blocks_that_are_counted_are_those_that_a_process_draws(number: int)
     box = held(shape, split, mesh, dice.randrange(mesh.data), dice.randrange(mesh.tensor))
     indexes = tuple(torch.arange(each.start, each.stop) for each in box)
     local = torch.empty([len(each) for each in box])
-    part = HeldPart(local, shape, indexes, ())  # type: ignore[arg-type, unused-ignore] # of None or a place
+    part = HeldPart(local, shape, indexes, None)
     total = local.numel() and torch.Size(shape).numel()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "BLOCK", block)
@@ -65,7 +65,7 @@ def test_a_part_of_any_tensor_is_filled_as_the_whole_is(number: int) -> None:
         chosen = dice.choice([list(range(size)), list(range(size)), list(range(begin, end)), others])
         indexes.append(torch.tensor(chosen, dtype=torch.int64))
     local = torch.zeros([len(each) for each in indexes])
-    part = HeldPart(local, shape, tuple(indexes), ())  # type: ignore[arg-type, unused-ignore]
+    part = HeldPart(local, shape, tuple(indexes), None)
     whole = torch.empty(shape)
     law = elementwise.normal(shape)
     with pytest.MonkeyPatch.context() as patch:

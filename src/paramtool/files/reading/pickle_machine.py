@@ -36,7 +36,7 @@ def read_pickle(
         span: where the pickle begins, and what may be read.
         storages: takes every storage that the pickle names, by its key.
         load: gives what stands for a call of `LOAD`, and the steps that it took.
-        dense: whether a large one may take two steps per byte, not one per four: it holds records and no data.
+        dense: whether a large one may take two steps per byte, not one per four: it holds records alone.
 
     Returns:
         dicts, lists, tuples, scalars and stand-ins; and the byte after the pickle.
