@@ -59,7 +59,7 @@ docs: $(DOCS_INSTALLED)  ## build the pages of docs/ into build/docs; every warn
 	@echo build/docs/index.html
 
 golden: $(INSTALLED)  ## write anew the golden files, README, docs, man pages and pictures; read the diff
-	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_look.py tests/test_pages.py tests/test_man_pages.py tests/test_pictures.py tests/test_notebooks.py
+	$(BIN)/pytest -q --snapshot-update tests/test_golden.py tests/test_look.py tests/test_pages.py tests/test_man_pages.py tests/test_pictures.py tests/test_notebooks.py tests/test_examples.py
 
 man: $(INSTALLED)  ## write the man pages anew
 	$(BIN)/python -m tools.man_pages

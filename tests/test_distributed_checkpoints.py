@@ -7,6 +7,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +58,24 @@ def save(state: dict[str, Any], folder: Path, **options: Any) -> Path:
     return folder
 
 
-def pieces(folder: Path, tensors: Mapping[str, tuple[Tensor, Boxes]]) -> Path:
+def pieces(folder: Path, tensors: Mapping[str, tuple[Tensor, Boxes]], *, ranks: int = 1) -> Path:
     """Write a checkpoint with those boxes of tensors, each in the form that torch writes."""
     folder.mkdir()
     described: dict[str, Any] = {}
     places = {}
-    with (folder / "__0_0.distcp").open("wb") as file:
+    with ExitStack() as stack:
+        names = [f"__{rank}_0.distcp" for rank in range(ranks)]
+        files = [stack.enter_context((folder / each).open("wb")) for each in names]
         for name, (tensor, boxes) in tensors.items():
             chunks = [ChunkStorageMetadata(torch.Size(at), torch.Size(size)) for at, size in boxes]
             properties = TensorProperties(dtype=tensor.dtype)
             described[name] = TensorStorageMetadata(properties, tensor.shape, chunks)
-            for at, size in boxes:
+            for number, (at, size) in enumerate(boxes):
+                file, path = files[number % ranks], names[number % ranks]
                 start = file.tell()
                 part = tensor[tuple(slice(i, i + n) for i, n in zip(at, size, strict=True))]
                 torch.save(part.clone(), file)
-                places[MetadataIndex(name, at)] = _StorageInfo("__0_0.distcp", start, file.tell() - start)
+                places[MetadataIndex(name, at)] = _StorageInfo(path, start, file.tell() - start)
     (folder / ".metadata").write_bytes(pickle.dumps(Metadata(described, {}, places), 4))
     return folder
 

@@ -83,6 +83,15 @@ def test_it_is_what_the_file_is(server: RangeServer, kind: str) -> None:
     assert all(each.change == "same" for each in paramtool.diff(url, str(path), values=True).rows)
 
 
+def test_a_block_of_values_is_one_request(server: RangeServer) -> None:
+    """Wherever in the file it begins; what the first request brought is not asked for again."""
+    server.files["/m.safetensors"] = content = save(tensors(a=5, b=3_000_000))
+    assert [each.nan for each in paramtool.inspect(f"{server.url}/m.safetensors", stats=True).rows] == [0, 0]
+    asked = [tuple(map(int, each[1].removeprefix("bytes=").split("-"))) for each in server.seen if each[1]]
+    assert len(asked) <= 1 + -(-len(content) // (4 << 20))
+    assert sum(last - first + 1 for first, last in asked) == len(content)
+
+
 def test_a_key_of_a_file(run: Run, server: RangeServer) -> None:
     """``…/file.pt:ema`` names one state_dict of several."""
     torch.save({"model": tensors(a=2), "ema": tensors(a=2, b=1)}, "x.pt")

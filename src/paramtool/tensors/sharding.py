@@ -57,6 +57,21 @@ def whole_tensor(tensor: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """A part of a tensor that is seen as lines of one width, in row-major order.
+
+    Attributes:
+        rows: the lines that it has elements of.
+        columns: the elements of each line that it has.
+        width: of a line, in elements.
+    """
+
+    rows: range
+    columns: range
+    width: int
+
+
+@dataclass(frozen=True)
 class HeldPart:
     """What this process holds of a sharded tensor.
 
@@ -89,6 +104,29 @@ class HeldPart:
             return None
         row = math.prod(self.shape[1:])
         return begin * row, end * row
+
+    @property
+    def lines(self) -> Lines | None:
+        """The part as the same columns of lines that follow each other; None if it is not so.
+
+        A line is what has the same indexes in the dimensions before the last one that is sharded.  FSDP2
+        and tensor parallelism, alone and together, leave such parts of matrices.
+        """
+        if not self.shape:
+            return Lines(range(1), range(1), 1)
+        spans = [_span(each) for each in self.indexes]
+        sizes = [range(each) for each in self.shape]
+        sharded = [n for n, (span, size) in enumerate(zip(spans, sizes, strict=True)) if span != size]
+        last = max(sharded, default=0)
+        first, own = spans[0], spans[last]
+        if first is None or own is None or any(0 < each < last for each in sharded):
+            return None
+        inner = math.prod(self.shape[last + 1 :])
+        if last == 0:
+            return Lines(own, range(inner), inner)
+        outer = math.prod(self.shape[1:last])
+        rows = range(first.start * outer, first.stop * outer)
+        return Lines(rows, range(own.start * inner, own.stop * inner), self.shape[last] * inner)
 
     def numbers(self, start: int, stop: int) -> Tensor:
         """Return the numbers of the local elements from `start` to `stop`, in the order of `local`: int64."""
@@ -135,6 +173,15 @@ class HeldPart:
         for dimension, index in enumerate(self.indexes):
             whole = whole.index_select(dimension, index)
         return whole
+
+
+def _span(indexes: Tensor) -> range | None:
+    """Return indexes that follow each other as a range; None for others."""
+    if not len(indexes):
+        return range(0)
+    begin = int(indexes[0])
+    found = range(begin, begin + len(indexes))
+    return found if torch.equal(indexes, torch.arange(found.start, found.stop)) else None
 
 
 def held_part(tensor: Tensor) -> HeldPart:

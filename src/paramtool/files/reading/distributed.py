@@ -16,7 +16,7 @@ from paramtool.files.reading.checkpoint import Checkpoint, Piece, Stored
 from paramtool.files.reading.contents import described
 from paramtool.files.reading.distributed_metadata import Chunk, Entry, read_metadata
 from paramtool.files.reading.open_file import opened
-from paramtool.files.reading.pickled_globals import DTYPES
+from paramtool.files.reading.pickled_globals import DTYPES, VALUELESS
 from paramtool.files.reading.sharded import plain_file
 from paramtool.files.reading.signatures import DISTRIBUTED
 from paramtool.files.reading.tiles import fitted
@@ -51,6 +51,7 @@ def read_distributed(folder: Path, key: str | None, name: str) -> Checkpoint:
     files = _Files(folder)
     try:
         tensors = tuple(_stored(each, own, files) for own, each in chosen.items())
+        files.check(entries)
     except ValueError as error:
         raise ParamtoolError(f"{folder / DISTRIBUTED} does not fit its files: {error}") from error
     names = {each.name for each in chosen.values()}
@@ -136,6 +137,16 @@ class _Files:
     def __post_init__(self) -> None:
         self._known: dict[str, tuple[Path, int | None]] = {}
 
+    def check(self, entries: Iterable[Entry]) -> None:
+        """Look at the length of every file, also of those that nothing is read from.
+
+        Raises:
+            ValueError: if one is cut off.
+        """
+        for entry in entries:
+            for chunk in entry.chunks:
+                self.place(chunk)
+
     def place(self, chunk: Chunk) -> tuple[Path, str | None]:
         """Return the file that has a chunk, and why it cannot be read.
 
@@ -158,7 +169,7 @@ class _Files:
 
 def _stored(entry: Entry, name: str, files: _Files) -> Stored:
     size = DTYPES.get(entry.dtype, 0)
-    missing = None if size else f"of the dtype {entry.dtype}, which is not read"
+    missing = VALUELESS.get(entry.dtype) if size else f"of the dtype {entry.dtype}, which is not read"
     pieces = []
     try:
         for chunk in entry.chunks:
@@ -173,6 +184,6 @@ def _stored(entry: Entry, name: str, files: _Files) -> Stored:
     first = found[0] if found else Piece((), (), files.folder / DISTRIBUTED, 0)
     nbytes = math.prod(entry.shape) * size
     return Stored(
-        name, entry.dtype, entry.shape, nbytes, first.path, first.position,
+        name, entry.dtype, entry.shape, nbytes, files.folder if missing else first.path, first.position,
         pieces=() if missing else found, missing=missing,
     )  # fmt: skip

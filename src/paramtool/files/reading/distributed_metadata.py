@@ -100,7 +100,7 @@ def read_metadata(path: Path) -> list[Entry]:
         if size > LARGEST:
             raise ParamtoolError(f"{path} has {size:,} bytes; at most {LARGEST:,}")
         try:
-            root, _ = read_pickle(Span(file, 0, size))
+            root, _ = read_pickle(Span(file, 0, size), dense=True)
             return list(_entries(root))
         except (ParamtoolError, ValueError, KeyError, TypeError, AttributeError) as error:
             what = error.message if isinstance(error, ParamtoolError) else str(error)

@@ -19,6 +19,9 @@ from paramtool.files.reading.tiles import fitted
 PIECE = re.compile(r"shard-[0-9]{5,}-model-[0-9]{5,}-of-[0-9]{5,}\.safetensors")
 """What the files are called."""
 
+FOLDER = "sharded"
+"""Where the files are in a folder whose whole tensors torch writes beside them."""
+
 _OFFSETS = "saved_offsets"
 
 

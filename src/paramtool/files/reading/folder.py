@@ -214,5 +214,14 @@ def _snapshots(folder: Path, names: Sequence[str]) -> list[Path]:
 def _folders(folder: Path, names: Iterable[str]) -> list[str]:
     """Return the first folders inside that may hold a checkpoint."""
     marks = (DISTRIBUTED, *LOOKED_FOR)
-    found = (each for each in islice(names, 1000) if any((folder / each / mark).is_file() for mark in marks))
+    found = (
+        each for each in islice(names, 1000)
+        if any((folder / each / mark).is_file() for mark in marks) or _has_pieces(folder / each)
+    )  # fmt: skip
     return [str(folder / each) for each in islice(found, 5)]
+
+
+def _has_pieces(folder: Path) -> bool:
+    """Say whether `HuggingFaceStorageWriter` left its pieces there, which it does below what it joins."""
+    found = folder.glob("shard-*.safetensors") if folder.name == distributed_safetensors.FOLDER else ()
+    return any(distributed_safetensors.PIECE.fullmatch(each.name) for each in islice(found, 1000))

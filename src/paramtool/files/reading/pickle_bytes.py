@@ -78,8 +78,11 @@ class PickleBytes:
 
     def number(self, form: struct.Struct) -> Any:
         """Take a number of that form."""
-        (number,) = form.unpack(self.take(form.size))
-        return number
+        if self.at + form.size > len(self.window):
+            self.refill(form.size)
+        at = self.at
+        self.at = at + form.size
+        return form.unpack_from(self.window, at)[0]
 
     def line(self) -> bytes:
         """Take what is before the next newline."""

@@ -23,12 +23,12 @@ MOST_STEPS = 16_000_000
 A tensor has about 35.
 """
 
-_BYTES_A_STEP = 4
 _HIGHEST_STEPS = 64_000_000
+_HIGHEST_STEPS_OF_RECORDS = 160_000_000
 
 
 def read_pickle(
-    span: Span, storages: dict[str, Storage] | None = None, load: Load | None = None
+    span: Span, storages: dict[str, Storage] | None = None, load: Load | None = None, *, dense: bool = False
 ) -> tuple[Any, int]:
     """Return what the pickle at a place of a file describes, and where it ends.
 
@@ -36,6 +36,7 @@ def read_pickle(
         span: where the pickle begins, and what may be read.
         storages: takes every storage that the pickle names, by its key.
         load: gives what stands for a call of `LOAD`, and the steps that it took.
+        dense: whether a large one may take two steps per byte, not one per four: it holds records alone.
 
     Returns:
         dicts, lists, tuples, scalars and stand-ins; and the byte after the pickle.
@@ -44,7 +45,10 @@ def read_pickle(
         ParamtoolError: for a pickle that is broken, or takes too long.
     """
     machine = PickleStack(span, {} if storages is None else storages, load)
-    most = max(MOST_STEPS, min((span.end - span.start) // _BYTES_A_STEP, _HIGHEST_STEPS))
+    size = span.end - span.start
+    most = max(
+        MOST_STEPS, min(2 * size, _HIGHEST_STEPS_OF_RECORDS) if dense else min(size // 4, _HIGHEST_STEPS)
+    )
     collects = gc.isenabled()
     gc.disable()  # which would look at all that was made, again and again
     try:
@@ -62,10 +66,12 @@ def read_pickle(
 
 def _run(machine: PickleStack, most: int) -> Any:
     while machine.steps < most:
-        if machine.at >= len(machine.window):
+        at = machine.at
+        if at >= len(machine.window):
             machine.refill(1)
-        code = machine.window[machine.at]
-        machine.at += 1
+            at = 0
+        code = machine.window[at]
+        machine.at = at + 1
         machine.steps += 1
         if code == 0x2E:  # STOP
             return machine.stack.pop()

@@ -56,8 +56,12 @@ def _put(index: Callable[[Stack], int]) -> _Step:
     return step
 
 
-def _get(index: Callable[[Stack], int]) -> _Step:
-    return lambda machine: machine.stack.append(machine.memo[index(machine)])
+def _get(form: struct.Struct) -> _Step:
+    return lambda machine: machine.stack.append(machine.memo[machine.number(form)])
+
+
+def _get_typed(machine: Stack) -> None:
+    machine.stack.append(machine.memo[_typed(machine)])
 
 
 def _byte(machine: Stack) -> int:
@@ -101,7 +105,7 @@ OPCODES: dict[int, _Step] = {
         "U": _bytes(_U8), "T": _bytes(_U32), "S": Stack.text_string,
         "C": _bytes(_U8), "B": _bytes(_U32), "\x8e": _bytes(_U64), "\x96": _bytes(_U64),
         "Q": Stack.binpersid, "P": Stack.persid,
-        "h": _get(_byte), "j": _get(_word), "g": _get(_typed), "q": _put(_byte), "r": _put(_word),
+        "h": _get(_U8), "j": _get(_U32), "g": _get_typed, "q": _put(_byte), "r": _put(_word),
         "p": _put(_typed), "\x94": Stack.memoize,
         "N": _constant(None), "\x88": _constant(True), "\x89": _constant(False), ")": _constant(()),
         "]": _container(list), "}": _container(dict), "\x8f": _container(Members),

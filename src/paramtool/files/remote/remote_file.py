@@ -86,7 +86,7 @@ class RemoteFile(OpenFile):
     def _fill(self, position: int, room: memoryview) -> int:
         """Fill the beginning of `room`, and return how much of it."""
         number, begin = divmod(position, PIECE)
-        if begin == 0 and room.nbytes >= PIECE and number not in self._pieces:
+        if room.nbytes >= PIECE and number not in self._pieces:
             count = min(room.nbytes, LARGEST)
             room[:count] = self._fetched(position, count)
             return count

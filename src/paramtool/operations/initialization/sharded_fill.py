@@ -9,8 +9,9 @@ runs in every process alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,7 +21,10 @@ from paramtool.operations.initialization.steps import fill_whole, run_law
 from paramtool.operations.rules.step import Step
 from paramtool.tensors import streams
 from paramtool.tensors.scratch import Scratch
-from paramtool.tensors.sharding import HeldPart, held_part
+from paramtool.tensors.sharding import HeldPart, Lines, held_part
+
+Piece: TypeAlias = tuple[int, Tensor, Callable[[Tensor], Tensor]]
+"""The number of a block, local elements of it, and what chooses those from the block."""
 
 
 def fill_held(steps: Sequence[Step], tensor: Any, seed: int, name: str) -> None:
@@ -69,37 +73,70 @@ def _act(law: Law, flat: Tensor, part: HeldPart) -> None:
 
 
 def _draw(law: Law, flat: Tensor, part: HeldPart, seed: int, name: str) -> None:
-    """Draw the blocks that the part touches, each once where its elements follow each other."""
+    """Draw the blocks that the part touches, each once if its elements are in the order of the whole."""
     total, scratch = math.prod(part.shape), Scratch()
     room = torch.empty(min(streams.BLOCK, total), dtype=flat.dtype, device="cpu")
     known = -1
-    for number, local, inside in _pieces(part, flat.numel()):
+    for number, target, choose in _pieces(part, flat):
         size = min(streams.BLOCK, total - number * streams.BLOCK)
         if number != known:
             run_law(law, room[:size], number, seed, name, scratch)
             known = number
-        flat[local] = room[inside]
+        target.copy_(choose(room))
 
 
-def _pieces(part: HeldPart, count: int) -> Iterator[tuple[int, slice, Any]]:
-    """Yield the numbers of blocks, the local elements that are of each, and where they are in the block."""
-    run = part.run
-    if run is not None:
-        at, end = run
-        while at < end:
-            number, inside = divmod(at, streams.BLOCK)
-            length = min(streams.BLOCK - inside, end - at)
-            yield number, slice(at - run[0], at - run[0] + length), slice(inside, inside + length)
-            at += length
+def _pieces(part: HeldPart, flat: Tensor) -> Iterator[Piece]:
+    """Yield numbers of blocks, views of the local elements of each, and what chooses those in the block."""
+    lines = part.lines
+    if lines is not None:
+        yield from _pieces_of_lines(lines, flat)
         return
-    for start, stop in _windows(count):
+    for start, stop in _windows(flat.numel()):
         numbers = part.numbers(start, stop)
         blocks, lengths = torch.unique_consecutive(numbers // streams.BLOCK, return_counts=True)
         at = 0
         for number, length in zip(blocks.tolist(), lengths.tolist(), strict=True):
             inside = numbers[at : at + length] - number * streams.BLOCK
-            yield number, slice(start + at, start + at + length), inside
+            yield number, flat[start + at : start + at + length], partial(_at, inside)
             at += length
+
+
+def _pieces_of_lines(lines: Lines, flat: Tensor) -> Iterator[Piece]:
+    """Yield the pieces of a part that has the same columns of lines that follow each other.
+
+    A block begins and ends within a line; the whole lines between are copied at once.
+    """
+    if not flat.numel():
+        return
+    table = flat.view(len(lines.rows), len(lines.columns))
+    at, end = lines.rows.start * lines.width, lines.rows.stop * lines.width
+    while at < end:
+        number, inside = divmod(at, streams.BLOCK)
+        line, column = divmod(at, lines.width)
+        rest = min(streams.BLOCK - inside, end - at)
+        whole = rest // lines.width if column == 0 else 0
+        here = line - lines.rows.start
+        if whole:
+            yield number, table[here : here + whole], partial(_of_lines, lines, inside, whole)
+            at += whole * lines.width
+            continue
+        stop = column + min(rest, lines.width - column)
+        begin, until = max(column, lines.columns.start), min(stop, lines.columns.stop)
+        if begin < until:
+            own = slice(begin - lines.columns.start, until - lines.columns.start)
+            first = inside + begin - column
+            yield number, table[here, own], partial(_at, slice(first, first + until - begin))
+        at += stop - column
+
+
+def _of_lines(lines: Lines, inside: int, count: int, block: Tensor) -> Tensor:
+    """Return the columns of `count` lines that begin `inside` the block."""
+    whole = block[inside : inside + count * lines.width].view(count, lines.width)
+    return whole[:, lines.columns.start : lines.columns.stop]
+
+
+def _at(inside: slice | Tensor, block: Tensor) -> Tensor:
+    return block[inside]
 
 
 def _windows(count: int) -> Iterator[tuple[int, int]]:
