@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from paramtool.tensors import sharded_statistics
+from paramtool.tensors.sharding import HeldPart
 from tests.sharded_processes import SIZES, found
 
 
@@ -32,3 +35,10 @@ def test_complaints_come_first_and_everywhere(size: int) -> None:
         assert "it is sharded, and torch's own draws depend on how" in said["torch"]
         assert "it is a partial sum on each process; redistribute it first" in said["partial"]
         assert said["one"].startswith("process 0: " if rank else "normal(std=-1.0)"), said["one"]
+
+
+def test_memory_that_nobody_filled_is_measured_without_a_warning() -> None:
+    """`to_empty` leaves any bits, and some are a NaN that signals."""
+    local = torch.tensor([0x7F800001, 0], dtype=torch.int32).view(torch.float32)
+    part = HeldPart(local, (2,), (torch.arange(2),), None)
+    assert sum(sharded_statistics._counts(part, -1.0, 1.0)) == 1
