@@ -288,13 +288,19 @@ def opaque(gone: types.ModuleType) -> dict[str, Any]:
     }
 
 
-VALUES = {"best": ("numpy.float64", "0.5"),
-          "path": (f"{pathlib.PurePosixPath.__module__}.PurePosixPath", "runs/x"),
-          "epoch": ("int", "3"),
-          "args": ("argparse.Namespace", None), "best_acc": ("torch.Tensor", "0.25"),
-          "dtype": ("torch.dtype", "torch.float16"), "size": ("tuple", "(2, 3)"),
-          "classes": ("numpy.ndarray", None), "counts": ("collections.Counter", None),
-          "config": ("gone_by_then.Config", None), "bytes": ("bytes", "x" * 59 + "…")}  # fmt: skip
+VALUES = {
+    "best": ("numpy.float64", "0.5"),
+    "path": (f"{pathlib.PurePosixPath.__module__}.PurePosixPath", "runs/x"),
+    "epoch": ("int", "3"),
+    "args": ("argparse.Namespace", None),
+    "best_acc": ("torch.Tensor", "0.25"),
+    "dtype": ("torch.dtype", "torch.float16"),
+    "size": ("tuple", "(2, 3)"),
+    "classes": ("numpy.ndarray", None),
+    "counts": ("collections.Counter", None),
+    "config": ("gone_by_then.Config", None),
+    "bytes": ("bytes", "x" * 59 + "…"),
+}
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from torch import distributed
 
 from paramtool.cli import main as command_line
 from tests.tensor_kinds import KINDS, ROLES
@@ -27,6 +29,14 @@ HELD = (
     ("diff", "torch.nn:Identity", NAME, "--values"),
 )
 RUN = (("grad", NAME, "--input", "2,3"), ("grad", NAME, "--input", "2,3", "--layers", "--by-use"))
+
+
+@pytest.fixture(autouse=True)
+def _end_of_the_group() -> Iterator[None]:
+    """End the process group of a distributed tensor, which another test of this process may start anew."""
+    yield
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
@@ -36,9 +36,14 @@ def class_facts() -> Facts:
         torch.__version__.partition("+")[0],
         {name: _bases(each) for name, each in sorted(classes.items())},
         frozenset(name for name, each in classes.items() if name not in TABLE and _is_plain(each)),
-        {name: frozenset(dir(classes[name]())) for name in _CONTAINERS},
+        {name: frozenset(_taken(classes[name]())) for name in _CONTAINERS},
         {name: getattr(torch, name).itemsize for name in catalog().dtypes},
     )
+
+
+def _taken(container: nn.Module) -> Iterator[str]:
+    """Yield the names that members cannot have, but ``__names__``: each Python has others of those."""
+    return (name for name in dir(container) if not name.startswith("__"))
 
 
 def _bases(kind: type) -> tuple[str, ...]:

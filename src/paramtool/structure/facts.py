@@ -24,7 +24,8 @@ class Facts:
         torch: the version that the table was checked against.
         bases: the class names that each class derives from, itself first, as in ``__mro__``.
         plain: the classes without tensors whose constructors only keep their arguments.
-        taken: for each container, the names that its members cannot have.
+        taken: for each container, the names that its members cannot have; those that begin with ``__`` are
+            left out, as no such name is certain.
         itemsizes: bytes of an element, by dtype.
     """
 
