@@ -393,7 +393,10 @@ def test_stdin_is_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch, run: Ru
     ("arguments", "message"),
     [
         (("taggr.yaml",), "cannot read taggr.yaml: No such file or directory; did you mean 'tagger.yaml'?"),
-        ((".",), "error: cannot read .: it is a folder"),
+        (
+            (".",),
+            ". is a folder without a checkpoint, but with tagger.yaml; type: paramtool inspect tagger.yaml",
+        ),
         (("tagger.yaml", "--format", "xml"), "'xml'"),
         (("tagger.yaml", "--depth", "0"), "--depth"),
         (("tagger.yaml", "--colour"), "--colour"),
