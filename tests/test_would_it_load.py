@@ -18,7 +18,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import register_parametrization
 
 from paramtool import diff
-from paramtool.errors import DoesNotLoad, Problems, UserCodeFailed
+from paramtool.errors import DoesNotLoad, ParamtoolError, Problems, UserCodeFailed
 from paramtool.language.catalog import shipped
 from paramtool.language.document import read_spec
 from paramtool.loading.answer import Answer
@@ -459,3 +459,25 @@ def test_no_torch_where_the_table_is_certain(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "True False\n"
+
+
+@pytest.mark.parametrize("arrays", [("weight",), ("bias",), ("weight", "bias"), ("weight", "bias", "more")])
+def test_arrays_of_numpy_do_not_load(arrays: tuple[str, ...], tmp_path: Path) -> None:
+    """Torch refuses an array in the place of a tensor; so does every way to ask."""
+    state: dict[str, Any] = dict(nn.Linear(4, 3).state_dict())
+    if "more" in arrays:
+        state["more"] = torch.ones(1)
+    state = {name: each.numpy() if name in arrays else each for name, each in state.items()}
+    torch.save(state, tmp_path / "a.pt")
+    torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "b.pt")
+    expected = torchs(nn.Linear(4, 3), state)
+    assert not expected.loads
+    for other in (nn.Linear(4, 3), tmp_path / "b.pt"):
+        found = diff(tmp_path / "a.pt", other).totals
+        assert not found.loads
+        refused = {each for each in found.reasons if each.endswith(" is not a tensor")}
+        assert refused == {f"{name} is not a tensor" for name in arrays if name != "more"}
+        assert set(expected.unexpected) == {name for name in arrays if name == "more"}
+        assert diff(tmp_path / "b.pt", other).totals.loads
+    with pytest.raises(ParamtoolError, match="does not load"):
+        load(nn.Linear(4, 3), open_checkpoint(str(tmp_path / "a.pt")))

@@ -110,17 +110,17 @@ def of_checkpoint(checkpoint: Checkpoint, absent: Collection[str] = ()) -> State
         checkpoint: the files.
         absent: names that they only map to another.
     """
-    objects = checkpoint.objects
+    objects, entries = list(checkpoint.objects), list[Entry]()
     extra = [name for name in objects if name.rpartition(".")[2] == EXTRA_STATE]
-    entries = [
-        Entry(name, each.shape, each.dtype, own)
-        for name, each, own in checkpoint.described()
-        if each.persistent is not False and name not in absent
-    ]
+    for name, each, own in checkpoint.described():
+        if each.is_array:
+            objects.append(name)
+        elif each.persistent is not False and name not in absent:
+            entries.append(Entry(name, each.shape, each.dtype, own))
     if extra:
         entries = [each for each in entries if not any(is_below(each.name, key) for key in extra)]
     versions = checkpoint.versions or {
         path: 2 if is_norm(kind) else 1 for path, kind in checkpoint.modules.items()
     }
     metadata = {path: {"version": each} for path, each in versions.items()}
-    return StateDict(tuple(entries), objects, metadata, frozenset(absent))
+    return StateDict(tuple(entries), tuple(objects), metadata, frozenset(absent))

@@ -65,6 +65,7 @@ class Stored:
         pieces: where its elements are, if they are in several places; `path` and `position` are then
             those of the first.
         missing: why its elements cannot be read, as ``on the meta device``; None if they can.
+        is_array: whether it is an array of NumPy in a pickle, which ``load_state_dict`` refuses.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Stored:
     type: str | None = None
     pieces: tuple[Piece, ...] = ()
     missing: str | None = None
+    is_array: bool = False
 
     @property
     def end(self) -> int:

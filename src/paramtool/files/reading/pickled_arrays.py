@@ -60,7 +60,8 @@ def _made(kind: Any, shape: Any, is_fortran: bool, data: Any) -> PickledTensor |
     size = int(code[1:])
     numel = room.size // size if room else 0
     storage = Storage(dtype, f"array at {room.position}", numel, room=room) if room else None
-    return PickledTensor(storage, 0, shape, _strides(shape, is_fortran), dtype, missing=missing)
+    strides = _strides(shape, is_fortran)
+    return PickledTensor(storage, 0, shape, strides, dtype, missing=missing, is_array=True)
 
 
 def _strides(shape: tuple[int, ...], is_fortran: bool) -> tuple[int, ...]:

@@ -137,6 +137,10 @@ class _Opened:
         notes.extend(
             f"without values: {state_dict.listed(folded(names))} ({why})" for why, names in reasons.items()
         )
+        arrays = [each.name for each in tensors if each.is_array]
+        if arrays:
+            names = state_dict.listed(folded(arrays))
+            notes.append(f"arrays of NumPy, which load_state_dict refuses: {names}")
         if len(chosen.rest) > MOST_PARTS:
             notes.append(f"the contents show {MOST_PARTS:,} of {len(chosen.rest):,} other entries")
         loader = "pickle.load" if self._archive.format == "pickle" else "torch.load"

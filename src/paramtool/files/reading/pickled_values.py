@@ -124,6 +124,7 @@ class PickledTensor:
         parts: the tensors that it is made of, where it has no memory of its own.
         remark: what else there is to say about it, as ``scale=0.1, zero_point=0``.
         remark_type: what `remark` is about.
+        is_array: whether it is an array of NumPy, which torch loads as one.
     """
 
     storage: Storage | None = None
@@ -136,6 +137,7 @@ class PickledTensor:
     parts: tuple[PickledTensor, ...] = ()
     remark: str | None = None
     remark_type: str = ""
+    is_array: bool = False
 
 
 class OtherKey:

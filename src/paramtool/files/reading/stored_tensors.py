@@ -77,7 +77,7 @@ class Places:
             strides=None if is_plain else strides,
             storage=tensor.storage.key if tensor.storage and missing is None else None, start=start,
             requires_grad=tensor.requires_grad, kind=self._kind(leaf), persistent=leaf.persistent,
-            type=leaf.type, missing=missing,
+            type=leaf.type, missing=missing, is_array=tensor.is_array,
         )  # fmt: skip
 
     @staticmethod
