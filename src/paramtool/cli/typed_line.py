@@ -41,6 +41,20 @@ def instead(typed: Sequence[str], meant: Sequence[str]) -> str | None:
     return None if words is None else f"type: {line(words)}"
 
 
+def value_instead(options: Sequence[str], typed: str, meant: str) -> str | None:
+    """Return ``type: LINE``, the line with another value of one of `options`; the same word elsewhere stays.
+
+    None if no option in the line has the value `typed`.
+    """
+    for option in options:
+        glue = "=" if option.startswith("--") else ""
+        hint = instead((option, typed), (option, meant))
+        hint = hint or instead((f"{option}{glue}{typed}",), (f"{option}{glue}{meant}",))
+        if hint is not None:
+            return hint
+    return None
+
+
 def line(arguments: Sequence[str]) -> str:
     """Return arguments as they are typed in a shell."""
     return shlex.join([PROGRAM, *arguments])
