@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -314,6 +316,58 @@ def test_a_model_without_values_cannot_have_them() -> None:
     """A module on the meta device fails with what its own forward said."""
     with pytest.raises(UserCodeFailed, match="Choosy"):
         paramtool.cost(Choosy().to("meta"), [torch.ones(2, 4)])
+
+
+class _Product(nn.Module):
+    """A weight without a layer: mm, and mv for a vector."""
+
+    def __init__(self, *size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(*size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.matmul(x, self.weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
+@pytest.mark.parametrize(
+    ("module", "size"),
+    [
+        (nn.Linear(4, 2), (3, 4)),
+        (nn.Linear(4, 2, bias=False), (3, 4)),
+        (nn.Conv1d(1, 2, 3, bias=False), (1, 1, 4)),
+        (nn.Conv2d(1, 2, 3), (1, 1, 4, 4)),
+        (_Product(4, 2), (3, 4)),
+        (_Product(4), (3, 4)),
+    ],
+)
+def test_an_input_of_a_dtype_that_torch_refuses_has_no_cost(
+    module: nn.Module, size: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """The meta device alone takes it, also in a model that is there only."""
+    with pytest.raises(RuntimeError):
+        module(torch.ones(size, dtype=dtype))
+    for each in (module, copy.deepcopy(module).to("meta")):
+        with pytest.raises(UserCodeFailed, match="fails on"):
+            paramtool.cost(each, [torch.ones(size, dtype=dtype)])
+
+
+def test_autocast_may_mix_dtypes_of_floating_point() -> None:
+    """It casts the factors, so the forward runs, and without values too."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Any:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return self.layer(x)
+
+    given = [torch.ones(3, 4, dtype=torch.bfloat16)]
+    Mixed()(*given)
+    totals = paramtool.cost(Mixed(), given).totals
+    assert (totals.device, totals.macs) == ("meta", 24)
 
 
 def test_a_model_that_cannot_be_copied_runs_itself() -> None:

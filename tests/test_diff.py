@@ -289,6 +289,39 @@ def test_a_tie_is_annotated_where_it_is_stated(run: Run) -> None:
     assert "::warning file=a.yaml,line=7,col=7,title=paramtool diff%3A tied::head.weight is now one" in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message", "place"),
+    [
+        (("none.pt", "model.yaml"), "cannot read none.pt: No such file or directory", None),
+        (("model.yaml", "bad.yaml"), "unknown module 'Liner'; did you mean 'Linear'?", ("bad.yaml", "1")),
+        (("model.yaml", "model.yaml", "-p", "("), "--pattern '(' is not a regular expression", None),
+        (("model.yaml", "x\x1b]]>\ud800.pt"), "cannot read x\\x1b]]>", None),
+    ],
+)
+def test_junit_has_the_error_that_ended_a_diff(
+    arguments: tuple[str, ...],
+    message: str,
+    place: tuple[str, str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
+) -> None:
+    """A server refuses an empty file; stderr and the exit status stay, and with -q they are all there is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.yaml").write_text("model: {Linear: [1, 1]}\n")
+    (tmp_path / "bad.yaml").write_text("model: {Liner: [1, 1]}\n")
+    result, quiet, table = (
+        run("diff", *arguments, *more) for more in (["-f", "junit"], ["-f", "junit", "-q"], [])
+    )
+    assert (result.status, result.stderr) == (table.status, table.stderr) == (quiet.status, quiet.stderr)
+    assert (result.status, quiet.stdout) == (2, "")
+    suite = ElementTree.fromstring(result.stdout)
+    assert (suite.get("tests"), suite.get("errors"), suite.get("failures")) == ("1", "1", "0")
+    (case,) = suite.iter("testcase")
+    assert (case[0].tag, place) == ("error", place and (case.get("file"), case.get("line")))
+    assert (case[0].get("message") or "").startswith(message)
+
+
 def test_junit_has_a_case_for_each_kind_of_change(run: Run) -> None:
     """The same cases in every run: those that fail say what differs, and where B is written."""
 

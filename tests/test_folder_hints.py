@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,21 @@ def test_check_names_every_file(
     assert (result.status, result.stdout) == (2, "")
     assert re.sub(r"^error: (\.|models/?) | \([\d.]+ kB\)", "", message) == what
     assert run(*shlex.split(line)).status == 0
+
+
+def test_hostile_names_are_typed_as_they_are(folder: Path, run: Run) -> None:
+    """A shell reads each name back, whatever is in it; none is an option, and the hint is one line."""
+    names = ["-x.pt", "a\nb.pt", "a b's.pt", "c\x1b[31m\\n'.pt", "d\u202e\u00e9.pt", "e\udcff.pt"]
+    put(folder, *names)
+    error = run("check", ".", "--parameters", "2").stderr
+    assert error.removesuffix("\n").isprintable()
+    line = error.partition("; type: paramtool ")[2]
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    ).stdout
+    typed = [os.fsdecode(each) for each in words.split(b"\0")[:-1]]
+    assert typed == ["check", "./-x.pt", *names[1:], "--parameters", "2"]
+    assert run(*typed).status == 0
 
 
 def test_other_commands_take_one(folder: Path, run: Run) -> None:

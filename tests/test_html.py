@@ -356,6 +356,14 @@ def test_elements_are_squares() -> None:
     assert "the strongest color is &#177;2<" in grids[0]
 
 
+def test_long_rows_and_columns_of_elements_are_not_hairlines() -> None:
+    """A drawing of 1,000 elements in one row, or of 500 in two columns, is as thick as a square."""
+    values = {"row": torch.ones(1000), "pair": torch.ones(500, 2), "square": torch.ones(2, 2)}
+    text = paramtool.as_text(paramtool.inspect(values, values=True), "html")
+    sizes = re.findall(r'class="pt-elements" role="img" width="(\d+)" height="(\d+)"', text)
+    assert sizes == [("1000", "14"), ("14", "500"), ("28", "28")]
+
+
 def test_many_elements_do_not_make_a_page_long() -> None:
     """What has no room is counted."""
     values = {f"t{at}x": torch.randn(30, 30) for at in range(300)}
@@ -401,6 +409,14 @@ def test_a_check_shows_what_is_broken_first(run: Run) -> None:
     assert run("check", GPT2, "--quiet", "--format", "html").stdout.endswith("</html>\n")
 
 
+def test_an_error_of_a_check_has_the_room_of_its_row(tmp_path: Path, run: Run) -> None:
+    """It has no empty cells for an expectation, which push it off a narrow screen."""
+    none = str(tmp_path / "none.pt")
+    drawn = run("check", MLP, none, "--parameters", "19", "--format", "html").stdout
+    drawn = drawn[drawn.index("<h2>Cannot be checked") : drawn.index("<h2>Kept")]
+    assert re.findall(r"<th scope=\"col\"[^>]*>(\w+)", drawn) == ["model", "error"]
+
+
 def test_a_page_goes_to_a_file_beside_the_table(tmp_path: Path, run: Run) -> None:
     """--report writes what --format html prints; stdout has the table as ever, and the status its meaning."""
     file = tmp_path / "r.html"
@@ -408,6 +424,9 @@ def test_a_page_goes_to_a_file_beside_the_table(tmp_path: Path, run: Run) -> Non
         alone, beside = run(*typed), run(*typed, "--report", str(file))
         assert beside == alone
         assert file.read_text() == page(run, *typed)
+    hidden = tmp_path / ".html"
+    assert run("inspect", MLP, "--report", str(hidden)).status == 0
+    assert hidden.read_text() == page(run, "inspect", MLP)
     only = run("diff", MLP, GPT2, "-o", str(file), "--format", "html")
     assert (only.status, only.stdout) == (1, "")
     assert run("init", MLP, "-n", "--pattern", "weight", "--zeros", "--report", str(file)).status == 0
@@ -419,6 +438,11 @@ def test_a_page_goes_to_a_file_beside_the_table(tmp_path: Path, run: Run) -> Non
     [
         (["inspect", MLP, "-o", "r.json"], "'r.json' does not end in .html; --format json > r.json"),
         (["check", MLP, "--report", "r"], "does not end in .html; "),
+        (["check", "a.pt", "--report", "a.pt"], "; type: paramtool check a.pt --report a.html\n"),
+        (["check", "a.pt", "--report=a.pt"], "; type: paramtool check a.pt --report=a.html\n"),
+        (["diff", "a.pt", "b.pt", "-ob.pt"], "; type: paramtool diff a.pt b.pt -ob.html\n"),
+        (["init", "a.pt", "-o", "a.pt", "--report", "a.pt"], "init a.pt -o a.pt --report a.html\n"),
+        (["init", "a.pt", "-o", "a.pt"], "; type: paramtool init a.pt -o a.safetensors; then"),
         (["inspect", MLP, "-o", "no/r.html"], "cannot write no/r.html: the folder"),
         (["inspect", MLP, "--total", "-o", "r.html"], "--total prints one number, so --report has no effect"),
         (["init", MLP, "-o", "r.html"], "-o writes safetensors, but r.html ends in .html; --report r.html"),

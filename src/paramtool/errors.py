@@ -103,12 +103,12 @@ class SeveralFiles(CannotOpen):
     """Say that a folder has several files, of which one must be named.
 
     Attributes:
-        paths: those that may be meant.
+        paths: those that may be meant, none of which reads as an option.
     """
 
     def __init__(self, message: str, paths: Sequence[str], hint: Hint = None) -> None:
-        super().__init__(message, hint=hint or f"name one, e.g. {paths[0]}")
-        self.paths = paths
+        self.paths = [f"./{each}" if each.startswith("-") else each for each in paths]
+        super().__init__(message, hint=hint or f"name one, e.g. {self.paths[0]}")
 
 
 class BrokenSpec(Problems, CannotOpen):

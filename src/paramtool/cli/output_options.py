@@ -7,7 +7,7 @@ from pathlib import Path
 from paramtool.api.target import Target
 from paramtool.cli.part_option import jobs_of_part, read_part
 from paramtool.cli.progress import progress_bar
-from paramtool.cli.typed_line import instead, line
+from paramtool.cli.typed_line import line, value_instead
 from paramtool.errors import ParamtoolError
 
 
@@ -63,7 +63,7 @@ def check_suffix(output: str | None, max_shard_size: str | None) -> None:
         return
     safe = str(meant if meant and ending_of(meant) == SAFETENSORS else path.with_suffix(SAFETENSORS))
     message = f"-o writes safetensors, but {output} ends in {path.suffix}"
-    hint = instead((output,), (safe,)) or f"e.g. -o {safe}"
+    hint = value_instead(("--output", "-o"), output, safe) or f"e.g. -o {safe}"
     if ending in ARCHIVES:
         hint += f"; then, for a file of torch.save: {line(['convert', safe, '-o', output])}"
     raise ParamtoolError(message, hint=hint)

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from paramtool.cli import console, panels, process_rank
-from paramtool.cli.typed_line import instead
+from paramtool.cli.typed_line import value_instead
 from paramtool.errors import ParamtoolError
 from paramtool.records.report import Report
 from paramtool.render.formats import Format, render
 
 SUFFIXES = (".html", ".htm")
+OPTIONS = ("--report", "-o")
 
 
 def _check(context: typer.Context, file: str | None) -> str | None:
@@ -25,11 +26,13 @@ def _check(context: typer.Context, file: str | None) -> str | None:
     if file is None or context.resilient_parsing:
         return file
     path = Path(file)
-    if path.suffix.lower() not in SUFFIXES:
+    if not path.name.lower().endswith(SUFFIXES):
         format = next((each for each in Format if path.suffix.lower() == f".{each.value}"), None)
         page = str(path.with_suffix(".html")) if path.name else "report.html"
-        hint = f"--format {format.value} > {file}" if format else instead((file,), (page,)) or f"e.g. {page}"
-        raise ParamtoolError(f"--report writes HTML, but '{file}' does not end in .html", hint=hint)
+        hint = f"--format {format.value} > {file}" if format else value_instead(OPTIONS, file, page)
+        raise ParamtoolError(
+            f"--report writes HTML, but '{file}' does not end in .html", hint=hint or f"e.g. {page}"
+        )
     from paramtool.files.writing.replacement import Replacement
 
     Replacement(path, force=True).check()
@@ -46,7 +49,7 @@ def _option(*names: str) -> Any:
     )
 
 
-ReportFile = Annotated[str | None, _option("--report", "-o")]
+ReportFile = Annotated[str | None, _option(*OPTIONS)]
 ReportFileOnly = Annotated[str | None, _option("--report")]
 """The option of `init`, whose ``-o`` is the file of its tensors."""
 

@@ -41,9 +41,44 @@ def instead(typed: Sequence[str], meant: Sequence[str]) -> str | None:
     return None if words is None else f"type: {line(words)}"
 
 
+def value_instead(options: Sequence[str], typed: str, meant: str) -> str | None:
+    """Return ``type: LINE``, the line with another value of one of `options`; the same word elsewhere stays.
+
+    None if no option in the line has the value `typed`.
+    """
+    for option in options:
+        glue = "=" if option.startswith("--") else ""
+        hint = instead((option, typed), (option, meant))
+        hint = hint or instead((f"{option}{glue}{typed}",), (f"{option}{glue}{meant}",))
+        if hint is not None:
+            return hint
+    return None
+
+
 def line(arguments: Sequence[str]) -> str:
     """Return arguments as they are typed in a shell."""
-    return shlex.join([PROGRAM, *arguments])
+    return " ".join(map(_quoted, (PROGRAM, *arguments)))
+
+
+def _quoted(word: str) -> str:
+    r"""Return a word as a shell reads it; what cannot be shown, as bash, zsh and ksh read it in ``$'…'``.
+
+    >>> print(_quoted("a b.pt"), _quoted("a" + chr(10) + "b's.pt"))
+    'a b.pt' $'a\nb\'s.pt'
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character == "\n" or character.isprintable():
+        return character.replace("\n", r"\n")
+    is_byte = "\udc80" <= character <= "\udcff"  # of a file name that is not UTF-8
+    encoded = character.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)
 
 
 def show_line(error: ParamtoolError) -> None:

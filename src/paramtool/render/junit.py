@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
+from paramtool.errors import ParamtoolError, Problems
 from paramtool.place import Place
 from paramtool.quantities import and_more
 from paramtool.records.difference import CHANGES, Differences, DifferenceTotals
@@ -39,13 +40,33 @@ def junit(report: Expectations | Differences) -> Iterator[str]:
     """Yield one suite with a case for each expectation and model with errors, or each kind of difference."""
     is_diff = isinstance(report.totals, DifferenceTotals)
     cases = list(_of_differences(report) if is_diff else _of_expectations(report))  # type: ignore[arg-type]
+    yield from _suite(report.command, cases)
+
+
+def error_suite(error: ParamtoolError, command: str, model: str) -> Iterator[str]:
+    """Yield the suite of a `command` that an error ended: no server reads an empty file.
+
+    Args:
+        error: one, or several in one.
+        command: its name.
+        model: what was typed for MODEL, or for A and B.
+    """
+    errors = error.errors if isinstance(error, Problems) else (error,)
+    said = [f"{each.message}{f'; {each.hint}' if each.hint else ''}" for each in errors]
+    lines = [f"{each.place}: {text}" if each.place else text for each, text in zip(errors, said, strict=True)]
+    message = f"{said[0]}{and_more(len(errors) - 1, '; ')}"
+    case = _Case(model, "error", "error", "error", message, lines)
+    yield from _suite(command, [_at(case, errors[0].place)])
+
+
+def _suite(command: str, cases: Sequence[_Case]) -> Iterator[str]:
     outcomes = [each.outcome for each in cases]
     counts = (
         f'tests="{len(cases)}" failures="{outcomes.count("failure")}" errors="{outcomes.count("error")}"'
         ' skipped="0"'
     )
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f'<testsuites {counts}>\n  <testsuite name="paramtool {report.command}" {counts}>\n'
+    yield f'<testsuites {counts}>\n  <testsuite name="paramtool {command}" {counts}>\n'
     for case in cases:
         yield from _written(case)
     yield "  </testsuite>\n</testsuites>\n"

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from paramtool.operations.cost.attention import FLOPS
+from paramtool.operations.cost.operand_dtypes import check_operands
 
 _FORMULAS: Mapping[Any, Callable[..., int]] = {**flop_registry, **FLOPS}
 
@@ -52,6 +53,7 @@ class OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 inner = func.decompose(*args, **named)
             if inner is not NotImplemented:
                 return inner
+        check_operands(packet, args)
         result = func(*args, **named)
         if formula is not None:
             self.flops[self._where()] += formula(*args, **named, out_val=result)

@@ -16,7 +16,7 @@ LEVELS = 5
 KEY = (("accent", "positive"), ("notable", "negative"), ("bad", "nan or inf"))
 
 _WIDEST, _HIGHEST, _LARGEST_SIDE = 6 * LENGTH, 3 * LENGTH, 14
-"""Pixels of a drawing, and of a square."""
+"""Pixels of a drawing, and of a square; no drawing is thinner than one, however long."""
 
 Shade = tuple[str, int]
 
@@ -43,9 +43,10 @@ def element_grid(values: Values | None) -> Markup:
     ]
     side = max(1, min(_LARGEST_SIDE, _WIDEST // width, _HIGHEST // len(rows)))
     said = f"{len(rows)} by {width} elements; the strongest color is \N{PLUS-MINUS SIGN}{largest:.4g}"
+    wide, high = (max(each * side, _LARGEST_SIDE) for each in (width, len(rows)))
     return tag(
-        "svg", tag("title", text(said)), *drawn, kind="elements", role="img", width=width * side,
-        height=len(rows) * side, viewBox=f"0 0 {width} {len(rows)}", preserveAspectRatio="none",
+        "svg", tag("title", text(said)), *drawn, kind="elements", role="img", width=wide, height=high,
+        viewBox=f"0 0 {width} {len(rows)}", preserveAspectRatio="none",
     )  # fmt: skip
 
 
