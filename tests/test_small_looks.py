@@ -90,10 +90,12 @@ def test_columns_that_say_the_same_leave_the_table_together(width: int, shown: b
 
 def test_counts_of_nan_and_infinity_stay_longer_than_extremes() -> None:
     """The extremes go before the counts, which say why a row has no statistics."""
-    last = nn.Linear(3, 1)
+    first, last = nn.Linear(4, 3), nn.Linear(3, 1)
+    for parameter in first.parameters():  # the widths of columns depend on the values
+        nn.init.uniform_(parameter, -0.5, 0.4, generator=torch.Generator().manual_seed(0))
     nn.init.constant_(last.weight, torch.nan)
     nn.init.constant_(last.bias, torch.inf)
-    net = nn.Sequential(nn.Linear(4, 3), last)
+    net = nn.Sequential(first, last)
     header = next(iter(render(paramtool.inspect(net, stats=True), "table", Screen(50)))).partition("\n")[0]
     assert header.split() == ["name", "shape", "mean", "std", "nan", "inf"]
 
