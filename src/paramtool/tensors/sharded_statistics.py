@@ -90,7 +90,8 @@ def _counts(part: HeldPart | None, low: float, high: float) -> list[int]:
     wide = dtype.wide(block, own_scratch())
     if dtype.values > 1:
         wide = wide.reshape(-1, dtype.values)[np.arange(len(here)), (values[here] % dtype.values).numpy()]
-    sample = wide.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN that signals is a NaN
+        sample = wide.astype(np.float64)
     return list(histogram(sample[np.isfinite(sample)], low, high))
 
 
