@@ -117,3 +117,16 @@ def test_a_factory_that_runs_twice_is_told_to_connect_once() -> None:
     assert done.returncode == 2
     assert "its first run, on the meta device, failed: " in done.stderr
     assert "call init_process_group only if not torch.distributed.is_initialized()" in done.stderr
+
+
+def test_diff_notes_once_whose_values_are_initial() -> None:
+    """Two processes print one note, as the model has connected them by then."""
+    torch.save(runpy.run_path("net.py")["plain"]().state_dict(), "w.pt")
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = ("-m", "paramtool", "diff", "w.pt", "net.py:sharded", "--values")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *launch, *command],
+        capture_output=True, text=True, timeout=200, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("note: the values of net.py:sharded are those") == 1
