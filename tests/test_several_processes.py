@@ -100,3 +100,33 @@ def test_a_gate_is_the_same_in_every_process() -> None:
     assert other == ""
     assert "a factory may print" in said
     assert Path("page.html").exists()
+
+
+def test_a_factory_that_runs_twice_is_told_to_connect_once() -> None:
+    """Its first run, on the meta device, fails after the group is there; the error of the second says so."""
+    text = "def item():\n    dist.init_process_group('gloo')\n    float(torch.rand(1))\n    return plain()\n"
+    Path("twice.py").write_text(f"{FACTORY}\n\n{text}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    one = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "1", "RANK": "0"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "paramtool", "inspect", "twice.py:item"],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **one},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "its first run, on the meta device, failed: " in done.stderr
+    assert "call init_process_group only if not torch.distributed.is_initialized()" in done.stderr
+
+
+def test_diff_notes_once_whose_values_are_initial() -> None:
+    """Two processes print one note, as the model has connected them by then."""
+    torch.save(runpy.run_path("net.py")["plain"]().state_dict(), "w.pt")
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = ("-m", "paramtool", "diff", "w.pt", "net.py:sharded", "--values")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *launch, *command],
+        capture_output=True, text=True, timeout=200, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("note: the values of net.py:sharded are those") == 1

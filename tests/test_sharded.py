@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
-from paramtool.tensors import sharded_statistics
-from paramtool.tensors.sharding import HeldPart
+from paramtool.tensors.sharded_statistics import _counts
+from paramtool.tensors.sharding import arrived, held_part
 from tests.sharded_processes import SIZES, found
 
 
@@ -37,8 +39,17 @@ def test_complaints_come_first_and_everywhere(size: int) -> None:
         assert said["one"].startswith("process 0: " if rank else "normal(std=-1.0)"), said["one"]
 
 
-def test_memory_that_nobody_filled_is_measured_without_a_warning() -> None:
-    """`to_empty` leaves any bits, and some are a NaN that signals."""
-    local = torch.tensor([0x7F800001, 0], dtype=torch.int32).view(torch.float32)
-    part = HeldPart(local, (2,), (torch.arange(2),), None)
-    assert sum(sharded_statistics._counts(part, -1.0, 1.0)) == 1
+def test_a_nan_that_signals_is_counted_without_a_warning() -> None:
+    """Memory that nobody has filled may hold such bits."""
+    bits = torch.tensor([0x7FA00000, 0x3F800000], dtype=torch.int32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sum(_counts(held_part(bits.view(torch.float32)), 0.0, 1.0)) == 1
+
+
+def test_a_tensor_on_its_way_is_printed_as_any_other() -> None:
+    """Tensor parallelism may return one, which torch prints within its class."""
+    collectives = pytest.importorskip("torch.distributed._functional_collectives")
+    sent = collectives.AsyncCollectiveTensor(torch.ones(2))
+    sent.completed = True
+    assert str(arrived(sent)) == "tensor([1., 1.])"

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from paramtool.audience import worded
@@ -38,6 +39,7 @@ from paramtool.network.sketch import Sketch
 from paramtool.suggestion import nearest
 
 _NOTHING = object()
+_GUARD = "call init_process_group only if not torch.distributed.is_initialized()"
 _after_import: dict[tuple[str, int], torch.Tensor] = {}
 """The states of torch's generator after modules were imported, by their names and seeds."""
 
@@ -88,14 +90,20 @@ def sketch(wanted: PythonObject, mode: StructureOnly | Sketch | None = None) -> 
         ParamtoolError: as `structure` does.
     """
     mode = mode or Sketch()
+    was_connected = _is_connected()
     with no_collection():
-        module = _attempt(wanted, mode)
+        module, failure = _attempt(wanted, mode)
         if module is not None:
             check_nesting(module)
             with mode:
                 notes = settle(module, wanted.inputs, in_spec=False)
             return Network(module, (*notes, *unseen(module))), mode if isinstance(mode, Sketch) else Sketch()
-    return values(wanted), Sketch()
+    try:
+        return values(wanted), Sketch()
+    except UserCodeFailed as error:
+        if failure is not None and _is_connected() and not was_connected:
+            error.set_hint(f"its first run, on the meta device, {failure}; {_GUARD}")
+        raise
 
 
 def values(wanted: PythonObject, rng: str = "streams") -> Network:
@@ -130,18 +138,26 @@ def values(wanted: PythonObject, rng: str = "streams") -> Network:
         return Network(module, (*notes, *unseen(module)), has_values=True, rng_state=random)
 
 
-def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> nn.Module | None:
-    """Build on the meta device; None if that does not work, or the module already exists."""
+def _attempt(wanted: PythonObject, mode: StructureOnly | Sketch) -> tuple[nn.Module | None, str | None]:
+    """Build on the meta device; None if that does not work, and why, or if the module already exists."""
     found = find_object(wanted)
     if isinstance(found, nn.Module):
-        return None
+        return None, None
     heard, built = io.StringIO(), None
-    with contextlib.suppress(ParamtoolError), foreign_code(wanted.name), _held(heard), mode:
-        built = _call(found, wanted)
+    try:
+        with foreign_code("it"), _held(heard), mode:
+            built = _call(found, wanted)
+    except ParamtoolError as error:
+        return None, error.message.removeprefix("it ")
     if not isinstance(built, nn.Module):
-        return None
+        return None, None
     sys.stderr.write(heard.getvalue())
-    return built
+    return built, None
+
+
+def _is_connected() -> bool:
+    """Return whether the code has initialized a process group."""
+    return dist.is_available() and dist.is_initialized()
 
 
 def _built(found: Any, wanted: PythonObject) -> tuple[nn.Module, list[str]]:

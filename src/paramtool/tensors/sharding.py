@@ -56,6 +56,13 @@ def whole_tensor(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
 
 
+def arrived(tensor: Tensor) -> Tensor:
+    """Return the elements of a tensor that may still be on their way here; any other tensor as it is."""
+    module = sys.modules.get("torch.distributed._functional_collectives")
+    is_sent = module is not None and isinstance(tensor, module.AsyncCollectiveTensor)
+    return tensor.trigger_wait() if is_sent else tensor  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class Lines:
     """A part of a tensor that is seen as lines of one width, in row-major order.

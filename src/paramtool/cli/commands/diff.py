@@ -175,15 +175,11 @@ def diff(
     now = open_argument(b, set, arguments=arg, inputs=input, are_optional=True, called="B")
     was, now = stripped(was, now, strip_prefix)
     model_a, model_b = _weighted(was, now, weights)
-    if values:
-        _prepare(model_a, model_b)
-    listed_a, listed_b = model_a.listing(), model_b.listing()
+    names = _names(model_a, model_b, values)
     tell_of_what_is_left_out(model_a, model_b)
     report = compare(model_a, model_b, values=values, atol=atol or 0.0, rtol=rtol or 0.0, spectrum=spectrum)
     if selection:
-        report = _selected(
-            report, selection, [row.name for each in (listed_a, listed_b) for row in each.rows]
-        )
+        report = _selected(report, selection, names)
     tell_of_prefix(model_a, model_b)
     places = model_b.places() if format in FOR_CI else None
     if places is not None:
@@ -198,11 +194,15 @@ def diff(
         raise typer.Exit(1)
 
 
-def _prepare(a: Model, b: Model) -> None:
-    """Have both built with their values, so that neither is built twice."""
-    for each in (a, b):
-        each.prepare()
-    tell_of_initial_values(a, b)
+def _names(a: Model, b: Model, values: bool) -> list[str]:
+    """Return the names in both, which are built with their values if those count: neither is built twice."""
+    if values:
+        for each in (a, b):
+            each.prepare()
+    names = [row.name for each in (a, b) for row in each.listing().rows]
+    if values:
+        tell_of_initial_values(a, b)  # now they have connected their processes, and one of these tells
+    return names
 
 
 def _selected(report: Differences, selection: Selection, names: Sequence[str]) -> Differences:

@@ -32,7 +32,7 @@ from paramtool.tensors.named_tensors import dtype_name
 from paramtool.tensors.nested_values import placed_tensors, replaced, tensors
 from paramtool.tensors.printed import printed
 from paramtool.tensors.process_group import gathered
-from paramtool.tensors.sharding import is_sharded, whole_tensor
+from paramtool.tensors.sharding import arrived, is_sharded, whole_tensor
 
 Loss = str | Callable[[Any], Tensor]
 """The name of a loss, or a function of what the model returns."""
@@ -146,13 +146,14 @@ class Passes:
 def _output(name: str, tensor: Tensor) -> Output:
     shape = shape_of(tensor)
     small = shape is not None and tensor.numel() <= MOST_PRINTED
+    elements = arrived(tensor)
     return Output(
         name=name,
         shape=shape or (),
         dtype=dtype_name(tensor),
         grad_fn=tensor.grad_fn.name() if tensor.grad_fn is not None else None,
-        values=printed(tensor).values if small else None,
-        text=_text(tensor) if small else None,
+        values=printed(elements).values if small else None,
+        text=_text(elements) if small else None,
     )
 
 
