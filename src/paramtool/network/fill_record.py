@@ -131,7 +131,7 @@ class Recording(TorchFunctionMode):
         return found
 
     def redraw(self, module: nn.Module, seed: int) -> None:
-        """Fill every tensor of `module` that was filled at random from its stream."""
+        """Fill every tensor of `module` that was filled at random from its stream, if it has memory."""
         known = self.fills_by_name(module)
         done: set[int] = set()
         scratch = Scratch()
@@ -139,7 +139,7 @@ class Recording(TorchFunctionMode):
             for named in named_tensors(module):
                 fills = known.get(named.name)
                 key = storage_number(named.tensor)
-                if fills is None or key in done or not fills.random:
+                if fills is None or key in done or not fills.random or named.tensor.is_meta:
                     continue
                 done.add(key)
                 for number, block in streams.blocks(named.tensor.detach()):
