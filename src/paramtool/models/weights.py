@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from paramtool.models.built import BuiltModel
 from paramtool.models.initialized import Wrapped
+from paramtool.models.module import ModuleModel
 from paramtool.models.stream import Stream
 from paramtool.models.torch_import import torch_import
 
@@ -44,7 +45,10 @@ class WithWeights(Wrapped):
         if built in self._networks.values():  # it had values from the start
             return built
         with torch_import():
+            from paramtool.network.materialization import materialize
             from paramtool.network.strict_load import load
+        if built.has_values and not isinstance(self.inner, ModuleModel):  # that one is the caller's
+            materialize(built.module)
         self.note(*load(built.module, self._checkpoint))
         return built
 
