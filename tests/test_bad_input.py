@@ -489,12 +489,20 @@ def test_a_file_without_permission_is_told(run: Run, folder: Folder) -> None:
     assert result.stderr == "error: cannot read secret.yaml: Permission denied\n"
 
 
-@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
 def test_a_device_without_an_end_is_read_up_to_the_limit(device: str, run: Run) -> None:
     """An endless device is left after a megabyte."""
     result = run("inspect", device)
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr == f"error: {device} is larger than 1,048,576 bytes, the limit for a spec\n"
+
+
+def test_a_device_of_random_bytes_is_read_up_to_the_limit(run: Run) -> None:
+    """Once in 256 times the first byte is the one with which a JSON object begins."""
+    result = run("inspect", "/dev/urandom")
+    assert (result.status, result.stdout) == (2, "")
+    limits = ("1,048,576 bytes, the limit for a spec", "67,108,864 bytes, the limit for JSON")
+    assert result.stderr in [f"error: /dev/urandom is larger than {limit}\n" for limit in limits]
 
 
 def test_a_pipe_is_read_to_its_end(folder: Folder) -> None:
