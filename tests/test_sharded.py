@@ -9,10 +9,12 @@ import torch
 
 from paramtool.tensors.sharded_statistics import _counts
 from paramtool.tensors.sharding import arrived, held_part
-from tests.sharded_processes import SIZES, found
+from tests.sharded_processes import ODD_SIZES, SIZES, found
+
+ALL_SIZES = (*SIZES, *(pytest.param(each, marks=pytest.mark.slow) for each in ODD_SIZES))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ALL_SIZES)
 @pytest.mark.parametrize("key", ["equal", "digests", "near"])
 def test_it_is_what_one_process_gives(size: int, key: str) -> None:
     """FSDP2, tensor parallel, both, hybrid, and random placements: bytes, digests and moments."""
@@ -21,7 +23,7 @@ def test_it_is_what_one_process_gives(size: int, key: str) -> None:
         assert len(process["cases"]) >= 43
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ALL_SIZES)
 def test_every_process_reports_the_same(size: int) -> None:
     """To the bit: a gate in one process is a gate in all."""
     first, *others = found(size)
