@@ -19,6 +19,11 @@ def weights(help: str, panel: Panel = panels.MODEL) -> Any:
     return typer.Option("--weights", "-w", metavar="FILE", help=help, rich_help_panel=panel)
 
 
+def depth(help: str, panel: Panel = panels.OUTPUT) -> Any:
+    """Return the option for the parts of a name that are shown, with what becomes of deeper ones."""
+    return typer.Option("--depth", "-d", min=1, metavar="N", help=help, rich_help_panel=panel)
+
+
 def format_of(command: str) -> Any:
     """Return the option for the formats that `command` has."""
     known = formats_of(command)

@@ -95,14 +95,7 @@ def diff(
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(
-            "--depth",
-            "-d",
-            min=1,
-            metavar="N",
-            help="Fold names deeper than N parts into one line per module.",
-            rich_help_panel=panels.rare(panels.OUTPUT),
-        ),
+        options.depth("Fold names deeper than N parts into one line per module.", panels.rare(panels.OUTPUT)),
     ] = None,
     columns: Columns = None,
     all: options.All = False,

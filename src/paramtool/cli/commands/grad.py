@@ -133,17 +133,7 @@ def grad(
         bool,
         typer.Option("--reverse", help="Reverse the order.", rich_help_panel=panels.rare(panels.OUTPUT)),
     ] = False,
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            "--depth",
-            "-d",
-            min=1,
-            metavar="N",
-            help="Fold names deeper than N parts into one line.",
-            rich_help_panel=panels.OUTPUT,
-        ),
-    ] = None,
+    depth: Annotated[int | None, options.depth("Fold names deeper than N parts into one line.")] = None,
     all: options.All = False,
     values: Annotated[
         bool | None,

@@ -80,17 +80,7 @@ def inspect(
     optimizer: cost_options.Optimizers = None,
     dtype: cost_options.Dtype = None,
     columns: Columns = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            "--depth",
-            "-d",
-            min=1,
-            metavar="N",
-            help="Fold names deeper than N parts into one line.",
-            rich_help_panel=panels.OUTPUT,
-        ),
-    ] = None,
+    depth: Annotated[int | None, options.depth("Fold names deeper than N parts into one line.")] = None,
     sort: Annotated[
         str | None,
         typer.Option(
