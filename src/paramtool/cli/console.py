@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
@@ -133,24 +133,34 @@ def _columns(terminal: TextIO) -> int:
         return 80
 
 
-_is_silent = False
+_ERRORS, _RESULT, _NOTES = range(3)
+_written = _NOTES
+"""The last of these that is written."""
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """Write nothing but errors: no result, no notes and no progress."""
-    global _is_silent  # noqa: PLW0603 - a process has one stdout
-    before, _is_silent = _is_silent, True
+def _no_more_than(last: int) -> Iterator[None]:
+    global _written  # noqa: PLW0603 - a process has one stdout and one stderr
+    before, _written = _written, min(_written, last)
     try:
-        with without_notes():
-            yield
+        yield
     finally:
-        _is_silent = before
+        _written = before
+
+
+def silence() -> AbstractContextManager[None]:
+    """Write nothing but errors: no result, no notes and no progress."""
+    return _no_more_than(_ERRORS)
+
+
+def without_notes() -> AbstractContextManager[None]:
+    """Keep notes to ourselves: nothing but errors goes to stderr."""
+    return _no_more_than(_RESULT)
 
 
 def is_silent() -> bool:
     """Return whether only errors are written."""
-    return _is_silent
+    return _written == _ERRORS
 
 
 def write(pieces: Iterable[str]) -> None:
@@ -158,7 +168,7 @@ def write(pieces: Iterable[str]) -> None:
 
     Of several processes that MODEL connected, the first one writes.
     """
-    if _is_silent or not process_rank.is_first():
+    if is_silent() or not process_rank.is_first():
         return
     erase()
     stdout = _results()
@@ -167,23 +177,9 @@ def write(pieces: Iterable[str]) -> None:
     stdout.flush()
 
 
-_has_notes = True
-
-
-@contextmanager
-def without_notes() -> Iterator[None]:
-    """Keep notes to ourselves: nothing but errors goes to stderr."""
-    global _has_notes  # noqa: PLW0603 - a process has one stderr
-    before, _has_notes = _has_notes, False
-    try:
-        yield
-    finally:
-        _has_notes = before
-
-
 def note(text: str) -> None:
     """Write one line to stderr that is not an error; of several processes, the first one does."""
-    if _has_notes and process_rank.is_first():
+    if _written == _NOTES and process_rank.is_first():
         say(f"note: {text}")
 
 
