@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from paramtool.name_parts import last_part
 from paramtool.network.free_memory import check_fits
 from paramtool.tensors.named_tensors import stored_tensors
-from paramtool.tensors.sharding import is_sharded
+from paramtool.tensors.sharding import local_of
 
 
 def materialize(module: nn.Module) -> None:
@@ -25,8 +26,7 @@ def materialize(module: nn.Module) -> None:
     ]
     if not groups:
         return
-    parts = (each[0].tensor.to_local() if is_sharded(each[0].tensor) else each[0].tensor for each in groups)  # type: ignore[attr-defined]
-    check_fits("the weights", sum(each.nbytes for each in parts))
+    check_fits("the weights", sum(local_of(first.tensor).nbytes for first, *_ in groups))
     wanted = {id(group[0].tensor) for group in groups}
     made: dict[int, Tensor] = {}
 
@@ -39,10 +39,7 @@ def materialize(module: nn.Module) -> None:
 
     # as `to_empty` does it, so that classes which keep other references know
     module._apply(with_memory)  # type: ignore[no-untyped-call]
-    for group in groups:
-        owner, _, name = group[0].name.rpartition(".")
-        first = getattr(module.get_submodule(owner), name)
-        for each in group[1:]:
-            owner, _, name = each.name.rpartition(".")
-            if getattr(module.get_submodule(owner), name) is not first:
-                setattr(module.get_submodule(owner), name, first)
+    for first, *others in groups:
+        tensor = getattr(first.owner, last_part(first.name))
+        for each in others:
+            setattr(each.owner, last_part(each.name), tensor)
