@@ -88,6 +88,23 @@ def agree(complaint: Exception | None) -> None:
     gathered(work)
 
 
+@contextmanager
+def raised_in_all(is_spread: bool) -> Iterator[None]:
+    """Raise in every process what the block raises in one, if `is_spread`: if several hold the module.
+
+    Nothing in the block may wait for another process.
+    """
+    complaint: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        if not is_spread:
+            raise
+        complaint = error
+    if is_spread:
+        agree(complaint)
+
+
 def largest(own: Tensor) -> Tensor:
     """Return the largest of each byte over all processes, which all have as many: uint8, on the CPU."""
     at = _device()

@@ -35,7 +35,7 @@ from paramtool.records.report import Part, Report
 from paramtool.tensors.fsdp import reshard, resharded
 from paramtool.tensors.kinds import is_strided
 from paramtool.tensors.named_tensors import by_tensor, class_of, module_types, named_tensors
-from paramtool.tensors.process_group import agree
+from paramtool.tensors.process_group import raised_in_all
 from paramtool.tensors.sharding import has_sharded, lack_of_part
 
 
@@ -146,18 +146,11 @@ def _checked(
     Raises:
         ParamtoolError: of a sharded module in every process alike.
     """
-    complaint, levels = None, 0
-    try:
+    with raised_in_all(is_spread):
         levels = check_nesting(module)
         if is_spread:
             check_options(by_use, layers)
         _check(parameters)
-    except ParamtoolError as error:
-        complaint = error
-    if is_spread:
-        agree(complaint)
-    if complaint is not None:
-        raise complaint
     return levels
 
 

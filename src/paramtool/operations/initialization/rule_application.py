@@ -33,7 +33,7 @@ from paramtool.tensors.kinds import is_strided, lack_of_values
 from paramtool.tensors.memory import digest as digest_of
 from paramtool.tensors.named_tensors import module_types
 from paramtool.tensors.printed import printed
-from paramtool.tensors.process_group import agree
+from paramtool.tensors.process_group import raised_in_all
 from paramtool.tensors.sharded_elements import ShardedElements
 from paramtool.tensors.sharded_statistics import sharded_statistics
 from paramtool.tensors.sharding import held_part, is_sharded
@@ -106,22 +106,13 @@ def _rehearsed(
         ParamtoolError: of a sharded module in every process alike.
     """
     is_spread = any(is_sharded(parameter) for parameter in module.parameters())
-    complaint = None
-    targets: list[LiveTarget] = []
-    touched: list[LiveTarget] = []
-    try:
+    with raised_in_all(is_spread):
         targets = plan(module, rules)
         touched = [target for target in targets if target.is_touched]
         with torch.no_grad():
             for target in touched:
                 if target.steps:
                     _rehearse(target, seed, rng, dry_run)
-    except ParamtoolError as error:
-        if not is_spread:
-            raise
-        complaint = error
-    if is_spread:
-        agree(complaint)
     return targets, touched
 
 
